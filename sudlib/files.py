@@ -1,0 +1,56 @@
+"""Find and fingerprint the files that come with the book (floor 0)."""
+
+import hashlib
+from pathlib import Path
+
+PACKAGE = Path(__file__).resolve().parent
+
+
+class InputError(ValueError):
+    """Something a person gave cannot be used.
+
+    The message says what was wrong, what is allowed and what was given, so that it
+    can be shown without a traceback.
+    """
+
+
+def data_file(name):
+    """Return the path of an embedded data file.
+
+    Call it with a literal string: the build reads these calls to know which notebook
+    depends on which data file.
+
+    Parameters
+    ----------
+    name : str
+        Path below ``data/``, with forward slashes, e.g. ``"codebook/codes.csv"``.
+
+    Returns
+    -------
+    pathlib.Path
+        In a checkout the file below ``data/``; in an installed wheel its copy.
+
+    Raises
+    ------
+    InputError
+        If there is no such file.
+
+    Examples
+    --------
+    >>> data_file("README.md").name
+    'README.md'
+    """
+    folders = (PACKAGE / "_data", PACKAGE.parent / "data")
+    for folder in folders:
+        if (folder / name).is_file():
+            return folder / name
+    raise InputError(
+        f"sudlib has no embedded data file {name!r}; it looked in"
+        f" {' and '.join(str(folder) for folder in folders)}"
+    )
+
+
+def sha256(path):
+    """Return the SHA-256 of a file as 64 hexadecimal digits, read in pieces."""
+    with open(path, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
