@@ -1,0 +1,232 @@
+import numpy as np
+import pytest
+import scipy.stats
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn import metrics
+
+from sudlib import scores
+from sudlib.files import InputError
+
+
+def some_rows(n=400, share=0.3, seed=1, decimals=2):
+    """Rows whose scores repeat, so that ties matter."""
+    random = np.random.default_rng(seed)
+    completed = random.random(n) < share
+    score = np.clip(random.normal(0.35 + 0.25 * completed, 0.2), 0, 1).round(decimals)
+    return completed, score
+
+
+def by_scikit_learn(completed, score, threshold):
+    predicted = score >= threshold
+    return {
+        "f05": metrics.fbeta_score(completed, predicted, beta=0.5),
+        "precision": metrics.precision_score(completed, predicted),
+        "recall": metrics.recall_score(completed, predicted),
+        "balanced_accuracy": metrics.balanced_accuracy_score(completed, predicted),
+        "accuracy": metrics.accuracy_score(completed, predicted),
+        "f1": metrics.f1_score(completed, predicted),
+        "average_precision": metrics.average_precision_score(completed, score),
+        "brier": metrics.brier_score_loss(completed, score),
+    }
+
+
+def test_every_value_is_scikit_learns():
+    completed, score = some_rows()
+    kept = scores.evaluate(completed, score, threshold=0.5, draws=10)
+    wanted = by_scikit_learn(completed, score, 0.5)
+    assert kept.estimates.keys() == wanted.keys()
+    for name, value in wanted.items():
+        assert kept.estimates[name].value == pytest.approx(value, abs=1e-12)
+
+
+def test_every_draw_equals_scikit_learn_on_the_resampled_rows():
+    """The brute force: take the rows of each draw and ask scikit-learn."""
+    completed, score = some_rows()
+    kept = scores.evaluate(completed, score, threshold=0.5, draws=60, seed=7)
+    positives, negatives = np.flatnonzero(completed), np.flatnonzero(~completed)
+    grid = kept.band["recall"].to_numpy()
+    bands = []
+    for draw, (first, second) in enumerate(scores.resamples(completed, 60, 7)):
+        rows = np.concatenate([positives[first], negatives[second]])
+        wanted = by_scikit_learn(completed[rows], score[rows], 0.5)
+        for name, value in wanted.items():
+            assert kept.draws[name][draw] == pytest.approx(value, abs=1e-12)
+        precision, recall, _ = metrics.precision_recall_curve(
+            completed[rows], score[rows]
+        )
+        # The highest threshold that reaches a recall has the smallest such recall.
+        bands.append(
+            [precision[np.flatnonzero(recall >= share - 1e-9)[-1]] for share in grid]
+        )
+    low, high = np.percentile(bands, [2.5, 97.5], axis=0)
+    np.testing.assert_allclose(kept.band["low"], low)
+    np.testing.assert_allclose(kept.band["high"], high)
+
+
+@pytest.mark.parametrize("measure", ["f05", "average_precision", "balanced_accuracy"])
+def test_intervals_agree_with_scipys_bootstrap(measure):
+    """Two samples, each drawn from itself, is SciPy's way to say stratified."""
+    completed, score = some_rows(n=600)
+    kept = scores.evaluate(completed, score, threshold=0.5, draws=4000, band=False)
+
+    def statistic(positive, negative):
+        truth = np.repeat([True, False], [len(positive), len(negative)])
+        joined = np.concatenate([positive, negative])
+        return by_scikit_learn(truth, joined, 0.5)[measure]
+
+    peer = scipy.stats.bootstrap(
+        (score[completed], score[~completed]),
+        statistic,
+        n_resamples=700,
+        vectorized=False,
+        method="percentile",
+        random_state=3,
+    )
+    ours = kept.estimates[measure]
+    width = peer.confidence_interval.high - peer.confidence_interval.low
+    assert ours.low == pytest.approx(peer.confidence_interval.low, abs=0.12 * width)
+    assert ours.high == pytest.approx(peer.confidence_interval.high, abs=0.12 * width)
+    assert kept.draws[measure].std() == pytest.approx(peer.standard_error, rel=0.12)
+
+
+def test_the_interval_covers_the_truth_as_often_as_it_says():
+    """Normal scores, so the true recall at the threshold is known."""
+    truth = scipy.stats.norm.sf(0.5, 0.6, 0.25)
+    random = np.random.default_rng(5)
+    hits = 0
+    for _ in range(300):
+        completed = np.repeat([True, False], [150, 150])
+        score = random.normal(0.35 + 0.25 * completed, 0.25)
+        kept = scores.evaluate(completed, score, draws=200, band=False)
+        hits += kept.estimates["recall"].low <= truth <= kept.estimates["recall"].high
+    assert 0.91 <= hits / 300 <= 0.98
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.booleans(), st.integers(0, 5)), min_size=2, max_size=40
+    ).filter(lambda rows: any(completed for completed, _ in rows)),
+    st.sampled_from([0.5, 1.0, 2.0]),
+)
+def test_best_threshold_is_the_best_of_all_with_ties(rows, beta):
+    completed = np.array([row[0] for row in rows])
+    score = np.array([row[1] for row in rows]) / 5
+    chosen = scores.best_threshold(completed, score, beta)
+    by_hand = {
+        threshold: metrics.fbeta_score(
+            completed, score >= threshold, beta=beta, zero_division=0
+        )
+        for threshold in np.unique(score)
+    }
+    assert chosen in by_hand
+    assert by_hand[chosen] == pytest.approx(max(by_hand.values()), abs=1e-12)
+    better = [t for t, value in by_hand.items() if value > by_hand[chosen] - 1e-12]
+    assert chosen == max(better) or by_hand[max(better)] == pytest.approx(
+        by_hand[chosen], abs=1e-12
+    )
+
+
+def test_the_curve_is_scikit_learns_with_ties_together():
+    completed, score = some_rows(decimals=1)
+    kept = scores.evaluate(completed, score, draws=5)
+    precision, recall, threshold = metrics.precision_recall_curve(completed, score)
+    np.testing.assert_array_equal(kept.curve["precision"][::-1], precision)
+    np.testing.assert_array_equal(kept.curve["recall"][::-1], recall)
+    np.testing.assert_array_equal(kept.curve["threshold"][::-1][:-1], threshold)
+    # The marked point is on the curve, ties at the threshold included.
+    at = kept.curve[kept.curve["threshold"] == 0.5].iloc[0]
+    assert kept.estimates["recall"].value == at["recall"]
+    assert kept.estimates["precision"].value == at["precision"]
+
+
+def test_the_printed_matrix_of_the_study_gives_its_printed_numbers():
+    """Methadone forest: scores/README prints F0.5 .38149350649350655."""
+    kept = scores.evaluate_matrix([[5290, 1400], [877, 799]])
+    assert kept["f05"].value == pytest.approx(0.38149350649350655, abs=1e-15)
+    assert kept["precision"].value == pytest.approx(0.3633469758981355, abs=1e-15)
+    assert kept["recall"].value == pytest.approx(0.4767303102625298, abs=1e-15)
+    assert kept["balanced_accuracy"].value == pytest.approx(
+        0.6337313733674383, abs=1e-15
+    )
+
+
+def test_a_matrix_is_enough_for_the_interval_at_a_threshold():
+    completed, score = some_rows(n=3000)
+    kept = scores.evaluate(completed, score, draws=4000, band=False)
+    from_matrix = scores.evaluate_matrix(kept.matrix)
+    for name, estimate in from_matrix.items():
+        width = estimate.high - estimate.low
+        assert kept.estimates[name].low == pytest.approx(estimate.low, abs=width / 15)
+        assert kept.estimates[name].high == pytest.approx(estimate.high, abs=width / 15)
+
+
+def test_undefined_is_nan_with_a_reason_never_zero():
+    nobody_flagged = scores.evaluate([0, 1, 1], [0.1, 0.2, 0.3], draws=20).estimates
+    assert np.isnan(nobody_flagged["precision"].value)
+    assert "predicted" in nobody_flagged["precision"].reason
+    assert nobody_flagged["f05"].value == 0  # recall is 0: this one is defined
+    nobody = scores.evaluate([0, 0, 0], [0.1, 0.2, 0.3], draws=20)
+    for name in ("recall", "average_precision", "f05", "balanced_accuracy"):
+        assert np.isnan(nobody.estimates[name].value)
+        assert nobody.estimates[name].reason
+        assert str(nobody.estimates[name]).startswith("undefined (")
+    assert nobody.band is None
+    assert np.isnan(scores.f_beta([0, 0], [0, 0]))
+    assert scores.evaluate([0, 1], [-3.0, 2.0], draws=5).estimates["brier"].reason
+
+
+def test_draws_without_a_value_are_counted_not_dropped_in_silence():
+    kept = scores.evaluate([1, 1, 0, 0, 0], [0.9, 0.1, 0.2, 0.1, 0.1], draws=400)
+    reason = kept.estimates["precision"].reason
+    assert reason.startswith("undefined in ") and reason.endswith("of 400 draws")
+
+
+def test_the_same_seed_draws_the_same_people_for_two_models():
+    completed, score = some_rows()
+    first = scores.evaluate(completed, score, draws=200)
+    again = scores.evaluate(completed, score, draws=200)
+    assert scores.difference(first, again, "f05").high == 0
+    worse = np.clip(score + np.random.default_rng(2).normal(0, 0.3, len(score)), 0, 1)
+    second = scores.evaluate(completed, worse, draws=200)
+    gap = scores.difference(first, second, "average_precision")
+    assert gap.low > 0
+    unpaired = first.draws["f05"].std() ** 2 + second.draws["f05"].std() ** 2
+    paired = (first.draws["f05"] - second.draws["f05"]).std() ** 2
+    assert paired < unpaired
+    other = scores.evaluate(completed, score, draws=200, seed=1)
+    with pytest.raises(InputError, match="same rows"):
+        scores.difference(first, other, "f05")
+
+
+def test_calibration_of_a_true_probability_lies_on_the_diagonal():
+    random = np.random.default_rng(4)
+    score = random.random(20_000)
+    table = scores.calibration(random.random(20_000) < score, score)
+    assert len(table) == 10 and table["n"].sum() == 20_000
+    inside = (table["low"] <= table["score"]) & (table["score"] <= table["high"])
+    assert inside.sum() >= 8
+
+
+def test_calibration_keeps_equal_scores_together():
+    table = scores.calibration([0, 1, 0, 1, 1, 0], [0.2, 0.2, 0.2, 0.2, 0.8, 0.8])
+    assert table["n"].tolist() == [4, 2]
+    assert table["observed"].tolist() == [0.5, 0.5]
+
+
+@pytest.mark.parametrize(
+    ("completed", "score", "words"),
+    [
+        ([0, 1], [0.1], "same length"),
+        ([], [], "no rows"),
+        ([0, 2], [0.1, 0.2], "0 or 1"),
+        ([0, 1], [0.1, np.nan], "finite"),
+    ],
+)
+def test_what_cannot_be_scored_is_said(completed, score, words):
+    with pytest.raises(InputError, match=words):
+        scores.evaluate(completed, score)
+    if words == "finite":
+        with pytest.raises(InputError, match="none of the"):
+            scores.best_threshold([0, 0], [0.1, 0.2])
