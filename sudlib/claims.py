@@ -1,0 +1,952 @@
+"""A claim of a study, our number for it, and the verdict (floor 4).
+
+What the studies print is data (``data/claims/study_*.csv``); what a notebook finds is
+a result file.  :func:`compare` joins the two and :func:`check_printed` asks whether the
+printed numbers agree with each other.  Taught on the page *How to read this book*;
+its results are the page *Claims*.
+"""
+
+import difflib
+import html
+import json
+import math
+import os
+from pathlib import Path
+
+import pandas as pd
+from scipy.stats import norm
+
+from sudlib.files import PACKAGE, InputError, data_file
+
+#: Every verdict, in the order in which a table counts them, with what it means.
+VERDICTS = {
+    "reproduced": "our number lies within the tolerance of the printed one",
+    "differs": "our number lies outside the tolerance",
+    "synthetic": "computed on made-up records: shown beside, never a verdict",
+    "not comparable": "a real file, but of another year, too small, or another recipe",
+    "cannot be reproduced": "what the study leaves out cannot be filled in",
+    "not yet run": "no notebook of this book computes it yet",
+}
+
+#: The study's own recipe; a number of any other arm is shown but not judged.
+PUBLISHED_ARM = "published"
+
+#: Below this share of the rows the study tested on, a real file gets no verdict.
+ENOUGH_ROWS = 0.9
+
+STUDIES = {
+    "a": "Study A: records drawn as pictures, transfer learning",
+    "b": "Study B: kernels, trees, networks and fairness",
+    "c": "Study C: outcome-weighted learning for combination therapies",
+}
+
+# Float noise: a number printed with 17 digits is equal when it differs by this.
+_NOISE = 1e-12
+
+# A matrix is four numbers compared at once: Bonferroni keeps the family at 5 %.
+_FOUR_CELLS = float(norm.ppf(1 - 0.05 / 8))
+
+_CELLS = ("TN", "FP", "FN", "TP")
+
+# How study A splits its rows, to check its printed counts against each other:
+# of `whole` a share is set aside (first part: the rest), then halved (second, third).
+_SPLITS = (
+    (
+        "a.general.rows",
+        0.30,
+        ("a.general.train.rows", None, "a.general.test.rows"),
+    ),
+    (
+        "a.methadone.rows",
+        0.30,
+        (
+            "a.methadone_large.train.rows",
+            "a.methadone_large.validation.rows",
+            "a.methadone_large.test.rows",
+        ),
+    ),
+    (
+        "a.methadone.rows",
+        0.10,
+        (None, "a.methadone.train.rows", "a.methadone.test.rows"),
+    ),
+)
+
+
+# ------------------------------------------------------------- what studies print
+
+
+def published(study=None):
+    """Return what a study prints, one row a claim.
+
+    Parameters
+    ----------
+    study : {"a", "b", "c"}, optional
+        By default all three.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Indexed by ``key``: ``study``, ``cohort``, ``model``, ``metric``, ``kind``
+        ("score", "share", "ratio", "count" or "matrix"), ``printed`` (the text as
+        printed), ``value`` (a float, NaN for a matrix), ``matrix`` (rows true 0 and 1,
+        or None), ``decimals`` (None where nothing was rounded), ``standard_error``,
+        ``exact`` (the unrounded number where an output shows it), ``condition``,
+        ``where``, ``years``, ``rows`` (people the number is computed on), ``same_as``
+        (the claim it repeats) and ``reason`` (why it cannot be reproduced).
+
+    Raises
+    ------
+    InputError
+        For a study that is not one of the three.
+
+    Examples
+    --------
+    >>> claim = published("a").loc["a.general.forest.f05"]
+    >>> claim["printed"], claim["rows"]
+    ('0.67', 93424)
+    """
+    if study is None:
+        return pd.concat([published(name) for name in STUDIES])
+    if study not in STUDIES:
+        raise InputError(f"study must be one of {', '.join(STUDIES)}, not {study!r}")
+    table = pd.read_csv(
+        data_file(f"claims/study_{study}.csv"), dtype=str, keep_default_na=False
+    )
+    table["study"] = study
+    table = table.rename(columns={"value": "printed"})
+    matrix = table["kind"] == "matrix"
+    table["value"] = [
+        math.nan if drawn else float(text)
+        for text, drawn in zip(table["printed"], matrix, strict=True)
+    ]
+    table["matrix"] = [
+        json.loads(text) if drawn else None
+        for text, drawn in zip(table["printed"], matrix, strict=True)
+    ]
+    for name, convert in (
+        ("decimals", int),
+        ("standard_error", float),
+        ("exact", float),
+        ("rows", int),
+    ):
+        table[name] = pd.Series(
+            [convert(text) if text else None for text in table[name]], dtype=object
+        )
+    table["years"] = [
+        tuple(int(year) for year in text.split()) for text in table["years"]
+    ]
+    return table.set_index("key")
+
+
+# ---------------------------------------------------------------------- the rule
+
+
+def half_unit(decimals):
+    """Return half a unit of the last printed decimal; 0 where nothing was rounded.
+
+    Examples
+    --------
+    >>> half_unit(2), half_unit(None)
+    (0.005, 0.0)
+    """
+    return 0.0 if decimals is None else 0.5 * 10.0**-decimals
+
+
+def tolerance(paper, ours, *, decimals=None, standard_error=None, low=None, high=None):
+    r"""Return how far our number may lie from the printed one.
+
+    With :math:`r` half a unit of the last printed decimal, :math:`s` the printed
+    standard error (0 if none) and :math:`h` the length of our 95 % interval on the
+    side of the printed number (0 without an interval), it is
+    :math:`r + \sqrt{h^2 + (2s)^2}`.
+
+    Parameters
+    ----------
+    paper, ours : float
+        The printed number and ours.
+    decimals : int, optional
+        Decimals printed; None for a number that was not rounded, such as a count.
+    standard_error : float, optional
+        The printed standard error.
+    low, high : float, optional
+        Ends of our 95 % interval.
+
+    Returns
+    -------
+    float
+
+    Examples
+    --------
+    >>> round(tolerance(0.67, 0.66, decimals=2, low=0.653, high=0.667), 4)
+    0.012
+    """
+    end = high if paper > ours else low
+    side = 0.0 if end is None or math.isnan(end) else max(0.0, abs(end - ours))
+    if end is not None and (end - ours) * (paper - ours) < 0:
+        side = 0.0  # the interval does not reach towards the printed number at all
+    spread = 2 * (standard_error or 0.0)
+    return half_unit(decimals) + math.hypot(side, spread)
+
+
+def judge(gap, allowed):
+    """Return ``"reproduced"`` or ``"differs"``; a gap equal to the tolerance is in.
+
+    Examples
+    --------
+    >>> judge(0.665 - 0.67, 0.005), judge(0.0051, 0.005)
+    ('reproduced', 'differs')
+    """
+    slack = _NOISE * max(1.0, abs(gap))
+    return "reproduced" if abs(gap) <= allowed + slack else "differs"
+
+
+def compare_matrices(paper, ours):
+    """Return the gap and tolerance of two confusion matrices, in shares of all rows.
+
+    Each of the four cells is a share of its matrix.  A cell may differ by the 95 %
+    limit of the difference of two shares that are the same in truth (both matrices
+    are samples), with Bonferroni's correction for four cells.  Returned is the cell
+    that is furthest out, so that the matrix is reproduced if and only if this cell is.
+
+    Parameters
+    ----------
+    paper, ours : list of list of int
+        Rows true 0 and 1, columns predicted 0 and 1.
+
+    Returns
+    -------
+    gap, tolerance : float
+
+    Examples
+    --------
+    >>> compare_matrices([[50, 10], [20, 20]], [[500, 100], [200, 200]])[0]
+    0.0
+    """
+    first, second = _flat(paper), _flat(ours)
+    n, m = sum(first), sum(second)
+    if not n or not m:
+        raise InputError("a confusion matrix needs at least one row, got one without")
+    worst = None
+    for one, two in zip(first, second, strict=True):
+        gap = two / m - one / n
+        share = (one + two) / (n + m)
+        allowed = _FOUR_CELLS * math.sqrt(share * (1 - share) * (1 / n + 1 / m))
+        excess = abs(gap) - allowed
+        if worst is None or excess > worst[0]:
+            worst = (excess, gap, allowed)
+    return worst[1], worst[2]
+
+
+def _flat(matrix):
+    """Return TN, FP, FN, TP, or say what a confusion matrix must look like."""
+    try:
+        cells = [float(cell) for row in matrix for cell in row]
+        shape = [len(row) for row in matrix]
+    except TypeError:
+        cells, shape = [], []
+    if shape != [2, 2] or any(cell < 0 for cell in cells):
+        raise InputError(
+            "a confusion matrix must be two rows of two counts, rows true 0 and 1,"
+            f" not {matrix!r}"
+        )
+    return cells
+
+
+def why_not_comparable(claim, ours):
+    """Return why a number of a real file gets no verdict; empty when it gets one.
+
+    Parameters
+    ----------
+    claim : mapping
+        A row of :func:`published`.
+    ours : dict
+        A claim of a result file.
+    """
+    reasons = []
+    if ours.get("arm") not in (None, PUBLISHED_ARM):
+        reasons.append(f"another recipe than the study's ({ours['arm']})")
+    years = tuple(sorted(ours.get("years") or ()))
+    if claim["years"] and years != claim["years"]:
+        ran = " and ".join(map(str, years)) or "unknown"
+        said = " and ".join(map(str, claim["years"]))
+        reasons.append(f"year {ran}, the claim is about {said}")
+    if claim["years"] and ours.get("size") not in (None, "paper"):
+        reasons.append("quick size: a smaller run than the study's")
+    if claim["rows"] and claim["kind"] != "count":
+        if ours.get("n") is None:
+            reasons.append("the number of rows is not recorded")
+        elif ours["n"] < ENOUGH_ROWS * claim["rows"]:
+            reasons.append(f"too few rows: {ours['n']:,} of {claim['rows']:,}")
+    if ours.get("value") is None:
+        reasons.append("our number is undefined")
+    return "; ".join(reasons)
+
+
+# ------------------------------------------------------------------ joining the two
+
+
+def finished_results():
+    """Return the folder that holds the results of the other notebooks.
+
+    It is ``SUDLIB_FINISHED`` if that is set; during ``make book`` the results of the
+    same build; otherwise the quick build's, or those of notebooks run by hand.
+
+    Returns
+    -------
+    pathlib.Path
+        It need not exist.
+    """
+    if os.environ.get("SUDLIB_FINISHED"):
+        return Path(os.environ["SUDLIB_FINISHED"])
+    writing = os.environ.get("SUDLIB_RESULTS")
+    if writing:
+        writing = Path(writing)
+        # In a build a notebook writes to <build>/logs/unfinished first.
+        beside = writing.parent.parent / "results"
+        return beside if writing.name == "unfinished" else writing
+    root = PACKAGE.parent if (PACKAGE.parent / "pyproject.toml").exists() else Path()
+    quick = root / "_build" / "quick" / "results"
+    return quick if quick.is_dir() else root / "_build" / "interactive" / "results"
+
+
+def compare(results, printed=None):
+    """Return every claim beside our numbers for it, with a verdict.
+
+    Parameters
+    ----------
+    results : dict or list of dict
+        Result files, as a notebook's ``run.finish()`` writes them; a dict's values
+        are taken.
+    printed : pandas.DataFrame, optional
+        From :func:`published`; by default all three studies.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row for each claim and number of ours (one without a number where there
+        is none): the columns of :func:`published`, then ``notebook``, ``arm``,
+        ``ours``, ``low``, ``high``, ``n``, ``synthetic``, ``data``, ``gap``,
+        ``tolerance``, ``verdict``, ``reason``, ``note`` and ``consistent`` ("agrees",
+        "disagrees" or "" when nothing printed could be held against it).
+
+    Raises
+    ------
+    InputError
+        If a result names a claim that no study makes, naming the nearest.
+    """
+    every = published()
+    printed = every if printed is None else printed
+    found = list(results.values() if isinstance(results, dict) else results)
+    numbers = {}
+    for result in found:
+        for ours in result["claims"]:
+            key = ours["key"]
+            if key not in every.index:
+                near = difflib.get_close_matches(key, every.index, n=1)
+                hint = f"; did you mean {near[0]!r}?" if near else ""
+                raise InputError(
+                    f"{result['notebook']}: no study makes the claim {key!r}{hint}"
+                )
+            numbers.setdefault(key, []).append({"notebook": result["notebook"], **ours})
+    consistent = _consistency(check_printed(every))
+    rows = []
+    for key, claim in printed.iterrows():
+        of_key = numbers.get(key) or numbers.get(claim["same_as"]) or [None]
+        for ours in sorted(of_key, key=_published_first):
+            rows.append({**_row(claim, ours), "key": key})
+    table = pd.DataFrame(rows).set_index("key")
+    table["consistent"] = [consistent.get(key, "") for key in table.index]
+    return table
+
+
+def _published_first(ours):
+    arm = ours and ours.get("arm")
+    return (arm not in (None, PUBLISHED_ARM), str(arm))
+
+
+def _row(claim, ours):
+    """Return one row of :func:`compare` as a dict."""
+    row = {
+        **claim.to_dict(),
+        **dict.fromkeys(("notebook", "arm", "ours", "low", "high", "n", "note")),
+        "synthetic": False,
+        "data": None,
+        "gap": None,
+        "tolerance": None,
+        "verdict": "not yet run",
+    }
+    if ours is not None:
+        row |= {
+            "notebook": ours["notebook"],
+            "ours": ours.get("value"),
+            "synthetic": bool(ours.get("synthetic")),
+            **{name: ours.get(name) for name in ("arm", "low", "high", "n", "note")},
+            "data": ours.get("data"),
+        }
+        if row["ours"] is not None:
+            row["gap"], row["tolerance"] = _gap(claim, ours)
+    if claim["reason"]:
+        row["verdict"] = "cannot be reproduced"
+    elif ours is not None and row["synthetic"]:
+        row["verdict"] = "synthetic"
+    elif ours is not None:
+        row["reason"] = why_not_comparable(claim, ours)
+        row["verdict"] = (
+            "not comparable" if row["reason"] else judge(row["gap"], row["tolerance"])
+        )
+    return row
+
+
+def _gap(claim, ours):
+    """Return gap and tolerance of one number of ours."""
+    if claim["kind"] == "matrix":
+        return compare_matrices(claim["matrix"], ours["value"])
+    paper, decimals = claim["value"], claim["decimals"]
+    exact = claim["exact"]
+    if exact is not None and abs(exact - paper) <= half_unit(decimals) + _NOISE:
+        paper, decimals = exact, None  # known to more digits than the printed number
+    value = float(ours["value"])
+    allowed = tolerance(
+        paper,
+        value,
+        decimals=decimals,
+        standard_error=claim["standard_error"],
+        low=ours.get("low"),
+        high=ours.get("high"),
+    )
+    return value - paper, allowed
+
+
+# ----------------------------------------------- do the printed numbers agree at all?
+
+
+def from_matrix(matrix):
+    """Return the scores that follow from a confusion matrix.
+
+    Parameters
+    ----------
+    matrix : list of list of int
+        Rows true 0 and 1, columns predicted 0 and 1.
+
+    Returns
+    -------
+    dict of str to float
+        ``f05``, ``f1``, ``precision``, ``recall``, ``accuracy``,
+        ``balanced_accuracy`` and ``roc_auc`` (of the labels: it equals the balanced
+        accuracy); NaN where a denominator is zero.
+
+    Examples
+    --------
+    >>> round(from_matrix([[90, 10], [30, 20]])["f05"], 4)
+    0.5882
+    """
+    tn, fp, fn, tp = _flat(matrix)
+
+    def share(part, whole):
+        return part / whole if whole else math.nan
+
+    recall, specificity = share(tp, tp + fn), share(tn, tn + fp)
+    balanced = (recall + specificity) / 2
+    return {
+        "f05": share(1.25 * tp, 1.25 * tp + 0.25 * fn + fp),
+        "f1": share(2 * tp, 2 * tp + fn + fp),
+        "precision": share(tp, tp + fp),
+        "recall": recall,
+        "accuracy": share(tp + tn, tn + fp + fn + tp),
+        "balanced_accuracy": balanced,
+        "roc_auc": balanced,
+    }
+
+
+def check_printed(printed=None):
+    """Return what the printed numbers say about each other; no data are needed.
+
+    Parameters
+    ----------
+    printed : pandas.DataFrame, optional
+        From :func:`published`; by default study A, whose outputs allow it.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a check: ``key``, ``check`` (what it is held against), ``printed``,
+        ``expected`` (both as text) and ``agrees``.
+    """
+    printed = published("a") if printed is None else printed
+    rows = [
+        *_check_rounding(printed),
+        *_check_scores(printed),
+        *_check_totals(printed),
+        *_check_splits(printed),
+    ]
+    return pd.DataFrame(rows, columns=["key", "check", "printed", "expected", "agrees"])
+
+
+def _check_rounding(printed):
+    for key, claim in printed.iterrows():
+        exact = claim["exact"]
+        if exact is not None:
+            yield (
+                key,
+                "the number in the output",
+                _number(claim["value"], claim),
+                _number(exact, claim),
+                abs(exact - claim["value"]) <= half_unit(claim["decimals"]) + _NOISE,
+            )
+
+
+def _check_scores(printed):
+    for key, claim in printed.iterrows():
+        stem, _, score = key.rpartition(".")
+        other = f"{stem}.confusion"
+        if other not in printed.index or claim["kind"] == "matrix":
+            continue
+        expected = from_matrix(printed.loc[other, "matrix"]).get(score)
+        if expected is None:
+            continue
+        near = half_unit(claim["decimals"]) + _NOISE
+        yield (
+            key,
+            "its confusion matrix",
+            _number(claim["value"], claim),
+            _number(expected, claim),
+            abs(expected - claim["value"]) <= near,
+        )
+
+
+def _check_totals(printed):
+    """Check that a cohort's matrices hold the same people, and as many as said."""
+    completed = {}
+    for key, claim in printed[printed["kind"] == "matrix"].iterrows():
+        tn, fp, fn, tp = (int(cell) for cell in _flat(claim["matrix"]))
+        total, cohort = tn + fp + fn + tp, key.rsplit(".", 2)[0]
+        said = f"{cohort}.test.rows"
+        if said in printed.index:
+            expected = int(printed.loc[said, "value"])
+            yield (
+                key,
+                "the rows of its test set",
+                f"{total:,}",
+                f"{expected:,}",
+                (total == expected),
+            )
+        first = completed.setdefault(cohort, fn + tp)
+        if first is not None and (cohort, "seen") in completed:
+            yield (
+                key,
+                "people who completed, in the cohort's other matrices",
+                (f"{fn + tp:,}"),
+                f"{first:,}",
+                fn + tp == first,
+            )
+        completed[cohort, "seen"] = True
+
+
+def _check_splits(printed):
+    """Check counts of rows against the splits that are said to have made them."""
+
+    def count(key):
+        return int(printed.loc[key, "value"]) if key in printed.index else None
+
+    for whole, aside, parts in _SPLITS:
+        total, known = count(whole), [part and count(part) for part in parts]
+        if total is None or not any(known):
+            continue
+        fits = [
+            rows
+            for rows in range(int(total * 0.99), int(total * 1.01))
+            if all(
+                said is None or said == made
+                for said, made in zip(known, split_sizes(rows, aside), strict=True)
+            )
+        ]
+        named = " and ".join(f"{part:,}" for part in known if part)
+        between = f"{fits[0]:,}" if fits else "none"
+        if len(fits) > 1:
+            between += f" to {fits[-1]:,}"
+        yield (
+            whole,
+            f"rows that split into {named}",
+            f"{total:,}",
+            between,
+            total in fits,
+        )
+    images, watched = (
+        count("a.general.train.images"),
+        count("a.general.train.validation_images"),
+    )
+    rows = count("a.general.train.rows")
+    if None not in (images, watched, rows):
+        expected = rows - int(0.3 * rows), int(0.3 * rows)
+        for key, said, made in zip(
+            ("a.general.train.images", "a.general.train.validation_images"),
+            (images, watched),
+            expected,
+            strict=True,
+        ):
+            yield (
+                key,
+                "the rows to train, split 70/30",
+                f"{said:,}",
+                f"{made:,}",
+                (said == made),
+            )
+    parts = [count(f"a.methadone.{part}.rows") for part in ("sample", "train", "test")]
+    if None not in parts:
+        yield (
+            "a.methadone.sample.rows",
+            "its two halves",
+            f"{parts[0]:,}",
+            (f"{parts[1] + parts[2]:,}"),
+            parts[0] == parts[1] + parts[2],
+        )
+
+
+def split_sizes(rows, aside):
+    """Return the sizes that scikit-learn's ``train_test_split`` makes, called twice.
+
+    Parameters
+    ----------
+    rows : int
+        Rows to split.
+    aside : float
+        Share that is set aside; it is then split in halves.
+
+    Returns
+    -------
+    tuple of int
+        The rest and the two halves.
+
+    Examples
+    --------
+    >>> split_sizes(622_821, 0.30)
+    (435974, 93423, 93424)
+    """
+    away = math.ceil(rows * aside)
+    half = math.ceil(away * 0.5)
+    return rows - away, away - half, half
+
+
+def _consistency(checks):
+    """Return "agrees" or "disagrees" for each key that has a check."""
+    every = checks.groupby("key")["agrees"].all()
+    return {key: "agrees" if good else "disagrees" for key, good in every.items()}
+
+
+# ---------------------------------------------------------------------- what is shown
+
+
+def count_verdicts(table):
+    """Return how many claims have which verdict, by study.
+
+    A claim with several numbers counts once, by that of the study's own recipe.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        From :func:`compare`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Rows studies, columns verdicts.
+    """
+    once = table[~table.index.duplicated()]
+    counts = pd.crosstab(once["study"], once["verdict"])
+    return counts.reindex(columns=list(VERDICTS), fill_value=0)
+
+
+def paper_text(claim):
+    """Return the printed number as text, at most four decimals.
+
+    Examples
+    --------
+    >>> paper_text(published("a").loc["a.general.transfer.precision"])
+    '0.9204'
+    """
+    if claim["kind"] == "matrix":
+        return _matrix_text(claim["matrix"])
+    text = _number(claim["value"], claim)
+    if claim["standard_error"] is not None:
+        text += f" (standard error {_number(claim['standard_error'], claim)})"
+    return text
+
+
+def our_text(row):
+    """Return our number with its interval as text; empty where there is none.
+
+    Parameters
+    ----------
+    row : mapping
+        A row of :func:`compare`.
+    """
+    if row["ours"] is None:
+        return ""
+    if row["kind"] == "matrix":
+        return _matrix_text(row["ours"])
+    text = _number(float(row["ours"]), row, ours=True)
+    if row["low"] is not None and row["high"] is not None:
+        low, high = (
+            _number(float(row[end]), row, ours=True) for end in ("low", "high")
+        )
+        text += f" ({low} to {high})"
+    return text
+
+
+def _number(value, claim, ours=False):
+    """Return a number with the decimals that its claim prints, between 2 and 4."""
+    if claim["kind"] == "count":
+        return f"{value:,.0f}"
+    decimals = min(claim["decimals"] or 0, 4)
+    if ours and claim["kind"] != "ratio":
+        decimals = min(max(decimals + 1, 3), 4)
+    return f"{value:.{decimals}f}"
+
+
+def _matrix_text(matrix):
+    cells = _flat(matrix)
+    total = sum(cells)
+    shares = " · ".join(
+        f"{name} {cell / total:.1%}" for name, cell in zip(_CELLS, cells, strict=True)
+    )
+    return f"{shares} of {total:,.0f}"
+
+
+_STYLE = """<style>
+table.claims{--line:#8886;--good:#0b6b3a;--bad:#a4262c;--made:#6a3d9a;--still:#555;
+ border-collapse:collapse;width:100%;font-size:.9em;line-height:1.4;color:inherit;
+ background:none}
+html[data-theme=dark] table.claims,.jp-mod-dark table.claims,
+body[data-jp-theme-light=false] table.claims{--good:#7ddba3;--bad:#ff9a93;
+ --made:#cfb3ff;--still:#bbb}
+table.claims caption{caption-side:top;text-align:left;font-weight:600;color:inherit;
+ padding:.2em 0 .5em}
+table.claims th,table.claims td{text-align:left;vertical-align:top;white-space:normal;
+ padding:.45em .6em;border:0;border-bottom:1px solid var(--line);background:none;
+ color:inherit}
+table.claims tr{background:none!important}
+table.claims tr.group th{padding-top:1.1em;font-size:1.02em;
+ border-bottom:2px solid var(--line)}
+table.claims th[scope=row]{font-weight:500;min-width:11em}
+table.claims small{display:block;font-size:.86em;font-weight:400;opacity:.86}
+table.claims .number{font-variant-numeric:tabular-nums}
+.verdict{font-weight:600;white-space:nowrap;color:var(--still)}
+.verdict.reproduced,.verdict.agrees{color:var(--good)}
+.verdict.differs,.verdict.disagrees{color:var(--bad)}
+.verdict.synthetic{color:var(--made);font-style:italic}
+.claims-scroll{overflow-x:auto}
+@media (max-width:700px){
+ table.claims thead{position:absolute;width:1px;height:1px;overflow:hidden;
+  clip-path:inset(50%)}
+ table.claims,table.claims tbody,table.claims caption,table.claims tr,
+ table.claims td,table.claims th{display:block;width:auto}
+ table.claims tr{border-bottom:2px solid var(--line);padding:.5em 0}
+ table.claims tr.group{border-bottom:0}
+ table.claims td,table.claims th[scope=row]{border:0;padding:.15em 0}
+ table.claims td[data-label]:not(:empty)::before{content:attr(data-label) ": ";
+  font-weight:600}
+ table.claims td:empty{display:none}
+}
+</style>"""
+
+_SIGNS = {
+    "reproduced": "✓",
+    "differs": "✗",
+    "agrees": "✓",
+    "disagrees": "✗",
+    "synthetic": "≈",
+}
+
+
+def badge(word):
+    """Return a verdict as HTML: its word, its sign and a class for its colour.
+
+    Examples
+    --------
+    >>> badge("differs")
+    '<span class="verdict differs">✗ differs</span>'
+    """
+    sign = _SIGNS.get(word)
+    text = f"{sign} {word}" if sign else word
+    return f'<span class="verdict {word.replace(" ", "-")}">{text}</span>'
+
+
+def show(table, *, caption="", links=False, columns=None):
+    """Return a table of claims as HTML, for a notebook to display.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        From :func:`compare`.
+    caption : str, optional
+        What the table shows, in one sentence.
+    links : bool, default=False
+        Link each number to the page that computed it (for the claims page, which
+        stands beside them).
+    columns : list of str, optional
+        Of "paper", "ours", "gap", "verdict" and "printed numbers"; all by default.
+
+    Returns
+    -------
+    IPython.display.HTML
+        Readable in light and dark mode; on a phone each claim becomes a card.
+    """
+    from IPython.display import HTML
+
+    return HTML(_STYLE + to_html(table, caption=caption, links=links, columns=columns))
+
+
+def to_html(table, *, caption="", links=False, columns=None):
+    """Return the HTML of :func:`show` without its style sheet, as text."""
+    heads = {
+        "paper": "The study",
+        "ours": "Ours (95 % interval)",
+        "gap": "Gap (tolerance)",
+        "verdict": "Verdict",
+        "printed numbers": "Printed numbers agree",
+    }
+    chosen = list(heads) if columns is None else columns
+    unknown = set(chosen) - set(heads)
+    if unknown:
+        raise InputError(
+            f"columns must be some of {', '.join(heads)}, not {sorted(unknown)}"
+        )
+    lines = ['<div class="claims-scroll"><table class="claims" role="table">']
+    if caption:
+        lines.append(f"<caption>{html.escape(caption)}</caption>")
+    names = ["Claim", *(heads[name] for name in chosen)]
+    lines.append(
+        '<thead role="rowgroup"><tr role="row">'
+        + "".join(f'<th scope="col" role="columnheader">{name}</th>' for name in names)
+        + '</tr></thead><tbody role="rowgroup">'
+    )
+    group = None
+    for key, row in table.iterrows():
+        now = (row["cohort"], row["model"])
+        if now != group:
+            group = now
+            title = row["cohort"] + (f": {row['model']}" if row["model"] else "")
+            lines.append(
+                f'<tr class="group" role="row"><th scope="rowgroup" role="rowheader"'
+                f' colspan="{len(names)}">{html.escape(title.capitalize())}</th></tr>'
+            )
+        cells = {name: _CELL[name](row, links) for name in chosen}
+        lines.append(
+            f'<tr role="row" data-key="{key}"><th scope="row" role="rowheader">'
+            f"{_claim_cell(row)}</th>"
+            + "".join(
+                f'<td role="cell" data-label="{heads[name]}">{cell}</td>'
+                for name, cell in cells.items()
+            )
+            + "</tr>"
+        )
+    return "\n".join([*lines, "</tbody></table></div>"])
+
+
+def _claim_cell(row):
+    small = "; ".join(part for part in (row["condition"], row["where"]) if part)
+    return f"{html.escape(row['metric'])}<small>{html.escape(small)}</small>"
+
+
+def _paper_cell(row, links):
+    full = html.escape(row["printed"])
+    return f'<span class="number" title="{full}">{html.escape(paper_text(row))}</span>'
+
+
+def _ours_cell(row, links):
+    text = our_text(row)
+    if not text:
+        return ""
+    if row["synthetic"]:
+        text += " synthetic"
+    parts = [f"recipe: {row['arm']}"] if row["arm"] else []
+    if row["n"]:
+        parts.append(f"{row['n']:,} people")
+    if row["note"]:
+        parts.append(row["note"])
+    small = f"<small>{html.escape('; '.join(parts))}</small>" if parts else ""
+    number = f'<span class="number">{html.escape(text)}</span>'
+    if links and row["notebook"]:
+        number = f'<a href="{row["notebook"]}.html">{number}</a>'
+    return number + small
+
+
+def _gap_cell(row, links):
+    if row["gap"] is None:
+        return ""
+    if row["kind"] == "count":
+        return (
+            f'<span class="number">{row["gap"]:+,.0f} ({row["tolerance"]:,.0f})</span>'
+        )
+    if row["kind"] == "matrix":
+        return (
+            f'<span class="number">{100 * row["gap"]:+.1f} points'
+            f" ({100 * row['tolerance']:.1f})</span>"
+            "<small>the cell furthest out</small>"
+        )
+    return f'<span class="number">{row["gap"]:+.3f} ({row["tolerance"]:.3f})</span>'
+
+
+def _verdict_cell(row, links):
+    small = f"<small>{html.escape(row['reason'])}</small>" if row["reason"] else ""
+    return badge(row["verdict"]) + small
+
+
+def _printed_cell(row, links):
+    return badge(row["consistent"]) if row["consistent"] else ""
+
+
+_CELL = {
+    "paper": _paper_cell,
+    "ours": _ours_cell,
+    "gap": _gap_cell,
+    "verdict": _verdict_cell,
+    "printed numbers": _printed_cell,
+}
+
+
+def page_table(run, keys=None, *, caption=""):
+    """Return this notebook's numbers beside the study's, for the end of a page.
+
+    Parameters
+    ----------
+    run : sudlib.runs.Run
+        The run whose claims are shown (anything with ``notebook`` and ``claims``).
+    keys : list of str, optional
+        Claims to show, in this order; by default those the run has numbers for, in
+        the order of the study.  A key that ends in a dot stands for all that begin
+        with it.
+    caption : str, optional
+        What the table shows, in one sentence.
+
+    Returns
+    -------
+    IPython.display.HTML
+
+    Raises
+    ------
+    InputError
+        If a key is no claim of a study.
+    """
+    every = published()
+    if keys is None:
+        wanted = {ours["key"] for ours in run.claims}
+        chosen = [
+            key
+            for key, claim in every.iterrows()
+            if key in wanted or claim["same_as"] in wanted
+        ]
+    else:
+        chosen = []
+        for key in keys:
+            found = (
+                [name for name in every.index if name.startswith(key)]
+                if key.endswith(".")
+                else [name for name in every.index if name == key]
+            )
+            if not found:
+                raise InputError(f"no study makes the claim {key!r}")
+            chosen += [name for name in found if name not in chosen]
+    result = {"notebook": run.notebook, "claims": run.claims}
+    return show(compare([result], every.loc[chosen]), caption=caption)
