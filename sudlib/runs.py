@@ -10,6 +10,7 @@ and ends with :meth:`Run.finish`.  How it is used is shown on the page
 import ast
 import datetime
 import hashlib
+import html
 import importlib.metadata
 import json
 import math
@@ -19,7 +20,7 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 
 import nbformat
@@ -237,7 +238,7 @@ def inputs(notebook, root=ROOT):
     }
 
 
-@lru_cache(maxsize=None)
+@cache
 def _sha256_at(path, size, modified):
     return sha256(path)
 
@@ -403,6 +404,7 @@ class Run:
     claims: list = field(default_factory=list)
     values: dict = field(default_factory=dict)
     tables: dict = field(default_factory=dict)
+    fingerprints: dict = field(default_factory=dict)
 
     @property
     def synthetic(self):
@@ -497,13 +499,10 @@ class Run:
         IPython.display.HTML
             The provenance table for the foot of the page.
         """
-        path = ROOT / "notebooks" / f"{self.notebook}.ipynb"
         stamp = {
             "parameters": plain(self.parameters),
             "data": self.data,
-            "fingerprints": (
-                fingerprints(path, self.parameters) if path.exists() else {}
-            ),
+            "fingerprints": self.fingerprints,
             "commit": git_commit(),
             "versions": versions(),
             "device": device(),
@@ -550,13 +549,15 @@ def start(notebook, **parameters):
     '38.0%'
     """
     path = ROOT / "notebooks" / f"{notebook}.ipynb"
-    if path.exists():
-        parameters = check_parameters(path, parameters)
-    else:
+    if not path.exists():  # Colab, where only the library is installed
         for name, value in parameters.items():
             kept = Parameter(name, type(value).__name__, value)
             check_value(kept, value, notebook)
-    return Run(notebook, dict(parameters))
+        return Run(notebook, dict(parameters))
+    parameters = check_parameters(path, parameters)
+    # Taken now: what is edited while the notebook runs is not what it ran on.
+    taken = fingerprints(path, parameters)
+    return Run(notebook, parameters, fingerprints=taken)
 
 
 def write_json(path, content):
@@ -606,7 +607,7 @@ def provenance(result):
         "date": stamp["date"],
     }
     cells = "".join(
-        f"<tr><th scope='row'>{name}</th><td>{text}</td></tr>"
+        f"<tr><th scope='row'>{name}</th><td>{html.escape(text)}</td></tr>"
         for name, text in rows.items()
     )
     return f"<table class='provenance'><tbody>{cells}</tbody></table>"

@@ -33,7 +33,9 @@ def find_python():
         try:
             done = subprocess.run(
                 [name, "-c", "import sys; print(*sys.version_info[:2])"],
-                capture_output=True, text=True, timeout=60,
+                capture_output=True,
+                text=True,
+                timeout=60,
             )
         except (OSError, subprocess.TimeoutExpired):
             continue
@@ -86,14 +88,26 @@ def main():
     uv = (python, "-m", "uv", "pip")
     # Without compiled bytecode every kernel pays 25 s for its first import.
     call(
-        *uv, "sync", "--require-hashes", "--compile-bytecode",
-        "--python", python, LOCK,
+        *uv,
+        "sync",
+        "--require-hashes",
+        "--compile-bytecode",
+        "--python",
+        python,
+        LOCK,
     )
     # Hashes and an editable install cannot share one call.
     call(
-        *uv, "install", "--quiet", "--no-deps", "--python", python,
-        "--editable", ROOT,
+        *uv,
+        "install",
+        "--quiet",
+        "--no-deps",
+        "--python",
+        python,
+        "--editable",
+        ROOT,
     )
+    call(python, "-m", "sudlib.kernel", "install")
     STAMP.write_text(wanted)
 
 

@@ -1,0 +1,33 @@
+# make book · make test · make lab · make clean
+PYTHON ?=
+BIN = .venv/bin
+export PYTHON
+
+.PHONY: book test test-all lab lint bench clean environment help
+
+help:           ## list what can be made
+	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*##/:/'
+
+environment:    ## make .venv from the lock file, register the kernel
+	@$${PYTHON:-python3} workflow/environment.py
+
+book: environment   ## run what has changed, build the website (PROFILE=paper DATA=... KERNEL=... JOBS=... NOTEBOOK=...)
+	@$(BIN)/python workflow/book.py --profile "$(PROFILE)" --data "$(DATA)" --kernel "$(KERNEL)" --jobs "$(JOBS)" --only "$(NOTEBOOK)"
+
+test: environment   ## run the fast tests
+	$(BIN)/python -m pytest
+
+test-all: environment   ## run all tests, the slow ones too
+	$(BIN)/python -m pytest -m "slow or not slow"
+
+lab: environment    ## open JupyterLab on the notebooks
+	$(BIN)/jupyter lab --notebook-dir=.
+
+lint: environment   ## check style
+	$(BIN)/ruff check . && $(BIN)/ruff format --check .
+
+clean:          ## remove what was built (the environment stays; make clean-all removes it too)
+	rm -rf _build .snakemake .pytest_cache .ruff_cache .hypothesis
+
+clean-all: clean
+	rm -rf .venv

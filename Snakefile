@@ -1,0 +1,62 @@
+# Which notebook runs when.  Called by workflow/book.py; the list is in
+# workflow/notebooks.yml.  Every notebook becomes one papermill run whose
+# fingerprint (notebook, the library modules and data files it uses, parameters, lock
+# file) is a parameter of the rule: what changes it, and nothing else, runs it again.
+
+import json
+import sys
+from pathlib import Path
+
+sys.path.insert(0, "workflow")
+import plan
+
+OUT = config["out"]
+KERNEL = config["kernel"]
+PROFILE = config["profile"]
+GIVEN = config.get("given") or {}
+
+
+rule site:
+    input:
+        expand(OUT + "/executed/{name}.ipynb", name=plan.NOTEBOOKS),
+        expand(OUT + "/results/{name}.json", name=plan.NOTEBOOKS),
+        pages=[str(path) for path in sorted(Path("book").rglob("*")) if path.is_file()],
+        settings=["_config.yml", "workflow/build_site.py", "workflow/stage.py"],
+    output:
+        "_build/html/index.html",
+    params:
+        out=OUT,
+    log:
+        OUT + "/logs/site.log",
+    shell:
+        "python workflow/build_site.py --results {params.out}/results"
+        " --notebooks {params.out}/executed > {log} 2>&1"
+        " || (tail -n 25 {log} >&2; exit 1)"
+
+
+for name, entry in plan.NOTEBOOKS.items():
+
+    rule:
+        name:
+            name
+        input:
+            [f"{OUT}/results/{other}.json" for other in plan.needs(name)],
+            # Their content counts, through the fingerprint; their dates do not.
+            sources=[ancient(path) for path in plan.own_inputs(name)],
+        output:
+            executed=f"{OUT}/executed/{name}.ipynb",
+            result=f"{OUT}/results/{name}.json",
+        params:
+            notebook=plan.source(name),
+            given=json.dumps(plan.parameters(name, PROFILE, GIVEN), sort_keys=True),
+            fingerprint=json.dumps(
+                plan.fingerprint(name, PROFILE, GIVEN), sort_keys=True
+            ),
+            kernel=KERNEL,
+        log:
+            f"{OUT}/logs/{name}.log",
+        threads: entry.get("threads", 2)
+        shell:
+            "python workflow/execute.py {params.notebook} --parameters {params.given:q}"
+            " --kernel {params.kernel} --executed {output.executed}"
+            " --result {output.result} --log {log}"

@@ -1,0 +1,147 @@
+"""make book, as its user meets it: what runs, what stops it, what it says."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+
+def book(project, *words, wait=True):
+    """Run workflow/book.py in a project, with that project's own sudlib."""
+    process = subprocess.Popen(
+        [sys.executable, "workflow/book.py", *words],
+        cwd=project,
+        env={**os.environ, "PYTHONPATH": str(project)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    if not wait:
+        return process
+    said = process.communicate(timeout=240)[0]
+    return process.returncode, said
+
+
+NOTEBOOKS = ("--kernel", "python3", "--only", "first second last")
+
+
+def ran(project):
+    """Return the dates of the executed notebooks."""
+    folder = project / "_build" / "quick" / "executed"
+    return {path.stem: path.stat().st_mtime_ns for path in folder.glob("*.ipynb")}
+
+
+def test_only_what_depends_on_an_edit_runs_again(tiny_project):
+    status, said = book(tiny_project, *NOTEBOOKS)
+    assert status == 0, said
+    first = ran(tiny_project)
+    assert set(first) == {"first", "second", "last"}
+
+    def would_run():
+        status, said = book(tiny_project, *NOTEBOOKS, "--dry-run")
+        assert status == 0, said
+        table = said.split("job ", 1)[1] if "job " in said else ""
+        rows = [line.split() for line in table.splitlines()]
+        return {row[0] for row in rows if len(row) == 2 and row[0] in first}
+
+    assert would_run() == set()
+    (tiny_project / "notebooks" / "second.ipynb").touch()
+    assert would_run() == set(), "a new date is not a change"
+    lower = tiny_project / "sudlib" / "lower.py"
+    lower.write_text(lower.read_text() + "# edited\n")
+    assert would_run() == {"first", "last"}
+    assert book(tiny_project, *NOTEBOOKS)[0] == 0
+    second = ran(tiny_project)
+    assert {name for name in first if first[name] != second[name]} == {"first", "last"}
+    (tiny_project / "data" / "two.csv").write_text("nobody reads this\n")
+    assert would_run() == set()
+    (tiny_project / "data" / "one.csv").write_text("a\n123\n")
+    assert would_run() == {"first", "last"}
+    lock = tiny_project / "requirements.lock"
+    lock.write_text(lock.read_text() + "# a new pin\n")
+    assert would_run() == {"first", "second", "last"}
+
+
+def test_a_failing_notebook_stays_to_be_read_and_is_named(tiny_project, notebook_maker):
+    notebook_maker(
+        tiny_project / "notebooks" / "second.ipynb",
+        'size: str = "quick"',
+        "share = 0\n1 / share",
+    )
+    status, said = book(tiny_project, *NOTEBOOKS)
+    assert status == 1
+    assert "second stopped in cell [3]" in said
+    assert "share = 0" in said and "ZeroDivisionError: division by zero" in said
+    assert "Traceback" not in said
+    left = tiny_project / "_build" / "quick" / "logs" / "second.ipynb"
+    assert "ZeroDivisionError" in left.read_text()
+    assert not (tiny_project / "_build" / "quick" / "results" / "second.json").exists()
+
+
+def test_a_notebook_whose_kernel_dies_is_named(tiny_project, notebook_maker):
+    notebook_maker(
+        tiny_project / "notebooks" / "second.ipynb",
+        'size: str = "quick"',
+        "import os\nos._exit(9)",
+    )
+    status, said = book(tiny_project, "--kernel", "python3", "--only", "second")
+    assert status == 1 and "second stopped" in said and "DeadKernelError" in said
+    assert "Traceback" not in said
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--profile", "huge"], "PROFILE must be quick or paper, not 'huge'"),
+        (["--jobs", "many"], "JOBS must be a whole number of CPU cores"),
+        (["--only", "third"], "NOTEBOOK must be of first, second, last, not 'third'"),
+        (["--data", "no/such/file.csv"], "no/such/file.csv"),
+        (["--kernel", "nowhere", "--only", "second"], "no Jupyter kernel 'nowhere'"),
+    ],
+)
+def test_bad_words_get_one_clear_line(tiny_project, words, said):
+    status, output = book(tiny_project, *words)
+    assert status != 0
+    assert said in output
+    assert "Traceback" not in output
+
+
+def test_a_bad_parameter_stops_before_the_kernel_starts(tiny_project):
+    plan = tiny_project / "workflow" / "notebooks.yml"
+    plan.write_text(plan.read_text().replace("size: quick", "size: tiny"))
+    status, output = book(tiny_project, "--only", "second")
+    assert status != 0
+    assert 'size must be "quick" or "paper", not \'tiny\'' in output
+    assert not (tiny_project / "_build" / "quick" / "logs" / "second.ipynb").exists()
+
+
+def test_a_second_build_waits_outside_and_a_killed_one_resumes(
+    tiny_project, notebook_maker
+):
+    slow = tiny_project / "notebooks" / "second.ipynb"
+    kept = slow.read_text()
+    notebook_maker(slow, 'size: str = "quick"', "import time\ntime.sleep(120)")
+    kernel = ("--kernel", "python3", "--only")
+    assert book(tiny_project, *kernel, "first")[0] == 0
+    running = book(tiny_project, *kernel, "first second", wait=False)
+    try:
+        started = tiny_project / "_build" / "quick" / "logs" / "second.ipynb"
+        for _ in range(600):
+            if started.exists():
+                break
+            time.sleep(0.1)
+        status, said = book(tiny_project, *kernel, "first")
+        assert status == 2 and "another `make book` is running" in said
+        before = ran(tiny_project)
+    finally:
+        os.killpg(running.pid, signal.SIGKILL)
+        running.wait()
+    slow.write_text(kept)
+    status, said = book(tiny_project, *kernel, "first second")
+    assert status == 0, said
+    assert ran(tiny_project)["first"] == before["first"], "finished work is kept"
+    assert "second" in ran(tiny_project)

@@ -1,0 +1,151 @@
+"""Run one notebook with papermill: strict parameters first, a short error last.
+
+Snakemake calls it, one call a notebook.  ``python workflow/execute.py --help``.
+"""
+
+import argparse
+import json
+import logging
+import os
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+import papermill
+from jupyter_client.kernelspec import KernelSpecManager
+from jupyter_client.manager import AsyncKernelManager
+from nbclient.exceptions import DeadKernelError
+
+from sudlib import runs
+from sudlib.files import InputError
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def message_of(error):
+    """Return what to tell a person about a notebook that stopped."""
+    if isinstance(error, papermill.PapermillExecutionError):
+        return (
+            f"in cell [{error.exec_count}], which begins\n"
+            f"    {error.source.strip().splitlines()[0]}\n"
+            f"with\n    {error.ename}: {error.evalue}"
+        )
+    return f"with\n    {type(error).__name__}: {error}"
+
+
+def check_kernel(name):
+    """Raise an InputError that lists the kernels there are when one is missing."""
+    known = sorted(KernelSpecManager().find_kernel_specs())
+    if name not in known:
+        raise InputError(
+            f"there is no Jupyter kernel {name!r}; there are {', '.join(known)}. The"
+            " book's own are registered by: python -m sudlib.kernel install [--gpu]"
+        )
+
+
+def kernel_manager(folder):
+    """Return a manager class whose kernels talk through sockets in one fresh folder.
+
+    Kernels started side by side over TCP now and then take each other's port and
+    hang; a folder of their own cannot be taken.
+    """
+
+    class LocalKernelManager(AsyncKernelManager):
+        def __init__(self, **settings):
+            super().__init__(**settings)
+            if os.name != "nt":
+                self.transport, self.ip = "ipc", str(Path(folder) / "kernel")
+
+    return LocalKernelManager
+
+
+def hide_injected(path):
+    """Fold away the cell in which papermill wrote the parameters it was given."""
+    notebook = json.loads(path.read_text(encoding="utf-8"))
+    for cell in notebook["cells"]:
+        tags = cell["metadata"].get("tags", [])
+        if "injected-parameters" in tags:
+            cell["metadata"]["tags"] = [*tags, "hide-input"]
+    path.write_text(json.dumps(notebook, indent=1) + "\n", encoding="utf-8")
+
+
+def execute(notebook, parameters, kernel, reading, log):
+    """Run a notebook; its executed copy grows in ``reading``, its words in ``log``."""
+    logging.basicConfig(filename=log, filemode="w", level=logging.INFO, force=True)
+    for attempt in (1, 2):
+        with tempfile.TemporaryDirectory(prefix="sud") as folder:
+            try:
+                papermill.execute_notebook(
+                    str(notebook),
+                    str(reading),
+                    parameters=parameters,
+                    kernel_name=kernel,
+                    language="python",
+                    cwd=str(ROOT),
+                    log_output=True,
+                    progress_bar={"desc": notebook.stem, "mininterval": 1},
+                    start_timeout=120,
+                    kernel_manager_class=kernel_manager(folder),
+                )
+                return
+            except (RuntimeError, DeadKernelError) as error:
+                # One more try when the kernel never came up; a notebook that began
+                # and died is shown, not run again.
+                began = any(
+                    cell.get("outputs") or cell.get("execution_count")
+                    for cell in json.loads(reading.read_text())["cells"]
+                )
+                if attempt == 2 or began or "start" not in str(error).lower():
+                    raise
+
+
+def report(log, text):
+    """Say what went wrong, and leave it where ``make book`` repeats it at its end."""
+    log.with_suffix(".error").write_text(f"{text}\n", encoding="utf-8")
+    print(f"\n{text}\n", file=sys.stderr)
+
+
+def main(arguments=None):
+    """Run the command line; return the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("notebook", type=Path)
+    parser.add_argument("--parameters", type=json.loads, default={}, help="JSON")
+    parser.add_argument("--kernel", default="sudlib")
+    parser.add_argument("--executed", type=Path, required=True, help="notebook to make")
+    parser.add_argument("--result", type=Path, required=True, help="JSON to make")
+    parser.add_argument("--log", type=Path, required=True)
+    given = parser.parse_args(arguments)
+    stem = given.notebook.stem
+    reading = given.log.with_suffix(".ipynb")
+    for path in (given.executed, given.result, given.log):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        runs.check_parameters(given.notebook, given.parameters)
+        check_kernel(given.kernel)
+    except InputError as error:
+        report(given.log, f"{stem} was not started: {error}")
+        return 2
+    os.environ["SUDLIB_RESULTS"] = str(given.log.parent.resolve() / "unfinished")
+    made = Path(os.environ["SUDLIB_RESULTS"]) / given.result.name
+    made.unlink(missing_ok=True)
+    try:
+        execute(given.notebook, given.parameters, given.kernel, reading, given.log)
+        if not made.exists():
+            raise RuntimeError("it did not end with run.finish(): no result")
+    except Exception as error:
+        report(
+            given.log,
+            f"{stem} stopped {message_of(error)}\n"
+            f"The notebook as far as it came, with the error: {reading}\n"
+            f"Its log: {given.log}",
+        )
+        return 1
+    hide_injected(reading)
+    shutil.move(made, given.result)
+    shutil.move(reading, given.executed)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
