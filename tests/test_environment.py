@@ -98,3 +98,33 @@ def test_the_running_environment_is_the_locked_one():
     if len(differing) > 20:
         pytest.skip(f"not run in the locked environment: {len(differing)} differ")
     assert not differing
+
+
+@pytest.mark.slow
+def test_a_wheel_as_colab_installs_it_finds_its_data(tmp_path):
+    import subprocess
+    import sys
+
+    uv = (sys.executable, "-m", "uv")
+    subprocess.run([*uv, "build", "-q", "--wheel", ROOT, "-o", tmp_path], check=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    site = tmp_path / "site"
+    subprocess.run(
+        [*uv, "pip", "install", "-q", "--no-deps", "--target", site, wheel], check=True
+    )
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "import sys; sys.path.insert(0, sys.argv[1])\n"
+            "import sudlib.files, sudlib.codebook\n"
+            "assert sys.argv[1] in sudlib.files.__file__, sudlib.files.__file__\n"
+            "print(sudlib.codebook.size(2018), sudlib.files.data_file('README.md'))",
+            site,
+        ],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("1666366") and "_data" in done.stdout
