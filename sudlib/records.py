@@ -27,11 +27,12 @@ def load(data="twin", *, years=(2018,), rows=None, seed=33, columns=None):
 
         * ``"twin"``: made-up records, drawn here;
         * ``"teds-d-2018"`` (or another year): the agency's file, downloaded once;
-        * a path: a TEDS-D file of yours (CSV, zip or parquet).
+        * a path: a TEDS-D file of yours (CSV, zip or parquet), or a folder of the
+          agency's files under their own names.
     years : iterable of int
-        The years of discharge to put together, for the first two doors.  A year that
-        the second door names and ``years`` leaves out is loaded instead of them.  A
-        file has the years it has.
+        The years of discharge to put together.  A year that the second door names and
+        ``years`` leaves out is loaded instead of them.  A single file has the years
+        it has.
     rows : int, optional
         How many rows: the twin draws that many; of real records that many are
         sampled without replacement, in the file's order.  None: all there are.
@@ -68,11 +69,15 @@ def load(data="twin", *, years=(2018,), rows=None, seed=33, columns=None):
         frame = _agency(years if year in years else (year,), columns)
     elif Path(name).is_file():
         frame = teds.read(name, columns)
+    elif Path(name).is_dir():
+        files = [_official(Path(name), year) for year in years]
+        frames = [teds.read(file, columns) for file in files]
+        frame = _together(frames, " + ".join(file.name for file in files))
     else:
         raise InputError(
             f'data must be "twin", "teds-d-YEAR" with a year from {codebook.YEARS[0]}'
             f" to {codebook.YEARS[-1]}, or the path of a TEDS-D file, not {name!r}"
-            " (there is no such file)"
+            " (there is no such file or folder)"
         )
     return _sample(frame, rows, seed)
 
@@ -128,7 +133,8 @@ def _columns(columns, frame):
     absent = [name for name in names if name not in frame.columns]
     if absent or not names or len(set(names)) < len(names):
         raise InputError(
-            f"columns must be among {', '.join(frame.columns)}, each once, not {columns}"
+            f"columns must be among {', '.join(frame.columns)}, each once,"
+            f" not {columns}"
         )
     return names
 
@@ -137,6 +143,18 @@ def _agency(years, columns):
     """Return the agency's records of the years, downloaded where they are not yet."""
     frames = [teds.read(teds.fetch(year), columns) for year in years]
     return _together(frames, "teds-d-" + "+".join(map(str, years)))
+
+
+def _official(folder, year):
+    """Return the agency's file of a year in a folder, by its own name, or raise."""
+    download = teds.registry()[year]
+    for name in (download.csv, download.zip):
+        if (folder / name).is_file():
+            return folder / name
+    raise InputError(
+        f"the folder {str(folder)!r} has no file of {year}: neither {download.csv}"
+        f" nor {download.zip}"
+    )
 
 
 def _together(frames, name):
@@ -153,6 +171,13 @@ def _together(frames, name):
     }
     if "verified" in attrs[0]:
         frame.attrs["verified"] = all(each["verified"] for each in attrs)
+    if "blanks" in attrs[0]:
+        blanks = {}
+        for column, cells in (
+            item for each in attrs for item in each["blanks"].items()
+        ):
+            blanks[column] = blanks.get(column, 0) + cells
+        frame.attrs["blanks"] = blanks
     return frame
 
 

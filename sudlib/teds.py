@@ -18,6 +18,7 @@ import re
 import shutil
 import stat
 import tempfile
+import time
 import warnings
 import zipfile
 import zlib
@@ -28,13 +29,21 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pooch
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
+import requests  # comes with pooch
+from tqdm import tqdm
 
 from sudlib import codebook
 from sudlib.codebook import MISSING
 from sudlib.files import InputError, data_file, sha256
+
+try:
+    import fcntl
+except ImportError:
+    fcntl = None
 
 PAGE = "https://www.samhsa.gov/data/data-we-collect/teds/datafiles"
 """The agency's page from which the files can be downloaded by hand."""
@@ -1114,3 +1123,303 @@ def _digits(values):
 
 
 # ----------------------------------------------------------------------- fetch
+
+
+def cache_folder():
+    """Return the folder where downloads are kept.
+
+    It is the environment variable SUDLIB_CACHE, or else the place where your system
+    keeps caches (on Linux ``~/.cache/sudlib``).
+    """
+    if os.environ.get("SUDLIB_CACHE"):
+        return Path(os.environ["SUDLIB_CACHE"]).expanduser()
+    return Path(pooch.os_cache("sudlib"))
+
+
+def fetch(year, *, folder=None):
+    """Return the path of the agency's CSV of a year; download it if it is not there.
+
+    Each address that is known is tried, newest first.  A download that broke off goes
+    on where it stopped, also in a later run.  Zip and CSV are held against their
+    SHA-256 in ``data/registry.csv``; for 2021 and 2023 none is known, and a warning
+    says so.  What is there and whole is never downloaded again, and a file that you
+    have put into the folder by hand counts.
+
+    Parameters
+    ----------
+    year : int
+        2015 to 2023.
+    folder : path, optional
+        Where to keep zip and CSV; None: :func:`cache_folder`.
+
+    Returns
+    -------
+    pathlib.Path
+        The CSV.
+
+    Raises
+    ------
+    InputError
+        If nothing could be downloaded (it then says what to download by hand and
+        where to put it), a hash is wrong, the zip is unsafe, or the disk is full.
+    """
+    download = registry()[codebook.check_year(year)]
+    folder = cache_folder() if folder is None else Path(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"the folder {str(folder)!r} for downloads cannot be made ({error});"
+            " the environment variable SUDLIB_CACHE names another"
+        ) from error
+    with _alone(folder / f".{year}.lock"):
+        table = folder / download.csv
+        if not _is_whole(table, download.csv_bytes, download.csv_sha256):
+            bundle = folder / download.zip
+            if not _is_whole(bundle, download.zip_bytes, download.zip_sha256):
+                _download(download, bundle)
+            _extract(download, bundle, table)
+        if download.csv_sha256 is None:
+            warnings.warn(
+                f"no SHA-256 of the agency's file of {year} is known, so"
+                f" {table.name} cannot be verified",
+                stacklevel=2,
+            )
+    return table
+
+
+@contextlib.contextmanager
+def _alone(path):
+    """Hold a lock, so that two runs do not download the same file at once."""
+    if fcntl is None:  # not on Windows
+        yield
+        return
+    with open(path, "w") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        yield
+
+
+def _is_whole(path, size, digest):
+    """Tell whether a file is there and the agency's; put a wrong one aside."""
+    if not path.exists():
+        return False
+    if digest is None:
+        return True
+    if path.stat().st_size == size and sha256(path) == digest:
+        return True
+    aside = path.with_name(path.name + ".wrong")
+    os.replace(path, aside)
+    warnings.warn(
+        f"{path.name} in {str(path.parent)!r} is not the agency's file (wrong size or"
+        f" SHA-256); it is now {aside.name}",
+        stacklevel=4,
+    )
+    return False
+
+
+def _download(download, bundle):
+    """Download a zip from the first address that has the right one."""
+    part = bundle.with_name(bundle.name + ".part")
+    _need_room(download, part)
+    failures = []
+    for url in download.urls:
+        # What was left of an earlier run may be of another file: then once afresh.
+        for _ in range(2 if part.exists() else 1):
+            try:
+                with _room(bundle):
+                    _retrieve(url, download, bundle, part)
+                return
+            except (requests.RequestException, ValueError) as error:
+                if isinstance(error, InputError):
+                    raise
+                failures.append(f"{url}: {_reason(error)}")
+                if not isinstance(error, requests.RequestException):
+                    part.unlink(missing_ok=True)
+                    continue
+                break
+    digest = download.zip_sha256
+    raise InputError(
+        f"the TEDS-D file of {download.year} could not be downloaded:\n  "
+        + "\n  ".join(failures)
+        + f"\nDownload {download.zip} by hand from {PAGE}, put it into"
+        f" {str(bundle.parent)!r} and run again."
+        + (f" Its SHA-256 must be {digest}." if digest else "")
+    )
+
+
+def _reason(error):
+    """Return in a line why a download failed."""
+    if isinstance(error, requests.HTTPError) and error.response is not None:
+        return f"the server answered {error.response.status_code}"
+    if isinstance(error, requests.Timeout):
+        return "the server did not answer in time"
+    if isinstance(error, _BrokenOff):
+        return str(error)
+    if isinstance(error, requests.ConnectionError):
+        return "no connection"
+    if isinstance(error, requests.RequestException):
+        return str(error)
+    return "another file than the agency's (wrong SHA-256, or not a zip)"
+
+
+def _need_room(download, part):
+    """Raise if the disk has no room for zip and CSV."""
+    got = part.stat().st_size if part.exists() else 0
+    need = (download.zip_bytes or 5e7) - got + (download.csv_bytes or 3.5e8)
+    free = shutil.disk_usage(part.parent).free
+    if free < need:
+        raise InputError(
+            f"the disk of {str(part.parent)!r} has {free / 1e6:,.0f} MB free, but the"
+            f" TEDS-D file of {download.year} needs {need / 1e6:,.0f} MB; the"
+            " environment variable SUDLIB_CACHE names another folder"
+        )
+
+
+def _retrieve(url, download, bundle, part):
+    """Download one address with pooch; raise ValueError if it is another file."""
+    digest = download.zip_sha256
+    log = pooch.get_logger()
+    level = log.level
+    # Without a hash pooch logs a line of advice that is not for our readers.
+    log.setLevel("ERROR")
+    try:
+        pooch.retrieve(
+            url,
+            known_hash=f"sha256:{digest}" if digest else None,
+            fname=bundle.name,
+            path=bundle.parent,
+            downloader=_Resume(part),
+        )
+    finally:
+        log.setLevel(level)
+    if not zipfile.is_zipfile(bundle):
+        bundle.unlink()
+        raise ValueError("not a zip")
+
+
+class _BrokenOff(requests.ConnectionError):
+    """A download ended before its end."""
+
+
+class _Resume:
+    """A downloader for pooch that goes on where an earlier one stopped.
+
+    pooch's own begins anew each time and throws a broken download away.
+
+    Parameters
+    ----------
+    part : pathlib.Path
+        Holds what has come so far, and stays when the download breaks off.
+    tries : int
+        How often to ask again without a byte more before giving up.
+    pause : float
+        Seconds before asking again.
+    """
+
+    def __init__(self, part, tries=3, pause=1.0):
+        self.part, self.tries, self.pause = part, tries, pause
+
+    def __call__(self, url, output_file, pooch_instance):
+        """Download ``url`` to ``output_file``."""
+        left, size = self.tries, -1
+        while True:
+            try:
+                self._ask(url)
+                break
+            except requests.RequestException as error:
+                got = self._size()
+                left = self.tries if got > size >= 0 else left - 1
+                size = got
+                if left <= 0 or not _may_pass(error):
+                    raise
+                time.sleep(self.pause)
+        os.replace(self.part, output_file)
+
+    def _size(self):
+        return self.part.stat().st_size if self.part.exists() else 0
+
+    def _ask(self, url):
+        """Ask once for what is missing, and append what comes."""
+        got = self._size()
+        headers = {"Accept-Encoding": "identity"}
+        if got:
+            headers["Range"] = f"bytes={got}-"
+        with requests.get(
+            url, headers=headers, stream=True, timeout=(15, 60)
+        ) as response:
+            span = re.fullmatch(
+                r"bytes (?:(\d+)-\d+|\*)/(\d+|\*)",
+                response.headers.get("Content-Range", "").strip(),
+            )
+            total = span[2] if span else response.headers.get("Content-Length")
+            total = int(total) if total and total.isdigit() else None
+            if response.status_code == 416:  # nothing is missing, or too much is here
+                if total == got:
+                    return
+                self.part.unlink()
+                raise _BrokenOff("what was here is longer than the file")
+            response.raise_for_status()
+            goes_on = (
+                response.status_code == 206 and span and span[1] and int(span[1]) == got
+            )
+            if response.status_code == 206 and not goes_on:
+                self.part.unlink(missing_ok=True)
+                raise _BrokenOff("the server sent another part than was asked for")
+            with (
+                open(self.part, "ab" if goes_on else "wb") as stream,
+                tqdm(
+                    desc=Path(url).name,
+                    initial=got if goes_on else 0,
+                    total=total,
+                    unit="B",
+                    unit_scale=True,
+                    leave=False,
+                ) as bar,
+            ):
+                for chunk in response.iter_content(2**16):
+                    stream.write(chunk)
+                    bar.update(len(chunk))
+        if total is not None and self._size() < total:
+            raise _BrokenOff(f"broke off after {self._size():,} of {total:,} bytes")
+
+
+def _may_pass(error):
+    """Tell whether it makes sense to ask again."""
+    if isinstance(error, requests.HTTPError):
+        return error.response.status_code in (408, 425, 429, 500, 502, 503, 504)
+    return isinstance(
+        error,
+        requests.ConnectionError
+        | requests.Timeout
+        | requests.exceptions.ChunkedEncodingError,
+    )
+
+
+def _extract(download, bundle, table):
+    """Write the CSV in a zip beside it, and hold it against its SHA-256."""
+    limit = download.csv_bytes or 2**31
+    try:
+        with zipfile.ZipFile(bundle) as opened:
+            member = _table_in(opened, bundle.name)
+            if member.file_size > limit:
+                raise InputError(
+                    f"{bundle.name} is refused: {member.filename} would have"
+                    f" {member.file_size:,} bytes, more than the {limit:,} allowed"
+                )
+            with _whole_file(table) as part:
+                digest = hashlib.sha256()
+                with opened.open(member) as source, open(part, "wb") as stream:
+                    while block := source.read(BLOCK):
+                        digest.update(block)
+                        stream.write(block)
+                if download.csv_sha256 not in (None, digest.hexdigest()):
+                    raise InputError(
+                        f"{member.filename} in {bundle.name} is not the agency's file"
+                        f" of {download.year}: its SHA-256 is {digest.hexdigest()},"
+                        f" the agency's {download.csv_sha256}"
+                    )
+    except (zipfile.BadZipFile, EOFError, zlib.error) as error:
+        raise InputError(
+            f"{bundle.name} in {str(bundle.parent)!r} cannot be unpacked ({error});"
+            " delete it and run again"
+        ) from error
