@@ -56,7 +56,9 @@ class Effort:
     Attributes
     ----------
     records : int or None
-        Records drawn or read; None takes all.
+        Made-up records drawn; None draws as many as the agency's file has.
+    people : int or None
+        People of the cohort used at most, drawn at random; None uses all.
     trees : float
         Every number of trees is multiplied by this.
     candidates : int
@@ -66,6 +68,7 @@ class Effort:
     """
 
     records: int | None
+    people: int | None
     trees: float
     candidates: int
     seeds: int
@@ -74,11 +77,33 @@ class Effort:
 #: Quick keeps the study's ten candidate settings and its three folds; what shrinks is
 #: the number of records and of trees.
 EFFORTS = {
-    ("general", "quick"): Effort(records=120_000, trees=0.1, candidates=10, seeds=3),
-    ("general", "paper"): Effort(records=None, trees=1, candidates=10, seeds=5),
-    ("methadone", "quick"): Effort(records=170_000, trees=0.1, candidates=10, seeds=5),
-    ("methadone", "paper"): Effort(records=None, trees=1, candidates=10, seeds=5),
+    ("general", "quick"): Effort(100_000, 40_000, trees=0.1, candidates=10, seeds=3),
+    ("general", "paper"): Effort(None, None, trees=1, candidates=10, seeds=5),
+    ("methadone", "quick"): Effort(170_000, 20_000, trees=0.1, candidates=10, seeds=5),
+    ("methadone", "paper"): Effort(None, None, trees=1, candidates=10, seeds=5),
 }
+
+
+def take(people, effort, seed=33):
+    """Return at most as many people as an effort allows, drawn without replacement.
+
+    Parameters
+    ----------
+    people : pandas.DataFrame
+        A cohort.
+    effort : Effort
+    seed : int, default=33
+
+    Returns
+    -------
+    pandas.DataFrame
+        The cohort itself where it is small enough.
+    """
+    if effort.people is None or len(people) <= effort.people:
+        return people
+    taken = people.sample(effort.people, random_state=seed).sort_index()
+    taken.attrs = dict(people.attrs)
+    return taken
 
 
 @dataclass(frozen=True)
@@ -162,7 +187,11 @@ def split_methadone(completed, seed=33):
     if wanted < len(rows):
         _, rows = train_test_split(rows, test_size=wanted, random_state=seed)
     study, report = train_test_split(rows, test_size=0.50, random_state=seed)
-    fit, threshold = train_test_split(study, test_size=0.30, random_state=seed)
+    outcome = np.asarray(completed)[study]
+    both = 2 <= outcome.sum() <= len(outcome) - 2
+    fit, threshold = train_test_split(
+        study, test_size=0.30, random_state=seed, stratify=outcome if both else None
+    )
     return _enough(completed, Parts(study, fit, threshold, report))
 
 
@@ -311,7 +340,7 @@ def estimator(recipe, *, seed=33, n_jobs=-1):
         ),
         "logistic": (
             encoding.OneHotCodes(),
-            LogisticRegression(solver="newton-cholesky", max_iter=200),
+            LogisticRegression(max_iter=2000),
         ),
         "constant": (encoding.IntegerCodes(), DummyClassifier(strategy="prior")),
     }
@@ -452,6 +481,46 @@ def _search(model, recipe, features, completed, parts, effort, seed):
     ).fit(features.iloc[rows], completed[rows])
     settings = _plain(search.best_params_)
     return search.best_estimator_, settings, _search_table(search.cv_results_)
+
+
+def repeat(arm, features, completed, split, seeds, **keywords):
+    """Return an arm's settings fitted again on other splits with other seeds.
+
+    Parameters
+    ----------
+    arm : Arm
+        Its settings are kept: nothing is searched.
+    features : pandas.DataFrame
+    completed : array-like of 0 and 1
+    split : callable
+        ``split(completed, seed)`` returns :class:`Parts`.
+    seeds : iterable of int
+        A split that leaves a part with too few people is passed over.
+    **keywords
+        ``choose`` and ``effort``, as for :func:`learn`.
+
+    Returns
+    -------
+    list of Arm
+    """
+    again = []
+    for seed in seeds:
+        try:
+            parts = split(completed, seed)
+        except InputError:
+            continue
+        again.append(
+            learn(
+                arm.recipe,
+                features,
+                completed,
+                parts,
+                seed=seed,
+                settings=arm.settings,
+                **keywords,
+            )
+        )
+    return again
 
 
 def _score(model, features):

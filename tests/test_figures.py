@@ -203,3 +203,13 @@ def test_an_undefined_precision_draws_no_marker():
     figure = figures.precision_recall({"forest": evaluation})
     assert "currentColor" in figures.to_svg(figure, "words")
     plt.close(figure)
+
+
+def test_tables_carry_a_caption_and_say_synthetic():
+    frame = pd.DataFrame({"a < b": ["1 & 2"]}, index=["row"])
+    page = figures.table(frame, "What it says", synthetic=True).data
+    assert "Synthetic data. What it says</caption>" in page
+    assert 'class="dataframe"' in page and "1 &amp; 2" in page
+    ET.fromstring(page)
+    with pytest.raises(InputError, match="needs a caption"):
+        figures.table(frame, "")

@@ -20,7 +20,7 @@ from sudlib.files import InputError
 SHARED = Path(
     os.environ.get("SUDLIB_SHARED", Path(__file__).parent.parent.parent / "shared")
 )
-TINY = forests.Effort(records=3000, trees=0.02, candidates=3, seeds=2)
+TINY = forests.Effort(3000, None, trees=0.02, candidates=3, seeds=2)
 
 
 @pytest.fixture(scope="module")
@@ -206,7 +206,7 @@ def test_settings_found_before_are_not_searched_again(people):
 
 @pytest.mark.parametrize("recipe", ["published", "repaired", "boosting", "logistic"])
 def test_every_recipe_learns_what_there_is_to_learn(recipe, people):
-    effort = forests.Effort(records=None, trees=0.05, candidates=1, seeds=1)
+    effort = forests.Effort(None, None, trees=0.05, candidates=1, seeds=1)
     arm = learn(recipe, people, effort=effort, n_jobs=1)
     kept = scores.evaluate(
         arm.completed, arm.score, threshold=arm.threshold, draws=200, band=False
@@ -236,7 +236,7 @@ def test_paper_size_scales_nothing_down():
     for (_, size), effort in forests.EFFORTS.items():
         assert effort.candidates == 10
         if size == "paper":
-            assert effort.records is None and effort.trees == 1
+            assert effort.records is effort.people is None and effort.trees == 1
 
 
 def test_too_few_people_are_said_in_words(people):
@@ -259,3 +259,46 @@ def test_a_search_is_kept_best_first(people):
     table = learn("published", people).search
     assert isinstance(table, pd.DataFrame) and len(table) == 3
     assert table["mean"].is_monotonic_decreasing
+
+
+def test_a_small_cohort_is_taken_whole_a_large_one_in_part():
+    people = pd.DataFrame({"AGE": np.arange(100)})
+    people.attrs = {"data": "twin"}
+    some = forests.Effort(None, 30, trees=1, candidates=1, seeds=1)
+    taken = forests.take(people, some)
+    assert len(taken) == 30 and taken.index.is_monotonic_increasing
+    assert taken.attrs == people.attrs and taken.index.is_unique
+    assert forests.take(taken, some) is taken
+
+
+def test_repeats_use_other_splits_and_keep_the_settings(people):
+    features, completed = people
+    arm = learn("repaired", people)
+    again = forests.repeat(
+        arm,
+        features,
+        completed,
+        forests.split_general,
+        (1, 2),
+        choose=scores.best_threshold,
+        effort=TINY,
+    )
+    assert [each.settings for each in again] == [arm.settings] * 2
+    assert not np.array_equal(again[0].score, again[1].score)
+    assert again[0].search is None
+
+    def too_few(completed, seed):
+        raise InputError("too few people")
+
+    assert (
+        forests.repeat(
+            arm,
+            features,
+            completed,
+            too_few,
+            (1, 2),
+            choose=scores.best_threshold,
+            effort=TINY,
+        )
+        == []
+    )
