@@ -195,7 +195,7 @@ class _Reading:
         self.rows = 0
         self.wrong = {}  # (column, kind) -> [row, value, count]
         self.blanks = {}
-        self.years = set() if year is None else {year}
+        self.years = {self.year} - {None}
         part.expect({self.sources[name]: name for name in self.names})
 
     def add(self, block):
@@ -452,10 +452,16 @@ class _Reading:
         )
 
 
+def _schema_name(name):
+    """Return the schema's name of a file's column, however it is spelt."""
+    name = name.upper()
+    return codebook.RENAMED.get(name, name)
+
+
 def _choose(part, columns):
     """Return the columns wanted and the file's own name of each, or raise."""
     header = part.header
-    known = [codebook.RENAMED.get(name, name) for name in header]
+    known = [_schema_name(name) for name in header]
     schema = {*codebook.COLUMNS, "NUMSUBS", "YEAR"}
     sources = {}
     for name, source in zip(known, header, strict=True):
@@ -716,11 +722,7 @@ def _cells(block, header, returns, delimiter):
     list of numpy.ndarray or None
         One array for each column of the header.
     """
-    wide = [
-        place
-        for place, name in enumerate(header)
-        if codebook.RENAMED.get(name, name) in WIDE
-    ]
+    wide = [place for place, name in enumerate(header) if _schema_name(name) in WIDE]
     count = len(header) + returns  # separators a line: the CR ends a cell of its own
     not_small = wide + [count - 1] * returns
     parts, wides = [], [[] for _ in wide]
