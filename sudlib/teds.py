@@ -148,8 +148,8 @@ def read(source, columns=None, *, year=None, check=True, duplicates="error"):
     >>> import tempfile, pandas as pd
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     frame = pd.DataFrame({"DISYR": [2018], "CASEID": [20181000001], "AGE": [6]})
-    ...     write(frame, f"{folder}/small.csv")
-    ...     read(f"{folder}/small.csv", ["AGE"]).AGE.tolist()
+    ...     path = write(frame, f"{folder}/small.csv")
+    ...     read(path, ["AGE"]).AGE.tolist()
     [6]
     """
     if duplicates not in DUPLICATES:
@@ -427,7 +427,7 @@ class _Reading:
         if not (ordered[1:] == ordered[:-1]).any():
             return None
         again = pd.Series(cases).duplicated().to_numpy()
-        again &= self.data["CASEID"][: self.rows] != MISSING
+        again = again & (self.data["CASEID"][: self.rows] != MISSING)
         if not again.any():
             return None
         if self.duplicates == "drop":
@@ -1378,7 +1378,8 @@ class _Resume:
                     leave=False,
                 ) as bar,
             ):
-                for chunk in response.iter_content(2**16):
+                # Small pieces: a piece that breaks off is lost.
+                for chunk in response.iter_content(2**13):
                     stream.write(chunk)
                     bar.update(len(chunk))
         if total is not None and self._size() < total:
