@@ -522,91 +522,65 @@ def _check_scores(printed):
 
 
 def _check_totals(printed):
-    """Check that a cohort's matrices hold the same people, and as many as said."""
+    """Check that a cohort's matrices hold as many people as said, and the same ones."""
     completed = {}
     for key, claim in printed[printed["kind"] == "matrix"].iterrows():
         tn, fp, fn, tp = (int(cell) for cell in _flat(claim["matrix"]))
-        total, cohort = tn + fp + fn + tp, key.rsplit(".", 2)[0]
-        said = f"{cohort}.test.rows"
-        if said in printed.index:
-            expected = int(printed.loc[said, "value"])
-            yield (
-                key,
-                "the rows of its test set",
-                f"{total:,}",
-                f"{expected:,}",
-                (total == expected),
-            )
-        first = completed.setdefault(cohort, fn + tp)
-        if first is not None and (cohort, "seen") in completed:
-            yield (
-                key,
-                "people who completed, in the cohort's other matrices",
-                (f"{fn + tp:,}"),
-                f"{first:,}",
-                fn + tp == first,
-            )
-        completed[cohort, "seen"] = True
+        cohort = key.rsplit(".", 2)[0]
+        said = _count(printed, f"{cohort}.test.rows")
+        if said is not None:
+            yield _same(key, "the rows of its test set", tn + fp + fn + tp, said)
+        if cohort in completed:
+            check = "people who completed, in the cohort's other matrices"
+            yield _same(key, check, fn + tp, completed[cohort])
+        completed.setdefault(cohort, fn + tp)
 
 
 def _check_splits(printed):
     """Check counts of rows against the splits that are said to have made them."""
-
-    def count(key):
-        return int(printed.loc[key, "value"]) if key in printed.index else None
-
     for whole, aside, parts in _SPLITS:
-        total, known = count(whole), [part and count(part) for part in parts]
+        total = _count(printed, whole)
+        known = [part and _count(printed, part) for part in parts]
         if total is None or not any(known):
             continue
         fits = [
             rows
-            for rows in range(int(total * 0.99), int(total * 1.01))
+            for rows in range(total - 100, total + 101)
             if all(
-                said is None or said == made
+                said in (None, made)
                 for said, made in zip(known, split_sizes(rows, aside), strict=True)
             )
         ]
         named = " and ".join(f"{part:,}" for part in known if part)
-        between = f"{fits[0]:,}" if fits else "none"
-        if len(fits) > 1:
-            between += f" to {fits[-1]:,}"
-        yield (
-            whole,
-            f"rows that split into {named}",
-            f"{total:,}",
-            between,
-            total in fits,
-        )
-    images, watched = (
-        count("a.general.train.images"),
-        count("a.general.train.validation_images"),
+        between = " to ".join(f"{end:,}" for end in sorted({*fits[:1], *fits[-1:]}))
+        check = f"rows that split into {named}"
+        yield whole, check, f"{total:,}", between or "none near", total in fits
+    rows = _count(printed, "a.general.train.rows")
+    watched = None if rows is None else int(0.3 * rows)
+    for part, made in (
+        ("images", rows and rows - watched),
+        ("validation_images", watched),
+    ):
+        said = _count(printed, f"a.general.train.{part}")
+        if said is not None and made is not None:
+            check = "the rows to train, split 70/30"
+            yield _same(f"a.general.train.{part}", check, said, made)
+    sample, *halves = (
+        _count(printed, f"a.methadone.{part}.rows")
+        for part in ("sample", "train", "test")
     )
-    rows = count("a.general.train.rows")
-    if None not in (images, watched, rows):
-        expected = rows - int(0.3 * rows), int(0.3 * rows)
-        for key, said, made in zip(
-            ("a.general.train.images", "a.general.train.validation_images"),
-            (images, watched),
-            expected,
-            strict=True,
-        ):
-            yield (
-                key,
-                "the rows to train, split 70/30",
-                f"{said:,}",
-                f"{made:,}",
-                (said == made),
-            )
-    parts = [count(f"a.methadone.{part}.rows") for part in ("sample", "train", "test")]
-    if None not in parts:
-        yield (
-            "a.methadone.sample.rows",
-            "its two halves",
-            f"{parts[0]:,}",
-            (f"{parts[1] + parts[2]:,}"),
-            parts[0] == parts[1] + parts[2],
-        )
+    if sample is not None and None not in halves:
+        yield _same("a.methadone.sample.rows", "its two halves", sample, sum(halves))
+
+
+def _count(printed, key):
+    """Return a printed count, or None where there is no such claim."""
+    return int(printed.loc[key, "value"]) if key in printed.index else None
+
+
+def _same(key, check, said, made):
+    """Return the row of a check that two counts are equal."""
+    return key, check, f"{said:,}", f"{made:,}", said == made
 
 
 def split_sizes(rows, aside):

@@ -189,6 +189,14 @@ def with_banner(notebook, banner):
     return notebook
 
 
+def without_glue(notebook):
+    """Take away the numbers that only a run can give; return the notebook."""
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            cell.source = re.sub(r"\{glue:\w*\}`[^`]*`", "(not run)", cell.source)
+    return notebook
+
+
 def stage_notebook(source, executed, result, out, root=ROOT):
     """Write one page's notebook; return why it is stale, or None.
 
@@ -206,7 +214,7 @@ def stage_notebook(source, executed, result, out, root=ROOT):
     notebook = nbformat.read(executed or source, as_version=4)
     reason = None
     if executed is None or result is None:
-        notebook = with_banner(notebook, MISSING)
+        notebook = with_banner(without_glue(notebook), MISSING)
     else:
         if is_synthetic(result):
             notebook = with_banner(notebook, SYNTHETIC)
