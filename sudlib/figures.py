@@ -82,12 +82,13 @@ _RULES = {
     "svg.hashsalt": "sudlib",
 }
 
-# The book's theme lays a light card under every HTML output in dark mode; these
-# figures need none.
+# The book's theme lays a light card under every HTML output in dark mode, which these
+# figures do not need, and prints captions thin and grey.
 _CARD = (
     "html[data-theme=dark] .bd-content div.cell_output"
     " .text_html.text_html:has(figure.sudlib)"
     "{background:none;color:inherit;padding:0}"
+    "figure.sudlib figcaption{font-weight:400;color:inherit}"
 )
 
 
@@ -265,7 +266,7 @@ def table(frame, caption, *, synthetic=False, index=True):
     if synthetic:
         caption = f"Synthetic data. {caption}"
     frame = frame.rename_axis(index=None, columns=None)
-    page = frame.to_html(index=index, border=0, na_rep="", escape=True)
+    page = frame.to_html(index=index, border=0, na_rep="", justify="left")
     start = page.index(">") + 1
     words = (
         '<caption style="caption-side:top;text-align:left;color:inherit">'

@@ -261,10 +261,21 @@ def _weights(entry):
     return None if entry is None else {int(key): value for key, value in entry.items()}
 
 
+def scaled(number, trees):
+    """Return a number of trees multiplied by ``trees``, at least 5.
+
+    Examples
+    --------
+    >>> scaled(600, 0.1), scaled(20, 0.1)
+    (60, 5)
+    """
+    return max(5, round(number * trees))
+
+
 def _scaled(grid, trees):
     if "n_estimators" in grid:
-        scaled = [max(5, round(number * trees)) for number in grid["n_estimators"]]
-        grid = {**grid, "n_estimators": scaled}
+        numbers = [scaled(number, trees) for number in grid["n_estimators"]]
+        grid = {**grid, "n_estimators": numbers}
     return grid
 
 
@@ -346,6 +357,17 @@ def estimator(recipe, *, seed=33, n_jobs=-1):
     }
     encoder, model = steps[recipe]
     return Pipeline([("encode", encoder), ("model", model)])
+
+
+def size_of(choices):
+    """Return how many combinations a grid has.
+
+    Examples
+    --------
+    >>> size_of(published_grid())
+    11880
+    """
+    return len(ParameterGrid(choices))
 
 
 def grid(recipe, trees=1.0):
@@ -474,7 +496,7 @@ def _search(model, recipe, features, completed, parts, effort, seed):
     search = RandomizedSearchCV(
         model,
         {f"model__{name}": values for name, values in choices.items()},
-        n_iter=min(effort.candidates, len(ParameterGrid(choices))),
+        n_iter=min(effort.candidates, size_of(choices)),
         cv=FOLDS,
         scoring=F05 if recipe == "published" else "average_precision",
         random_state=seed,
