@@ -342,10 +342,10 @@ def precision_recall(evaluations, *, share=None):
         axes.axhline(share, color=INK, linewidth=1, linestyle=(0, (2, 2)))
         axes.annotate(
             "constant score",
-            (1, share),
-            xytext=(0, 3),
+            (0, share),
+            xytext=(4, -3),
             textcoords="offset points",
-            ha="right",
+            va="top",
             fontsize=10,
         )
     axes.set(
