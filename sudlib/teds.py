@@ -18,7 +18,6 @@ import re
 import shutil
 import stat
 import tempfile
-import time
 import warnings
 import zipfile
 import zlib
@@ -29,12 +28,9 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pooch
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
-import requests  # comes with pooch
-from tqdm import tqdm
 
 from sudlib import codebook
 from sudlib.codebook import MISSING
@@ -384,9 +380,7 @@ class _Reading:
                 f"the codebook of {late[0]} is not part of sudlib: the codes allowed"
                 " are those of 2017 to 2020; check=False reads the file as it is"
             )
-        return f"{self.part.name} does not fit the codebook: " + "\n  ".join(
-            ["", *lines]
-        )
+        return "\n  ".join([f"{self.part.name} does not fit the codebook:", *lines])
 
     def _compare(self, digest):
         """Hold size and hash against the agency's; return whether the hash is known."""
@@ -1178,7 +1172,9 @@ def cache_folder():
     """
     if os.environ.get("SUDLIB_CACHE"):
         return Path(os.environ["SUDLIB_CACHE"]).expanduser()
-    return Path(pooch.os_cache("sudlib"))
+    from sudlib import downloads
+
+    return downloads.system_cache()
 
 
 def fetch(year, *, folder=None):
@@ -1264,47 +1260,23 @@ def _is_whole(path, size, digest):
 
 def _download(download, bundle):
     """Download a zip from the first address that has the right one."""
-    part = bundle.with_name(bundle.name + ".part")
-    _need_room(download, part)
-    failures = []
-    for url in download.urls:
-        # What was left of an earlier run may be of another file: then once afresh.
-        for _ in range(2 if part.exists() else 1):
-            try:
-                with _room(bundle):
-                    _retrieve(url, download, bundle, part)
-                return
-            except (requests.RequestException, ValueError) as error:
-                if isinstance(error, InputError):
-                    raise
-                failures.append(f"{url}: {_reason(error)}")
-                if not isinstance(error, requests.RequestException):
-                    part.unlink(missing_ok=True)
-                    continue
-                break
+    # Imported here: a page that reads the twin needs no network library.
+    from sudlib import downloads
+
+    _need_room(download, bundle.with_name(bundle.name + ".part"))
     digest = download.zip_sha256
-    raise InputError(
-        f"the TEDS-D file of {download.year} could not be downloaded:\n  "
-        + "\n  ".join(failures)
-        + f"\nDownload {download.zip} by hand from {PAGE}, put it into"
-        f" {str(bundle.parent)!r} and run again."
-        + (f" Its SHA-256 must be {digest}." if digest else "")
-    )
-
-
-def _reason(error):
-    """Return in a line why a download failed."""
-    if isinstance(error, requests.HTTPError) and error.response is not None:
-        return f"the server answered {error.response.status_code}"
-    if isinstance(error, requests.Timeout):
-        return "the server did not answer in time"
-    if isinstance(error, _BrokenOff):
-        return str(error)
-    if isinstance(error, requests.ConnectionError):
-        return "no connection"
-    if isinstance(error, requests.RequestException):
-        return str(error)
-    return "another file than the agency's (wrong SHA-256, or not a zip)"
+    try:
+        with _room(bundle):
+            downloads.download(
+                download.urls, bundle, sha256=digest, good=zipfile.is_zipfile
+            )
+    except downloads.DownloadError as error:
+        raise InputError(
+            f"the TEDS-D file of {download.year} could not be downloaded:\n  {error}"
+            f"\nDownload {download.zip} by hand from {PAGE}, put it into"
+            f" {str(bundle.parent)!r} and run again."
+            + (f" Its SHA-256 must be {digest}." if digest else "")
+        ) from error
 
 
 def _need_room(download, part):
@@ -1318,127 +1290,6 @@ def _need_room(download, part):
             f" TEDS-D file of {download.year} needs {need / 1e6:,.0f} MB; the"
             " environment variable SUDLIB_CACHE names another folder"
         )
-
-
-def _retrieve(url, download, bundle, part):
-    """Download one address with pooch; raise ValueError if it is another file."""
-    digest = download.zip_sha256
-    log = pooch.get_logger()
-    level = log.level
-    # Without a hash pooch logs a line of advice that is not for our readers.
-    log.setLevel("ERROR")
-    try:
-        pooch.retrieve(
-            url,
-            known_hash=f"sha256:{digest}" if digest else None,
-            fname=bundle.name,
-            path=bundle.parent,
-            downloader=_Resume(part),
-        )
-    finally:
-        log.setLevel(level)
-    if not zipfile.is_zipfile(bundle):
-        bundle.unlink()
-        raise ValueError("not a zip")
-
-
-class _BrokenOff(requests.ConnectionError):
-    """A download ended before its end."""
-
-
-class _Resume:
-    """A downloader for pooch that goes on where an earlier one stopped.
-
-    pooch's own begins anew each time and throws a broken download away.
-
-    Parameters
-    ----------
-    part : pathlib.Path
-        Holds what has come so far, and stays when the download breaks off.
-    tries : int
-        How often to ask again without a byte more before giving up.
-    pause : float
-        Seconds before asking again.
-    """
-
-    def __init__(self, part, tries=3, pause=1.0):
-        self.part, self.tries, self.pause = part, tries, pause
-
-    def __call__(self, url, output_file, pooch_instance):
-        """Download ``url`` to ``output_file``."""
-        left, size = self.tries, -1
-        while True:
-            try:
-                self._ask(url)
-                break
-            except requests.RequestException as error:
-                got = self._size()
-                left = self.tries if got > size >= 0 else left - 1
-                size = got
-                if left <= 0 or not _may_pass(error):
-                    raise
-                time.sleep(self.pause)
-        os.replace(self.part, output_file)
-
-    def _size(self):
-        return self.part.stat().st_size if self.part.exists() else 0
-
-    def _ask(self, url):
-        """Ask once for what is missing, and append what comes."""
-        got = self._size()
-        headers = {"Accept-Encoding": "identity"}
-        if got:
-            headers["Range"] = f"bytes={got}-"
-        with requests.get(
-            url, headers=headers, stream=True, timeout=(15, 60)
-        ) as response:
-            span = re.fullmatch(
-                r"bytes (?:(\d+)-\d+|\*)/(\d+|\*)",
-                response.headers.get("Content-Range", "").strip(),
-            )
-            total = span[2] if span else response.headers.get("Content-Length")
-            total = int(total) if total and total.isdigit() else None
-            if response.status_code == 416:  # nothing is missing, or too much is here
-                if total == got:
-                    return
-                self.part.unlink()
-                raise _BrokenOff("what was here is longer than the file")
-            response.raise_for_status()
-            goes_on = (
-                response.status_code == 206 and span and span[1] and int(span[1]) == got
-            )
-            if response.status_code == 206 and not goes_on:
-                self.part.unlink(missing_ok=True)
-                raise _BrokenOff("the server sent another part than was asked for")
-            with (
-                open(self.part, "ab" if goes_on else "wb") as stream,
-                tqdm(
-                    desc=Path(url).name,
-                    initial=got if goes_on else 0,
-                    total=total,
-                    unit="B",
-                    unit_scale=True,
-                    leave=False,
-                ) as bar,
-            ):
-                # Small pieces: a piece that breaks off is lost.
-                for chunk in response.iter_content(2**13):
-                    stream.write(chunk)
-                    bar.update(len(chunk))
-        if total is not None and self._size() < total:
-            raise _BrokenOff(f"broke off after {self._size():,} of {total:,} bytes")
-
-
-def _may_pass(error):
-    """Tell whether it makes sense to ask again."""
-    if isinstance(error, requests.HTTPError):
-        return error.response.status_code in (408, 425, 429, 500, 502, 503, 504)
-    return isinstance(
-        error,
-        requests.ConnectionError
-        | requests.Timeout
-        | requests.exceptions.ChunkedEncodingError,
-    )
 
 
 def _extract(download, bundle, table):
