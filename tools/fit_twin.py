@@ -43,7 +43,6 @@ OTHER_OPIOIDS = 232_200  # rows with SUB1 7 and no heroin, 2017 and 2018 togethe
 COMPLETED = {"general": 0.3795, "methadone": 0.2020, "other": 310 / 1161}
 COMPLETED_BOTH = 0.20  # methadone cohort's members with other opioids: our guess
 FEMALE_GENERAL = 0.38  # study A
-ALONE = -1  # a margin of ALCDRUG, see below
 
 # ------------------------------------------------------------------ what is guessed
 # Factors on a variable's margin by level of a key part.  They only set the pattern;
@@ -70,7 +69,6 @@ ROUTE_OF = {  # oral, smoked, inhaled, injected, other, in per cent
     18: (92, 3, 2, 1, 2),
     19: (40, 38, 8, 6, 8),
 }
-YOUNG = {1: 0.3, 2: 0.3, 3: 0.5}
 PRIORS = {
     "SERVICES": {
         "drug": {
@@ -864,7 +862,10 @@ FEATURES = (
     " MARFLG METHFLG OPSYNFLG HERFLG"
 ).split()  # of study A, in its order
 METHADONE_RATIO = 2  # strength of the interactions over that of the lines
-WANTED_SCORE = {"general": 0.67, "methadone": 0.38}
+# The forests here have one fixed setting and about 65,000 rows to learn from.  With a
+# third of them, as in the notebooks' quick size, the general cohort's score is about
+# 0.02 lower; aiming a little high keeps both inside .67 ± .03.
+WANTED_SCORE = {"general": 0.68, "methadone": 0.38}
 
 
 class Year:
@@ -1044,7 +1045,7 @@ def fit_outcome(folder, rows, rounds, resume):
         }
 
     tables = draw_tables()
-    strength = np.array([196, 104, 196], np.int32)  # 64ths; bent below
+    strength = np.array([216, 104, 216], np.int32)  # 64ths; bent below
     pull = np.array([64, 52, 64], np.int32)
     # SERVICES has its own intercepts; IDU and ALCDRUG follow from other variables.
     fixed = ("REASON", "SERVICES", "IDU", "ALCDRUG")
@@ -1155,9 +1156,9 @@ def main(arguments=None):
     parser.add_argument(
         "--stage", choices=("all", "features", "outcome"), default="all"
     )
-    parser.add_argument("--rows", type=int, default=300_000, help="rows a round")
-    parser.add_argument("--rounds", type=int, default=30, help="rounds of features")
-    parser.add_argument("--outer", type=int, default=5, help="rounds of the outcome")
+    parser.add_argument("--rows", type=int, default=250_000, help="rows a round")
+    parser.add_argument("--rounds", type=int, default=26, help="rounds of features")
+    parser.add_argument("--outer", type=int, default=3, help="rounds of the outcome")
     parser.add_argument(
         "--resume", action="store_true", help="outcome: go on from the last round"
     )
