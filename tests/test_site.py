@@ -316,8 +316,10 @@ def test_the_site_is_exchanged_whole(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["html"]
 
 
-def test_mended_pages_ask_for_no_font_and_name_their_parts():
+def test_mended_pages_ask_for_no_font_know_their_mode_and_name_their_parts():
     page = build_site.mend_page(
+        '<html data-theme="auto">'
+        '<script>theme = localStorage.getItem("theme") || "auto";</script>'
         '<link rel="preload" as="font" type="font/woff2" href="x.woff2" />'
         '<div class="bd-sidebar-primary bd-sidebar"></div>'
         '<div role="list" class="citation-list">'
@@ -325,6 +327,9 @@ def test_mended_pages_ask_for_no_font_and_name_their_parts():
         "<table><tr><th></th><th>a</th></tr></table>"
     )
     assert page == (
+        '<html data-theme="light">'
+        '<script>theme = localStorage.getItem("theme") || (matchMedia('
+        '"(prefers-color-scheme: dark)").matches ? "dark" : "light");</script>'
         '<div class="bd-sidebar-primary bd-sidebar" role="navigation"'
         ' aria-label="Book"></div>'
         '<div class="citation-list"><div class="citation" id="id6"></div></div>'

@@ -96,6 +96,13 @@ def mend_page(text):
     """Return one page's HTML, mended (see :func:`mend`)."""
     for pattern, better in (
         (r'<link rel="preload" as="font"[^>]*>\s*', ""),
+        # Light without scripts; dark from the first moment where it is preferred.
+        (r'data-theme="auto"', 'data-theme="light"'),
+        (
+            r'localStorage\.getItem\("theme"\) \|\| "auto"',
+            'localStorage.getItem("theme") || (matchMedia('
+            '"(prefers-color-scheme: dark)").matches ? "dark" : "light")',
+        ),
         # Bibliographies: roles that HTML no longer allows on these elements.
         (r' role="(?:doc-biblioentry|doc-backlink)"', ""),
         (r'(<div) role="list"( class="citation-list")', r"\1\2"),
