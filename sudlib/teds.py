@@ -154,7 +154,7 @@ def read(source, columns=None, *, year=None, check=True, duplicates="error"):
         )
     if year is not None:
         year = codebook.check_year(year)
-    path = Path(source)
+    path = Path(source).expanduser()
     if not path.exists():
         raise InputError(f"there is no file {str(path)!r}")
     if path.is_dir():
@@ -1015,7 +1015,7 @@ def write(frame, path):
     ...     write(frame, f"{folder}/small.csv").read_bytes()
     b'DISYR,LOS\\r\\n2018,-9\\r\\n'
     """
-    path = Path(path)
+    path = Path(path).expanduser()
     ending = path.suffix.casefold()
     writers = {".csv": _write_csv, ".zip": _write_zip, ".parquet": _write_parquet}
     if ending not in writers:
@@ -1205,7 +1205,7 @@ def fetch(year, *, folder=None):
         where to put it), a hash is wrong, the zip is unsafe, or the disk is full.
     """
     download = registry()[codebook.check_year(year)]
-    folder = cache_folder() if folder is None else Path(folder)
+    folder = cache_folder() if folder is None else Path(folder).expanduser()
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
