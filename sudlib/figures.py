@@ -322,6 +322,12 @@ def precision_recall(evaluations, *, share=None):
                 alpha=0.25,
                 linewidth=0,
             )
+        # A curve of 90,000 people has as many corners: some hundreds can be seen.
+        seen = np.searchsorted(curve["recall"], np.linspace(0, 1, 600)).clip(
+            max=len(curve) - 1
+        )
+        marked = np.flatnonzero(curve["threshold"] >= evaluation.threshold)[-1]
+        curve = curve.iloc[np.unique([0, *seen, marked])]
         axes.plot(
             curve["recall"],
             curve["precision"],

@@ -384,8 +384,9 @@ class Arm:
     Attributes
     ----------
     recipe : str
-    model : sklearn.pipeline.Pipeline
-        Fitted, with the best settings.
+    model : sklearn.pipeline.Pipeline or None
+        Fitted, with the best settings; kept only where asked, since a forest of the
+        study's size takes gigabytes.
     settings : dict
         Those settings.
     search : pandas.DataFrame or None
@@ -394,17 +395,21 @@ class Arm:
         Completed is predicted at or above it.
     score, completed : numpy.ndarray
         Of the rows to report.
+    spare : numpy.ndarray
+        Scores of the rows for the threshold.  Where ``study`` holds these rows, the
+        published recipe has been fitted on them.
     seconds : float
         Wall clock, search included.
     """
 
     recipe: str
-    model: Pipeline = field(repr=False)
+    model: Pipeline | None = field(repr=False)
     settings: dict
     search: pd.DataFrame | None = field(repr=False)
     threshold: float
     score: np.ndarray = field(repr=False)
     completed: np.ndarray = field(repr=False)
+    spare: np.ndarray = field(repr=False)
     seconds: float
 
 
@@ -419,6 +424,7 @@ def learn(
     seed=33,
     settings=None,
     n_jobs=-1,
+    keep_model=False,
 ):
     """Return a recipe tuned, fitted, given a threshold, and scored on the report rows.
 
@@ -446,6 +452,8 @@ def learn(
         Settings found before: nothing is searched.
     n_jobs : int, default=-1
         Cores for the trees of a forest.
+    keep_model : bool, default=False
+        Whether the arm keeps the fitted model.
 
     Returns
     -------
@@ -467,20 +475,21 @@ def learn(
             named = {f"model__{name}": value for name, value in settings.items()}
             rows = _rows_to_fit(recipe, parts)
             model.set_params(**named).fit(features.iloc[rows], completed[rows])
-        if recipe == "published":
-            threshold = PUBLISHED_THRESHOLD
-        else:
-            own = parts.threshold
-            threshold = choose(completed[own], _score(model, features.iloc[own]))
+        spare = _score(model, features.iloc[parts.threshold])
         score = _score(model, features.iloc[parts.report])
+    if recipe == "published":
+        threshold = PUBLISHED_THRESHOLD
+    else:
+        threshold = choose(completed[parts.threshold], spare)
     return Arm(
         recipe=recipe,
-        model=model,
+        model=model if keep_model else None,
         settings=settings,
         search=table,
         threshold=threshold,
         score=score,
         completed=completed[parts.report],
+        spare=spare,
         seconds=time.perf_counter() - begin,
     )
 

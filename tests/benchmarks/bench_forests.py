@@ -1,6 +1,7 @@
 """Time the forests' parts side by side with their peers.
 
 Usage: python tests/benchmarks/bench_forests.py [--records 300000] [--paper]
+       [--threads 1 2]
 
 Prints, measured in this one run: the stratified bootstrap against scikit-learn called
 on every draw; scikit-learn's boosting against LightGBM with the same settings, with
@@ -56,10 +57,10 @@ def bench_bootstrap(completed, score, draws=20):
     )
 
 
-def bench_boosting(features, completed, parts):
-    """HistGradientBoosting against LightGBM, same settings, one and two threads."""
+def bench_boosting(features, completed, parts, numbers_of_threads):
+    """HistGradientBoosting against LightGBM with the same settings."""
     rows = []
-    for threads in (1, 2):
+    for threads in numbers_of_threads:
         peers = {
             "HistGradientBoosting": HistGradientBoostingClassifier(
                 categorical_features="from_dtype",
@@ -131,6 +132,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--records", type=int, default=300_000)
     parser.add_argument("--paper", action="store_true")
+    # On a busy machine two threads of scikit-learn's boosting take minutes.
+    parser.add_argument("--threads", type=int, nargs="+", default=[1])
     given = parser.parse_args()
     people = cohorts.general(records.load("twin", rows=given.records))
     features, _ = encoding.features(people)
@@ -139,7 +142,8 @@ def main():
     random = np.random.default_rng(1)
     truth = random.random(93_424) < 0.38
     bench_bootstrap(truth, random.beta(2 + truth, 3 - truth))
-    bench_boosting(features, completed, forests.split_general(completed))
+    parts = forests.split_general(completed)
+    bench_boosting(features, completed, parts, given.threads)
     if given.paper:
         bench_paper(features, completed)
 
