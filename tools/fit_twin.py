@@ -723,6 +723,45 @@ def write_targets(by_state, by_service, wanted):
     wanted.round(3).to_csv(OUT / "correlations_2019.csv", lineterminator="\n")
 
 
+def write_completion(folder):
+    """Write completion in 2023, which nothing is fitted to."""
+    files = folder / "aggregates"
+    names = {
+        "Alcohol": 2,
+        "Cocaine/Crack": 3,
+        "Marijuana": 4,
+        "Heroin": 5,
+        "Methadone": 6,
+        "Other Opiates": 7,
+        "PCP": 8,
+        "Hallucinogens": 9,
+        "Methamphetamine": 10,
+        "Other Amphetamines": 11,
+        "Other Stimulants": 12,
+        "Benzodiazepines": 13,
+        "Other Tranquilizers": 14,
+        "Barbiturates": 15,
+        "Other Sedatives": 16,
+        "Inhalants": 17,
+        "OTC Medications": 18,
+        "Other Drugs": 19,
+    }
+    tables = {
+        "AGE": ("age", {}),
+        "GENDER": ("gender", {"Male": 1, "Female": 2}),
+        "SUB1": ("substance", names),
+    }
+    rows = []
+    for variable, (kind, codes) in tables.items():
+        table = pd.read_csv(files / f"teds_d_2023_{kind}_completion.csv")
+        for place, row in enumerate(table.itertuples(index=False), 1):
+            label, share, episodes = row
+            rows.append((variable, codes.get(label, place), share, int(episodes)))
+    frame = pd.DataFrame(rows, columns=["variable", "code", "completed", "rows"])
+    frame = frame.sort_values(["variable", "code"])
+    frame.to_csv(OUT / "completion_2023.csv", index=False, lineterminator="\n")
+
+
 def state_order(table):
     """Return the places of the states from most to least completion."""
     share = table[1] / table.sum(axis=1)
@@ -764,6 +803,7 @@ def fit_features(folder, rows, rounds):
     )
     by_state, by_service = read_reason(folder)
     write_targets(by_state, by_service, wanted)
+    write_completion(folder)
     fit = Fit(wanted)
     names = [name for name in wanted.index if name != "REASON"]
     known = wanted.loc[names, names]
