@@ -77,7 +77,7 @@ class Effort:
 #: Quick keeps the study's ten candidate settings and its three folds; what shrinks is
 #: the number of records and of trees.
 EFFORTS = {
-    ("general", "quick"): Effort(100_000, 40_000, trees=0.1, candidates=10, seeds=3),
+    ("general", "quick"): Effort(80_000, 30_000, trees=0.1, candidates=10, seeds=3),
     ("general", "paper"): Effort(None, None, trees=1, candidates=10, seeds=5),
     ("methadone", "quick"): Effort(170_000, 20_000, trees=0.1, candidates=10, seeds=5),
     ("methadone", "paper"): Effort(None, None, trees=1, candidates=10, seeds=5),
