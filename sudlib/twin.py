@@ -1,7 +1,7 @@
 """The synthetic twin of TEDS-D: made-up records in the form of the file (floor 1).
 
 No row of the twin is a person, and none is copied from a real file.  The rows are drawn
-from about twenty thousand fitted numbers in ``data/twin``, which ``tools/fit_twin.py``
+from some 25,000 fitted numbers a year in ``data/twin``, which ``tools/fit_twin.py``
 worked out from published tables only: the codebooks' frequencies, the correlations of
 29 variables, completion by state and by service, and the sizes of two cohorts.
 

@@ -195,6 +195,30 @@ def test_completion_can_be_learnt_but_not_perfectly():
     assert 0.72 < roc_auc_score(completed[~half], chance) < 0.92
 
 
+def test_completion_of_2023_is_reported_for_every_age_sex_and_substance(records):
+    table = twin.compare_completion(records)
+    assert set(table.variable) == {"AGE", "GENDER", "SUB1"}
+    assert table.groupby("variable").size().to_dict() == {
+        "AGE": 12,
+        "GENDER": 2,
+        "SUB1": 18,
+    }
+    alcohol = table.query("variable == 'SUB1' and code == 2").iloc[0]
+    cohort = records[records.SUB1 == 2]
+    assert alcohol.rows == len(cohort)
+    assert alcohol.share == pytest.approx(cohorts.completed(cohort).mean())
+    # Men and women of 2023 add up to nearly every discharge of that year.
+    assert table.query("variable == 'GENDER'").real_rows.sum() == 1_473_116
+
+
+def test_correlations_are_those_of_numpy():
+    drawn = twin.sample(2019, rows=3000, seed=8)
+    names = list(twin.read_correlations().index)
+    wanted = np.corrcoef(drawn[names].to_numpy(float).T)
+    found = twin.compare_correlations(drawn) + twin.read_correlations()
+    np.testing.assert_allclose(found, wanted, atol=1e-9)
+
+
 # ---------------------------------------------------------------- seeds, errors
 
 

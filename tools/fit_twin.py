@@ -12,7 +12,7 @@ who uses them and where (PRIORS), and which sets of features act together on com
 (sudlib.twin.INTERACTIONS, with effects drawn from a seed).  Every guess is bent until
 the published margins hold.
 
-Stages: features (about 8 minutes) and outcome (about 15 minutes); each can be run by
+Stages: features (about 4 minutes) and outcome (about 5 minutes); each can be run by
 itself.  One core, 3 GB.
 """
 
@@ -478,12 +478,12 @@ def correlate(columns, names):
 class Cutter:
     """Works out the cuts of every step from the rows drawn so far."""
 
-    def __init__(self, fit, year, rows):
+    def __init__(self, fit, year, rows, corrections=None):
         """Remember the margins; ``rows`` is how many are drawn."""
         self.fit, self.year, self.rows = fit, year, rows
         self.cuts, self.codes = {}, {}
         self.scale = rows / codebook.size(year)
-        self.corrections = {}
+        self.corrections = corrections or {}
 
     def count(self, variable, *codes):
         """Return the official count of some codes, scaled to the rows drawn."""
@@ -770,7 +770,7 @@ def state_order(table):
     return np.argsort(-np.array(value), kind="stable")
 
 
-def draw(fit, year, by_state, rows, seed):
+def draw(fit, year, by_state, rows, seed, corrections=None):
     """Return rows drawn with cuts worked out on the way, and those cuts."""
     counts = by_state[year].sum(axis=1)
     fips = [int(row["STFIPS"]) for row in twin.read_states()]
@@ -779,7 +779,7 @@ def draw(fit, year, by_state, rows, seed):
     rng = np.random.default_rng([SEED, seed, year])
     place = np.sort(rng.choice(52, rows, p=official / official.sum())).astype(np.int8)
     parameters = {"mixing": fit.mixing()}
-    cutter = Cutter(fit, year, rows)
+    cutter = Cutter(fit, year, rows, corrections)
 
     def hook(step, values, key, columns):
         if step.variable == "ROUTE2":
@@ -845,7 +845,7 @@ def cut_years(fit, by_state, rows):
         count = rows or codebook.size(year)
         corrections = {}
         for turn in range(2):
-            place, columns, cutter, (order, lost) = _draw_with(
+            place, columns, cutter, (order, lost) = draw(
                 fit, year, by_state, count, 50 + turn, corrections
             )
             corrections = {"SUB3_D": lost}
@@ -865,20 +865,6 @@ def cut_years(fit, by_state, rows):
             f"{year}: worst margin {worst:.4f}, {time.time() - began:.0f} s", flush=True
         )
     return arrays
-
-
-def _draw_with(fit, year, by_state, rows, seed, corrections):
-    original = Cutter.__init__
-
-    def begin(self, *arguments):
-        original(self, *arguments)
-        self.corrections = corrections
-
-    Cutter.__init__ = begin
-    try:
-        return draw(fit, year, by_state, rows, seed)
-    finally:
-        Cutter.__init__ = original
 
 
 # ------------------------------------------------------------------ stage: outcome
