@@ -60,26 +60,84 @@ def load(data="twin", *, years=(2018,), rows=None, seed=33, columns=None):
     """
     rows, seed = _whole("rows", rows, 1), _whole("seed", seed, 0)
     years = _years(years)
-    name, path = str(data), Path(data).expanduser()
-    door = re.fullmatch(r"teds-d-(\d{4})", name.casefold())
-    if name == "twin":
+    kind, place = door(data)
+    if kind == "twin":
         frame = _twin(years, rows, seed, columns)
-    elif door:
-        year = codebook.check_year(int(door[1]))
-        frame = _agency(years if year in years else (year,), columns)
-    elif path.is_file():
-        frame = teds.read(path, columns)
-    elif path.is_dir():
-        files = [_official(path, year) for year in years]
+    elif kind == "year":
+        frame = _agency(years if place in years else (place,), columns)
+    elif kind == "file":
+        frame = teds.read(place, columns)
+    else:
+        files = [_official(place, year) for year in years]
         frames = [teds.read(file, columns) for file in files]
         frame = _together(frames, " + ".join(file.name for file in files))
-    else:
-        raise InputError(
-            f'data must be "twin", "teds-d-YEAR" with a year from {codebook.YEARS[0]}'
-            f" to {codebook.YEARS[-1]}, or the path of a TEDS-D file, not {name!r}"
-            " (there is no such file or folder)"
-        )
     return _sample(frame, rows, seed)
+
+
+def door(data):
+    """Return which door a ``data`` parameter names, and what lies behind it.
+
+    Parameters
+    ----------
+    data : str or path
+        As in :func:`load`.
+
+    Returns
+    -------
+    kind : {"twin", "year", "file", "folder"}
+    place : None, int or pathlib.Path
+        The year, or the path.
+
+    Raises
+    ------
+    InputError
+        If it is none of these, or a path where nothing is.
+
+    Examples
+    --------
+    >>> door("twin"), door("teds-d-2018")
+    (('twin', None), ('year', 2018))
+    """
+    name, path = str(data), Path(data).expanduser()
+    named = re.fullmatch(r"teds-d-(\d{4})", name.casefold())
+    if name == "twin":
+        return "twin", None
+    if named:
+        return "year", codebook.check_year(int(named[1]))
+    if path.is_file():
+        return "file", path
+    if path.is_dir():
+        return "folder", path
+    raise InputError(
+        f'data must be "twin", "teds-d-YEAR" with a year from {codebook.YEARS[0]}'
+        f" to {codebook.YEARS[-1]}, or the path of a TEDS-D file, not {name!r}"
+        " (there is no such file or folder)"
+    )
+
+
+def example_aloud(records, columns=None):
+    """Return one record in words: never that of a real person.
+
+    Parameters
+    ----------
+    records : pandas.DataFrame
+        A records frame with its ``attrs``.
+    columns : list of str, optional
+        The columns to read; those that are not there are passed over.
+
+    Returns
+    -------
+    str
+        The first record, if the frame is made up; else a made-up record, said to be
+        one.
+    """
+    made_up = records.attrs.get("synthetic")
+    one = records if made_up else load("twin", rows=1, years=(2019,))
+    asked = records.columns if columns is None else columns
+    words = codebook.read_aloud(one[one.columns.intersection(asked)].iloc[0])
+    if made_up:
+        return words
+    return f"{words} (This one is made up: the book shows no real person's record.)"
 
 
 def _whole(name, number, least):

@@ -174,3 +174,22 @@ def test_a_frame_of_the_twin_is_still_made_up_when_it_comes_back(tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert records.load(path).attrs["synthetic"] is True
+
+
+def test_no_real_record_is_read_aloud(tmp_path):
+    frame = records.load("twin", rows=20)
+    first = frame.iloc[0]
+    assert records.example_aloud(frame) == codebook.read_aloud(first)
+    frame.attrs["synthetic"] = False
+    said = records.example_aloud(frame, ["AGE", "GENDER", "SUB1"])
+    assert "made up" in said
+
+
+@pytest.mark.parametrize(
+    "data", ["teds-d-1999", "teds-d-18", "nowhere.csv", "Twin ", ""]
+)
+def test_a_door_that_is_not_there_is_named(data):
+    if data == "":
+        data = "no/such/folder"
+    with pytest.raises(InputError):
+        records.door(data)

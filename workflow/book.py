@@ -49,8 +49,8 @@ def arguments_of(words=None):
     if given.data:
         from sudlib import records  # pandas and pyarrow: only when needed
 
-        records.check_door(given.data)
-        if Path(given.data).is_file():
+        records.door(given.data)
+        if Path(given.data).exists():
             given.data = str(Path(given.data).resolve())
     given.parameters = {"data": given.data} if given.data else {}
     plan.check(given.profile, given.parameters)
