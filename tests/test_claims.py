@@ -25,6 +25,7 @@ MATRIX = "a.methadone.forest.confusion"
 
 shares = st.floats(0, 1)
 widths = st.floats(0, 0.5)
+patient = settings(deadline=None)  # the machine may be busy
 
 
 def result(*numbers, notebook="a02_forest_general"):
@@ -52,7 +53,8 @@ def number(key=F05, value=0.671, **more):
 
 def verdict(*numbers, key=F05):
     """Return verdict and reason of a claim, given these numbers of ours."""
-    row = claims.compare([result(*numbers)]).loc[[key]].iloc[0]
+    printed = claims.published().loc[[key]]
+    row = claims.compare([result(*numbers)], printed).iloc[0]
     return row["verdict"], row["reason"]
 
 
@@ -125,6 +127,7 @@ def test_tolerance_is_the_sum_worked_out_by_hand(paper, ours, given_, expected):
     assert claims.tolerance(paper, ours, **given_) == pytest.approx(expected, abs=1e-12)
 
 
+@patient
 @given(shares, shares, st.integers(0, 4), widths, widths)
 def test_a_wider_interval_never_lowers_the_tolerance(paper, ours, decimals, one, two):
     narrow, wide = sorted((one, two))
@@ -137,6 +140,7 @@ def test_a_wider_interval_never_lowers_the_tolerance(paper, ours, decimals, one,
     assert allowed(narrow) <= allowed(wide) + 1e-12
 
 
+@patient
 @given(st.floats(-1, 1), widths, widths)
 def test_a_verdict_is_monotone_in_the_tolerance(gap, one, two):
     small, large = sorted((one, two))
@@ -144,6 +148,7 @@ def test_a_verdict_is_monotone_in_the_tolerance(gap, one, two):
         assert claims.judge(gap, large) == "reproduced"
 
 
+@patient
 @given(
     st.decimals(0, 1, places=6, allow_nan=False),
     st.integers(0, 4),
@@ -155,6 +160,7 @@ def test_whatever_rounds_to_the_printed_number_is_reproduced(true, decimals, rul
     assert claims.judge(float(true) - printed, allowed) == "reproduced"
 
 
+@patient
 @given(st.integers(0, 100), st.integers(1, 9), st.sampled_from([-1, 1]))
 def test_what_rounds_to_a_neighbour_differs(hundredths, tenths, sign):
     printed = hundredths / 100
@@ -190,6 +196,7 @@ def test_matrix_gap_is_that_of_the_cell_furthest_out():
     assert allowed == pytest.approx(2.4977 * math.sqrt(0.15 * 0.85 * 2 / 100), rel=1e-4)
 
 
+@patient
 @given(
     st.lists(st.integers(0, 500), min_size=4, max_size=4),
     st.integers(1, 50),
@@ -244,7 +251,7 @@ def test_a_matrix_gets_a_verdict():
     assert verdict(other, key=key)[0] == "differs"
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(shares)
 def test_made_up_records_never_get_a_verdict(value):
     assert verdict(number(value=value, synthetic=True))[0] == "synthetic"
@@ -326,7 +333,8 @@ def test_results_may_come_by_name():
 # ---------------------------------------------------- do the printed numbers agree?
 
 
-@given(st.lists(st.integers(1, 300), min_size=4, max_size=4))
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.integers(1, 60), min_size=4, max_size=4))
 def test_scores_of_a_matrix_equal_scikit_learns(cells):
     tn, fp, fn, tp = cells
     true = [0] * (tn + fp) + [1] * (fn + tp)
