@@ -8,7 +8,7 @@ worked out from published tables only: the codebooks' frequencies, the correlati
 How a record is drawn:
 
 1. The state comes first.  A latent normal number hangs on it.
-2. Twenty-seven more latent normal numbers follow, correlated with it and with each other.
+2. Twenty-seven more latent numbers follow, correlated with it and with each other.
 3. Each variable is cut from its latent number, in a fixed order.  Where the cuts lie
    depends on what is already known of the record (the *key*): no injected alcohol, no
    first use at an age not reached yet, no substance named twice.
