@@ -781,7 +781,8 @@ def sample(year=2018, rows=None, seed=33, *, noprior="0-1"):
         out[name] = np.array([int(row[name]) for row in states], dtype)[place]
     out["DISYR"] = np.full(n, year, np.int16)
     # A random number of seven digits, each once: 11 digits with the year.
-    out["CASEID"] = rng.permutation(n) + (year * 10_000_000 + 1_000_000)
+    # A made-up case can be told by its number, whatever becomes of the file's name.
+    out["CASEID"] = rng.permutation(n) + (year * 10_000_000 + codebook.SYNTHETIC_CASES)
     out["CBSA2010"] = _draw_areas(year, n, counts, rng)
     if noprior == "0-5":
         out["NOPRIOR"] = _split_prior(parameters, out, rng)

@@ -164,10 +164,6 @@ def test_what_is_no_door_year_size_or_seed_is_told(arguments, match):
         records.load(**arguments)
 
 
-@pytest.mark.xfail(
-    reason="twin.sample does not number its cases from codebook.SYNTHETIC_CASES yet",
-    strict=False,
-)
 def test_a_frame_of_the_twin_is_still_made_up_when_it_comes_back(tmp_path):
     frame = records.load("twin", rows=50)
     path = teds.write(frame, Path(tmp_path) / "mine.csv")

@@ -127,6 +127,7 @@ def main(arguments=None):
         report(given.log, f"{stem} was not started: {error}")
         return 2
     os.environ["SUDLIB_RESULTS"] = str(given.log.parent.resolve() / "unfinished")
+    os.environ["SUDLIB_FINISHED"] = str(given.result.parent.resolve())
     made = Path(os.environ["SUDLIB_RESULTS"]) / given.result.name
     made.unlink(missing_ok=True)
     try:
