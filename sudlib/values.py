@@ -19,6 +19,10 @@ from sklearn.utils.validation import check_is_fitted
 
 from sudlib.cprd import combinations, places
 from sudlib.files import InputError
+from sudlib.owl.batched import Networks, train
+from sudlib.owl.losses import WeightedHamming
+from sudlib.owl.rules import STRENGTHS
+from sudlib.owl.weights import estimate_propensity, outcome_weights
 from sudlib.rivals import (
     AdditiveQLearner,
     check_covariates,
@@ -304,11 +308,11 @@ def augmented_scores(
             f"known chances must have the shape {scores.shape}, not {known.shape}"
         )
     place = places(A)
-    for train, rest in KFold(folds, shuffle=True, random_state=seed).split(X):
-        fitted = clone(model).fit(X[train], A[train], outcome[train])
+    for kept, rest in KFold(folds, shuffle=True, random_state=seed).split(X):
+        fitted = clone(model).fit(X[kept], A[kept], outcome[kept])
         scores[rest] = fitted.outcomes(X[rest])
         if known is None:
-            chances = Propensity(propensity).fit(X[train], A[train]).matrix(X[rest])
+            chances = Propensity(propensity).fit(X[kept], A[kept]).matrix(X[rest])
         else:
             chances = known[rest]
         here = np.arange(len(rest)), place[rest]
@@ -362,8 +366,8 @@ def cross_fitted_value(make, X, A, outcome, *, folds=5, seed=33, scores=None, **
     if scores is None:
         scores = augmented_scores(X, A, outcome, folds=folds, seed=seed, **more)
     recommended = np.empty_like(A)
-    for train, rest in KFold(folds, shuffle=True, random_state=seed).split(X):
-        rule = make().fit(X[train], A[train], outcome[train])
+    for kept, rest in KFold(folds, shuffle=True, random_state=seed).split(X):
+        rule = make().fit(X[kept], A[kept], outcome[kept])
         recommended[rest] = rule.predict(X[rest])
     return augmented_value(scores, recommended), recommended
 
@@ -414,6 +418,194 @@ def splits(given, *, test=227, repeats=100, seed=33, stratify=False):
     kind = StratifiedShuffleSplit if stratify else ShuffleSplit
     parts = kind(n_splits=repeats, test_size=test, random_state=seed)
     return list(parts.split(place, place))
+
+
+def network_advice(
+    trains,
+    tests,
+    *,
+    hidden=(),
+    weights="raw",
+    propensity="marginal",
+    strengths=STRENGTHS,
+    steps=2000,
+    watched=0.2,
+    least=0.01,
+    at_once=20,
+    seed=33,
+):
+    """Return what the study's networks advise on many splits, trained together.
+
+    On each split a share ``watched`` of the training people chooses the penalty, by
+    what a study can see: the weighted share of decisions that agree with what was
+    given.
+
+    Parameters
+    ----------
+    trains : list of (X, A, outcome)
+        All with the same number of people.
+    tests : list of X
+        All with the same number of people.
+    hidden : tuple of int, default=()
+        ``()`` is DNN-simple, ``(45,)`` DNN-1hdd.
+    weights, propensity
+        As in :class:`sudlib.owl.OutcomeWeightedClassifier`.
+    strengths : sequence of float
+        Penalties to choose from.
+    steps : int, default=2000
+    watched : float, default=0.2
+    least : float, default=0.01
+        Smaller propensities are raised to this.
+    at_once : int, default=20
+        Splits in one computation.
+    seed : int, default=33
+
+    Returns
+    -------
+    numpy.ndarray of shape (splits, people, treatments)
+    """
+    found = []
+    for begin in range(0, len(trains), at_once):
+        part = slice(begin, begin + at_once)
+        prepared = [
+            _prepare(*data, test, weights, propensity, watched, least, seed)
+            for data, test in zip(trains[part], tests[part], strict=True)
+        ]
+        X, targets, counts, held, held_targets, held_counts, new = (
+            np.stack(column) for column in zip(*prepared, strict=True)
+        )
+        networks = train(
+            X,
+            (targets[:, None], counts[:, None]),
+            WeightedHamming("hinge", 1, targets.shape[-1]),
+            hidden=hidden,
+            outputs=targets.shape[-1],
+            strengths=strengths,
+            steps=steps,
+            seed=seed + begin,
+        )
+        agree = (networks.outputs(held) > 0) == (held_targets[:, None] > 0)
+        gains = (agree * held_counts[:, None]).mean(axis=(-1, -2))
+        chosen = gains.argmax(axis=1)
+        flat = networks.flat[np.arange(len(chosen)), chosen][:, None]
+        outputs = Networks(networks.shape, flat).outputs(new)[:, 0]
+        found.append(np.where(outputs > 0, 1, -1))
+    return np.concatenate(found)
+
+
+def _prepare(X, A, outcome, test, weights, propensity, watched, least, seed):
+    """Return one split's rows to train on, to watch, and to advise, standardised."""
+    X, A, outcome = check_study(X, A, outcome)
+    scaler = StandardScaler().fit(X)
+    X = scaler.transform(X)
+    chance = np.maximum(estimate_propensity(X, A, propensity), least)
+    order = np.random.default_rng([seed, len(X)]).permutation(len(X))
+    held, kept = np.split(order, [round(watched * len(X))])
+    targets, counts = outcome_weights(
+        X[kept], A[kept], outcome[kept], chance[kept], weights, seed
+    )
+    # Centred or not, the choice of a penalty must not reward giving what most have.
+    seen = "augmented" if weights == "augmented" else "centred"
+    held_targets, held_counts = outcome_weights(
+        X[held], A[held], outcome[held], chance[held], seen, seed
+    )
+    return (
+        X[kept],
+        targets,
+        counts,
+        X[held],
+        held_targets,
+        held_counts,
+        scaler.transform(check_covariates(test)),
+    )
+
+
+def one_by_one(make):
+    """Return a way of advising for :func:`held_out` from a maker of estimators."""
+
+    def advise(trains, tests):
+        return np.stack(
+            [
+                make().fit(*data).predict(test)
+                for data, test in zip(trains, tests, strict=True)
+            ]
+        )
+
+    return advise
+
+
+def held_out(
+    completed, given, outcome, parts, methods, *, propensity="marginal", truth=None
+):
+    """Return T and N of methods on every split of every imputation (section 7).
+
+    Parameters
+    ----------
+    completed : list of pandas.DataFrame
+        Imputed covariates.
+    given, outcome
+        Treatments and outcome (larger is better).
+    parts : list of (train rows, test rows)
+        From :func:`splits`.
+    methods : dict of str to callable
+        ``methods[name](trains, tests)`` returns the advice on every split, as
+        :func:`network_advice` and :func:`one_by_one` do.
+    propensity : {"marginal", "product", "multinomial"}, default="marginal"
+        For T, estimated on everybody in the imputed data, as in the study.
+    truth : callable, optional
+        ``truth(advice, rows)`` returns the true value, where it is known.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a method, imputation and split: ``T`` (NaN where nobody agrees), ``N``,
+        ``all`` (share of test people advised everything) and ``value`` if known.
+    """
+    rows = []
+    for imputation, covariates in enumerate(completed):
+        X = covariates.to_numpy(float)
+        chance = np.maximum(
+            Propensity(propensity).fit(X, given).predict(X, given), 1e-3
+        )
+        trains = [(X[a], given[a], outcome[a]) for a, _ in parts]
+        tests = [X[b] for _, b in parts]
+        for name, advise in methods.items():
+            for split, advice in enumerate(advise(trains, tests)):
+                here = parts[split][1]
+                value, people = matched_average(
+                    outcome[here], given[here], advice, chance[here]
+                )
+                row = {"method": name, "imputation": imputation, "split": split}
+                row |= {"T": value, "N": people, "all": (advice > 0).all(axis=1).mean()}
+                if truth is not None:
+                    row["value"] = truth(advice, here)
+                rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def over_splits(results):
+    """Return means and standard errors over splits, imputations averaged first.
+
+    Parameters
+    ----------
+    results : pandas.DataFrame
+        From :func:`held_out`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Indexed by method, in order of appearance: for ``T``, ``N``, ``all`` and
+        ``value`` the mean and, under ``…_se``, its standard error over splits, as in
+        table 3 of the study.
+    """
+    measures = [name for name in ("T", "N", "all", "value") if name in results]
+    order = list(dict.fromkeys(results["method"]))
+    by_split = results.groupby(["method", "split"])[measures].mean()
+    mean = by_split.groupby("method").mean()
+    counts = by_split.groupby("method").count()
+    errors = by_split.groupby("method").std(ddof=1) / np.sqrt(counts)
+    table = pd.concat([mean, errors.add_suffix("_se")], axis=1)
+    return table.loc[order, [m + end for m in measures for end in ("", "_se")]]
 
 
 def guard(count, least=LEAST):

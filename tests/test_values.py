@@ -216,6 +216,63 @@ def test_a_test_part_of_nobody_or_everybody_is_refused(test):
         values.splits(np.repeat(cprd.combinations(2), 10, axis=0), test=test)
 
 
+def test_networks_trained_together_advise_as_one_alone_would():
+    records = cprd.sample(300, seed=4, missing=False)
+    X, A, drop = cprd.arrays(records)
+    X = X.to_numpy()
+    parts = values.splits(A, test=60, repeats=3, seed=1)
+    trains = [(X[a], A[a], drop[a]) for a, _ in parts]
+    tests = [X[b] for _, b in parts]
+    together = values.network_advice(trains, tests, steps=50)
+    assert together.shape == (3, 60, 4)
+    assert set(np.unique(together)) <= {-1, 1}
+    alone = values.network_advice(trains[:1], tests[:1], steps=50)
+    assert (together[0] == alone[0]).mean() > 0.9  # only the random start differs
+
+
+def test_networks_learn_from_the_cohort_and_naive_pairs_do_not():
+    records = cprd.sample(4000, seed=4, missing=False)
+    X, A, drop = cprd.arrays(records)
+    new = cprd.sample(4000, seed=5, missing=False)[list(cprd.COVARIATES)]
+    advice = values.network_advice(
+        [(X.to_numpy(), A, drop)], [new.to_numpy()], weights="augmented"
+    )
+    nothing = cprd.true_value([-1, -1, -1, -1], new)
+    best = cprd.true_value(cprd.best_rule(new), new)
+    assert cprd.true_value(advice[0], new) > nothing + 0.85 * (best - nothing)
+
+
+def test_held_out_averages_imputations_first_and_then_splits():
+    records = cprd.sample(200, seed=4, missing=False)
+    X, A, drop = cprd.arrays(records)
+    parts = values.splits(A, test=50, repeats=4, seed=1)
+    same = values.one_by_one(lambda: Everything())
+    table = values.held_out(
+        [X, X], A, drop, parts, {"all": same}, truth=lambda d, rows: 7.0
+    )
+    assert len(table) == 8 and (table["all"] == 1).all()
+    summary = values.over_splits(table)
+    by_split = table[table["imputation"] == 0]
+    assert summary.loc["all", "N"] == pytest.approx(by_split["N"].mean())
+    assert summary.loc["all", "N_se"] == pytest.approx(by_split["N"].std() / 2)
+    assert summary.loc["all", "value"] == 7
+    rows = parts[0][1]
+    agree = (A[rows] == 1).all(axis=1)
+    assert table["N"][0] == agree.sum()
+    # With one chance for all who agree, T is their plain mean.
+    assert table["T"][0] == pytest.approx(drop[rows][agree].mean())
+
+
+class Everything:
+    """A rule that advises everything to everybody."""
+
+    def fit(self, X, A, outcome):
+        return self
+
+    def predict(self, X):
+        return np.ones((len(X), 4), int)
+
+
 def test_no_cell_under_ten_is_left_and_none_can_be_worked_out():
     random = np.random.default_rng(0)
     for _ in range(300):
