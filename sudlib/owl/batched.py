@@ -27,6 +27,7 @@ from sudlib.files import InputError
 _BETA, _GAMMA, _EPSILON = 0.9, 0.999, 1e-7  # Keras' defaults of Adam
 
 PENALTIES = ("lasso", "ridge", "nodes")
+OPTIMISERS = ("adam", "sgd")
 
 
 @dataclass(frozen=True)
@@ -107,10 +108,9 @@ def backward(xp, values, layers, slope, masks=None):
         pieces.append(xp.reshape(gradient, (*lead, size)))
         if place:
             slope = xp.matmul(slope, xp.swapaxes(layers[place][0], -1, -2))
-            open_ = xp.where(values[place] > 0.0, 1.0, 0.0)
+            slope = xp.where(values[place] > 0.0, slope, 0.0)
             if masks is not None:
-                open_ = open_ * masks[place - 1]
-            slope = slope * open_
+                slope = slope * masks[place - 1]
     return xp.concatenate(pieces[::-1], axis=-1)
 
 
@@ -149,12 +149,14 @@ def batches(generator, rows, size, steps):
     return np.concatenate(passes)[:steps].astype("int32")
 
 
-def step_sizes(learning_rate, steps, decay):
+def step_sizes(learning_rate, steps, decay=False, optimiser="adam"):
     """Return the step size of each step, Adam's correction for its start included."""
     step = np.arange(steps)
     rate = learning_rate * (
         0.5 * (1 + np.cos(np.pi * step / steps)) if decay else np.ones(steps)
     )
+    if optimiser == "sgd":
+        return rate.astype("float32")
     correct = np.sqrt(1 - _GAMMA ** (step + 1)) / (1 - _BETA ** (step + 1))
     return (rate * correct).astype("float32")
 
@@ -186,6 +188,7 @@ def train(
     batch_size=100,
     learning_rate=0.01,
     decay=False,
+    optimiser="adam",
     dropout=0.0,
     seed=0,
     start=None,
@@ -211,7 +214,8 @@ def train(
         The penalty's strength in each fit.
     penalty : {"lasso", "ridge", "nodes"}
     steps, batch_size, learning_rate, decay
-        Adam; with ``decay`` the step size falls to zero along a cosine.
+        With ``decay`` the step size falls to zero along a cosine.
+    optimiser : {"adam", "sgd"}
     dropout : float, default=0
         Share of hidden nodes left out of a step.
     seed : int
@@ -233,6 +237,10 @@ def train(
         raise InputError(
             f"penalty must be one of {', '.join(PENALTIES)}, not {penalty!r}"
         )
+    if optimiser not in OPTIMISERS:
+        raise InputError(
+            f"optimiser must be one of {', '.join(OPTIMISERS)}, not {optimiser!r}"
+        )
     X = np.asarray(X, dtype="float32")
     X = (X if X.ndim == 3 else X[None])[:, None]
     rows = tuple(np.asarray(array, dtype="float32") for array in rows)
@@ -242,7 +250,7 @@ def train(
     flat = shape.initial(generator, lead) if start is None else np.array(start, "f4")
     if order is None:
         order = batches(generator, X.shape[-2], batch_size, steps)
-    sizes = step_sizes(learning_rate, steps, decay)
+    sizes = step_sizes(learning_rate, steps, decay, optimiser)
     masks = [
         (generator.random((steps, order.shape[1], width), "f4") >= dropout).astype("f4")
         / np.float32(1 - dropout)
@@ -260,6 +268,7 @@ def train(
         return found + penalty_slope(xp, penalty, shape, flat, strength, penalised)
 
     runner = _run_numpy if choose_engine(engine) == "numpy" else _run_keras
+    adam = optimiser == "adam"
     best, record = None, None
     begin = 0
     state = (flat, np.zeros_like(flat), np.zeros_like(flat))
@@ -276,6 +285,7 @@ def train(
             [mask[part] for mask in masks] or None,
             strength,
             penalised,
+            adam,
         )
         begin = end
         if watch:
@@ -288,7 +298,9 @@ def train(
     return Networks(shape, state[0] if best is None else best)
 
 
-def _run_numpy(gradient, state, X, rows, order, sizes, masks, strength, penalised):
+def _run_numpy(
+    gradient, state, X, rows, order, sizes, masks, strength, penalised, adam
+):
     """Take steps with numpy; Adam works in place, for its arrays stay in the cache."""
     flat, mean, square = (np.array(array) for array in state)
     spare = np.empty_like(flat)
@@ -302,6 +314,9 @@ def _run_numpy(gradient, state, X, rows, order, sizes, masks, strength, penalise
             strength,
             penalised,
         )
+        if not adam:
+            flat -= size * found
+            continue
         mean += (1 - _BETA) * (found - mean)
         np.multiply(found, found, out=found)
         found -= square
@@ -315,7 +330,9 @@ def _run_numpy(gradient, state, X, rows, order, sizes, masks, strength, penalise
     return flat, mean, square
 
 
-def _run_keras(gradient, state, X, rows, order, sizes, masks, strength, penalised):
+def _run_keras(
+    gradient, state, X, rows, order, sizes, masks, strength, penalised, adam
+):
     """Take the same steps inside one compiled loop of the Keras backend."""
     from keras import ops
 
@@ -331,6 +348,8 @@ def _run_keras(gradient, state, X, rows, order, sizes, masks, strength, penalise
                 strength,
                 penalised,
             )
+            if not adam:
+                return flat - sizes[step] * found, mean, square
             mean = mean + (1 - _BETA) * (found - mean)
             square = square + (1 - _GAMMA) * (found * found - square)
             flat = flat - sizes[step] * mean / (ops.sqrt(square) + _EPSILON)

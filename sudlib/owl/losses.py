@@ -21,7 +21,8 @@ def _hinge(xp, margin):
 
 
 def _hinge_slope(xp, margin):
-    return xp.where(margin < 1.0, -1.0, 0.0)
+    # float32 scalars: numpy would make float64 of two Python numbers
+    return xp.where(margin < 1.0, np.float32(-1), np.float32(0))
 
 
 def _logistic(xp, margin):

@@ -214,8 +214,8 @@ class OutcomeWeightedClassifier(_Rule):
     strength : float or sequence of float, default=0.001
         Of the penalty.  Of several, the one with the best ``gain`` on validation rows.
     dropout : float, default=0
-    steps, batch_size, learning_rate, decay
-        Of Adam.
+    steps, batch_size, learning_rate, decay, optimiser
+        See :func:`sudlib.owl.batched.train`.
     early_stopping : bool, default=False
         Keep the weights with the best gain on validation rows.
     validation_fraction : float, default=0.2
@@ -269,6 +269,7 @@ class OutcomeWeightedClassifier(_Rule):
         batch_size=100,
         learning_rate=0.01,
         decay=False,
+        optimiser="adam",
         early_stopping=False,
         validation_fraction=0.2,
         members=1,
@@ -290,6 +291,7 @@ class OutcomeWeightedClassifier(_Rule):
         self.batch_size = batch_size
         self.learning_rate = learning_rate
         self.decay = decay
+        self.optimiser = optimiser
         self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction
         self.members = members
@@ -347,6 +349,7 @@ class OutcomeWeightedClassifier(_Rule):
             batch_size=self.batch_size,
             learning_rate=self.learning_rate,
             decay=self.decay,
+            optimiser=self.optimiser,
             dropout=self.dropout,
             seed=self.random_state,
             start=start,
@@ -393,14 +396,28 @@ class OutcomeWeightedClassifier(_Rule):
         first = strength * self.members
         return self.candidates_[:, first : first + self.members]
 
+    def with_strength(self, strength):
+        """Return the rule of the ``strength``-th strength tried: X to combinations."""
+        networks = self.member(strength)
+        return lambda X: _signs(self._scores(X, networks))
+
     def decision_function(self, X):
         """Return the score of each treatment, (n, K); above 0 it is recommended."""
-        outputs = self.networks_.outputs(self._inputs(X))[0]
+        check_is_fitted(self)
+        return self._scores(X, self.networks_)
+
+    def _scores(self, X, networks):
+        outputs = networks.outputs(self._inputs(X))[0]
         return (np.tanh(outputs) if self.output == "tanh" else outputs).mean(axis=0)
 
     def predict(self, X):
         """Return the recommended combinations, coded -1 and +1, (n, K)."""
-        return np.where(self.decision_function(X) > 0, 1, -1).astype("int8")
+        return _signs(self.decision_function(X))
+
+
+def _signs(scores):
+    """Return +1 where a score is above 0: without evidence nothing is recommended."""
+    return np.where(scores > 0, 1, -1).astype("int8")
 
 
 def _gain(networks, X, targets, weights, members=1):
@@ -599,7 +616,7 @@ def best_combination(effects, treatments):
     """
     effects = np.asarray(effects)
     if effects.shape[1] == treatments:
-        return np.where(effects > 0, 1, -1).astype("int8")
+        return _signs(effects)
     every = combinations(treatments)
     return every[(effects @ contrast_basis(every, 2)[:, 1:].T).argmax(axis=1)]
 
@@ -619,8 +636,9 @@ class ContrastNetwork(_Rule):
     order : {"auto", 1, 2}, default="auto"
     hidden : tuple of int, default=(45,)
     members : int, default=5
-    strength : float, default=0.001
-        Of the ridge penalty.
+    alpha : float, default=40
+        Of the ridge penalty, as in ridge regression: it is divided by the number of
+        rows, so that more people need no other value.
     steps, batch_size, learning_rate
         Of Adam with a step size that falls along a cosine.
     validation_fraction : float, default=0.2
@@ -642,7 +660,7 @@ class ContrastNetwork(_Rule):
         *,
         hidden=(45,),
         members=5,
-        strength=0.001,
+        alpha=40.0,
         steps=2000,
         batch_size=100,
         learning_rate=0.01,
@@ -654,7 +672,7 @@ class ContrastNetwork(_Rule):
         self.order = order
         self.hidden = hidden
         self.members = members
-        self.strength = strength
+        self.alpha = alpha
         self.steps = steps
         self.batch_size = batch_size
         self.learning_rate = learning_rate
@@ -707,7 +725,7 @@ class ContrastNetwork(_Rule):
             SquaredContrast(),
             hidden=tuple(self.hidden),
             outputs=basis.shape[1],
-            strengths=[self.strength] * self.members,
+            strengths=[self.alpha / len(X)] * self.members,
             penalty="ridge",
             steps=self.steps,
             batch_size=self.batch_size,
