@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from scipy.special import expit
 from sklearn.base import BaseEstimator
 from sklearn.linear_model import RidgeCV
 from sklearn.model_selection import KFold
@@ -476,6 +477,56 @@ class PolicyTree(BaseEstimator):
 
         walk(self.tree_, [])
         return pd.DataFrame(rows)
+
+
+# ------------------------------------------------------------------- pre-training
+
+
+def boltzmann_start(
+    X, nodes, treatments, *, passes=30, batch_size=50, learning_rate=0.01, seed=33
+):
+    r"""Return a network's first weights from a restricted Boltzmann machine.
+
+    The deep belief pre-training of section 4 of study C: visible covariates are
+    Gaussian (standardised), hidden nodes are on or off, and the machine is trained by
+    contrastive divergence with one step.  Its weights and hidden biases become the
+    hidden layer; the last layer starts as Keras' default.  No outcome is used.
+
+    Parameters
+    ----------
+    X : array-like of shape (people, covariates)
+    nodes, treatments : int
+        Width of the hidden layer and of the output.
+    passes, batch_size, learning_rate
+        Of contrastive divergence.
+    seed : int
+
+    Returns
+    -------
+    numpy.ndarray of shape (1, weights)
+        For ``OutcomeWeightedClassifier(hidden=(nodes,), start=...)``.
+    """
+    X = check_covariates(X)
+    Z = StandardScaler().fit_transform(X)
+    random = np.random.default_rng(seed)
+    W = 0.01 * random.standard_normal((Z.shape[1], nodes))
+    visible, hidden = np.zeros(Z.shape[1]), np.zeros(nodes)
+    for _ in range(passes):
+        for rows in np.array_split(
+            random.permutation(len(Z)), max(1, len(Z) // batch_size)
+        ):
+            data = Z[rows]
+            up = expit(data @ W + hidden)
+            on = random.random(up.shape) < up
+            down = on @ W.T + visible
+            again = expit(down @ W + hidden)
+            W += learning_rate * (data.T @ up - down.T @ again) / len(rows)
+            visible += learning_rate * (data - down).mean(axis=0)
+            hidden += learning_rate * (up - again).mean(axis=0)
+    limit = np.sqrt(6 / (nodes + treatments))
+    last = random.uniform(-limit, limit, nodes * treatments)
+    flat = np.concatenate([W.ravel(), hidden, last, np.zeros(treatments)])
+    return flat[None].astype("float32")
 
 
 # ------------------------------------------------------------------------ two stages

@@ -22,7 +22,7 @@ from sudlib.files import InputError
 from sudlib.owl.batched import Networks, train
 from sudlib.owl.losses import WeightedHamming
 from sudlib.owl.rules import STRENGTHS
-from sudlib.owl.weights import estimate_propensity, outcome_weights
+from sudlib.owl.weights import outcome_weights
 from sudlib.rivals import (
     AdditiveQLearner,
     check_covariates,
@@ -106,8 +106,10 @@ class Propensity(BaseEstimator):
         return self
 
     def _regression(self):
+        # Newton's method: lbfgs does not settle when a combination is rare.
         return make_pipeline(
-            StandardScaler(), LogisticRegression(C=self.strength, max_iter=1000)
+            StandardScaler(),
+            LogisticRegression(C=self.strength, solver="newton-cholesky", max_iter=200),
         )
 
     def matrix(self, X):
@@ -498,7 +500,7 @@ def _prepare(X, A, outcome, test, weights, propensity, watched, least, seed):
     X, A, outcome = check_study(X, A, outcome)
     scaler = StandardScaler().fit(X)
     X = scaler.transform(X)
-    chance = np.maximum(estimate_propensity(X, A, propensity), least)
+    chance = np.maximum(Propensity(propensity).fit(X, A).predict(X, A), least)
     order = np.random.default_rng([seed, len(X)]).permutation(len(X))
     held, kept = np.split(order, [round(watched * len(X))])
     targets, counts = outcome_weights(
@@ -535,7 +537,15 @@ def one_by_one(make):
 
 
 def held_out(
-    completed, given, outcome, parts, methods, *, propensity="marginal", truth=None
+    completed,
+    given,
+    outcome,
+    parts,
+    methods,
+    *,
+    propensity="marginal",
+    scores=None,
+    truth=None,
 ):
     """Return T and N of methods on every split of every imputation (section 7).
 
@@ -552,6 +562,8 @@ def held_out(
         :func:`network_advice` and :func:`one_by_one` do.
     propensity : {"marginal", "product", "multinomial"}, default="marginal"
         For T, estimated on everybody in the imputed data, as in the study.
+    scores : list of numpy.ndarray, optional
+        Of each imputation, from :func:`augmented_scores` on everybody.
     truth : callable, optional
         ``truth(advice, rows)`` returns the true value, where it is known.
 
@@ -559,7 +571,8 @@ def held_out(
     -------
     pandas.DataFrame
         One row a method, imputation and split: ``T`` (NaN where nobody agrees), ``N``,
-        ``all`` (share of test people advised everything) and ``value`` if known.
+        ``all`` (share of test people advised everything), ``robust`` (doubly robust
+        estimate) if scores are given, and ``value`` (the truth) if it is known.
     """
     rows = []
     for imputation, covariates in enumerate(completed):
@@ -577,6 +590,9 @@ def held_out(
                 )
                 row = {"method": name, "imputation": imputation, "split": split}
                 row |= {"T": value, "N": people, "all": (advice > 0).all(axis=1).mean()}
+                if scores is not None:
+                    own = scores[imputation][here, places(advice)]
+                    row["robust"] = own.mean()
                 if truth is not None:
                     row["value"] = truth(advice, here)
                 rows.append(row)
@@ -594,11 +610,13 @@ def over_splits(results):
     Returns
     -------
     pandas.DataFrame
-        Indexed by method, in order of appearance: for ``T``, ``N``, ``all`` and
-        ``value`` the mean and, under ``…_se``, its standard error over splits, as in
-        table 3 of the study.
+        Indexed by method, in order of appearance: for ``T``, ``N``, ``all``,
+        ``robust`` and ``value`` the mean and, under ``…_se``, its standard error over
+        splits, as in table 3 of the study.
     """
-    measures = [name for name in ("T", "N", "all", "value") if name in results]
+    measures = [
+        name for name in ("T", "N", "all", "robust", "value") if name in results
+    ]
     order = list(dict.fromkeys(results["method"]))
     by_split = results.groupby(["method", "split"])[measures].mean()
     mean = by_split.groupby("method").mean()

@@ -141,6 +141,31 @@ def test_tree_refuses_scores_that_are_no_power_of_two():
         rivals.PolicyTree(depth=3).fit(X, np.zeros((10, 4)))
 
 
+# ---------------------------------------------------------------------- pre-training
+
+
+def test_boltzmann_machine_finds_the_direction_in_which_covariates_move_together():
+    random = np.random.default_rng(0)
+    factor = random.standard_normal((2000, 1))
+    X = np.hstack([factor + 0.3 * random.standard_normal((2000, 3)), factor[:, :0]])
+    X = np.hstack([X, random.standard_normal((2000, 3))])
+    start = rivals.boltzmann_start(X, 4, 2, passes=40)
+    assert start.shape == (1, 6 * 4 + 4 + 4 * 2 + 2) and start.dtype == np.float32
+    weights = np.abs(start[0, :24].reshape(6, 4))
+    assert weights[:3].mean() > 3 * weights[3:].mean()
+
+
+def test_boltzmann_start_fits_the_network_it_is_for():
+    from sudlib.owl import OutcomeWeightedClassifier
+
+    X, A, outcome, best = study(1000)
+    start = rivals.boltzmann_start(X, 8, 3, passes=5)
+    rule = OutcomeWeightedClassifier(
+        hidden=(8,), weights="augmented", start=start, steps=600
+    )
+    assert rate(rule.fit(X, A, outcome).predict(X), best) > 0.85
+
+
 # ------------------------------------------------------------------------ two stages
 
 
