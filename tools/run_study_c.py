@@ -45,6 +45,7 @@ def parse(words=None):
     parser.add_argument("--shard", help="only this one, by the name of its file")
     parser.add_argument("--list", action="store_true", help="name the shards and stop")
     parser.add_argument("--merge", action="store_true", help="only merge what is there")
+    parser.add_argument("--no-merge", action="store_true", help="only run")
     return parser.parse_args(words)
 
 
@@ -152,7 +153,7 @@ def main(words=None):
     try:
         if not asked.merge:
             run(plan, asked.folder, asked.seed)
-        if not asked.shard:
+        if not asked.shard and not asked.no_merge:
             merge(asked.folder, asked.out)
     except InputError as error:
         print(error, file=sys.stderr)

@@ -53,12 +53,15 @@ def recipes(size):
     steps = max(2000, round(12 * size * TREATMENTS / 100))  # twelve passes or more
     paper = {"strength": STRENGTHS, "standardise": False}
     descent = {"optimiser": "sgd", "learning_rate": 0.01, "steps": steps}
+    wide = {"hidden": (100,), "members": 3, "alpha": 20.0, "batch_size": 200}
     return {
         "naive": OneAgainstOne(steps=300, **paper),
         "dnn_simple": OutcomeWeightedClassifier(**paper, **descent),
         "dnn_1hdd": OutcomeWeightedClassifier(hidden=(45,), **paper, **descent),
         "ridge_q": RidgeQ(),
-        "contrast": ContrastNetwork(order=1, steps=steps),
+        "contrast": ContrastNetwork(
+            order=1, steps=steps, **(wide if size >= 4000 else {})
+        ),
     }
 
 
