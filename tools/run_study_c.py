@@ -24,7 +24,7 @@ import pandas as pd
 
 from sudlib import runs
 from sudlib.files import InputError, sha256
-from sudlib.owl import study
+from sudlib.owl import forks, study
 from sudlib.owl.simulation import SETTINGS, SIZES
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -45,6 +45,9 @@ def parse(words=None):
     parser.add_argument("--shard", help="only this one, by the name of its file")
     parser.add_argument("--list", action="store_true", help="name the shards and stop")
     parser.add_argument("--merge", action="store_true", help="only merge what is there")
+    parser.add_argument(
+        "--forks", type=int, metavar="N", help="run N repeats of every fork, n = 200"
+    )
     parser.add_argument("--no-merge", action="store_true", help="only run")
     return parser.parse_args(words)
 
@@ -96,19 +99,34 @@ def run(plan, folder, seed):
         write_whole(target.with_suffix(".json"), json.dumps(note, indent=1) + "\n")
 
 
+def run_forks(repeats, out, seed):
+    """Run every fork of notebook c04 and write its scores."""
+    frames = []
+    for repeat in range(repeats):
+        for name in forks.FORKS:
+            frames.append(forks.run_fork(name, 200, repeat, seed=seed))
+        print(f"forks: repeat {repeat + 1} of {repeats}", flush=True)
+        pack(pd.concat(frames), out / "forks.csv.gz")
+
+
+def pack(table, target):
+    """Write a table as compressed CSV; the same table gives the same file."""
+    buffer = io.BytesIO()
+    # no time and no name inside
+    with gzip.GzipFile(filename="", fileobj=buffer, mode="wb", mtime=0) as packed:
+        packed.write(table.to_csv(index=False, float_format="%.8g").encode())
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_bytes(buffer.getvalue())
+
+
 def merge(folder, out):
     """Merge all shards of a folder, and say where they came from."""
     paths = sorted(folder.glob("*_n*_r*.csv"))
     if not paths:
         raise InputError(f"no shards in {folder}; run them first")
     table = study.merge(pd.read_csv(path) for path in paths)
-    buffer = io.BytesIO()
-    # no time and no name inside, so that the same table is the same file
-    with gzip.GzipFile(filename="", fileobj=buffer, mode="wb", mtime=0) as packed:
-        packed.write(table.to_csv(index=False, float_format="%.8g").encode())
-    out.mkdir(parents=True, exist_ok=True)
     target = out / "scores.csv.gz"
-    target.write_bytes(buffer.getvalue())
+    pack(table, target)
     notes = [json.loads(path.with_suffix(".json").read_text()) for path in paths]
     counts = table.groupby(["setting", "n_train"])["repeat"].nunique()
     stamp = {
@@ -149,6 +167,9 @@ def main(words=None):
             return 2
     if asked.list:
         print("\n".join(study.shard_name(*shard) for shard in plan))
+        return 0
+    if asked.forks:
+        run_forks(asked.forks, asked.out, asked.seed)
         return 0
     try:
         if not asked.merge:

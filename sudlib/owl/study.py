@@ -75,7 +75,7 @@ def _number(advice):
     return combination_number(advice) if np.ndim(advice) == 2 else advice
 
 
-def fit_rules(train, validation, recipes):
+def fit_rules(train, validation, recipes, propensity=None):
     """Return fitted rules, the penalty each was given, and the seconds each took.
 
     Where a rule has several penalty strengths, ``name`` is tuned as the study does, on
@@ -86,6 +86,8 @@ def fit_rules(train, validation, recipes):
     ----------
     train, validation : sudlib.owl.simulation.Sample
     recipes : dict of str to estimator
+    propensity : float, optional
+        Of every combination, where it is known; estimated by default.
 
     Returns
     -------
@@ -97,9 +99,9 @@ def fit_rules(train, validation, recipes):
     for name, rule in recipes.items():
         start = time.perf_counter()
         if isinstance(rule, OneAgainstOne | RidgeQ):
-            rule.fit(train.X, train.A, train.outcome)
+            rule.fit(train.X, train.A, train.outcome, propensity)
         else:
-            rule.fit(train.X, train.A, train.outcome, validation=held)
+            rule.fit(train.X, train.A, train.outcome, propensity, validation=held)
         if isinstance(rule, OneAgainstOne):
             every = [rule.rule(place) for place in range(len(rule.coef_))]
         elif isinstance(rule, OutcomeWeightedClassifier):
