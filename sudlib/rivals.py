@@ -1,11 +1,10 @@
-"""Cheap rivals of the networks: Q-learning, contrasts, a readable tree (floor 3).
+"""Cheap rivals of the networks: Q-learning, contrasts, a readable tree (floor 3.5).
 
 Rules for combinations of treatments that need no network.  All share the interface of
 ``sudlib.owl``: ``fit(X, A, outcome, propensity=None)`` and ``predict(X)`` → treatments
 in −1 and +1.  Taught in notebook ``c06_beyond_the_paper``.
 """
 
-import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +19,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sudlib.cprd import combinations, places
 from sudlib.files import InputError
+from sudlib.owl.rules import check_people
 
 #: Ridge penalties that are tried, from weak to strong.
 PENALTIES = np.logspace(-1, 4, 11)
@@ -57,83 +57,20 @@ def check_covariates(X):
     return values
 
 
-def check_treatments(A, people=None):
-    """Return treatments in −1 and +1, or say what is wrong with them.
-
-    0 and 1 are accepted, with a warning that says so.
-
-    Raises
-    ------
-    InputError
-        If they are no table, hold another value, or have another number of people.
-    """
-    try:
-        values = np.asarray(A, dtype=float)
-    except (TypeError, ValueError) as why:
-        raise InputError(f"treatments must be -1 and +1: {why}") from why
-    if values.ndim != 2 or not values.size:
-        raise InputError(
-            "treatments must be a table with one row a person and one column a"
-            f" treatment, not of shape {values.shape}"
-        )
-    if people is not None and len(values) != people:
-        raise InputError(
-            f"treatments are given for {len(values)} people, covariates for {people}"
-        )
-    seen = np.unique(values)
-    if not np.isin(seen, (-1, 0, 1)).all() or {-1, 0} <= set(seen):
-        wrong = [v for v in seen if v not in (-1, 1)]
-        raise InputError(
-            f"treatments must be coded -1 and +1 (or 0 and 1), not {wrong[0]:g}"
-        )
-    if 0 in seen:
-        warnings.warn(
-            "treatments coded 0 and 1 are read as -1 (not given) and +1 (given)",
-            UserWarning,
-            stacklevel=3,
-        )
-        values = 2 * values - 1
-    return values.astype(int)
-
-
-def check_outcome(outcome, people):
-    """Return the outcome as an array of finite floats, or say what is wrong with it."""
-    values = np.asarray(outcome, dtype=float)
-    if values.shape != (people,):
-        raise InputError(
-            f"the outcome must be one number for each of {people} people, not of shape"
-            f" {values.shape}"
-        )
-    if not np.isfinite(values).all():
-        row = int(np.flatnonzero(~np.isfinite(values))[0])
-        raise InputError(
-            f"the outcome must be finite; row {row + 1} is {values[row]}"
-            f" ({int((~np.isfinite(values)).sum())} such rows)"
-        )
-    return values
-
-
 def check_study(X, A, outcome):
     """Return covariates, treatments and outcome of a study, checked.
 
     Raises
     ------
     InputError
-        For what the three checks above refuse, and if a treatment is given to nobody or
-        to everybody.
+        For covariates that :func:`check_covariates` refuses, and what
+        :func:`sudlib.owl.rules.check_people` refuses: treatments not coded −1 and +1
+        (0 and 1 are accepted, and said), one given to nobody or to everybody, outcomes
+        that are not finite.
     """
-    names = list(A.columns) if hasattr(A, "columns") else None
     X = check_covariates(X)
-    A = check_treatments(A, len(X))
-    outcome = check_outcome(outcome, len(X))
-    for k, column in enumerate(A.T):
-        if column.min() == column.max():
-            who = "everybody" if column[0] > 0 else "nobody"
-            raise InputError(
-                f"treatment {names[k] if names else k + 1} is given to {who}: nothing"
-                " can be learned about it"
-            )
-    return X, A, outcome
+    _, A, outcome, _ = check_people(X, A, outcome)
+    return X, A.astype(int), outcome
 
 
 # ---------------------------------------------------------- additive Q- and A-learning

@@ -21,15 +21,9 @@ from sudlib.cprd import combinations, places
 from sudlib.files import InputError
 from sudlib.owl.batched import Networks, train
 from sudlib.owl.losses import WeightedHamming
-from sudlib.owl.rules import STRENGTHS
+from sudlib.owl.rules import STRENGTHS, check_treatments
 from sudlib.owl.weights import outcome_weights
-from sudlib.rivals import (
-    AdditiveQLearner,
-    check_covariates,
-    check_outcome,
-    check_study,
-    check_treatments,
-)
+from sudlib.rivals import AdditiveQLearner, check_covariates, check_study
 
 #: No group of fewer people is shown.
 LEAST = 10
@@ -207,7 +201,11 @@ def matched_average(outcome, given, recommended, propensity, *, normalise=True):
         People who were.
     """
     same = agreement(given, recommended)
-    outcome = check_outcome(outcome, len(same))
+    outcome = np.asarray(outcome, dtype=float)
+    if outcome.shape != same.shape or not np.isfinite(outcome).all():
+        raise InputError(
+            f"the outcome must be one finite number for each of {len(same)} people"
+        )
     weights = same / check_propensity(propensity, len(same))
     if not same.any():
         return float("nan"), 0

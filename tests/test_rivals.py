@@ -226,15 +226,23 @@ LEARNERS = [rivals.AdditiveQLearner(), rivals.ContrastLearner()]
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda X, A, y: (X, A, np.where(y == y[3], np.inf, y)), "row 4 is inf"),
+        (
+            lambda X, A, y: (X, A, np.where(y == y[3], np.inf, y)),
+            "finite; row 3 has inf",
+        ),
         (lambda X, A, y: (X, A, np.where(y == y[3], np.nan, y)), "finite"),
-        (lambda X, A, y: (X, np.c_[A[:, :2], -np.ones(len(A))], y), "3 is given to n"),
-        (lambda X, A, y: (X, np.c_[A[:, :2], np.ones(len(A))], y), "to everybody"),
+        (
+            lambda X, A, y: (X, np.c_[A[:, :2], -np.ones(len(A))], y),
+            "2 is given to nobody",
+        ),
+        (
+            lambda X, A, y: (X, np.c_[A[:, :2], np.ones(len(A))], y),
+            "given to everybody",
+        ),
         (lambda X, A, y: (X, A + 1, y), "coded -1 and"),
-        (lambda X, A, y: (X, A[:-1], y), "for 199 people, covariates for 200"),
+        (lambda X, A, y: (X, A[:-1], y), r"one row a person \(200\)"),
         (lambda X, A, y: (np.where(X == X[2, 1], np.nan, X), A, y), "impute it first"),
-        (lambda X, A, y: (X, A[:, 0], y), "one column a treatment"),
-        (lambda X, A, y: (X, A, y[:-1]), "one number for each of 200"),
+        (lambda X, A, y: (X, A, y[:-1]), "one number a person"),
         (lambda X, A, y: (X[:0], A[:0], y[:0]), "at least one row"),
         (lambda X, A, y: (X.astype(str) + "x", A, y), "must be numbers"),
     ],

@@ -295,3 +295,10 @@ def test_guard_hides_small_numbers_also_zero():
 def test_rules_of_another_width_are_refused():
     with pytest.raises(InputError, match="recommends on 3 treatments, 2 were given"):
         values.agreement([[1, 1]], [[1, 1, 1]])
+
+
+@pytest.mark.parametrize("outcome", [[1.0, np.nan], [1.0]])
+def test_outcomes_must_be_one_finite_number_a_person(outcome):
+    given = [[1, 1], [1, -1]]
+    with pytest.raises(InputError, match="one finite number for each of 2"):
+        values.matched_average(outcome, given, given, [0.5, 0.5])
