@@ -616,3 +616,11 @@ def test_restarting_from_given_weights_uses_them(people):
     )
     raw = 0.5 * people.X.sum(axis=1, keepdims=True) + 0.5
     assert np.allclose(rule.decision_function(people.X), np.tanh(raw), atol=1e-5)
+
+
+def test_training_that_diverges_says_so(people):
+    rule = OutcomeWeightedClassifier(
+        "exponential", output="identity", optimiser="sgd", learning_rate=10.0
+    )
+    with pytest.raises(InputError, match="diverged"):
+        fit(rule, people)

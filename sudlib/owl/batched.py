@@ -232,6 +232,11 @@ def train(
     Returns
     -------
     Networks
+
+    Raises
+    ------
+    InputError
+        For a choice that is not one of these, or when every fit diverged.
     """
     if penalty not in PENALTIES:
         raise InputError(
@@ -295,9 +300,17 @@ def train(
             else:
                 better = now > record
                 best[better], record = state[0][better], np.maximum(now, record)
-    return Networks(shape, state[0] if best is None else best)
+    networks = Networks(shape, state[0] if best is None else best)
+    if not np.isfinite(networks.flat).all(axis=-1).any():
+        raise InputError(
+            "training diverged in every fit; use a bounded output (tanh), a smaller"
+            " learning rate or the optimiser adam"
+        )
+    return networks
 
 
+# An unbounded loss can diverge: train() says so, once, instead of in every step.
+@np.errstate(over="ignore", invalid="ignore")
 def _run_numpy(
     gradient, state, X, rows, order, sizes, masks, strength, penalised, adam
 ):

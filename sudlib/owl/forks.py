@@ -53,7 +53,9 @@ FORKS = {
         "negative outcomes", "naive: less the mean", naive={"weights": "centred"}
     ),
     "identity": Fork(
-        "output of the network", "unbounded", network={"output": "identity"}
+        "output of the network",
+        "unbounded (with Adam; SGD diverges)",
+        network={"output": "identity", "optimiser": "adam"},
     ),
     "naive_tanh": Fork(
         "output of the network", "naive: bounded (tanh)", naive={"output": "tanh"}

@@ -6,6 +6,7 @@ digit.  ``tools/run_study_c.py`` runs them; notebooks c02 and c03 show the table
 derive some of its rows again.
 """
 
+import json
 import time
 
 import numpy as np
@@ -275,6 +276,12 @@ def summary(scores):
 def published_study():
     """Return the scores of the full study that come with the book."""
     return pd.read_csv(data_file("results/study_c/scores.csv.gz"))
+
+
+def provenance():
+    """Return where the scores that come with the book came from, as a dict."""
+    path = data_file("results/study_c/provenance.json")
+    return json.loads(path.read_text(encoding="utf-8"))
 
 
 def paired_difference(scores, setting, size, first, second, score="adjusted_mcr"):
