@@ -10,6 +10,7 @@ effects follow published directions, and its best rule is *known*
 """
 
 import itertools
+import re
 from functools import cache
 from pathlib import Path
 
@@ -94,7 +95,10 @@ def load(data="twin", *, people=PEOPLE, seed=33):
     Parameters
     ----------
     data : str, default="twin"
-        ``"twin"`` draws a synthetic cohort; anything else is the path of a CSV file.
+        ``"twin"`` draws a synthetic cohort; otherwise the path of a CSV file.  What
+        studies A and B run on (``"teds-d-2018"``, or a file with a ``CASEID``) says
+        nothing about diabetes and also draws the synthetic cohort, so that one choice
+        of data serves the whole book.
     people : int, default=1139
         Size of the synthetic cohort; a file is always read whole.
     seed : int, default=33
@@ -105,7 +109,20 @@ def load(data="twin", *, people=PEOPLE, seed=33):
     pandas.DataFrame
         See :func:`read`.
     """
-    return sample(people, seed=seed) if data == "twin" else read(data)
+    if data == "twin" or _of_another_study(data):
+        return sample(people, seed=seed)
+    return read(data)
+
+
+def _of_another_study(data):
+    """Return whether these are records of treatment for substance use."""
+    if re.fullmatch(r"teds-d-\d{4}", str(data)) or Path(data).is_dir():
+        return True
+    if not Path(data).is_file():
+        return False
+    with open(data, "rb") as stream:
+        start = stream.read(4096)
+    return start[:4] in (b"PK\x03\x04", b"PAR1") or b"CASEID" in start.split(b"\n")[0]
 
 
 def read(source):

@@ -102,6 +102,13 @@ def test_columns_that_are_absent_unknown_or_double_are_named(tmp_path):
         cprd.read(write(doubled, tmp_path))
 
 
+def test_data_of_the_other_studies_leave_this_one_on_its_cohort(tmp_path):
+    other = tmp_path / "tedsd.csv"
+    other.write_text('"CASEID","AGE"\n1,5\n')
+    for data in ("twin", "teds-d-2018", str(other), str(tmp_path)):
+        assert cprd.load(data, people=50).attrs["synthetic"]
+
+
 def test_a_file_that_is_absent_empty_or_no_table_is_refused(tmp_path):
     with pytest.raises(InputError, match='"twin" or the path'):
         cprd.load(str(tmp_path / "nothing.csv"))
