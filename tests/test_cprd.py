@@ -279,3 +279,39 @@ def test_imputing_a_covariate_that_nobody_has_is_refused():
 
 def test_schema_file_comes_with_the_book():
     assert data_file("cprd/schema.csv").is_file()
+
+
+@pytest.mark.slow
+def test_notebook_shows_nothing_of_an_extract_that_stands_for_fewer_than_ten(
+    tmp_path, monkeypatch
+):
+    nbformat = pytest.importorskip("nbformat")
+    from sudlib import runs, values
+
+    path = write(cprd.sample(600, seed=8), tmp_path)
+    cells = [
+        cell
+        for cell in nbformat.read(
+            runs.ROOT / "notebooks" / "c05_diabetes.ipynb", as_version=4
+        ).cells
+        if cell.cell_type == "code"
+        and "remove-cell" not in cell.metadata.get("tags", [])
+    ]
+    monkeypatch.setenv("SUDLIB_RESULTS", str(tmp_path))
+    shown = {}
+    for cell in cells:
+        source = cell.source.replace('data: str = "twin"', f"data: str = {str(path)!r}")
+        exec(source.replace('"quick": (2, 5)', '"quick": (1, 2)'), shown)
+    run = shown["run"]
+    assert not run.synthetic
+    assert "splits" not in run.tables
+    small = [
+        name
+        for name, advice in shown["fixed"].items()
+        if values.agreement(shown["given"], advice).sum() < values.LEAST
+    ]
+    for row in run.tables["fixed_rules"]:
+        if row["index"] in small:
+            assert set(row.values()) == {row["index"], "under 10"}
+    assert not [c for c in run.claims if c["key"].endswith(".n") and c["value"] < 10]
+    assert "value" not in shown["results"]
