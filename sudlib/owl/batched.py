@@ -144,7 +144,7 @@ def batches(generator, rows, size, steps):
     a_pass = rows // size
     passes = [
         generator.permutation(rows)[: a_pass * size].reshape(a_pass, size)
-        for _ in range(-(-steps // a_pass))
+        for _ in range(max(1, -(-steps // a_pass)))
     ]
     return np.concatenate(passes)[:steps].astype("int32")
 

@@ -133,8 +133,8 @@ def hamming_loss(A, D, order=1):
 
     Examples
     --------
-    >>> [float(hamming_loss([1, 1, 1], [1, 1, -1], order)) for order in (1, 2, 3)]
-    [0.3333333333333333, 0.6666666666666667, 1.0]
+    >>> [round(float(hamming_loss([1, 1, 1], [1, 1, -1], t)), 3) for t in (1, 2, 3)]
+    [0.333, 0.667, 1.0]
     """
     agree = np.asarray(A) == np.asarray(D)
     treatments = agree.shape[-1]
