@@ -4,7 +4,7 @@
     python tools/run_study_c.py --folder _build/study_c --size 200 --setting right
     python tools/run_study_c.py --folder _build/study_c --merge      # only merge
 
-A shard that is there already is not run again, so a stopped run goes on where it was;
+A shard whose repeats are there already is not run again, so a stopped run goes on where it was;
 several of these may share a folder, on one machine or on many.  Merging writes
 ``scores.csv.gz`` and ``provenance.json`` to ``--out`` (by default data/results/study_c,
 what the book shows).
@@ -62,12 +62,13 @@ def write_whole(path, text):
 
 def run(plan, folder, seed):
     """Run every shard that is not there yet."""
-    began, todo = time.perf_counter(), []
-    for shard in plan:
-        if (folder / study.shard_name(*shard)).exists():
-            print(f"there already: {study.shard_name(*shard)}")
-        else:
-            todo.append(shard)
+    began, there = time.perf_counter(), set()
+    for path in folder.glob("*_n*_r*.csv"):
+        there |= study.repeats_of(path.name)
+    todo = [
+        shard for shard in plan if study.repeats_of(study.shard_name(*shard)) - there
+    ]
+    print(f"{len(plan) - len(todo)} of {len(plan)} shards are there already")
     total = sum(shard[3] for shard in todo)
     done = 0
 

@@ -173,8 +173,8 @@ def run_repeat(setting, size, repeat, *, seed=SEED, methods=None, test=None):
 def shards(settings=tuple(SETTINGS), sizes=SIZES, repeats=REPEATS, block=10):
     """Return the shards of a study, (setting, size, first repeat, number of repeats).
 
-    The first block of every size comes first, then the cheap sizes, so that a stopped
-    study shows all sizes and is whole where it got to.
+    The first five repeats of every size come first, then the cheap sizes, so that a
+    stopped study shows all sizes and is whole where it got to.
     """
     found = [
         (setting, size, first, min(block, repeats - first))
@@ -182,7 +182,7 @@ def shards(settings=tuple(SETTINGS), sizes=SIZES, repeats=REPEATS, block=10):
         for first in range(0, repeats, block)
         for setting in settings
     ]
-    return sorted(found, key=lambda shard: shard[2] > 0)
+    return sorted(found, key=lambda shard: shard[2] >= 5)
 
 
 def shard_name(setting, size, first, number):
@@ -194,6 +194,19 @@ def shard_name(setting, size, first, number):
     'right_n200_r010-019.csv'
     """
     return f"{setting}_n{size}_r{first:03d}-{first + number - 1:03d}.csv"
+
+
+def repeats_of(name):
+    """Return the (setting, size, repeat) that a shard's file holds, from its name.
+
+    Examples
+    --------
+    >>> sorted(repeats_of("wrong_n200_r010-011.csv"))
+    [('wrong', 200, 10), ('wrong', 200, 11)]
+    """
+    setting, size, span = name.removesuffix(".csv").split("_")
+    first, last = (int(number) for number in span[1:].split("-"))
+    return {(setting, int(size[1:]), repeat) for repeat in range(first, last + 1)}
 
 
 def run_shard(setting, size, first, number, *, seed=SEED, progress=None):
