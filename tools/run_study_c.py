@@ -4,7 +4,7 @@
     python tools/run_study_c.py --folder _build/study_c --size 200 --setting right
     python tools/run_study_c.py --folder _build/study_c --merge      # only merge
 
-A shard whose repeats are there already is not run again, so a stopped run goes on where it was;
+A shard whose repeats are there already is not run again, so a stopped run goes on;
 several of these may share a folder, on one machine or on many.  Merging writes
 ``scores.csv.gz`` and ``provenance.json`` to ``--out`` (by default data/results/study_c,
 what the book shows).
