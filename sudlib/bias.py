@@ -8,7 +8,7 @@ a level of its own, and nothing from after admission.  Taught in the notebook
 """
 
 import functools
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -592,4 +592,21 @@ def cohort(records, target_name="COMPLETED", variant="repaired", rows=None, seed
         variant=variant,
         synthetic=bool(records.attrs.get("synthetic")),
         notes=pd.DataFrame(steps, columns=["step", "people"]),
+    )
+
+
+def subset(cohort, rows):
+    """Return a cohort of some of its people, its columns as they were.
+
+    Parameters
+    ----------
+    cohort : Cohort
+    rows : array-like of int
+        Row numbers.
+    """
+    return replace(
+        cohort,
+        levels=cohort.levels.iloc[rows].reset_index(drop=True),
+        y=cohort.y.iloc[rows].reset_index(drop=True),
+        groups=cohort.groups.iloc[rows].reset_index(drop=True),
     )
