@@ -133,7 +133,7 @@ class SMOTEN(over_sampling.SMOTEN):
             largest = max(largest, rows if made else 0)
             if made and rows <= self._neighbours() and not self.fewer_neighbours:
                 raise InputError(
-                    f"class {label!r} has {rows} rows and needs"
+                    f"class {label} has {rows} rows and needs"
                     f" {self._neighbours() + 1}, itself and {self._neighbours()}"
                     " neighbours: lower k_neighbors, or set fewer_neighbours"
                 )

@@ -274,10 +274,11 @@ def bucketised(records, missing="undefined"):
         gaps = group == -1
         strange = gaps & (codes != codebook.MISSING)
         if strange.any():
+            allowed = sorted(code for members in bucket.codes for code in members)
             raise InputError(
                 f"{name} has {int(strange.sum()):,} codes that belong to no group, the"
                 f" first {codes[strange][0]}; allowed are"
-                f" {', '.join(str(c) for m in bucket.codes for c in sorted(m))} and"
+                f" {', '.join(map(str, allowed))} and"
                 f" {codebook.MISSING}"
             )
         if missing == "level" and gaps.any():

@@ -325,7 +325,7 @@ def scale(X):
     return 1.0 / (X.shape[1] * variance) if variance else 1.0
 
 
-def svm_grid(split, candidates, *, sample_weight=None, n_jobs=2):
+def svm_grid(split, candidates, *, sample_weight=None, seed=None, n_jobs=2):
     """Return the predictions of every setting of a grid for a split's test rows.
 
     The dot products are worked out once; each kernel is a function of them, and all
@@ -339,6 +339,8 @@ def svm_grid(split, candidates, *, sample_weight=None, n_jobs=2):
         From :func:`svm_candidates`.
     sample_weight : array-like, optional
         Of the training rows.
+    seed : int, optional
+        For the other grids; a support vector machine draws nothing.
     n_jobs : int, default=2
         Threads.
 
@@ -658,8 +660,7 @@ def cross_validate(method, cohort, candidates, *, balance="inside", folds=5, **m
         One row a setting, in the order of the candidates: its parameters, then
         ``accuracy``, ``balanced_accuracy`` and ``mcc`` over all test rows.
     """
-    seed = more.get("seed", 33)
-    parts = splits(cohort, balance, folds=folds, seed=seed)
+    parts = splits(cohort, balance, folds=folds, seed=more.get("seed", 33))
     return grid_scores(method, parts, candidates, **more)
 
 
@@ -669,7 +670,8 @@ def grid_scores(method, parts, candidates, **more):
     Parameters and result as in :func:`cross_validate`, but for ``parts``, a list of
     :class:`Split`.
     """
-    predicted = np.hstack([_grid(method)(part, candidates, **more) for part in parts])
+    grid = _grid(method)
+    predicted = np.hstack([grid(part, candidates, **more) for part in parts])
     truth = np.concatenate([part.y_test for part in parts])
     table = pd.DataFrame(candidates)
     scored = pd.DataFrame([measures(truth, row) for row in predicted])
@@ -734,7 +736,7 @@ def nested(
             **more,
         )
         best = int(table[by].to_numpy().argmax())
-        [predicted] = _grid(method)(part, [candidates[best]], **more)
+        [predicted] = _grid(method)(part, [candidates[best]], seed=seed, **more)
         found.append(
             {
                 **candidates[best],
@@ -837,7 +839,7 @@ def predictions(
             weight = np.asarray(reweigh(part.groups_train, part.y_train), float)
         for name, (method, setting) in models.items():
             [predicted] = _grid(method)(
-                part, [setting], sample_weight=weight, n_jobs=n_jobs
+                part, [setting], sample_weight=weight, seed=seed, n_jobs=n_jobs
             )
             columns[name].append(predicted)
     return Predictions(
