@@ -22,6 +22,7 @@ rule site:
         expand(OUT + "/results/{name}.json", name=plan.NOTEBOOKS),
         pages=[str(path) for path in sorted(Path("book").rglob("*")) if path.is_file()],
         settings=["_config.yml", "workflow/build_site.py", "workflow/stage.py"],
+        claims=["sudlib/claims.py", *map(str, sorted(Path("data/claims").glob("*")))],
     output:
         "_build/html/index.html",
     params:

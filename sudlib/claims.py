@@ -43,8 +43,8 @@ STUDIES = {
 # Float noise: a number printed with 17 digits is equal when it differs by this.
 _NOISE = 1e-12
 
-# A matrix is four numbers compared at once: Bonferroni keeps the family at 5 %.
-_FOUR_CELLS = float(norm.ppf(1 - 0.05 / 8))
+#: A matrix is four numbers compared at once: Bonferroni keeps the family at 5 %.
+FOUR_CELLS = float(norm.ppf(1 - 0.05 / 8))
 
 _CELLS = ("TN", "FP", "FN", "TP")
 
@@ -231,7 +231,7 @@ def compare_matrices(paper, ours):
     for one, two in zip(first, second, strict=True):
         gap = two / m - one / n
         share = (one + two) / (n + m)
-        allowed = _FOUR_CELLS * math.sqrt(share * (1 - share) * (1 / n + 1 / m))
+        allowed = FOUR_CELLS * math.sqrt(share * (1 - share) * (1 / n + 1 / m))
         excess = abs(gap) - allowed
         if worst is None or excess > worst[0]:
             worst = (excess, gap, allowed)
@@ -355,9 +355,18 @@ def compare(results, printed=None):
         of_key = numbers.get(key) or numbers.get(claim["same_as"]) or [None]
         for ours in sorted(of_key, key=_published_first):
             rows.append({**_row(claim, ours), "key": key})
-    table = pd.DataFrame(rows).set_index("key")
+    # As objects, so that None stays None and a count stays a whole number.
+    table = pd.DataFrame(rows, dtype=object, columns=["key", *printed, *_ADDED])
+    table = table.set_index("key")
     table["consistent"] = [consistent.get(key, "") for key in table.index]
     return table
+
+
+# What a row of `compare` has beyond a row of `published`.
+_ADDED = (
+    *("notebook", "arm", "ours", "low", "high", "n", "note"),
+    *("synthetic", "data", "gap", "tolerance", "verdict"),
+)
 
 
 def _published_first(ours):
@@ -369,11 +378,8 @@ def _row(claim, ours):
     """Return one row of :func:`compare` as a dict."""
     row = {
         **claim.to_dict(),
-        **dict.fromkeys(("notebook", "arm", "ours", "low", "high", "n", "note")),
+        **dict.fromkeys(_ADDED),
         "synthetic": False,
-        "data": None,
-        "gap": None,
-        "tolerance": None,
         "verdict": "not yet run",
     }
     if ours is not None:

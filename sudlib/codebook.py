@@ -27,6 +27,13 @@ RENAMED = {"SEX": "GENDER", "CBSA": "CBSA2010", "CBSA2020": "CBSA2010"}
 OPEN = ("CASEID", "CBSA2010")
 """Variables whose codes the codebook does not list one by one."""
 
+SYNTHETIC_CASES = 8_000_000
+"""Made-up cases are numbered from here within their year; the agency's stay below.
+
+A CASEID is the year and seven digits.  Every real one seen begins with a 1 after the
+year, so a file of made-up records can be told from a real one, whoever renames it.
+"""
+
 # 2015 and 2016 have another order.  These ends of it are known from a printed file;
 # between them stand the other columns, in an order that is not known.
 _HEAD_2015 = "DISYR CASEID STFIPS AGE SERVICES SUB1 SUB2 SUB3 DETCRIM NOPRIOR".split()
@@ -174,6 +181,18 @@ def scale(variable):
     ('ordered', 'nominal')
     """
     return _VARIABLES[_known(variable)]["scale"]
+
+
+def dtype(variable):
+    """Return the smallest integer type that holds a variable in every year.
+
+    Examples
+    --------
+    >>> dtype("LOS"), dtype("DISYR"), dtype("CBSA2010"), dtype("CASEID")
+    ('int8', 'int16', 'int32', 'int64')
+    """
+    wide = {"DISYR": "int16", "YEAR": "int16", "CBSA2010": "int32", "CASEID": "int64"}
+    return wide.get(_known(variable), "int8")
 
 
 def codes(variable, year=2019):

@@ -240,6 +240,40 @@ def show(figure, alt, caption, *, synthetic=False):
     )
 
 
+def table(frame, caption, *, synthetic=False, index=True):
+    """Return a small table with its caption, for a notebook to display.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+        Cells are shown as they are: format them before.
+    caption : str
+        What the table says, in one sentence.
+    synthetic : bool, default=False
+        True if it was computed on a twin: the caption then says so.
+    index : bool, default=True
+        Whether the index is a column of its own.
+
+    Returns
+    -------
+    IPython.display.HTML
+    """
+    from IPython.display import HTML
+
+    if not str(caption).strip():
+        raise InputError(f"a table needs a caption, got {caption!r}")
+    if synthetic:
+        caption = f"Synthetic data. {caption}"
+    frame = frame.rename_axis(index=None, columns=None)
+    page = frame.to_html(index=index, border=0, na_rep="", escape=True)
+    start = page.index(">") + 1
+    words = (
+        '<caption style="caption-side:top;text-align:left;color:inherit">'
+        f"{html.escape(caption)}</caption>"
+    )
+    return HTML(page[:start] + words + page[start:])
+
+
 def _look(index, colour=None):
     """Return colour, line style and marker of the ``index``-th series."""
     names = list(PALETTE)

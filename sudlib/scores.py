@@ -405,6 +405,32 @@ def difference(first, second, measure, level=0.95):
     )
 
 
+def side_by_side(
+    evaluations, measures=("f05", "precision", "recall", "average_precision")
+):
+    """Return evaluations as a table of words: one row each, one column a measure.
+
+    Parameters
+    ----------
+    evaluations : dict of str to Evaluation
+        Or to the dict of estimates that :func:`evaluate_matrix` returns; what it
+        lacks is left empty.
+    measures : iterable of str
+        Keys of :data:`MEASURES`.
+
+    Returns
+    -------
+    pandas.DataFrame
+    """
+    rows = {}
+    for name, evaluation in evaluations.items():
+        estimates = getattr(evaluation, "estimates", evaluation)
+        rows[name] = {
+            MEASURES[measure]: str(estimates.get(measure, "")) for measure in measures
+        }
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
 def evaluate_matrix(matrix, *, draws=10_000, level=0.95, seed=33):
     """Return the measures of a printed confusion matrix, with intervals.
 

@@ -230,3 +230,16 @@ def test_what_cannot_be_scored_is_said(completed, score, words):
     if words == "finite":
         with pytest.raises(InputError, match="none of the"):
             scores.best_threshold([0, 0], [0.1, 0.2])
+
+
+def test_side_by_side_shows_what_each_has():
+    completed, score = some_rows()
+    table = scores.side_by_side(
+        {
+            "ours": scores.evaluate(completed, score, draws=50),
+            "printed": scores.evaluate_matrix([[5290, 1400], [877, 799]]),
+        }
+    )
+    assert list(table.columns) == ["F0.5", "precision", "recall", "PR area"]
+    assert table.loc["printed", "PR area"] == ""
+    assert table.loc["printed", "F0.5"].startswith("0.381 (")

@@ -92,6 +92,7 @@ def snakemake(given, out, *more):
     settings += [f"kernel={given.kernel}"]
     settings += [f"given={json.dumps(given.parameters)}"]
     target = [f"{out.as_posix()}/executed/{name}.ipynb" for name in given.only]
+    quiet = ["rules", "host"] + ([] if "--dry-run" in more else ["progress"])
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     return subprocess.run(
         [
@@ -100,7 +101,7 @@ def snakemake(given, out, *more):
             "--cores", given.jobs, "--rerun-incomplete",
             # The lock of this script is held: Snakemake's own can only be a dead
             # run's, and is taken away first.
-            "--quiet", "rules", "host", "progress", "--config", *settings,
+            "--quiet", *quiet, "--config", *settings,
         ],
         env={**os.environ, "PATH": path},
     ).returncode  # fmt: skip

@@ -1,0 +1,187 @@
+import difflib
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.base import clone
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder
+from sklearn.tree import DecisionTreeClassifier
+
+from sudlib import codebook, cohorts, encoding, twin
+from sudlib.files import InputError
+
+ENCODERS = [
+    encoding.IntegerCodes(),
+    encoding.OneHotCodes(),
+    encoding.OneHotCodes(ordered="number"),
+    encoding.NativeCategories(),
+]
+
+
+@pytest.fixture(scope="module")
+def records():
+    return twin.sample(2018, 3000, seed=5)
+
+
+@pytest.fixture(scope="module")
+def features(records):
+    return encoding.features(records)[0]
+
+
+def test_derived_flags_are_the_flags_of_the_records(records):
+    bare = records.drop(columns=list(encoding.FLAGS))
+    found = encoding.derive_flags(bare)
+    assert len(encoding.FLAGS) == 18
+    for name in encoding.FLAGS:
+        assert (found[name] == records[name]).all(), name
+    assert found.attrs == records.attrs
+    assert "ALCFLG" not in bare.columns
+
+
+def test_flags_stand_for_the_substance_of_their_label():
+    """The codebook's own words, not our order: 'Cocaine/crack reported at admission'"""
+    labels = codebook.codes("SUB1")
+    for flag, substance in encoding.FLAGS.items():
+        words = codebook.label(flag).removesuffix(" reported at admission")
+        (nearest,) = difflib.get_close_matches(words, labels.values(), 1, cutoff=0.5)
+        assert nearest == labels[substance], flag
+
+
+def test_flags_that_cannot_be_derived_are_left_out():
+    records = pd.DataFrame({"SUB1": [2], "SUB2": [1], "AGE": [4]})
+    found, left_out = encoding.features(records)
+    assert list(found.columns) == ["AGE", "SUB1", "SUB2"]
+    assert "ALCFLG" in left_out and len(left_out) == 25
+    with pytest.raises(InputError, match="none of the features"):
+        encoding.features(pd.DataFrame({"CASEID": [1]}))
+
+
+def test_features_are_the_28_of_the_study_in_its_order(features):
+    assert list(features.columns) == list(cohorts.FEATURES)
+    assert features.shape[1] == 28
+
+
+def test_one_hot_is_scikit_learns_one_hot(features):
+    ours = encoding.OneHotCodes().fit(features)
+    peer = OneHotEncoder(
+        categories=[encoding.known_codes(name) for name in features],
+        sparse_output=False,
+        dtype=np.float32,
+    ).fit(features)
+    np.testing.assert_array_equal(ours.transform(features), peer.transform(features))
+    assert [name.replace("=", "_") for name in ours.get_feature_names_out()] == list(
+        peer.get_feature_names_out()
+    )
+
+
+def test_one_hot_has_a_column_for_codes_that_no_row_has(features):
+    few = features.iloc[:3]
+    assert (
+        encoding.OneHotCodes().fit_transform(few).shape[1]
+        == (encoding.OneHotCodes().fit_transform(features).shape[1])
+    )
+    assert (encoding.OneHotCodes().fit_transform(few).sum(axis=1) == 28).all()
+
+
+def test_ordered_codes_stay_numbers_and_lose_their_minus_nine(features):
+    encoder = encoding.OneHotCodes(ordered="number").fit(features)
+    names = list(encoder.get_feature_names_out())
+    table = encoder.transform(features)
+    for name in ("AGE", "EDUC", "FREQ1"):
+        column = table[:, names.index(name)]
+        missing = features[name].to_numpy() == codebook.MISSING
+        np.testing.assert_array_equal(np.isnan(column), missing)
+        np.testing.assert_array_equal(column[~missing], features[name][~missing])
+    assert "RACE=5" in names and "RACE" not in names
+
+
+def test_integer_codes_are_the_codes(features):
+    np.testing.assert_array_equal(
+        encoding.IntegerCodes().fit_transform(features), features.to_numpy()
+    )
+
+
+def test_native_categories_know_the_codebook_not_the_rows(features):
+    first = encoding.NativeCategories().fit_transform(features.iloc[:5])
+    rest = encoding.NativeCategories().fit_transform(features)
+    assert (first.dtypes == rest.dtypes).all()
+    assert list(rest["SUB1"].cat.categories) == list(encoding.known_codes("SUB1"))
+    assert rest["AGE"].dtype == np.float32
+    assert not rest["SUB1"].isna().any()
+
+
+@pytest.mark.parametrize("encoder", ENCODERS, ids=str)
+def test_encoders_are_scikit_learns_kind(encoder, features):
+    again = clone(encoder)
+    assert again.get_params() == encoder.get_params()
+    fitted = again.fit(features)
+    turned = features[features.columns[::-1]]
+    a, b = fitted.transform(features), fitted.transform(turned)
+    np.testing.assert_array_equal(np.asarray(a, float), np.asarray(b, float))
+    assert len(fitted.get_feature_names_out()) == a.shape[1]
+    with pytest.raises(InputError, match="not now: AGE"):
+        fitted.transform(features.drop(columns="AGE"))
+    with pytest.raises(InputError, match="DataFrame"):
+        clone(encoder).fit(features.to_numpy())
+
+
+@pytest.mark.parametrize("encoder", ENCODERS, ids=str)
+def test_encoders_work_inside_folds(encoder, features, records):
+    model = HistGradientBoostingClassifier(
+        max_iter=5, categorical_features="from_dtype"
+    )
+    if not isinstance(encoder, encoding.NativeCategories):
+        model = DecisionTreeClassifier(max_depth=3)
+    found = cross_val_score(
+        make_pipeline(encoder, model), features, cohorts.completed(records), cv=3
+    )
+    assert np.isfinite(found).all()
+
+
+def renumbered(features, seed=0):
+    """Give every nominal variable's codes other numbers, as a new edition might."""
+    random = np.random.default_rng(seed)
+    out = features.copy()
+    for name in features:
+        if codebook.scale(name) == "nominal":
+            known = encoding.known_codes(name)
+            swap = dict(zip(known, random.permutation(known), strict=True))
+            out[name] = features[name].map(swap).astype(np.int8)
+    return out
+
+
+def test_one_hot_does_not_care_how_nominal_codes_are_numbered(features, records):
+    """What makes a nominal code nominal; as integers the same codes do care."""
+    completed = cohorts.completed(records)
+
+    def scores(encoder, model, table):
+        return make_pipeline(encoder, model).fit(table, completed).predict_proba(table)
+
+    other = renumbered(features)
+    linear = LogisticRegression(C=0.1, solver="newton-cholesky")
+    np.testing.assert_allclose(
+        scores(encoding.OneHotCodes(), linear, features),
+        scores(encoding.OneHotCodes(), linear, other),
+        atol=1e-3,
+    )
+    tree = DecisionTreeClassifier(max_depth=4, random_state=0)
+    gap = scores(encoding.IntegerCodes(), tree, features) - scores(
+        encoding.IntegerCodes(), tree, other
+    )
+    assert np.abs(gap).max() > 0.05
+
+
+def test_a_code_of_no_codebook_is_zeros_or_missing():
+    fitted = encoding.OneHotCodes().fit(pd.DataFrame({"GENDER": [1]}))
+    assert fitted.transform(pd.DataFrame({"GENDER": [77]})).sum() == 0
+    table = encoding.NativeCategories().fit_transform(pd.DataFrame({"GENDER": [77]}))
+    assert table["GENDER"].isna().all()
+
+
+def test_what_ordered_may_be_is_said():
+    with pytest.raises(InputError, match="one-hot.*number.*not 'ordinal'"):
+        encoding.OneHotCodes(ordered="ordinal").fit(pd.DataFrame({"AGE": [1]}))

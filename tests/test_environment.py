@@ -1,0 +1,130 @@
+"""pyproject.toml, environment.yml and the lock file say the same."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+
+ROOT = Path(__file__).resolve().parent.parent
+CONDA_NAMES = {"matplotlib-base": "matplotlib"}
+
+
+def project():
+    """Return the requirements of pyproject.toml, all extras, by name."""
+    table = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    lines = [*table["dependencies"], *sum(table["optional-dependencies"].values(), [])]
+    return [Requirement(line) for line in lines]
+
+
+def conda():
+    """Return name -> bounds of environment.yml, pip's part included."""
+    listed = yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"]
+    lines = [line for line in listed if isinstance(line, str)]
+    lines += [
+        part for entry in listed if isinstance(entry, dict) for part in entry["pip"]
+    ]
+    found = {}
+    for line in lines:
+        if line.startswith("-"):
+            continue
+        name, _, bounds = line.partition(" ")
+        found[CONDA_NAMES.get(name, name)] = SpecifierSet(bounds)
+    return found
+
+
+def locked():
+    """Return (name, version, marker) for every pin of the lock file."""
+    pins = re.findall(
+        r"^([\w.-]+)==([^\s;]+)(?: ; ([^\\\n]*))?",
+        (ROOT / "requirements.lock").read_text(),
+        re.M,
+    )
+    return [(name, version, marker.strip()) for name, version, marker in pins]
+
+
+def test_conda_and_pip_have_the_same_bounds():
+    wanted = {need.name: need.specifier for need in project()}
+    wanted["tensorflow"] = wanted.pop("tensorflow-cpu")
+    found = conda()
+    table = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert found.pop("python") == SpecifierSet(table["requires-python"])
+    found.pop("pip")
+    assert found == wanted
+
+
+def test_every_line_of_the_conda_file_says_why():
+    text = (ROOT / "environment.yml").read_text()
+    lines = text.split("dependencies:\n")[1].splitlines()
+    assert not [line for line in lines if "#" not in line and "pip:" not in line]
+
+
+def test_the_lock_satisfies_every_bound():
+    pins = {}
+    for name, version, _ in locked():
+        pins.setdefault(name, []).append(version)
+    for need in project():
+        assert need.name in pins, f"{need.name} is not in the lock file"
+        for version in pins[need.name]:
+            assert need.specifier.contains(version), f"{need.name} {version}"
+
+
+def test_every_pin_has_a_hash_and_none_an_address():
+    text = (ROOT / "requirements.lock").read_text()
+    blocks = re.split(r"^(?=\S)", text, flags=re.M)[1:]
+    assert len(blocks) > 50
+    assert not [block[:40] for block in blocks if "--hash=sha256:" not in block]
+    assert not re.search(r"(https?|file)://", text)
+
+
+def test_the_running_environment_is_the_locked_one():
+    import importlib.metadata
+
+    differing = {}
+    for name, version, marker in locked():
+        from packaging.markers import Marker
+
+        if marker and not Marker(marker).evaluate():
+            continue
+        try:
+            installed = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            installed = None
+        if installed != version:
+            differing[name] = (version, installed)
+    if len(differing) > 20:
+        pytest.skip(f"not run in the locked environment: {len(differing)} differ")
+    assert not differing
+
+
+@pytest.mark.slow
+def test_a_wheel_as_colab_installs_it_finds_its_data(tmp_path):
+    import subprocess
+    import sys
+
+    uv = (sys.executable, "-m", "uv")
+    subprocess.run([*uv, "build", "-q", "--wheel", ROOT, "-o", tmp_path], check=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    site = tmp_path / "site"
+    subprocess.run(
+        [*uv, "pip", "install", "-q", "--no-deps", "--target", site, wheel], check=True
+    )
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "import sys; sys.path.insert(0, sys.argv[1])\n"
+            "import sudlib.files, sudlib.codebook\n"
+            "assert sys.argv[1] in sudlib.files.__file__, sudlib.files.__file__\n"
+            "print(sudlib.codebook.size(2018), sudlib.files.data_file('README.md'))",
+            site,
+        ],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("1666366") and "_data" in done.stdout

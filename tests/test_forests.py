@@ -1,0 +1,304 @@
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.metrics import fbeta_score, make_scorer
+from sklearn.model_selection import (
+    ParameterGrid,
+    ParameterSampler,
+    RandomizedSearchCV,
+    train_test_split,
+)
+
+from sudlib import cohorts, encoding, forests, scores, twin
+from sudlib.files import InputError
+
+SHARED = Path(
+    os.environ.get("SUDLIB_SHARED", Path(__file__).parent.parent.parent / "shared")
+)
+TINY = forests.Effort(3000, None, trees=0.02, candidates=3, seeds=2)
+
+
+@pytest.fixture(scope="module")
+def people():
+    """Features of the twin, with a completion that is easy to learn."""
+    records = cohorts.general(twin.sample(2018, 6000, seed=5))
+    features, _ = encoding.features(records)
+    random = np.random.default_rng(2)
+    weight = (
+        1.5 * (features["SUB1"] == 4)
+        - 1.5 * (features["PSOURCE"] == 7)
+        + 1.5 * (features["EMPLOY"] == 1)
+        - 0.6
+    )
+    completed = random.random(len(features)) < 1 / (1 + np.exp(-weight))
+    return features, completed.to_numpy()
+
+
+def learn(recipe, people, parts=None, **keywords):
+    features, completed = people
+    keywords = {"choose": scores.best_threshold, "effort": TINY, **keywords}
+    parts = parts or forests.split_general(completed)
+    return forests.learn(recipe, features, completed, parts, **keywords)
+
+
+def test_the_printed_winner_is_among_the_ten_that_the_seed_draws():
+    """Grid, order and seed are the study's: chance would be about 1 in 1,200."""
+    drawn = forests.published_candidates()
+    assert len(drawn) == 10
+    assert forests.published_best() in drawn
+    total = len(ParameterGrid(forests.published_grid()))
+    assert total == 2 * 11 * 2 * 3 * 3 * 6 * 5
+
+
+def test_sqrt_for_auto_draws_what_auto_would_have_drawn():
+    grid = forests.published_grid()
+    old = {**grid, "max_features": ["auto", "sqrt"]}
+    before = list(ParameterSampler(old, 10, random_state=33))
+    for now, then in zip(forests.published_candidates(), before, strict=True):
+        assert now == {**then, "max_features": "sqrt"}
+    assert {then["max_features"] for then in before} == {"auto", "sqrt"}
+
+
+def test_the_grid_is_the_one_the_study_prints():
+    path = SHARED / "published" / "study_a_published.json"
+    if not path.exists():
+        pytest.skip(f"the study's published facts are not at hand: {path}")
+    printed = json.loads(path.read_text(encoding="utf-8"))["forest"]
+    ours = json.loads(
+        (Path(__file__).parent.parent / "data/study_a/forest_grid.json").read_text()
+    )["published"]
+    assert ours["grid"] == printed["grid"]
+    best = dict(printed["best_methadone"])
+    assert best.pop("cv_score") == ours["best_methadone_cv_score"]
+    assert best == ours["best_methadone"]
+
+
+def test_parts_have_the_sizes_the_study_prints():
+    completed = np.arange(622_821) % 3 == 0
+    parts = forests.split_general(completed)
+    assert [len(parts.study), len(parts.threshold), len(parts.report)] == [
+        435_974,
+        93_423,
+        93_424,
+    ]
+    parts = forests.split_methadone(np.arange(167_301) % 5 == 0)
+    assert [len(parts.study), len(parts.report)] == [8_365, 8_366]
+    assert len(parts.fit) + len(parts.threshold) == 8_365
+
+
+def test_parts_are_the_rows_of_the_studys_own_lines():
+    rows = np.arange(5000)
+    completed = rows % 3 == 0
+    first, second = train_test_split(rows, test_size=0.30, random_state=33)
+    _, report = train_test_split(second, test_size=0.50, random_state=33)
+    parts = forests.split_general(completed)
+    np.testing.assert_array_equal(parts.study, first)
+    np.testing.assert_array_equal(parts.report, report)
+    rows = np.arange(200_000)
+    _, tenth = train_test_split(rows, test_size=0.10, random_state=33)
+    study, report = train_test_split(tenth, test_size=0.50, random_state=33)
+    parts = forests.split_methadone(rows % 3 == 0)
+    np.testing.assert_array_equal(parts.study, study)
+    np.testing.assert_array_equal(parts.report, report)
+
+
+@pytest.mark.parametrize("split", forests.SPLITS.values())
+@pytest.mark.parametrize("people", [300, 20_000, 190_000])
+def test_tuning_threshold_and_report_share_nobody(split, people):
+    parts = split(np.arange(people) % 3 == 0)
+    joined = np.concatenate([parts.fit, parts.threshold, parts.report])
+    assert len(np.unique(joined)) == len(joined)
+    assert not set(parts.study) & set(parts.report)
+    assert set(parts.fit) <= set(parts.study)
+    assert parts.table["people"].tolist()[-1] == len(parts.report)
+
+
+def test_few_people_in_methadone_treatment_are_all_taken():
+    parts = forests.split_methadone(np.arange(9_000) % 4 == 0)
+    assert len(parts.study) + len(parts.report) == 9_000
+    parts = forests.split_methadone(np.arange(60_000) % 4 == 0)
+    assert len(parts.study) + len(parts.report) == forests.METHADONE_PEOPLE
+
+
+def test_published_is_plain_scikit_learn_on_the_codes(people):
+    """The study's few lines, written out, give the same forest and predictions."""
+    features, completed = people
+    completed = completed.astype(int)
+    arm = learn("published", people, effort=TINY)
+    train, rest = train_test_split(features, test_size=0.30, random_state=33)
+    y_train, y_rest = train_test_split(completed, test_size=0.30, random_state=33)
+    _, x_val = train_test_split(rest, test_size=0.50, random_state=33)
+    _, y_val = train_test_split(y_rest, test_size=0.50, random_state=33)
+    search = RandomizedSearchCV(
+        RandomForestClassifier(random_state=33),
+        forests.published_grid(TINY.trees),
+        n_iter=3,
+        cv=3,
+        scoring=make_scorer(fbeta_score, beta=0.5, zero_division=0),
+        random_state=33,
+    ).fit(train, y_train)
+    assert arm.settings == search.best_params_
+    assert arm.search["mean"].max() == search.best_score_
+    np.testing.assert_array_equal(arm.completed, y_val)
+    np.testing.assert_array_equal(arm.score, search.predict_proba(x_val)[:, 1])
+    np.testing.assert_array_equal(
+        arm.score >= arm.threshold, search.predict(x_val) == 1
+    )
+
+
+@pytest.mark.parametrize("recipe", list(forests.RECIPES))
+def test_rows_to_report_teach_nothing(recipe, people):
+    """Turn their outcomes round: neither scores nor threshold may move."""
+    features, completed = people
+    parts = forests.split_general(completed)
+    turned = completed.copy()
+    turned[parts.report] = ~turned[parts.report]
+    settings = {} if recipe in ("boosting", "logistic", "constant") else None
+    before = learn(recipe, people, parts, settings=settings)
+    after = learn(recipe, (features, turned), parts, settings=settings)
+    np.testing.assert_array_equal(before.score, after.score)
+    assert before.threshold == after.threshold
+    assert (before.completed != after.completed).all()
+
+
+def test_rows_of_the_threshold_choose_the_threshold_and_nothing_else(people):
+    features, completed = people
+    parts = forests.split_general(completed)
+    turned = completed.copy()
+    turned[parts.threshold] = ~turned[parts.threshold]
+    before = learn("repaired", people, parts)
+    after = learn("repaired", (features, turned), parts)
+    np.testing.assert_array_equal(before.score, after.score)
+    assert before.threshold != after.threshold
+    seen = []
+
+    def choose(truth, score):
+        seen.append((truth, score))
+        return 0.3
+
+    arm = learn("repaired", people, parts, choose=choose, settings={"max_depth": 3})
+    assert arm.threshold == 0.3
+    np.testing.assert_array_equal(seen[0][0], completed[parts.threshold])
+    assert len(seen) == 1 and len(seen[0][1]) == len(parts.threshold)
+
+
+def test_results_do_not_depend_on_the_number_of_cores(people):
+    settings = {"n_estimators": 12}
+    one, two = (
+        learn("repaired", people, settings=settings, n_jobs=n_jobs) for n_jobs in (1, 2)
+    )
+    np.testing.assert_array_equal(one.score, two.score)
+
+
+def test_settings_found_before_are_not_searched_again(people):
+    first = learn("published", people)
+    again = learn("published", people, settings=first.settings)
+    assert again.search is None
+    np.testing.assert_array_equal(first.score, again.score)
+    other = learn("published", people, settings=first.settings, seed=1)
+    assert not np.array_equal(first.score, other.score)
+
+
+@pytest.mark.parametrize("recipe", ["published", "repaired", "boosting", "logistic"])
+def test_every_recipe_learns_what_there_is_to_learn(recipe, people):
+    effort = forests.Effort(None, None, trees=0.05, candidates=1, seeds=1)
+    arm = learn(recipe, people, effort=effort, n_jobs=1)
+    kept = scores.evaluate(
+        arm.completed, arm.score, threshold=arm.threshold, draws=200, band=False
+    )
+    assert kept.estimates["average_precision"].low > arm.completed.mean() + 0.1
+    assert kept.estimates["balanced_accuracy"].low > 0.55
+
+
+def test_the_constant_says_that_everybody_completes(people):
+    arm = learn("constant", people)
+    kept = scores.evaluate(arm.completed, arm.score, threshold=arm.threshold, draws=0)
+    assert kept.estimates["recall"].value == 1
+    assert kept.estimates["precision"].value == pytest.approx(arm.completed.mean())
+    assert kept.estimates["average_precision"].value == pytest.approx(
+        arm.completed.mean()
+    )
+
+
+def test_fewer_trees_change_only_the_number_of_trees():
+    whole, tenth = forests.published_grid(), forests.published_grid(0.1)
+    assert tenth.pop("n_estimators") == [5, 20, 40, 60, 80, 100]
+    assert whole.pop("n_estimators") == [50, 200, 400, 600, 800, 1000]
+    assert whole == tenth
+
+
+def test_paper_size_scales_nothing_down():
+    for (_, size), effort in forests.EFFORTS.items():
+        assert effort.candidates == 10
+        if size == "paper":
+            assert effort.records is effort.people is None and effort.trees == 1
+
+
+def test_too_few_people_are_said_in_words(people):
+    with pytest.raises(InputError, match="at least 20 people"):
+        forests.split_general([0, 1] * 5)
+    with pytest.raises(InputError, match="0 completed and 70 did not"):
+        forests.split_general(np.zeros(100))
+    with pytest.raises(InputError, match="recipe must be one of published, repaired"):
+        learn("tree", people)
+
+
+def test_settings_read_as_words():
+    assert forests.describe(forests.published_best()) == (
+        "bootstrap yes, class weights 20 to 80, max depth 10, max features sqrt,"
+        " min samples leaf 1, min samples split 5, n estimators 600"
+    )
+
+
+def test_a_search_is_kept_best_first(people):
+    table = learn("published", people).search
+    assert isinstance(table, pd.DataFrame) and len(table) == 3
+    assert table["mean"].is_monotonic_decreasing
+
+
+def test_a_small_cohort_is_taken_whole_a_large_one_in_part():
+    people = pd.DataFrame({"AGE": np.arange(100)})
+    people.attrs = {"data": "twin"}
+    some = forests.Effort(None, 30, trees=1, candidates=1, seeds=1)
+    taken = forests.take(people, some)
+    assert len(taken) == 30 and taken.index.is_monotonic_increasing
+    assert taken.attrs == people.attrs and taken.index.is_unique
+    assert forests.take(taken, some) is taken
+
+
+def test_repeats_use_other_splits_and_keep_the_settings(people):
+    features, completed = people
+    arm = learn("repaired", people)
+    again = forests.repeat(
+        arm,
+        features,
+        completed,
+        forests.split_general,
+        (1, 2),
+        choose=scores.best_threshold,
+        effort=TINY,
+    )
+    assert [each.settings for each in again] == [arm.settings] * 2
+    assert not np.array_equal(again[0].score, again[1].score)
+    assert again[0].search is None
+
+    def too_few(completed, seed):
+        raise InputError("too few people")
+
+    assert (
+        forests.repeat(
+            arm,
+            features,
+            completed,
+            too_few,
+            (1, 2),
+            choose=scores.best_threshold,
+            effort=TINY,
+        )
+        == []
+    )

@@ -1,0 +1,75 @@
+"""What every committed notebook must be."""
+
+import ast
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+import yaml
+
+from sudlib import runs
+
+ROOT = Path(__file__).resolve().parent.parent
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+COLAB = "# Colab: install sudlib when it is missing"
+
+
+def read(path):
+    return nbformat.read(path, as_version=4)
+
+
+def code_cells(path):
+    return [cell for cell in read(path).cells if cell.cell_type == "code"]
+
+
+def test_the_workflow_lists_every_notebook():
+    plan = yaml.safe_load((ROOT / "workflow" / "notebooks.yml").read_text())
+    assert sorted(plan["notebooks"]) == [path.stem for path in NOTEBOOKS]
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+class TestNotebook:
+    def test_is_valid_and_has_no_outputs(self, path):
+        nbformat.validate(read(path))
+        for cell in code_cells(path):
+            assert not cell.outputs and cell.execution_count is None
+        assert read(path).metadata["kernelspec"]["name"] == "sudlib"
+
+    def test_declares_strict_parameters(self, path):
+        runs.check_parameters(path, {})
+
+    def test_starts_with_its_name_and_all_its_parameters(self, path):
+        calls = [
+            node
+            for node in ast.walk(ast.parse(runs.source_of(path)))
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "runs.start"
+        ]
+        assert len(calls) == 1
+        assert ast.literal_eval(calls[0].args[0]) == path.stem
+        named = {word.arg for word in calls[0].keywords}
+        assert named == set(runs.declared_parameters(path))
+
+    def test_ends_with_its_provenance(self, path):
+        assert "run.finish()" in code_cells(path)[-1].source
+
+    def test_sets_itself_up_in_colab_out_of_sight(self, path):
+        first = code_cells(path)[0]
+        assert first.source.startswith(COLAB)
+        assert "remove-cell" in first.metadata["tags"]
+        assert "--no-deps" in first.source
+
+    def test_says_no_number_that_it_could_compute(self, path):
+        # Share-like numbers in prose (0.67, .38, 37.9 %) are glued, not typed;
+        # parameters, sizes named by the study and years are words of the method.
+        text = "\n".join(
+            re.sub(r"`[^`]*`|\$[^$]*\$|\([^)]*\)", "", cell.source)
+            for cell in read(path).cells
+            if cell.cell_type == "markdown" and "exercise" not in cell.source.lower()
+        )
+        typed = re.findall(r"(?<![\w.])0?\.\d{2,}(?!\d*[–-])", text)
+        assert not typed, f"type no number into prose, glue it: {typed}"
+
+    def test_keeps_code_cells_short(self, path):
+        for cell in code_cells(path):
+            assert len(cell.source.splitlines()) <= 30, cell.source[:60]

@@ -1,0 +1,105 @@
+"""Build the website from executed notebooks and result files.
+
+Stages the sources, calls Jupyter Book with every warning an error, and puts the new
+site in the place of the old one only when it is whole.  A page whose stamp does not
+match its sources says STALE, and then the build fails.
+
+Usage: python workflow/build_site.py --results _build/quick/results
+       --notebooks _build/quick/executed [--allow-missing] [--out _build]
+"""
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import stage
+
+from sudlib.files import InputError
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def jupyter_book():
+    """Return the path of Jupyter Book's script, beside the running Python.
+
+    ``python -m jupyter_book.cli.main`` does nothing and exits 0.
+    """
+    name = "jupyter-book.exe" if os.name == "nt" else "jupyter-book"
+    script = Path(sys.executable).parent / name
+    if not script.exists():
+        raise InputError(
+            f"Jupyter Book is not installed beside {sys.executable}; `make book` makes"
+            " the environment that has it"
+        )
+    return script
+
+
+def call_jupyter_book(source, place):
+    """Build the staged source below ``place/_build/html``; return that folder."""
+    command = [
+        jupyter_book(), "build", source.resolve(),
+        "--config", (source / "_config.yml").resolve(),
+        "--toc", (source / "book" / "_toc.yml").resolve(),
+        "--path-output", place.resolve(),
+        "--warningiserror", "--nitpick", "--keep-going", "--all",
+    ]  # fmt: skip
+    done = subprocess.run([str(word) for word in command])
+    made = place / "_build" / "html"
+    if done.returncode or not (made / "index.html").exists():
+        raise InputError(
+            "Jupyter Book stopped or warned (see above); the old site was kept"
+        )
+    return made
+
+
+def replace(new, old):
+    """Put a new folder in the place of an old one; never be without either."""
+    aside = old.with_name(old.name + ".old")
+    shutil.rmtree(aside, ignore_errors=True)
+    if old.exists():
+        old.rename(aside)
+    new.rename(old)
+    shutil.rmtree(aside, ignore_errors=True)
+
+
+def build(results, notebooks, out, *, allow_missing=False):
+    """Build the site; return its first page and the stale pages with the reasons."""
+    out = Path(out)
+    source, place = out / "src", out / "site"
+    stale = stage.stage(results, notebooks, source, allow_missing=allow_missing)
+    shutil.rmtree(place, ignore_errors=True)
+    made = call_jupyter_book(source, place)
+    replace(made, out / "html")
+    shutil.rmtree(place, ignore_errors=True)
+    return out / "html" / "index.html", stale
+
+
+def main(words=None):
+    """Run the command line; return the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--results", type=Path, required=True)
+    parser.add_argument("--notebooks", type=Path, required=True)
+    parser.add_argument("--out", type=Path, default=ROOT / "_build")
+    parser.add_argument("--allow-missing", action="store_true")
+    given = parser.parse_args(words)
+    try:
+        page, stale = build(
+            given.results,
+            given.notebooks,
+            given.out,
+            allow_missing=given.allow_missing,
+        )
+    except InputError as error:
+        print(f"\nbuild_site: {error}\n", file=sys.stderr)
+        return 1
+    for stem, reason in stale.items():
+        print(f"build_site: {stem} is STALE: {reason}", file=sys.stderr)
+    print(f"The first page: {page.resolve()}")
+    return 1 if stale else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,366 @@
+"""Lay out what Jupyter Book reads: pages, executed notebooks, computed numbers.
+
+``_build/src`` becomes a copy of ``book/`` beside the executed notebooks, so that the
+launch and download buttons of the built pages point at the committed sources.  The
+numbers that pages of prose show as ``{{ name }}`` are computed from the result files.
+
+Usage: python workflow/stage.py --results _build/quick/results
+       --notebooks _build/quick/executed --out _build/src [--allow-missing]
+"""
+
+import argparse
+import json
+import re
+import shutil
+import sys
+from pathlib import Path
+
+import nbformat
+import yaml
+
+from sudlib import claims, runs
+from sudlib.files import InputError
+
+ROOT = Path(__file__).resolve().parent.parent
+NOT_RUN = "not yet run here"
+
+SYNTHETIC = """```{admonition} Synthetic data
+:class: important synthetic
+Every number on this page was computed on made-up records (the twin of TEDS-D).
+None of them says anything about the study or about people in treatment.
+```
+"""
+STALE = """```{{admonition}} STALE
+:class: danger stale
+The numbers of this page no longer match what they were computed from: {reason}.
+Run `make book` again.
+```
+"""
+MISSING = """```{admonition} Not run
+:class: warning
+This page has not been run in this build: it has no numbers.
+```
+"""
+
+
+# -------------------------------------------------------------------- what is listed
+
+
+def entries(toc):
+    """Return the pages of a table of contents, in order, without their endings."""
+    found = [toc["root"]]
+    waiting = [*toc.get("parts", []), *toc.get("chapters", [])]
+    while waiting:
+        entry = waiting.pop(0)
+        if "file" in entry:
+            found.append(entry["file"])
+        waiting = [*entry.get("chapters", []), *entry.get("sections", []), *waiting]
+    return found
+
+
+def read_toc(root=ROOT):
+    """Return the book's table of contents."""
+    return yaml.safe_load((root / "book" / "_toc.yml").read_text(encoding="utf-8"))
+
+
+def used_names(text):
+    """Return the names that a page of prose asks for as ``{{ name }}``."""
+    return set(re.findall(r"\{\{\s*([A-Za-z_]\w*)\s*\}\}", text))
+
+
+# ---------------------------------------------------------------- computed numbers
+
+
+def is_synthetic(result):
+    """Return whether any number of a result was computed on made-up records."""
+    return any(
+        used.get("synthetic")
+        for used in [*result["stamp"].get("data", []), *result["claims"]]
+    )
+
+
+def slug(key):
+    """Return a claim's key as a name that a page can ask for."""
+    return key.replace(".", "_")
+
+
+def substitutions(results):
+    """Return every name that a page of prose can show, with its text.
+
+    ``paper_<key>``, ``ours_<key>`` and ``verdict_<key>`` for each claim (dots become
+    underscores; ours is that of the study's own recipe), ``share_<cohort>`` (of people
+    who completed, from a printed confusion matrix), ``<notebook>_<name>`` for each
+    ``run.value``, ``minutes_<notebook>``, and the counts below.
+    """
+    table = claims.compare(results)
+    first = table[~table.index.duplicated()]
+    names = {}
+    for key, row in first.iterrows():
+        ours = claims.our_text(row)
+        if ours and row["synthetic"]:
+            ours += " *(synthetic)*"
+        names[f"paper_{slug(key)}"] = claims.paper_text(row)
+        names[f"ours_{slug(key)}"] = ours or NOT_RUN
+        names[f"verdict_{slug(key)}"] = claims.badge(row["verdict"])
+    counts = claims.count_verdicts(table)
+    for verdict in claims.VERDICTS:
+        names[f"count_{verdict.replace(' ', '_')}"] = str(counts[verdict].sum())
+        for study in claims.STUDIES:
+            name = f"count_{study}_{verdict.replace(' ', '_')}"
+            names[name] = str(counts[verdict].get(study, 0))
+    names["count_claims"] = str(len(first))
+    for study in claims.STUDIES:
+        names[f"count_{study}_claims"] = str((first["study"] == study).sum())
+    for key, row in first[first["kind"] == "matrix"].iterrows():
+        (tn, fp), (fn, tp) = row["matrix"]
+        cohort = slug(key.rsplit(".", 2)[0])
+        names[f"share_{cohort}"] = f"{(fn + tp) / (tn + fp + fn + tp):.1%}"
+    checks = claims.check_printed()
+    names["checks"] = str(len(checks))
+    names["checks_agree"] = str(checks["agrees"].sum())
+    names["checks_disagree"] = str((~checks["agrees"]).sum())
+    names["errata_table"] = errata_table(checks)
+    names["verdict_table"] = verdict_table(counts)
+    names["four_cells"] = f"{claims.FOUR_CELLS:.2f}"
+    names["enough_rows"] = f"{claims.ENOUGH_ROWS:.0%}"
+    for stem, result in results.items():
+        for name, text in result["values"].items():
+            names[f"{stem}_{name}"] = text
+        names[f"minutes_{stem}"] = f"{result['stamp']['minutes']:.1f}"
+    names["minutes_all"] = f"{sum(r['stamp']['minutes'] for r in results.values()):.0f}"
+    names["data_words"] = data_words(results)
+    return names
+
+
+def data_words(results):
+    """Return in words which data this copy of the book was computed on."""
+    used = {
+        (entry.get("data"), bool(entry.get("synthetic")))
+        for result in results.values()
+        for entry in result["stamp"].get("data", [])
+    }
+    if not used:
+        return NOT_RUN
+    return " and ".join(
+        "made-up records (the twin)" if synthetic else f"`{name}`"
+        for name, synthetic in sorted(used, key=str)
+    )
+
+
+def errata_table(checks):
+    """Return the printed numbers that contradict each other, as a Markdown table."""
+    printed = claims.published()
+    lines = [
+        "| number | where | printed | held against | gives |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    for _, check in checks[~checks["agrees"]].iterrows():
+        claim = printed.loc[check["key"]]
+        name = ", ".join(
+            part for part in (claim["metric"], claim["model"], claim["cohort"]) if part
+        )
+        lines.append(
+            f"| {name} | {claim['where']} | {check['printed']} | {check['check']}"
+            f" | {check['expected']} |"
+        )
+    return "\n".join(lines)
+
+
+def verdict_table(counts):
+    """Return how many claims have which verdict, as a Markdown table."""
+    shown = [verdict for verdict in claims.VERDICTS if counts[verdict].sum()]
+    lines = [
+        "| study | " + " | ".join(claims.badge(verdict) for verdict in shown) + " |",
+        "| --- |" + " ---: |" * len(shown),
+    ]
+    for study, row in counts.iterrows():
+        numbers = " | ".join(str(row[verdict]) for verdict in shown)
+        lines.append(f"| {claims.STUDIES[study]} | {numbers} |")
+    return "\n".join(lines)
+
+
+# ----------------------------------------------------------------------- laying out
+
+
+def with_banner(notebook, banner):
+    """Put a banner below the title of a notebook's first cell; return the notebook."""
+    first = notebook.cells[0]
+    title, _, rest = first.source.partition("\n")
+    first.source = f"{title}\n\n{banner}\n{rest.lstrip()}"
+    return notebook
+
+
+def stage_notebook(source, executed, result, out, root=ROOT):
+    """Write one page's notebook; return why it is stale, or None.
+
+    Parameters
+    ----------
+    source : pathlib.Path
+        The committed notebook.
+    executed : pathlib.Path or None
+        Its executed copy; without one the source is shown.
+    result : dict or None
+        Its result file.
+    out : pathlib.Path
+        The page's place below ``_build/src``.
+    """
+    notebook = nbformat.read(executed or source, as_version=4)
+    reason = None
+    if executed is None or result is None:
+        notebook = with_banner(notebook, MISSING)
+    else:
+        if is_synthetic(result):
+            notebook = with_banner(notebook, SYNTHETIC)
+        reason = runs.stale(result, source, root)
+        if reason:
+            notebook = with_banner(notebook, STALE.format(reason=reason))
+    out.parent.mkdir(parents=True, exist_ok=True)
+    nbformat.write(notebook, out)
+    return reason
+
+
+def stage(results, notebooks, out, *, allow_missing=False, root=ROOT):
+    """Lay out the whole source of the book.
+
+    Parameters
+    ----------
+    results, notebooks : path-like
+        Folders of result files and of executed notebooks.
+    out : path-like
+        The folder to fill; what was in it is removed.
+    allow_missing : bool, default=False
+        Show notebooks that were not run without their outputs, and leave out pages
+        of the table of contents that do not exist.
+    root : pathlib.Path
+        The checkout.
+
+    Returns
+    -------
+    dict of str to str
+        The stale pages, each with the reason.
+
+    Raises
+    ------
+    InputError
+        If a page, an executed notebook, a result or a number is missing.
+    """
+    results, notebooks, out = Path(results), Path(notebooks), Path(out)
+    toc = read_toc(root)
+    found = runs.read_results(results)
+    stems = {
+        name.split("/")[1] for name in entries(toc) if name.startswith("notebooks/")
+    }
+    found = {stem: result for stem, result in found.items() if stem in stems}
+    shutil.rmtree(out, ignore_errors=True)
+    shutil.copytree(root / "book", out / "book")
+    stale, absent = {}, set()
+    for name in entries(toc):
+        folder, stem = name.split("/")
+        if folder != "notebooks":
+            if not (root / f"{name}.md").exists():
+                raise InputError(
+                    f"book/_toc.yml lists {name}, but there is no {name}.md"
+                )
+            continue
+        source = root / f"{name}.ipynb"
+        executed = notebooks / f"{stem}.ipynb"
+        if not source.exists():
+            absent.add(name)
+            continue
+        complete = executed.exists() and stem in found
+        if not complete and not allow_missing:
+            raise InputError(
+                f"{stem} has not been run: there is no {executed} or no result in"
+                f" {results}. Run `make book`, or stage with --allow-missing"
+            )
+        reason = stage_notebook(
+            source,
+            executed if complete else None,
+            found.get(stem),
+            out / f"{name}.ipynb",
+            root,
+        )
+        if reason:
+            stale[stem] = reason
+    if absent and not allow_missing:
+        raise InputError(
+            f"book/_toc.yml lists {', '.join(sorted(absent))}, which do not exist"
+        )
+    write_toc(out / "book" / "_toc.yml", toc, absent)
+    write_config(root, out, found, allow_missing)
+    unlink_absent(out, absent)
+    return stale
+
+
+def write_toc(path, toc, absent):
+    """Write the table of contents without the pages that are absent."""
+    for part in toc.get("parts", []):
+        part["chapters"] = [
+            entry for entry in part["chapters"] if entry["file"] not in absent
+        ]
+    toc["parts"] = [part for part in toc.get("parts", []) if part["chapters"]]
+    path.write_text(yaml.safe_dump(toc, sort_keys=False), encoding="utf-8")
+
+
+def write_config(root, out, found, allow_missing):
+    """Write the settings with every number that the pages of prose ask for."""
+    settings = yaml.safe_load((root / "_config.yml").read_text(encoding="utf-8"))
+    names = substitutions(found)
+    asked = set()
+    for page in sorted((out / "book").rglob("*.md")):
+        asked |= used_names(page.read_text(encoding="utf-8"))
+    lacking = asked - set(names)
+    if lacking and not allow_missing:
+        raise InputError(
+            f"pages in book/ ask for numbers that no result has: {sorted(lacking)}"
+        )
+    chosen = {name: names.get(name, NOT_RUN) for name in sorted(asked)}
+    settings.setdefault("parse", {})["myst_substitutions"] = chosen
+    (out / "_config.yml").write_text(
+        yaml.safe_dump(settings, sort_keys=False, allow_unicode=True), encoding="utf-8"
+    )
+
+
+def unlink_absent(out, absent):
+    """Turn links to absent pages into plain text, so that none is broken."""
+    stems = [name.split("/")[1] for name in absent]
+    if not stems:
+        return
+    pattern = re.compile(rf"\[([^\]]*)\]\([^)]*(?:{'|'.join(stems)})\.ipynb[^)]*\)")
+    for page in (out / "book").rglob("*.md"):
+        text = page.read_text(encoding="utf-8")
+        page.write_text(pattern.sub(r"\1", text), encoding="utf-8")
+    for page in (out / "notebooks").glob("*.ipynb"):
+        content = json.loads(page.read_text(encoding="utf-8"))
+        for cell in content["cells"]:
+            if cell["cell_type"] == "markdown":
+                source = "".join(cell["source"])
+                cell["source"] = pattern.sub(r"\1", source)
+        page.write_text(json.dumps(content, indent=1), encoding="utf-8")
+
+
+def main(words=None):
+    """Run the command line; return the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--results", type=Path, required=True)
+    parser.add_argument("--notebooks", type=Path, required=True)
+    parser.add_argument("--out", type=Path, default=ROOT / "_build" / "src")
+    parser.add_argument("--allow-missing", action="store_true")
+    given = parser.parse_args(words)
+    try:
+        stale = stage(
+            given.results,
+            given.notebooks,
+            given.out,
+            allow_missing=given.allow_missing,
+        )
+    except InputError as error:
+        print(f"\nstage: {error}\n", file=sys.stderr)
+        return 2
+    for stem, reason in stale.items():
+        print(f"{stem} is STALE: {reason}", file=sys.stderr)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
