@@ -88,9 +88,9 @@ def published(study=None):
     -------
     pandas.DataFrame
         Indexed by ``key``: ``study``, ``cohort``, ``model``, ``metric``, ``kind``
-        ("score", "share", "ratio", "count" or "matrix"), ``printed`` (the text as
-        printed), ``value`` (a float, NaN for a matrix), ``matrix`` (rows true 0 and 1,
-        or None), ``decimals`` (None where nothing was rounded), ``standard_error``,
+        ("score", "share", "ratio", "count", "matrix" or "words": a statement),
+        ``printed`` (the text as printed), ``value`` (a float, NaN for a matrix and for
+        words), ``matrix`` (rows true 0 and 1, or None), ``decimals`` (None where nothing was rounded), ``standard_error``,
         ``exact`` (the unrounded number where an output shows it), ``condition``,
         ``where``, ``years``, ``rows`` (people the number is computed on), ``same_as``
         (the claim it repeats) and ``reason`` (why it cannot be reproduced).
@@ -117,8 +117,8 @@ def published(study=None):
     table = table.rename(columns={"value": "printed"})
     matrix = table["kind"] == "matrix"
     table["value"] = [
-        math.nan if drawn else float(text)
-        for text, drawn in zip(table["printed"], matrix, strict=True)
+        math.nan if kind in ("matrix", "words") else float(text)
+        for text, kind in zip(table["printed"], table["kind"], strict=True)
     ]
     table["matrix"] = [
         json.loads(text) if drawn else None
@@ -408,6 +408,9 @@ def _gap(claim, ours):
     """Return gap and tolerance of one number of ours."""
     if claim["kind"] == "matrix":
         return compare_matrices(claim["matrix"], ours["value"])
+    if claim["kind"] == "words":
+        same = str(ours["value"]).casefold() == claim["printed"].casefold()
+        return float(not same), 0.0
     paper, decimals = claim["value"], claim["decimals"]
     exact = claim["exact"]
     if exact is not None and abs(exact - paper) <= half_unit(decimals) + _NOISE:
@@ -673,6 +676,8 @@ def paper_text(claim):
     """
     if claim["kind"] == "matrix":
         return _matrix_text(claim["matrix"])
+    if claim["kind"] == "words":
+        return claim["printed"]
     text = _number(claim["value"], claim)
     if claim["standard_error"] is not None:
         text += f" (standard error {_number(claim['standard_error'], claim)})"
@@ -691,6 +696,8 @@ def our_text(row):
         return ""
     if row["kind"] == "matrix":
         return _matrix_text(row["ours"])
+    if row["kind"] == "words":
+        return str(row["ours"])
     text = _number(float(row["ours"]), row, ours=True)
     if row["low"] is not None and row["high"] is not None:
         low, high = (
@@ -879,7 +886,7 @@ def _ours_cell(row, links):
 
 
 def _gap_cell(row, links):
-    if row["gap"] is None:
+    if row["gap"] is None or row["kind"] == "words":
         return ""
     if row["kind"] == "count":
         return (

@@ -32,7 +32,7 @@ class Counts:
     levels : tuple of tuple
         The values of each column, sorted.
     cells : numpy.ndarray of shape (cells, columns)
-        The combinations that occur, as positions in ``levels``.
+        The combinations that occur, as positions in ``levels``; -1 is missing.
     labels : tuple
         The classes.
     cell, truth, predicted : numpy.ndarray of int
@@ -107,9 +107,13 @@ def _column(values, name, missing):
             raise InputError(
                 f"the group column {name!r} has {int(absent.sum()):,} missing values of"
                 f" {len(values):,}; leave those rows out, or ask for missing='level'"
-                " to make them a group of their own"
+                " to make them a group of their own, or for missing='omit' to have"
+                " them in no group of this column"
             )
-        values = values.astype(object).where(~absent, "missing")
+        if absent.all():
+            raise InputError(f"the group column {name!r} has no values at all")
+        if missing == "level":
+            values = values.astype(object).where(~absent, "missing")
     codes, levels = pd.factorize(values, sort=False)
     try:
         order = np.argsort(np.asarray(levels))
@@ -117,7 +121,10 @@ def _column(values, name, missing):
         order = np.argsort([str(level) for level in levels])
     rank = np.empty(len(levels), int)
     rank[order] = np.arange(len(levels))
-    return rank[codes], tuple(np.asarray(levels, dtype=object)[order].tolist())
+    # factorize gives a missing value the code -1: it stays -1.
+    return np.where(codes < 0, -1, rank[codes]), tuple(
+        np.asarray(levels, dtype=object)[order].tolist()
+    )
 
 
 def _frame(sensitive_features):
@@ -200,9 +207,9 @@ def tabulate(
     labels : sequence, optional
         The classes; by default those that occur (0 and 1 if no others do).  A class
         that is declared but never occurs stays a class.
-    missing : {"error", "level"}, default="error"
-        What to do with a missing value in a group column: stop, or make it the group
-        "missing".
+    missing : {"error", "level", "omit"}, default="error"
+        What to do with a missing value in a group column: stop, make it the group
+        "missing", or have the row in no group that needs the column.
 
     Returns
     -------
@@ -220,8 +227,8 @@ def tabulate(
     >>> counts.n, counts.levels, counts.labels
     (3, (('a', 'b'),), (0, 1))
     """
-    if missing not in ("error", "level"):
-        raise InputError(f"missing must be 'error' or 'level', not {missing!r}")
+    if missing not in ("error", "level", "omit"):
+        raise InputError(f"missing must be 'error', 'level' or 'omit', not {missing!r}")
     labels, truth, predicted = _classes(y_true, y_pred, labels)
     columns = _frame(sensitive_features)
     lengths = {"y_true": len(truth), "y_pred": len(predicted)} | {
@@ -277,10 +284,10 @@ def _unique(codes, sizes):
     joint = np.zeros(len(codes[0]), dtype=np.int64)
     space = 1
     for code, size in zip(codes, sizes, strict=True):
-        if space * size > 2**62:  # renumber before the product overflows
+        if space * (size + 1) > 2**62:  # renumber before the product overflows
             _, joint = np.unique(joint, return_inverse=True)
             space = int(joint.max()) + 1
-        joint, space = joint * size + code, space * size
+        joint, space = joint * (size + 1) + code + 1, space * (size + 1)
     _, first, cell = np.unique(joint, return_index=True, return_inverse=True)
     return np.stack([code[first] for code in codes], axis=1), cell
 
@@ -352,13 +359,14 @@ def families(counts, family="joint"):
             f"the family would have {total:,} groups, at most {_MOST_GROUPS:,} are"
             " allowed; cross fewer columns at a time (family='pairs')"
         )
-    words, owner, rows, starts, first = [], [], [], [], 0
+    words, owner, rows, columns, starts, first = [], [], [], [], [], 0
     for crossed, size in zip(sets, sizes, strict=True):
         named = ", ".join(counts.columns[column] for column in crossed)
         starts.append(first)
-        rows.append(
-            first + np.ravel_multi_index(tuple(counts.cells[:, crossed].T), size)
-        )
+        here = np.flatnonzero((counts.cells[:, crossed] >= 0).all(axis=1))
+        places = tuple(counts.cells[np.ix_(here, crossed)].T)
+        rows.append(first + np.ravel_multi_index(places, size))
+        columns.append(here)
         for combination in itertools.product(*(counts.levels[c] for c in crossed)):
             owner.append(named)
             words.append(
@@ -368,13 +376,9 @@ def families(counts, family="joint"):
                 )
             )
         first += int(np.prod(size))
-    cells = len(counts.cells)
+    rows, columns = np.concatenate(rows), np.concatenate(columns)
     member = sparse.csr_matrix(
-        (
-            np.ones(cells * len(sets)),
-            (np.concatenate(rows), np.tile(np.arange(cells), len(sets))),
-        ),
-        shape=(total, cells),
+        (np.ones(len(rows)), (rows, columns)), shape=(total, len(counts.cells))
     )
     groups = pd.DataFrame(
         {

@@ -493,6 +493,7 @@ def _by_fairlearn(found, counts, measure, agg, positive, kept, groups):
     clean = (
         len(counts.labels) == 2
         and not np.isnan(found)
+        and (counts.cells >= 0).all()
         and found.n_undefined == 0
         and kept[groups.groups["n"].to_numpy() > 0].all()
         and not (agg == "mean" and len(names) == 1)
@@ -563,8 +564,9 @@ _DOC = """Return {what}.
         Judge this class only; needed for two classes that are not 0 and 1.
     labels : sequence, optional
         All classes, also those that do not occur.
-    missing : {{"error", "level"}}, default="error"
-        Whether a missing group value stops or is a group.
+    missing : {{"error", "level", "omit"}}, default="error"
+        Whether a missing group value stops, is a group, or leaves the row out of the
+        groups that need it.
 
     Returns
     -------
