@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pandas as pd
 
-from sudlib import codebook, cohorts
+from sudlib import codebook, cohorts, records
 from sudlib.files import InputError
 
 VARIANTS = ("published", "repaired")
@@ -101,7 +101,8 @@ _REASONS = {1: 0, 2: 1, 3: 2, 5: 2, 4: 3, 6: 3, 7: 3}
 
 _MISSING_RULES = ("undefined", "level", "mode")
 
-_DRAWN = {"quick": 600_000, "paper": None}
+DRAWN = {"quick": 600_000, "paper": None}
+"""Rows of the twin that a size draws; one state is a small part of them."""
 
 
 def _need(records, columns):
@@ -149,17 +150,33 @@ def oklahoma(data="twin", *, size="quick", seed=33, reading="los-30"):
         With the twin NOPRIOR in the older coding (:func:`older_noprior`), so that
         the study's four classes are there; a real file keeps its 0 and 1.
     """
-    _choose("size", size, tuple(_DRAWN))
-    if data == "twin":
-        from sudlib import twin
+    _choose("size", size, tuple(DRAWN))
+    everybody = records.load(
+        data,
+        years=(STUDY_YEAR,),
+        rows=DRAWN[size] if str(data) == "twin" else None,
+        seed=seed,
+    )
+    return pick(everybody, size=size, seed=seed, reading=reading)
 
-        records = twin.sample(STUDY_YEAR, _DRAWN[size], seed)
-    else:
-        from sudlib import records as doors
 
-        records = doors.load(data, years=(STUDY_YEAR,), seed=seed)
-    attrs = dict(records.attrs)
-    people = cohorts.oklahoma(records, reading)
+def pick(everybody, *, size="quick", seed=33, reading="los-30"):
+    """Return the people of :func:`oklahoma` from records that are already loaded.
+
+    Parameters
+    ----------
+    everybody : pandas.DataFrame
+    size, seed, reading
+        As in :func:`oklahoma`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        With a new index.
+    """
+    _choose("size", size, tuple(DRAWN))
+    attrs = dict(everybody.attrs)
+    people = cohorts.oklahoma(everybody, reading)
     if size == "quick" and len(people) > STUDY_ROWS:
         keep = np.random.default_rng(seed).permutation(len(people))[:STUDY_ROWS]
         people = people.iloc[np.sort(keep)]
