@@ -628,3 +628,23 @@ def subset(cohort, rows):
         y=cohort.y.iloc[rows].reset_index(drop=True),
         groups=cohort.groups.iloc[rows].reset_index(drop=True),
     )
+
+
+def relabel(cohort, y):
+    """Return the same people with other classes: shuffled ones, for instance.
+
+    Parameters
+    ----------
+    cohort : Cohort
+    y : array-like of str
+        One class a person, of the classes of the target.
+    """
+    y = pd.Series(np.asarray(y, object), name=cohort.y.name)
+    unknown = set(y) - set(CLASSES[cohort.target])
+    if len(y) != len(cohort) or unknown:
+        raise InputError(
+            f"y must give each of the {len(cohort):,} people one of"
+            f" {', '.join(CLASSES[cohort.target])}; it has {len(y):,}"
+            f" entries{', among them ' + str(sorted(unknown)[0]) if unknown else ''}"
+        )
+    return replace(cohort, y=y)
