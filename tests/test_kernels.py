@@ -303,3 +303,32 @@ def test_bad_input_is_named(published, call, message):
 def test_an_empty_grid_is_named(split):
     with pytest.raises(InputError, match="no settings"):
         kernels.svm_grid(split, [])
+
+
+def test_report_is_scikit_learns(split):
+    [said] = kernels.tree_grid(split, [{"max_depth": 3}])
+    classes = ["INCOMPLETE", "COMPLETE"]
+    ours = kernels.report(split.y_test, said, classes)
+    theirs = metrics.precision_recall_fscore_support(
+        split.y_test, said, labels=classes, zero_division=np.nan
+    )
+    assert np.allclose(ours.to_numpy().T, theirs, equal_nan=True)
+    nobody = kernels.report(["a", "a"], ["a", "a"], ["a", "b"])
+    assert nobody.loc["b"].isna().tolist() == [True, True, True, False]
+
+
+def test_tuned_chooses_inside_the_training_rows(published):
+    grid = kernels.settings({"max_depth": (1, 3)})
+    setting, part, said, table = kernels.tuned("tree", published, grid, inner=2)
+    assert setting in grid
+    assert len(said) == len(part.y_test) == round(0.3 * len(published))
+    assert table["accuracy"].idxmax() == grid.index(setting)
+
+
+def test_interval_over_splits_is_wider_than_that_of_independent_ones():
+    values = np.random.default_rng(0).normal(0.6, 0.02, 20)
+    mean, low, high = kernels.over_splits(values)
+    naive = 2 * 2.09 * values.std(ddof=1) / np.sqrt(20)
+    assert mean == pytest.approx(values.mean())
+    assert high - low > 2 * naive
+    assert np.isnan(kernels.over_splits([0.5])[1])
