@@ -160,9 +160,7 @@ def splits(cohort, balance="inside", *, folds=None, repeats=1, test_share=0.3, s
         table, y = _balanced(table, y, seed)
         made = np.arange(len(y)) >= len(cohort)
     y = np.asarray(y)
-    groups = _groups(table, cohort)
-    if balance != "before":
-        groups = cohort.groups
+    groups = _groups(table, cohort) if balance == "before" else cohort.groups
     found = []
     for train, test in _divide(y, cohort, folds, repeats, test_share, seed):
         part, label, own = table.iloc[train], y[train], made[train]
