@@ -90,7 +90,8 @@ def published(study=None):
         Indexed by ``key``: ``study``, ``cohort``, ``model``, ``metric``, ``kind``
         ("score", "share", "ratio", "count", "matrix" or "words": a statement),
         ``printed`` (the text as printed), ``value`` (a float, NaN for a matrix and for
-        words), ``matrix`` (rows true 0 and 1, or None), ``decimals`` (None where nothing was rounded), ``standard_error``,
+        words), ``matrix`` (rows true 0 and 1, or None), ``decimals`` (None where
+        nothing was rounded), ``standard_error``,
         ``exact`` (the unrounded number where an output shows it), ``condition``,
         ``where``, ``years``, ``rows`` (people the number is computed on), ``same_as``
         (the claim it repeats) and ``reason`` (why it cannot be reproduced).
@@ -488,6 +489,7 @@ def check_printed(printed=None):
         *_check_scores(printed),
         *_check_totals(printed),
         *_check_splits(printed),
+        *_check_odds(printed),
     ]
     return pd.DataFrame(rows, columns=["key", "check", "printed", "expected", "agrees"])
 
@@ -609,6 +611,36 @@ def _check_splits(printed):
             f"{parts[0]:,}",
             (f"{parts[1] + parts[2]:,}"),
             parts[0] == parts[1] + parts[2],
+        )
+
+
+def _check_odds(printed):
+    """Check study B's equalized odds against the rates printed beside them."""
+    value = printed["value"]
+    for key, claim in printed.iterrows():
+        stem, _, last = key.rpartition(".")
+        if ".equalized_odds." in key and last == "difference":
+            parts = [value.get(f"{stem}.{rate}_difference") for rate in ("tpr", "fpr")]
+            if None in parts:
+                parts = [
+                    value[f"{stem}.max_{rate}"] - value[f"{stem}.min_{rate}"]
+                    for rate in ("tpr", "fpr")
+                ]
+            said, expected = "the larger of its two printed differences", max(parts)
+            agrees = abs(expected - claim["value"]) <= 0.01 + _NOISE
+        elif last == "equalized_odds_ratio":
+            expected = value.get(f"{stem}.equal_opportunity_ratio")
+            expected = value.get(f"{stem}.worst_case_ratios", expected)
+            said = "at most the printed equal opportunity ratio"
+            agrees = claim["value"] <= expected
+        else:
+            continue
+        yield (
+            key,
+            said,
+            _number(claim["value"], claim),
+            _number(expected, claim),
+            bool(agrees),
         )
 
 

@@ -623,6 +623,32 @@ def test_a_small_group_that_attains_the_extreme_settles_nothing():
     assert verdicts["demographic_parity_ratio"] == "passes"
 
 
+def test_bias_is_how_far_the_draws_are_off_and_verdicts_allow_for_it():
+    random = np.random.default_rng(6)
+    groups = pd.DataFrame(random.integers(0, 2, (700, 6)))
+    predicted = (random.random(700) < 0.5).astype(int)
+    row = fairness.assess(
+        predicted,
+        predicted,
+        sensitive_features=groups,
+        families=["triples"],
+        measures=["demographic_parity_ratio"],
+        draws=300,
+    ).worst.iloc[0]
+    # Many groups: each resample looks less fair than the sample, by the bias.
+    assert row["bias"] < -0.05 and row["high"] < 0.8
+    assert row["low"] <= row["value"] + row["bias"] <= row["high"]
+    two = fairness.assess(
+        predicted,
+        predicted,
+        sensitive_features=np.repeat([0, 1], 350),
+        families=["joint"],
+        measures=["demographic_parity_ratio"],
+        draws=300,
+    ).worst.iloc[0]
+    assert abs(two["bias"]) < 0.05
+
+
 def test_fewer_rows_than_groups_is_allowed_and_counted():
     groups = pd.DataFrame(np.eye(4, dtype=int))
     found = fairness.demographic_parity_ratio(

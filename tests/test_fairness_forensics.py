@@ -76,6 +76,15 @@ def test_printed_odds_are_the_distance_of_the_differences_in_all_rows():
     assert np.allclose((tpr - fpr).abs(), four["eod_diff"])
 
 
+def test_claims_say_which_printed_odds_disagree_with_their_rates():
+    table = claims.published("b")
+    checks = claims.check_printed(table).set_index("key")
+    odds = checks[checks.index.str.endswith("difference")]
+    assert len(odds) == 72 and (~odds["agrees"]).sum() > 60
+    assert not checks.loc["b.completed.weighted.equalized_odds_ratio", "agrees"]
+    assert not checks.loc["b.noprior.weighted.equalized_odds_ratio", "agrees"]
+
+
 def test_max_threshold_fits_all_printed_rows():
     rows = forensics.printed_rows("T_SPD_multi").dropna(subset=["max_threshold"])
     found = rows["value"].astype(float).map(fairness.max_threshold)

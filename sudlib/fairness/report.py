@@ -39,9 +39,9 @@ class Report:
     ----------
     worst : pandas.DataFrame
         One row a family and measure, over all groups of the family together: ``value``,
-        ``low``, ``high`` (interval), ``verdict``, ``label`` (class), ``lowest``,
-        ``highest`` (groups that attain it) with ``…_rate`` and ``…_n``, ``n_groups``,
-        ``n_empty``, ``n_small``, ``n_undefined``, ``undefined_draws`` and ``reason``.
+        ``low``, ``high`` (interval), ``bias``, ``verdict``, ``label`` (class),
+        ``lowest``, ``highest`` (groups that attain it) with ``…_rate`` and ``…_n``,
+        ``n_groups``, ``n_empty``, ``n_small``, ``n_undefined``, ``undefined_draws`` and ``reason``.
     by_variables : pandas.DataFrame
         The same for each set of crossed columns alone: one row a family, set of
         variables and measure.
@@ -109,12 +109,14 @@ def assess(
     Notes
     -----
     The smallest and largest of many noisy rates lie further apart than the true ones,
-    and in a resample further still: read these intervals as what such a sample shows,
-    and :func:`sudlib.fairness.fair_null` for what a fair predictor would show.
+    and in a resample further still: an interval may even exclude its value.  ``bias``
+    is by how much the draws are, on average, off the value; see also
+    :func:`sudlib.fairness.fair_null` for what a fair predictor would show.
 
-    Verdicts: *passes* or *fails* when the whole interval lies on one side of the
-    threshold (0.8 for ratios, 0.2 for differences); *inconclusive* when it does not,
-    or when a group that attains the extreme has fewer than 30 rows; *undefined*.
+    Verdicts: *passes* or *fails* when the whole interval, moved back by that bias,
+    lies on one side of the threshold (0.8 for ratios, 0.2 for differences);
+    *inconclusive* when it does not, or when a group that attains the extreme has fewer
+    than 30 rows; *undefined*.
     """
     _check(measures, agg, draws, coverage)
     counts = tabulate(
@@ -301,7 +303,7 @@ def _assess(counts, groups, measures, judged, agg, min_n, draws, coverage, seed)
 
 def _row(found, values, kind, coverage):
     """Return a disparity with its interval and its verdict as a dict."""
-    low = high = np.nan
+    low = high = bias = np.nan
     undefined = 0
     if values is not None:
         defined = values[~np.isnan(values)]
@@ -309,11 +311,13 @@ def _row(found, values, kind, coverage):
         if len(defined) and not np.isnan(found):
             tail = (1 - coverage) / 2
             low, high = np.quantile(defined, [tail, 1 - tail])
+            bias = defined.mean() - float(found)
     return {
         "value": float(found),
         "low": float(low),
         "high": float(high),
-        "verdict": verdict(found, low, high, kind),
+        "bias": float(bias),
+        "verdict": verdict(found, low - bias, high - bias, kind),
         **found.__dict__,
         "undefined_draws": undefined,
     }
