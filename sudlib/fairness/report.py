@@ -41,7 +41,8 @@ class Report:
         One row a family and measure, over all groups of the family together: ``value``,
         ``low``, ``high`` (interval), ``bias``, ``verdict``, ``label`` (class),
         ``lowest``, ``highest`` (groups that attain it) with ``…_rate`` and ``…_n``,
-        ``n_groups``, ``n_empty``, ``n_small``, ``n_undefined``, ``undefined_draws`` and ``reason``.
+        ``n_groups``, ``n_empty``, ``n_small``, ``n_undefined``, ``undefined_draws``
+        and ``reason``.
     by_variables : pandas.DataFrame
         The same for each set of crossed columns alone: one row a family, set of
         variables and measure.
