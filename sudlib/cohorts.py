@@ -12,6 +12,7 @@ import csv
 
 import pandas as pd
 
+from sudlib import codebook
 from sudlib.files import InputError, data_file
 
 FEATURES = (
@@ -230,6 +231,57 @@ def table(records):
         rows.append((name, RULES[name], len(done), int(done.sum()), done.mean()))
     columns = ["cohort", "rule", "rows", "completed", "share"]
     return pd.DataFrame(rows, columns=columns).astype({"share": float})
+
+
+def against_known(records):
+    """Return each cohort's size and completion beside what is known of the real file.
+
+    Sizes are compared as shares of all records, so that a part of a file, or some
+    rows of the twin, can be held against the whole file.
+
+    Parameters
+    ----------
+    records : pandas.DataFrame
+        With DISYR; what is known holds for 2018 (study A's first two cohorts) or for
+        2017 and 2018 together.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns ``cohort``, ``years``, ``rows``, ``of_all`` (share of all records of
+        these years), ``known_rows``, ``known_of_all``, ``share`` (that completed) and
+        ``known_share``.  Where a year is not among the records, or something is not
+        known, the cell is empty.
+    """
+    _need(records, "DISYR")
+    present = set(records.DISYR.unique().tolist())
+    facts = known().set_index("cohort")
+    rows = []
+    for name, pick in COHORTS.items():
+        fact = facts.loc[name] if name in facts.index else None
+        years = [int(year) for year in fact.years.split()] if fact is not None else []
+        same = bool(years) and set(years) <= present
+        years = years if same else sorted(present)
+        part = records[records.DISYR.isin(years)]
+        done = completed(pick(part))
+        size, share = (fact["rows"], fact.completed_share) if same else (pd.NA, pd.NA)
+        everybody = sum(codebook.size(year) for year in years) if same else pd.NA
+        rows.append(
+            {
+                "cohort": name,
+                "years": " ".join(map(str, years)),
+                "rows": len(done),
+                "of_all": len(done) / len(part) if len(part) else pd.NA,
+                "known_rows": size,
+                "known_of_all": size / everybody,
+                "share": done.mean() if len(done) else pd.NA,
+                "known_share": share,
+            }
+        )
+    numbers = dict.fromkeys(
+        ["of_all", "known_of_all", "share", "known_share"], "Float64"
+    )
+    return pd.DataFrame(rows).astype({"known_rows": "Int64", **numbers})
 
 
 def known():

@@ -213,6 +213,11 @@ class NativeCategories(_Encoder):
     LightGBM and scikit-learn's histogram boosting split categories into two groups by
     themselves, so nothing is one-hot and nothing is ordered.
 
+    Notes
+    -----
+    An ordered variable that is missing for everybody in ``fit`` is left out: histogram
+    boosting cannot divide an empty range.
+
     Examples
     --------
     >>> table = NativeCategories().fit_transform(
@@ -221,10 +226,21 @@ class NativeCategories(_Encoder):
     ([3.0, nan], [5, -9])
     """
 
+    def fit(self, X, y=None):
+        """Return the encoder, having seen which variables are known for anybody."""
+        super().fit(X, y)
+        known = {
+            name: codebook.scale(name) != "ordered"
+            or bool((X[name] != codebook.MISSING).any())
+            for name in self.feature_names_in_
+        }
+        self.kept_ = [name for name, is_known in known.items() if is_known]
+        return self
+
     def transform(self, X):
         """Return a frame: category columns know every code of the codebook."""
         columns = {}
-        for name, column in self._columns(X).items():
+        for name, column in self._columns(X)[self.kept_].items():
             if codebook.scale(name) == "ordered":
                 columns[name] = _number(column.to_numpy())
             else:
@@ -236,8 +252,8 @@ class NativeCategories(_Encoder):
 
     def get_feature_names_out(self, input_features=None):
         """Return the names of the columns."""
-        check_is_fitted(self, "feature_names_in_")
-        return self.feature_names_in_
+        check_is_fitted(self, "kept_")
+        return np.asarray(self.kept_, dtype=object)
 
 
 def known_codes(variable):

@@ -82,12 +82,13 @@ _RULES = {
     "svg.hashsalt": "sudlib",
 }
 
-# The book's theme lays a light card under every HTML output in dark mode; these
-# figures need none.
+# The book's theme lays a light card under every HTML output in dark mode, which these
+# figures do not need, and prints captions thin and grey.
 _CARD = (
     "html[data-theme=dark] .bd-content div.cell_output"
     " .text_html.text_html:has(figure.sudlib)"
     "{background:none;color:inherit;padding:0}"
+    "figure.sudlib figcaption{font-weight:400;color:inherit}"
 )
 
 
@@ -265,7 +266,7 @@ def table(frame, caption, *, synthetic=False, index=True):
     if synthetic:
         caption = f"Synthetic data. {caption}"
     frame = frame.rename_axis(index=None, columns=None)
-    page = frame.to_html(index=index, border=0, na_rep="", escape=True)
+    page = frame.to_html(index=index, border=0, na_rep="", justify="left")
     start = page.index(">") + 1
     words = (
         '<caption style="caption-side:top;text-align:left;color:inherit">'
@@ -321,6 +322,12 @@ def precision_recall(evaluations, *, share=None):
                 alpha=0.25,
                 linewidth=0,
             )
+        # A curve of 90,000 people has as many corners: some hundreds can be seen.
+        seen = np.searchsorted(curve["recall"], np.linspace(0, 1, 600)).clip(
+            max=len(curve) - 1
+        )
+        marked = np.flatnonzero(curve["threshold"] >= evaluation.threshold)[-1]
+        curve = curve.iloc[np.unique([0, *seen, marked])]
         axes.plot(
             curve["recall"],
             curve["precision"],
@@ -341,10 +348,10 @@ def precision_recall(evaluations, *, share=None):
         axes.axhline(share, color=INK, linewidth=1, linestyle=(0, (2, 2)))
         axes.annotate(
             "constant score",
-            (1, share),
-            xytext=(0, 3),
+            (0, share),
+            xytext=(4, -3),
             textcoords="offset points",
-            ha="right",
+            va="top",
             fontsize=10,
         )
     axes.set(

@@ -261,10 +261,21 @@ def _weights(entry):
     return None if entry is None else {int(key): value for key, value in entry.items()}
 
 
+def scaled(number, trees):
+    """Return a number of trees multiplied by ``trees``, at least 5.
+
+    Examples
+    --------
+    >>> scaled(600, 0.1), scaled(20, 0.1)
+    (60, 5)
+    """
+    return max(5, round(number * trees))
+
+
 def _scaled(grid, trees):
     if "n_estimators" in grid:
-        scaled = [max(5, round(number * trees)) for number in grid["n_estimators"]]
-        grid = {**grid, "n_estimators": scaled}
+        numbers = [scaled(number, trees) for number in grid["n_estimators"]]
+        grid = {**grid, "n_estimators": numbers}
     return grid
 
 
@@ -348,6 +359,17 @@ def estimator(recipe, *, seed=33, n_jobs=-1):
     return Pipeline([("encode", encoder), ("model", model)])
 
 
+def size_of(choices):
+    """Return how many combinations a grid has.
+
+    Examples
+    --------
+    >>> size_of(published_grid())
+    11880
+    """
+    return len(ParameterGrid(choices))
+
+
 def grid(recipe, trees=1.0):
     """Return the settings that a recipe's search may try, as a dict of lists."""
     if recipe == "published":
@@ -362,8 +384,9 @@ class Arm:
     Attributes
     ----------
     recipe : str
-    model : sklearn.pipeline.Pipeline
-        Fitted, with the best settings.
+    model : sklearn.pipeline.Pipeline or None
+        Fitted, with the best settings; kept only where asked, since a forest of the
+        study's size takes gigabytes.
     settings : dict
         Those settings.
     search : pandas.DataFrame or None
@@ -372,17 +395,21 @@ class Arm:
         Completed is predicted at or above it.
     score, completed : numpy.ndarray
         Of the rows to report.
+    spare : numpy.ndarray
+        Scores of the rows for the threshold.  Where ``study`` holds these rows, the
+        published recipe has been fitted on them.
     seconds : float
         Wall clock, search included.
     """
 
     recipe: str
-    model: Pipeline = field(repr=False)
+    model: Pipeline | None = field(repr=False)
     settings: dict
     search: pd.DataFrame | None = field(repr=False)
     threshold: float
     score: np.ndarray = field(repr=False)
     completed: np.ndarray = field(repr=False)
+    spare: np.ndarray = field(repr=False)
     seconds: float
 
 
@@ -397,6 +424,7 @@ def learn(
     seed=33,
     settings=None,
     n_jobs=-1,
+    keep_model=False,
 ):
     """Return a recipe tuned, fitted, given a threshold, and scored on the report rows.
 
@@ -424,6 +452,8 @@ def learn(
         Settings found before: nothing is searched.
     n_jobs : int, default=-1
         Cores for the trees of a forest.
+    keep_model : bool, default=False
+        Whether the arm keeps the fitted model.
 
     Returns
     -------
@@ -445,20 +475,21 @@ def learn(
             named = {f"model__{name}": value for name, value in settings.items()}
             rows = _rows_to_fit(recipe, parts)
             model.set_params(**named).fit(features.iloc[rows], completed[rows])
-        if recipe == "published":
-            threshold = PUBLISHED_THRESHOLD
-        else:
-            own = parts.threshold
-            threshold = choose(completed[own], _score(model, features.iloc[own]))
+        spare = _score(model, features.iloc[parts.threshold])
         score = _score(model, features.iloc[parts.report])
+    if recipe == "published":
+        threshold = PUBLISHED_THRESHOLD
+    else:
+        threshold = choose(completed[parts.threshold], spare)
     return Arm(
         recipe=recipe,
-        model=model,
+        model=model if keep_model else None,
         settings=settings,
         search=table,
         threshold=threshold,
         score=score,
         completed=completed[parts.report],
+        spare=spare,
         seconds=time.perf_counter() - begin,
     )
 
@@ -474,7 +505,7 @@ def _search(model, recipe, features, completed, parts, effort, seed):
     search = RandomizedSearchCV(
         model,
         {f"model__{name}": values for name, values in choices.items()},
-        n_iter=min(effort.candidates, len(ParameterGrid(choices))),
+        n_iter=min(effort.candidates, size_of(choices)),
         cv=FOLDS,
         scoring=F05 if recipe == "published" else "average_precision",
         random_state=seed,

@@ -60,17 +60,17 @@ def load(data="twin", *, years=(2018,), rows=None, seed=33, columns=None):
     """
     rows, seed = _whole("rows", rows, 1), _whole("seed", seed, 0)
     years = _years(years)
-    name = str(data)
+    name, path = str(data), Path(data).expanduser()
     door = re.fullmatch(r"teds-d-(\d{4})", name.casefold())
     if name == "twin":
         frame = _twin(years, rows, seed, columns)
     elif door:
         year = codebook.check_year(int(door[1]))
         frame = _agency(years if year in years else (year,), columns)
-    elif Path(name).is_file():
-        frame = teds.read(name, columns)
-    elif Path(name).is_dir():
-        files = [_official(Path(name), year) for year in years]
+    elif path.is_file():
+        frame = teds.read(path, columns)
+    elif path.is_dir():
+        files = [_official(path, year) for year in years]
         frames = [teds.read(file, columns) for file in files]
         frame = _together(frames, " + ".join(file.name for file in files))
     else:

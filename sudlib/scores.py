@@ -309,6 +309,7 @@ def evaluate(
     flagged = int(np.searchsorted(distinct, -threshold, side="right"))
     of_positive, of_negative = group[completed], group[~completed]
     grid = np.ceil(_RECALL_GRID * positives - 1e-9).astype(int)
+    of_completed, of_others = (1 + distinct) ** 2, distinct**2  # squared errors
     counts, areas, briers, bands = [], [], [], []
     for positive, negative in resamples(completed, draws, seed):
         positive = np.bincount(of_positive[positive], minlength=len(distinct))
@@ -318,12 +319,12 @@ def evaluate(
         counts.append(at)
         if positives:
             precision = tps / np.maximum(all_flagged, 1)
-            areas.append(precision @ positive / positives)
+            areas.append((precision * positive).sum() / positives)
             if band:
                 bands.append(precision[np.searchsorted(tps, grid)])
         if probability:
-            lost = positive @ (1 + distinct) ** 2 + negative @ distinct**2
-            briers.append(lost / len(score))
+            lost = positive * of_completed + negative * of_others
+            briers.append(lost.sum() / len(score))
     tp, marked = np.array(counts, float).reshape(-1, 2).T
     drawn = _measures(tp, marked - tp, positives - tp, negatives - marked + tp)
     drawn["average_precision"] = areas or np.full(draws, np.nan)
@@ -429,6 +430,31 @@ def side_by_side(
             MEASURES[measure]: str(estimates.get(measure, "")) for measure in measures
         }
     return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def values(evaluations, measure):
+    """Return one measure of several evaluations, for a figure or a phrase.
+
+    Parameters
+    ----------
+    evaluations : dict of str to Evaluation
+    measure : str
+        A key of :data:`MEASURES`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row each: ``value``, ``low``, ``high``.
+    """
+    ends = ["value", "low", "high"]
+    return pd.DataFrame(
+        [
+            [getattr(evaluation.estimates[measure], end) for end in ends]
+            for evaluation in evaluations.values()
+        ],
+        index=list(evaluations),
+        columns=ends,
+    )
 
 
 def evaluate_matrix(matrix, *, draws=10_000, level=0.95, seed=33):

@@ -18,7 +18,6 @@ import re
 import shutil
 import stat
 import tempfile
-import time
 import warnings
 import zipfile
 import zlib
@@ -29,12 +28,9 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pooch
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
-import requests  # comes with pooch
-from tqdm import tqdm
 
 from sudlib import codebook
 from sudlib.codebook import MISSING
@@ -158,7 +154,7 @@ def read(source, columns=None, *, year=None, check=True, duplicates="error"):
         )
     if year is not None:
         year = codebook.check_year(year)
-    path = Path(source)
+    path = Path(source).expanduser()
     if not path.exists():
         raise InputError(f"there is no file {str(path)!r}")
     if path.is_dir():
@@ -311,13 +307,13 @@ class _Reading:
         elif name == "CBSA2010":
             good = ((values > 9999) & (values < 100_000)) | (values == MISSING)
         else:
-            low, high, table = _allowed(name, years)
+            low, span, table = _allowed(name, years)
             if name in self.blanks:  # a blank is no claim about the codebook
-                table = table | (np.arange(256) == MISSING % 256)
-            if low is None or name in self.blanks:
+                low, table = None, table | (np.arange(256) == MISSING % 256)
+            if low is None:
                 good = table[values.view(np.uint8)]
             else:
-                good = (values - low).view(np.uint8) <= high - low
+                good = (values - low).view(np.uint8) <= span
                 if table[MISSING]:
                     good |= values == MISSING
         if not good.all():
@@ -384,9 +380,7 @@ class _Reading:
                 f"the codebook of {late[0]} is not part of sudlib: the codes allowed"
                 " are those of 2017 to 2020; check=False reads the file as it is"
             )
-        return f"{self.part.name} does not fit the codebook: " + "\n  ".join(
-            ["", *lines]
-        )
+        return "\n  ".join([f"{self.part.name} does not fit the codebook:", *lines])
 
     def _compare(self, digest):
         """Hold size and hash against the agency's; return whether the hash is known."""
@@ -502,8 +496,8 @@ def _choose(part, columns):
 def _allowed(name, years):
     """Return the codes of a variable in two forms: a range, and 256 truths.
 
-    The range is the lowest and highest code but for -9, or None if it has gaps; the
-    truths are by the code's unsigned byte.
+    The range is the lowest code but for -9 and how far the highest is from it, or
+    None if there are gaps; the truths are by the code's unsigned byte.
     """
     codes = {code for year in years for code in codebook.codes(name, year)}
     table = np.zeros(256, bool)
@@ -511,10 +505,9 @@ def _allowed(name, years):
     codes -= {MISSING}
     low, high = min(codes), max(codes)
     if high - low + 1 != len(codes):
-        low = high = None
-    else:
-        low, high = np.int8(low), np.uint8(high)
-    return low, high, table
+        return None, None, table
+    # In the types of the cells, so that numpy need not widen them.
+    return np.int8(low), np.uint8(high - low), table
 
 
 def _spell(name, years):
@@ -624,7 +617,7 @@ class _Csv:
         for more in itertools.chain([self.rest], iter(self._take, b"")):
             cut = more.rfind(b"\n") + 1
             if cut:
-                yield rest + more[:cut]
+                yield b"".join((rest, memoryview(more)[:cut]))
                 rest = more[cut:]
             else:
                 rest += more
@@ -640,10 +633,11 @@ class _Csv:
         """Return a block's columns as integers, or None if a cell is none."""
         if self.text:
             return None
-        table = _cells(block, self.header, self.returns, self.delimiter)
-        if table is not None:
-            places = {source: place for place, source in enumerate(self.header)}
-            return {n: table[places[source]] for source, n in self.columns.items()}
+        cells = _cells(
+            block, self.header, self.returns, self.delimiter, list(self.columns)
+        )
+        if cells is not None:
+            return {name: cells[source] for source, name in self.columns.items()}
         kinds = {
             source: pa.type_for_alias(codebook.dtype(name))
             for source, name in self.columns.items()
@@ -698,13 +692,13 @@ class _Csv:
                 )
 
 
-def _cells(block, header, returns, delimiter):
-    """Return the columns of whole lines of plain integers, or None if they are not.
+def _cells(block, header, returns, delimiter, wanted=None):
+    """Return columns of whole lines of plain integers, or None if they are not.
 
-    This is the fast path, some five times as fast as a general parser: in the
-    agency's files all but three columns hold one or two characters, so the last two
-    characters before each separator say what the cell is.  Wherever that is not so
-    (a blank, a quote, a label, a row of another length) the answer is None.
+    This is the fast path, several times as fast as a general parser: in the agency's
+    files all but three columns hold one or two characters, so the last two characters
+    before each separator say what the cell is.  Wherever that is not so (a blank, a
+    quote, a label, a row of another length) the answer is None.
 
     Parameters
     ----------
@@ -716,80 +710,121 @@ def _cells(block, header, returns, delimiter):
         Whether lines end in CRLF.
     delimiter : str
         "," or a tab.
+    wanted : list of str, optional
+        Columns of the header; None for all.
 
     Returns
     -------
-    list of numpy.ndarray or None
-        One array for each column of the header.
+    dict of str to numpy.ndarray, or None
+        An array for each column wanted, and perhaps for others.
     """
+    wanted = header if wanted is None else wanted
     wide = [place for place, name in enumerate(header) if _schema_name(name) in WIDE]
-    count = len(header) + returns  # separators a line: the CR ends a cell of its own
-    not_small = wide + [count - 1] * returns
+    small = [place for place in range(len(header)) if place not in wide]
+    # Few columns are picked out one by one, many by going through all of them.
+    few = 3 * len(wanted) < len(header)
+    if few:
+        wide = [place for place in wide if header[place] in wanted]
+        small = [place for place in small if header[place] in wanted]
     parts, wides = [], [[] for _ in wide]
     start = 0
     while start < len(block):
         end = block.rfind(b"\n", start, start + PIECE) + 1 or len(block)
         # Two bytes in front, so that the first cell too has two characters before it.
-        piece = np.frombuffer(b"\n\n" + block[start:end], np.uint8)
-        text = piece[2:]
-        ends = np.flatnonzero(text < ord("-"))  # , CR LF tab; and what must not be
-        rows, odd = divmod(len(ends), count)
-        if odd or not rows:
+        piece = b"".join((b"\n\n", memoryview(block)[start:end]))
+        piece = np.frombuffer(piece, np.uint8)
+        grid = _separators(piece[2:], len(header), returns, delimiter)
+        if grid is None:
             return None
-        grid = ends.reshape(rows, count)
-        others = np.count_nonzero(text == ord(delimiter))
-        if (
-            others != rows * (len(header) - 1)
-            or (text[grid[:, -1]] != ord("\n")).any()
-            or (returns and (text[grid[:, -2]] != ord("\r")).any())
-        ):
-            return None
-        last = piece[1:].take(ends)
-        last -= ord("0")
-        before = piece.take(ends)
-        minus = before == ord("-")
-        before -= ord("0")
-        tens = before < 10
-        before *= tens
-        before *= 10
-        before += last
-        # Two's complement: v ^ -1 + 1 is -v.
-        before ^= -minus.view(np.uint8)
-        before += minus
-        values = before.view(np.int8).reshape(rows, count)
-        # Every cell ends in a digit, and none is longer than it seems: else the
-        # characters counted would not be all there are.
-        if np.count_nonzero(last < 10) != rows * len(header):
-            return None
-        two = tens
-        two |= minus
-        apart = two.reshape(rows, count)[:, not_small]
-        length = rows * (count - len(not_small))
-        length += np.count_nonzero(two) - np.count_nonzero(apart)
+        long = 0
         for place, cells in zip(wide, wides, strict=True):
-            first = grid[:, place - 1] + 1 if place else _starts(grid)
-            lengths = grid[:, place] - first
-            length += int(lengths.sum())
-            cells.append((first + start, lengths))
-        if length + len(ends) != len(text):
+            lengths = _lengths(grid, place)
+            long += int(lengths.sum())
+            cells.append((grid[:, place] - lengths + start, lengths))
+        if few:
+            codes, two, digit = _codes(piece, grid[:, small])
+            short = np.column_stack([_lengths(grid, place) for place in small] or [[]])
+            good = digit.all() and (short == 1 + two).all() if small else True
+        else:
+            codes, two, digit = _codes(piece, grid)
+            # No cell is longer than it seems: else the characters counted would not
+            # be all there are.
+            two = np.count_nonzero(two) - np.count_nonzero(
+                two[:, [*wide, *range(len(header), grid.shape[1])]]
+            )
+            seen = grid.size + long + len(small) * len(grid) + two
+            good = np.count_nonzero(digit) == len(header) * len(grid)
+            good = good and seen == len(piece) - 2
+        if not good:
             return None
-        parts.append(values.T)
+        parts.append(codes.T)
         start = end
-    table = np.empty((count, sum(part.shape[1] for part in parts)), np.int8)
+    # A column's codes side by side: what is done to columns later is then fast.
+    table = np.empty((len(parts[0]), sum(part.shape[1] for part in parts)), np.int8)
     np.concatenate(parts, axis=1, out=table)
-    columns = list(table[: len(header)])
+    if few:
+        columns = {header[place]: row for place, row in zip(small, table, strict=True)}
+    else:
+        columns = dict(zip(header, table, strict=False))
     text = np.frombuffer(block, np.uint8)
     for place, cells in zip(wide, wides, strict=True):
         first, lengths = (np.concatenate(part) for part in zip(*cells, strict=True))
-        columns[place] = _number(text, first, lengths)
-        if columns[place] is None:
+        columns[header[place]] = numbers = _number(text, first, lengths)
+        if numbers is None:
             return None
     return columns
 
 
-def _starts(grid):
-    """Return where each line starts: after the end of the line before."""
-    return np.concatenate([[0], grid[:-1, -1] + 1])
+def _separators(text, columns, returns, delimiter):
+    """Return where cells end, a row for each line, or None if lines differ.
+
+    With CRLF the LF ends one cell more, in front of which stands the CR.
+    """
+    ends = np.flatnonzero(text < ord("-"))  # the separators; and what must not be
+    rows, odd = divmod(len(ends), columns + returns)
+    if odd or not rows:
+        return None
+    grid = ends.reshape(rows, columns + returns)
+    good = (
+        np.count_nonzero(text == ord(delimiter)) == rows * (columns - 1)
+        and (text[grid[:, -1]] == ord("\n")).all()
+        and (not returns or (text[grid[:, -2]] == ord("\r")).all())
+    )
+    return grid if good else None
+
+
+def _codes(piece, ends):
+    """Return cells by their last two characters, where they end given.
+
+    Returns
+    -------
+    codes : numpy.ndarray of int8
+    two : numpy.ndarray of bool
+        Whether the cell has a second character, a digit or a minus.
+    digit : numpy.ndarray of bool
+        Whether its last character is a digit.
+    """
+    last = piece[1:].take(ends)
+    last -= ord("0")
+    codes = piece.take(ends)
+    minus = codes == ord("-")
+    codes -= ord("0")
+    two = codes < 10
+    codes *= two
+    codes *= 10
+    codes += last
+    # Two's complement: v ^ -1 + 1 is -v.
+    codes ^= -minus.view(np.uint8)
+    codes += minus
+    two |= minus
+    return codes.view(np.int8), two, last < 10
+
+
+def _lengths(grid, place):
+    """Return the lengths of the cells of a column."""
+    if place:
+        return grid[:, place] - grid[:, place - 1] - 1
+    return grid[:, 0] - np.concatenate([[0], grid[:-1, -1] + 1])
 
 
 def _number(text, first, lengths):
@@ -800,8 +835,10 @@ def _number(text, first, lengths):
     numbers = np.empty(len(first), np.int64)
     for length in range(shortest, longest + 1):
         here = slice(None) if shortest == longest else lengths == length
-        windows = np.lib.stride_tricks.sliding_window_view(text, length)
-        digits = windows[first[here]] - np.uint8(ord("0"))
+        # Every place of the text as the start of a cell of this length.
+        windows = np.ndarray(len(text) - length + 1, f"V{length}", text, strides=(1,))
+        digits = windows[first[here]].view(np.uint8).reshape(-1, length)
+        digits -= ord("0")
         minus = digits[:, 0] == (ord("-") - ord("0")) % 256
         digits[minus, 0] = 0
         if (digits > 9).any() or (length == 1 and minus.any()):
@@ -978,7 +1015,7 @@ def write(frame, path):
     ...     write(frame, f"{folder}/small.csv").read_bytes()
     b'DISYR,LOS\\r\\n2018,-9\\r\\n'
     """
-    path = Path(path)
+    path = Path(path).expanduser()
     ending = path.suffix.casefold()
     writers = {".csv": _write_csv, ".zip": _write_zip, ".parquet": _write_parquet}
     if ending not in writers:
@@ -1135,7 +1172,9 @@ def cache_folder():
     """
     if os.environ.get("SUDLIB_CACHE"):
         return Path(os.environ["SUDLIB_CACHE"]).expanduser()
-    return Path(pooch.os_cache("sudlib"))
+    from sudlib import downloads
+
+    return downloads.system_cache()
 
 
 def fetch(year, *, folder=None):
@@ -1166,7 +1205,7 @@ def fetch(year, *, folder=None):
         where to put it), a hash is wrong, the zip is unsafe, or the disk is full.
     """
     download = registry()[codebook.check_year(year)]
-    folder = cache_folder() if folder is None else Path(folder)
+    folder = cache_folder() if folder is None else Path(folder).expanduser()
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -1221,47 +1260,23 @@ def _is_whole(path, size, digest):
 
 def _download(download, bundle):
     """Download a zip from the first address that has the right one."""
-    part = bundle.with_name(bundle.name + ".part")
-    _need_room(download, part)
-    failures = []
-    for url in download.urls:
-        # What was left of an earlier run may be of another file: then once afresh.
-        for _ in range(2 if part.exists() else 1):
-            try:
-                with _room(bundle):
-                    _retrieve(url, download, bundle, part)
-                return
-            except (requests.RequestException, ValueError) as error:
-                if isinstance(error, InputError):
-                    raise
-                failures.append(f"{url}: {_reason(error)}")
-                if not isinstance(error, requests.RequestException):
-                    part.unlink(missing_ok=True)
-                    continue
-                break
+    # Imported here: a page that reads the twin needs no network library.
+    from sudlib import downloads
+
+    _need_room(download, bundle.with_name(bundle.name + ".part"))
     digest = download.zip_sha256
-    raise InputError(
-        f"the TEDS-D file of {download.year} could not be downloaded:\n  "
-        + "\n  ".join(failures)
-        + f"\nDownload {download.zip} by hand from {PAGE}, put it into"
-        f" {str(bundle.parent)!r} and run again."
-        + (f" Its SHA-256 must be {digest}." if digest else "")
-    )
-
-
-def _reason(error):
-    """Return in a line why a download failed."""
-    if isinstance(error, requests.HTTPError) and error.response is not None:
-        return f"the server answered {error.response.status_code}"
-    if isinstance(error, requests.Timeout):
-        return "the server did not answer in time"
-    if isinstance(error, _BrokenOff):
-        return str(error)
-    if isinstance(error, requests.ConnectionError):
-        return "no connection"
-    if isinstance(error, requests.RequestException):
-        return str(error)
-    return "another file than the agency's (wrong SHA-256, or not a zip)"
+    try:
+        with _room(bundle):
+            downloads.download(
+                download.urls, bundle, sha256=digest, good=zipfile.is_zipfile
+            )
+    except downloads.DownloadError as error:
+        raise InputError(
+            f"the TEDS-D file of {download.year} could not be downloaded:\n  {error}"
+            f"\nDownload {download.zip} by hand from {PAGE}, put it into"
+            f" {str(bundle.parent)!r} and run again."
+            + (f" Its SHA-256 must be {digest}." if digest else "")
+        ) from error
 
 
 def _need_room(download, part):
@@ -1275,127 +1290,6 @@ def _need_room(download, part):
             f" TEDS-D file of {download.year} needs {need / 1e6:,.0f} MB; the"
             " environment variable SUDLIB_CACHE names another folder"
         )
-
-
-def _retrieve(url, download, bundle, part):
-    """Download one address with pooch; raise ValueError if it is another file."""
-    digest = download.zip_sha256
-    log = pooch.get_logger()
-    level = log.level
-    # Without a hash pooch logs a line of advice that is not for our readers.
-    log.setLevel("ERROR")
-    try:
-        pooch.retrieve(
-            url,
-            known_hash=f"sha256:{digest}" if digest else None,
-            fname=bundle.name,
-            path=bundle.parent,
-            downloader=_Resume(part),
-        )
-    finally:
-        log.setLevel(level)
-    if not zipfile.is_zipfile(bundle):
-        bundle.unlink()
-        raise ValueError("not a zip")
-
-
-class _BrokenOff(requests.ConnectionError):
-    """A download ended before its end."""
-
-
-class _Resume:
-    """A downloader for pooch that goes on where an earlier one stopped.
-
-    pooch's own begins anew each time and throws a broken download away.
-
-    Parameters
-    ----------
-    part : pathlib.Path
-        Holds what has come so far, and stays when the download breaks off.
-    tries : int
-        How often to ask again without a byte more before giving up.
-    pause : float
-        Seconds before asking again.
-    """
-
-    def __init__(self, part, tries=3, pause=1.0):
-        self.part, self.tries, self.pause = part, tries, pause
-
-    def __call__(self, url, output_file, pooch_instance):
-        """Download ``url`` to ``output_file``."""
-        left, size = self.tries, -1
-        while True:
-            try:
-                self._ask(url)
-                break
-            except requests.RequestException as error:
-                got = self._size()
-                left = self.tries if got > size >= 0 else left - 1
-                size = got
-                if left <= 0 or not _may_pass(error):
-                    raise
-                time.sleep(self.pause)
-        os.replace(self.part, output_file)
-
-    def _size(self):
-        return self.part.stat().st_size if self.part.exists() else 0
-
-    def _ask(self, url):
-        """Ask once for what is missing, and append what comes."""
-        got = self._size()
-        headers = {"Accept-Encoding": "identity"}
-        if got:
-            headers["Range"] = f"bytes={got}-"
-        with requests.get(
-            url, headers=headers, stream=True, timeout=(15, 60)
-        ) as response:
-            span = re.fullmatch(
-                r"bytes (?:(\d+)-\d+|\*)/(\d+|\*)",
-                response.headers.get("Content-Range", "").strip(),
-            )
-            total = span[2] if span else response.headers.get("Content-Length")
-            total = int(total) if total and total.isdigit() else None
-            if response.status_code == 416:  # nothing is missing, or too much is here
-                if total == got:
-                    return
-                self.part.unlink()
-                raise _BrokenOff("what was here is longer than the file")
-            response.raise_for_status()
-            goes_on = (
-                response.status_code == 206 and span and span[1] and int(span[1]) == got
-            )
-            if response.status_code == 206 and not goes_on:
-                self.part.unlink(missing_ok=True)
-                raise _BrokenOff("the server sent another part than was asked for")
-            with (
-                open(self.part, "ab" if goes_on else "wb") as stream,
-                tqdm(
-                    desc=Path(url).name,
-                    initial=got if goes_on else 0,
-                    total=total,
-                    unit="B",
-                    unit_scale=True,
-                    leave=False,
-                ) as bar,
-            ):
-                # Small pieces: a piece that breaks off is lost.
-                for chunk in response.iter_content(2**13):
-                    stream.write(chunk)
-                    bar.update(len(chunk))
-        if total is not None and self._size() < total:
-            raise _BrokenOff(f"broke off after {self._size():,} of {total:,} bytes")
-
-
-def _may_pass(error):
-    """Tell whether it makes sense to ask again."""
-    if isinstance(error, requests.HTTPError):
-        return error.response.status_code in (408, 425, 429, 500, 502, 503, 504)
-    return isinstance(
-        error,
-        requests.ConnectionError
-        | requests.Timeout
-        | requests.exceptions.ChunkedEncodingError,
-    )
 
 
 def _extract(download, bundle, table):

@@ -194,10 +194,10 @@ def test_order_of_columns_is_the_official_header():
 @needs_shared
 def test_codes_of_the_real_sample_of_2023_are_known():
     with open(SHARED / "teds/rows/tedsd_2023_sample_1000.csv", newline="") as stream:
-        for row in csv.DictReader(stream):
-            for name, text in row.items():
-                if text and name != "CASEID":
-                    assert int(text) in codebook.codes(name, 2023), (name, text)
+        rows = list(csv.DictReader(stream))
+    for name in set(rows[0]) - {"CASEID"}:
+        found = {int(row[name]) for row in rows if row[name]}
+        assert found <= set(codebook.codes(name, 2023)), name
 
 
 def _plain(label):

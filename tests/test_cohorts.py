@@ -6,12 +6,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sudlib import codebook, cohorts
 from sudlib.files import InputError
 
+# A busy machine is no failure of what is tested.
+QUICK = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 SHARED = Path(
     os.environ.get("SUDLIB_SHARED", Path(__file__).resolve().parents[2] / "shared")
 )
@@ -69,7 +71,7 @@ def test_examples_in_docstrings_run():
     assert doctest.testmod(cohorts).failed == 0
 
 
-@settings(max_examples=150, deadline=None)
+@settings(QUICK, max_examples=60)
 @given(records)
 def test_rules_pick_what_a_plain_filter_picks(records):
     before = records.copy()
@@ -80,7 +82,7 @@ def test_rules_pick_what_a_plain_filter_picks(records):
     pd.testing.assert_frame_equal(records, before)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(QUICK, max_examples=30)
 @given(records)
 def test_table_counts_what_the_rules_pick(records):
     table = cohorts.table(records).set_index("cohort")
@@ -139,6 +141,36 @@ def test_known_heroin_size_is_the_sum_of_the_codebooks():
     ]
     known = cohorts.known().set_index("cohort")
     assert known.rows["heroin"] == sum(int(size.iloc[0]) for size in sizes)
+
+
+def test_cohorts_are_held_against_what_is_known_of_their_own_years():
+    rows = 300
+    frame = pd.DataFrame(
+        {
+            "DISYR": [2017] * rows + [2018] * rows,
+            "CASEID": range(2 * rows),
+            "SERVICES": 7,
+            "SUB1": [5, 2, 7] * (2 * rows // 3),
+            "SUB2": 1,
+            "SUB3": 1,
+            "METHUSE": [1, 2, 1] * (2 * rows // 3),
+            "STFIPS": 40,
+            "LOS": 3,
+            "REASON": [1, 1, 2] * (2 * rows // 3),
+        }
+    )
+    table = cohorts.against_known(frame).set_index("cohort")
+    general, heroin = table.loc["general"], table.loc["heroin"]
+    assert general.years == "2018" and general["rows"] == 100
+    assert general.of_all == pytest.approx(1 / 3) and general.share == 1
+    assert general.known_of_all == pytest.approx(622821 / codebook.size(2018))
+    assert heroin.years == "2017 2018" and heroin["rows"] == 200
+    both = codebook.size(2017) + codebook.size(2018)
+    assert heroin.known_of_all == pytest.approx(813793 / both)
+    assert pd.isna(heroin.known_share) and pd.isna(table.known_rows["all"])
+    # With a year missing nothing is compared.
+    table = cohorts.against_known(frame[frame.DISYR == 2017]).set_index("cohort")
+    assert table.known_rows.isna().all() and table.years["general"] == "2017"
 
 
 @pytest.mark.skipif(

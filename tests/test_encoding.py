@@ -182,6 +182,17 @@ def test_a_code_of_no_codebook_is_zeros_or_missing():
     assert table["GENDER"].isna().all()
 
 
+def test_a_variable_missing_for_everybody_is_left_out_of_boosting():
+    """The real sample of 2023 has such columns; scikit-learn stops at them."""
+    table = pd.DataFrame({"AGE": [-9] * 60, "EDUC": [1, 2, 3] * 20, "RACE": [-9] * 60})
+    encoder = encoding.NativeCategories().fit(table)
+    assert list(encoder.get_feature_names_out()) == ["EDUC", "RACE"]
+    model = HistGradientBoostingClassifier(
+        max_iter=3, categorical_features="from_dtype"
+    )
+    make_pipeline(encoder, model).fit(table, [0, 1] * 30)
+
+
 def test_what_ordered_may_be_is_said():
     with pytest.raises(InputError, match="one-hot.*number.*not 'ordinal'"):
         encoding.OneHotCodes(ordered="ordinal").fit(pd.DataFrame({"AGE": [1]}))

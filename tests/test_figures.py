@@ -213,3 +213,19 @@ def test_tables_carry_a_caption_and_say_synthetic():
     ET.fromstring(page)
     with pytest.raises(InputError, match="needs a caption"):
         figures.table(frame, "")
+
+
+def test_a_curve_of_many_people_is_drawn_with_few_points():
+    random = np.random.default_rng(3)
+    completed = random.random(50_000) < 0.4
+    score = random.normal(0.3 + 0.2 * completed, 0.2)
+    evaluation = scores.evaluate(completed, score, draws=10)
+    figure = figures.precision_recall({"forest": evaluation})
+    line = figure.axes[0].lines[0]
+    assert len(line.get_xdata()) < 700 < len(evaluation.curve)
+    whole = np.interp(
+        line.get_xdata(), *evaluation.curve[["recall", "precision"]].T.to_numpy()
+    )
+    assert np.abs(whole - line.get_ydata())[5:].max() < 0.02
+    assert len(figures.to_svg(figure, "words")) < 60_000
+    plt.close(figure)

@@ -184,6 +184,7 @@ def test_rows_of_the_threshold_choose_the_threshold_and_nothing_else(people):
     arm = learn("repaired", people, parts, choose=choose, settings={"max_depth": 3})
     assert arm.threshold == 0.3
     np.testing.assert_array_equal(seen[0][0], completed[parts.threshold])
+    np.testing.assert_array_equal(seen[0][1], arm.spare)
     assert len(seen) == 1 and len(seen[0][1]) == len(parts.threshold)
 
 
@@ -301,4 +302,15 @@ def test_repeats_use_other_splits_and_keep_the_settings(people):
             effort=TINY,
         )
         == []
+    )
+
+
+def test_a_model_is_kept_only_where_asked(people):
+    features, completed = people
+    parts = forests.split_general(completed)
+    settings = {"C": 0.1}
+    assert learn("logistic", people, parts, settings=settings).model is None
+    arm = learn("logistic", people, parts, settings=settings, keep_model=True)
+    np.testing.assert_array_equal(
+        arm.model.predict_proba(features.iloc[parts.report])[:, 1], arm.score
     )

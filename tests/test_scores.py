@@ -78,7 +78,7 @@ def test_intervals_agree_with_scipys_bootstrap(measure):
     peer = scipy.stats.bootstrap(
         (score[completed], score[~completed]),
         statistic,
-        n_resamples=700,
+        n_resamples=500,
         vectorized=False,
         method="percentile",
         random_state=3,

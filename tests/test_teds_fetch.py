@@ -1,6 +1,7 @@
 """Downloading, held against a server of our own that misbehaves in every known way."""
 
 import collections
+import doctest
 import errno
 import hashlib
 import http.server
@@ -13,7 +14,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from sudlib import teds
+from sudlib import downloads, teds
 from sudlib.files import InputError
 
 YEAR = 2018
@@ -132,7 +133,7 @@ def server():
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
     """Do not wait between tries, and never ask the real agency."""
-    monkeypatch.setattr(teds.time, "sleep", lambda seconds: None)
+    monkeypatch.setattr(downloads.time, "sleep", lambda seconds: None)
     monkeypatch.delenv("SUDLIB_CACHE", raising=False)
     for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
         monkeypatch.delenv(name, raising=False)
@@ -168,6 +169,10 @@ def offer(server, monkeypatch):
 def left_over(folder):
     """Names in a folder, but for the lock."""
     return sorted(p.name for p in folder.iterdir() if not p.name.endswith(".lock"))
+
+
+def test_examples_in_docstrings_run():
+    assert doctest.testmod(downloads).failed == 0
 
 
 def test_good_server_gives_the_file_once(offer, tmp_path):
@@ -275,7 +280,7 @@ def test_wrong_file_is_not_taken(offer, tmp_path):
     offer(no_ranges(page), no_ranges(zipped({"tedsd_puf_2018.csv": b"DISYR,LOS\r\n"})))
     with pytest.raises(InputError) as caught:
         teds.fetch(YEAR, folder=tmp_path)
-    assert str(caught.value).count("another file than the agency's") == 2
+    assert str(caught.value).count("another file (wrong SHA-256") == 2
     assert left_over(tmp_path) == []
 
 
@@ -426,18 +431,17 @@ class FullDisk(io.FileIO):
         raise OSError(errno.ENOSPC, "No space left on device")
 
 
-@pytest.mark.parametrize("ending", [".part"])
-def test_disk_that_fills_up_during_the_download(offer, tmp_path, monkeypatch, ending):
+@pytest.mark.parametrize("module", [downloads, teds], ids=["download", "unpack"])
+def test_disk_that_fills_up(offer, tmp_path, monkeypatch, module):
     offer(whole(BUNDLE))
-    plain = open
 
     def fills_up(path, mode="r", *rest, **options):
-        if str(path).endswith(ending) and mode in ("wb", "ab"):
+        if str(path).endswith(".part") and mode in ("wb", "ab"):
             return FullDisk(path, "w")
-        return plain(path, mode, *rest, **options)
+        return open(path, mode, *rest, **options)
 
     with monkeypatch.context() as patch:
-        patch.setattr(teds, "open", fills_up, raising=False)
+        patch.setattr(module, "open", fills_up, raising=False)
         with pytest.raises(InputError, match="the disk of .* is full"):
             teds.fetch(YEAR, folder=tmp_path)
     assert "tedsd_puf_2018.csv" not in left_over(tmp_path)

@@ -9,7 +9,9 @@ Usage: python workflow/build_site.py --results _build/quick/results
 """
 
 import argparse
+import base64
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -55,6 +57,75 @@ def call_jupyter_book(source, place):
     return made
 
 
+def mend(folder):
+    """Mend what the theme leaves undone, in the pages built below a folder.
+
+    Opened from disk, a browser may load no font file, so the theme's icon font becomes
+    part of its style sheet; its other fonts are not used by this book.  And some parts
+    get the names and roles that a screen reader needs.
+
+    Raises
+    ------
+    InputError
+        If the theme's icon fonts are no longer where they were.
+    """
+    icons = folder / "_static" / "vendor" / "fontawesome"
+    sheets = list(icons.rglob("all.min.css"))
+    fonts = list(icons.rglob("fa-solid-900.woff2"))
+    if len(sheets) != 1 or len(fonts) != 1:
+        raise InputError(
+            "the theme has not one FontAwesome style sheet and one solid font, but"
+            f" {len(sheets)} and {len(fonts)}: mend() in workflow/build_site.py must"
+            " follow it"
+        )
+    inside = base64.b64encode(fonts[0].read_bytes()).decode()
+    face = (
+        '@font-face{font-family:"Font Awesome 6 Free";font-weight:900;'
+        f'src:url(data:font/woff2;base64,{inside}) format("woff2")}}'
+    )
+    text = sheets[0].read_text(encoding="utf-8")
+    text = re.sub(r"@font-face\{[^}]*\}", "", text)
+    sheets[0].write_text(text + face, encoding="utf-8")
+    shutil.rmtree(fonts[0].parent)
+    for page in sorted(folder.rglob("*.html")):
+        text = page.read_text(encoding="utf-8")
+        page.write_text(mend_page(text), encoding="utf-8")
+
+
+def mend_page(text):
+    """Return one page's HTML, mended (see :func:`mend`)."""
+    for pattern, better in (
+        (r'<link rel="preload" as="font"[^>]*>\s*', ""),
+        # Light without scripts; dark from the first moment where it is preferred.
+        (r'data-theme="auto"', 'data-theme="light"'),
+        (
+            r'localStorage\.getItem\("theme"\) \|\| "auto"',
+            'localStorage.getItem("theme") || (matchMedia('
+            '"(prefers-color-scheme: dark)").matches ? "dark" : "light")',
+        ),
+        # Bibliographies: roles that HTML no longer allows on these elements.
+        (r' role="(?:doc-biblioentry|doc-backlink)"', ""),
+        (r'(<div) role="list"( class="citation-list")', r"\1\2"),
+        # The sidebar is a landmark; the search button is called what it shows.
+        (
+            r'(<div class="bd-sidebar-primary[^"]*")',
+            r'\1 role="navigation" aria-label="Book"',
+        ),
+        (r'(<button class="btn search-button-field[^>]*) aria-label="Search"', r"\1"),
+        (r'<summary aria-label="Toggle hidden content">', "<summary>"),
+        # The empty corner of a pandas table is no heading.
+        (r"<th></th>", "<td></td>"),
+        (r'<th class="blank( level\d+)?"\s*>(&nbsp;|\s)*</th>', "<td></td>"),
+        # What scrolls sideways can be reached with the keyboard.
+        (
+            r'<div class="pst-scrollable-table-container">',
+            '<div class="pst-scrollable-table-container" tabindex="0">',
+        ),
+    ):
+        text = re.sub(pattern, better, text)
+    return text
+
+
 def replace(new, old):
     """Put a new folder in the place of an old one; never be without either."""
     aside = old.with_name(old.name + ".old")
@@ -72,6 +143,7 @@ def build(results, notebooks, out, *, allow_missing=False):
     stale = stage.stage(results, notebooks, source, allow_missing=allow_missing)
     shutil.rmtree(place, ignore_errors=True)
     made = call_jupyter_book(source, place)
+    mend(made)
     replace(made, out / "html")
     shutil.rmtree(place, ignore_errors=True)
     return out / "html" / "index.html", stale

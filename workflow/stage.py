@@ -10,6 +10,7 @@ Usage: python workflow/stage.py --results _build/quick/results
 
 import argparse
 import json
+import math
 import re
 import shutil
 import sys
@@ -99,7 +100,7 @@ def substitutions(results):
         ours = claims.our_text(row)
         if ours and row["synthetic"]:
             ours += " *(synthetic)*"
-        names[f"paper_{slug(key)}"] = claims.paper_text(row)
+        names[f"paper_{slug(key)}"] = claims.paper_text(row, error=False)
         names[f"ours_{slug(key)}"] = ours or NOT_RUN
         names[f"verdict_{slug(key)}"] = claims.badge(row["verdict"])
     counts = claims.count_verdicts(table)
@@ -127,7 +128,8 @@ def substitutions(results):
         for name, text in result["values"].items():
             names[f"{stem}_{name}"] = text
         names[f"minutes_{stem}"] = f"{result['stamp']['minutes']:.1f}"
-    names["minutes_all"] = f"{sum(r['stamp']['minutes'] for r in results.values()):.0f}"
+    minutes = sum(result["stamp"]["minutes"] for result in results.values())
+    names["minutes_all"] = str(max(1, math.ceil(minutes)))
     names["data_words"] = data_words(results)
     return names
 
@@ -151,17 +153,14 @@ def errata_table(checks):
     """Return the printed numbers that contradict each other, as a Markdown table."""
     printed = claims.published()
     lines = [
-        "| number | where | printed | held against | gives |",
-        "| --- | --- | --- | --- | --- |",
+        "| number | printed | but | gives |",
+        "| --- | ---: | --- | ---: |",
     ]
     for _, check in checks[~checks["agrees"]].iterrows():
         claim = printed.loc[check["key"]]
-        name = ", ".join(
-            part for part in (claim["metric"], claim["model"], claim["cohort"]) if part
-        )
         lines.append(
-            f"| {name} | {claim['where']} | {check['printed']} | {check['check']}"
-            f" | {check['expected']} |"
+            f"| {claims.describe(claim)} ({claim['where']}) | {check['printed']}"
+            f" | {check['check']} | {check['expected']} |"
         )
     return "\n".join(lines)
 
@@ -190,6 +189,14 @@ def with_banner(notebook, banner):
     return notebook
 
 
+def without_glue(notebook):
+    """Take away the numbers that only a run can give; return the notebook."""
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            cell.source = re.sub(r"\{glue:\w*\}`[^`]*`", "(not run)", cell.source)
+    return notebook
+
+
 def stage_notebook(source, executed, result, out, root=ROOT):
     """Write one page's notebook; return why it is stale, or None.
 
@@ -207,7 +214,7 @@ def stage_notebook(source, executed, result, out, root=ROOT):
     notebook = nbformat.read(executed or source, as_version=4)
     reason = None
     if executed is None or result is None:
-        notebook = with_banner(notebook, MISSING)
+        notebook = with_banner(without_glue(notebook), MISSING)
     else:
         if is_synthetic(result):
             notebook = with_banner(notebook, SYNTHETIC)

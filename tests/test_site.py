@@ -1,0 +1,490 @@
+"""The book's sources, the staging, and the built site when there is one."""
+
+import ast
+import json
+import os
+import re
+import shutil
+import sys
+import tomllib
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import nbformat
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "workflow"))
+
+import build_site  # noqa: E402
+import stage  # noqa: E402
+
+from sudlib import claims, runs  # noqa: E402
+from sudlib.files import InputError  # noqa: E402
+
+BOOK = ROOT / "book"
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+PAGES = sorted(BOOK.glob("*.md"))
+PLAN = yaml.safe_load((ROOT / "workflow" / "notebooks.yml").read_text())["notebooks"]
+SITE = Path(os.environ.get("SUDLIB_SITE", ROOT / "_build" / "html"))
+
+
+def prose(notebook):
+    """Return the Markdown cells of a notebook."""
+    cells = nbformat.read(notebook, as_version=4).cells
+    return [cell.source for cell in cells if cell.cell_type == "markdown"]
+
+
+def address():
+    """Return the public address: the one place that holds it."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    return project["urls"]["Repository"], project
+
+
+# ---------------------------------------------------------------------- the sources
+
+
+def test_every_page_is_in_the_table_of_contents():
+    listed = stage.entries(stage.read_toc())
+    assert len(listed) == len(set(listed))
+    pages = {f"book/{page.stem}" for page in PAGES}
+    assert {name for name in listed if name.startswith("book/")} == pages
+    notebooks = {name.split("/")[1] for name in listed if name.startswith("notebooks/")}
+    assert {path.stem for path in NOTEBOOKS} <= notebooks
+    assert notebooks == set(PLAN)
+
+
+def test_claims_are_the_second_page():
+    assert stage.entries(stage.read_toc())[:2] == ["book/index", "notebooks/claims"]
+
+
+def glued_names(notebook):
+    """Return the names given to ``run.value`` in a notebook; f-strings as patterns."""
+    names, patterns = set(), []
+    for node in ast.walk(ast.parse(runs.source_of(notebook))):
+        if not (
+            isinstance(node, ast.Call)
+            and ast.unparse(node.func) == "run.value"
+            and node.args
+        ):
+            continue
+        name = node.args[0]
+        if isinstance(name, ast.Constant):
+            names.add(name.value)
+        else:
+            parts = name.values if isinstance(name, ast.JoinedStr) else [None]
+            patterns.append(
+                "".join(
+                    re.escape(part.value) if isinstance(part, ast.Constant) else r"\w+"
+                    for part in parts
+                )
+            )
+    return names, patterns
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_every_number_a_page_asks_for_is_computed(page):
+    there = set(stage.substitutions({}))
+    patterns = []
+    for stem in PLAN:
+        there.add(f"minutes_{stem}")
+        source = ROOT / "notebooks" / f"{stem}.ipynb"
+        if source.exists():
+            names, found = glued_names(source)
+            there |= {f"{stem}_{name}" for name in names}
+            patterns += [f"{stem}_{pattern}" for pattern in found]
+        else:
+            patterns.append(rf"{stem}_\w+")
+    asked = stage.used_names(page.read_text(encoding="utf-8")) - there
+    lacking = {
+        name for name in asked if not any(re.fullmatch(p, name) for p in patterns)
+    }
+    assert not lacking
+
+
+@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
+def test_every_number_a_notebook_glues_is_computed_by_it(notebook):
+    names, patterns = glued_names(notebook)
+    asked = set(re.findall(r"\{glue:\w*\}`([^`]+)`", "\n".join(prose(notebook))))
+    lacking = {
+        name
+        for name in asked - names
+        if not any(re.fullmatch(pattern, name) for pattern in patterns)
+    }
+    assert not lacking
+
+
+def test_the_public_address_stands_in_one_place():
+    url, project = address()
+    settings = yaml.safe_load((ROOT / "_config.yml").read_text())
+    assert settings["repository"]["url"] == url
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert citation["repository-code"] == url
+    assert citation["version"] == project["version"]
+    assert citation["license"] == project["license"]
+    for page in PAGES:
+        for found in re.findall(r"git clone (\S+)", page.read_text(encoding="utf-8")):
+            assert found == url
+    for notebook in NOTEBOOKS:
+        cells = nbformat.read(notebook, as_version=4).cells
+        assert f'"git+{url}"' in cells[1].source, notebook.name
+        assert "remove-cell" in cells[1].metadata["tags"]
+
+
+def test_every_work_that_is_cited_is_listed():
+    listed = set(
+        re.findall(r"^@\w+\{(\w+),", (BOOK / "references.bib").read_text(), re.M)
+    )
+    cited = set()
+    for text in [page.read_text(encoding="utf-8") for page in PAGES] + [
+        cell for notebook in NOTEBOOKS for cell in prose(notebook)
+    ]:
+        for names in re.findall(r"\{cite(?::\w+)?\}`([^`]+)`", text):
+            cited |= {name.strip() for name in names.split(",")}
+    assert cited <= listed
+
+
+# Labels and titles that are quoted, letter for letter.
+_QUOTED = (
+    "Substance Abuse and Mental Health Services Administration",
+    "*a substance abuser*",
+)
+
+
+def test_words_are_people_first():
+    harsh = re.compile(
+        r"\b(addicts?|abusers?|abuse|alcoholics?|junk\w+|debias\w*|drop-?outs?)\b", re.I
+    )
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        if page.stem == "words":  # the table of words names what we do not write
+            text = "\n".join(line for line in text.split("\n") if line[:1] != "|")
+        for quoted in _QUOTED:
+            text = text.replace(quoted, "")
+        assert not harsh.search(text), (page.name, harsh.search(text))
+    for notebook in NOTEBOOKS:
+        text = "\n".join(prose(notebook))
+        for quoted in _QUOTED:
+            text = text.replace(quoted, "")
+        text = re.sub(r"`[^`]*`", "", text)
+        assert not harsh.search(text), (notebook.name, harsh.search(text))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_one_sentence_a_line(page):
+    text = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.S)
+    for line in text.split("\n"):
+        if line.startswith("|") or "<span" in line:
+            continue
+        line = re.sub(r"^(\d+\.|\*) ", "", line.strip())
+        line = re.sub(r"\*\*[^*]*\*\*|`[^`]*`", "", line)
+        assert not re.search(r"[a-z)][.?!] [A-Z]", line), line
+
+
+def test_mathjax_is_kept_with_its_licence():
+    folder = BOOK / "_static" / "mathjax"
+    assert "Apache License" in (folder / "LICENSE").read_text()
+    assert '"3.2.2"' in (folder / "tex-chtml.js").read_text(encoding="utf-8")
+    fonts = list((folder / "output" / "chtml" / "fonts" / "woff-v2").glob("*.woff"))
+    assert len(fonts) == 23
+
+
+# --------------------------------------------------------------------- the staging
+
+
+@pytest.fixture
+def small(tmp_path, notebook_maker, monkeypatch):
+    """Make a book of one page and one notebook that has been run."""
+    root = tmp_path / "small"
+    for name in ("sudlib", "data"):
+        (root / name).mkdir(parents=True)
+    (root / "sudlib" / "__init__.py").write_text("")
+    (root / "requirements.lock").write_text("")
+    (root / "_config.yml").write_text("title: small\n")
+    (root / "book").mkdir()
+    (root / "book" / "_toc.yml").write_text(
+        "format: jb-book\nroot: book/index\nparts:\n"
+        "  - chapters:\n      - file: notebooks/one\n"
+        "  - caption: later\n    chapters:\n      - file: notebooks/two\n"
+    )
+    (root / "book" / "index.md").write_text(
+        "# Small\n\n{{ one_share }} and {{ verdict_a_general_forest_f05 }},"
+        " [one](../notebooks/one.ipynb), [two](../notebooks/two.ipynb#part)\n"
+    )
+    source = notebook_maker(root / "notebooks" / "one.ipynb", "seed: int = 33", "1 + 1")
+    content = nbformat.read(source, as_version=4)
+    first = nbformat.v4.new_markdown_cell("# One?\n\nIt is {glue:text}`share`.")
+    content.cells.insert(0, first)
+    nbformat.write(content, source)
+    out = tmp_path / "run"
+    for name in ("results", "executed"):
+        (out / name).mkdir(parents=True)
+    shutil.copy(source, out / "executed" / "one.ipynb")
+    result = {
+        "notebook": "one",
+        "stamp": {
+            "parameters": {"seed": 33},
+            "data": [{"data": "twin", "synthetic": True}],
+            "fingerprints": runs.fingerprints(source, {"seed": 33}, root),
+            "minutes": 1.26,
+        },
+        "claims": [],
+        "values": {"share": "42%"},
+        "tables": {},
+    }
+    (out / "results" / "one.json").write_text(json.dumps(result))
+
+    def run(**more):
+        stale = stage.stage(
+            out / "results", out / "executed", out / "src", root=root, **more
+        )
+        page = nbformat.read(out / "src" / "notebooks" / "one.ipynb", as_version=4)
+        settings = yaml.safe_load((out / "src" / "_config.yml").read_text())
+        return stale, page.cells[0].source, settings["parse"]["myst_substitutions"]
+
+    run.root, run.out = root, out
+    return run
+
+
+def test_a_page_on_made_up_records_says_so_below_its_title(small):
+    stale, first, _ = small(allow_missing=True)
+    assert not stale
+    assert re.match(r"# One\?\n\n```\{admonition\} Synthetic data\n", first)
+    assert "STALE" not in first and first.endswith("It is {glue:text}`share`.")
+
+
+def test_a_page_on_real_records_has_no_banner(small):
+    path = small.out / "results" / "one.json"
+    path.write_text(path.read_text().replace("true", "false"))
+    assert "Synthetic" not in small(allow_missing=True)[1]
+
+
+def test_numbers_reach_the_pages_of_prose(small):
+    _, _, names = small(allow_missing=True)
+    assert names == {
+        "one_share": "42%",
+        "verdict_a_general_forest_f05": claims.badge("not yet run"),
+    }
+
+
+def test_a_page_whose_sources_changed_is_stale(small):
+    with (small.root / "requirements.lock").open("a") as lock:
+        lock.write("numpy==2\n")
+    stale, first, _ = small(allow_missing=True)
+    assert stale == {"one": "changed since it ran: lock"}
+    assert "{admonition} STALE" in first and "changed since it ran: lock" in first
+
+
+def test_what_has_not_been_run_stops_the_staging(small):
+    with pytest.raises(InputError, match="lists notebooks/two, which do not exist"):
+        small()
+    (small.out / "executed" / "one.ipynb").unlink()
+    with pytest.raises(InputError, match="one has not been run"):
+        small()
+
+
+def test_what_has_not_been_run_can_be_allowed(small):
+    (small.out / "executed" / "one.ipynb").unlink()
+    _, first, _ = small(allow_missing=True)
+    assert "{admonition} Not run" in first and "It is (not run)." in first
+    toc = yaml.safe_load((small.out / "src" / "book" / "_toc.yml").read_text())
+    assert toc["parts"] == [{"chapters": [{"file": "notebooks/one"}]}]
+    index = (small.out / "src" / "book" / "index.md").read_text()
+    assert "[one](../notebooks/one.ipynb), two" in index
+
+
+def test_a_number_nobody_computes_stops_the_staging(small):
+    (small.root / "book" / "_toc.yml").write_text(
+        "format: jb-book\nroot: book/index\nchapters:\n  - file: notebooks/one\n"
+    )
+    small()
+    with (small.root / "book" / "index.md").open("a") as page:
+        page.write("{{ one_shaer }}\n")
+    with pytest.raises(InputError, match="one_shaer"):
+        small()
+
+
+def test_the_site_is_exchanged_whole(tmp_path):
+    new, old = tmp_path / "new", tmp_path / "html"
+    for folder, text in ((new, "new"), (old, "old")):
+        folder.mkdir()
+        (folder / "index.html").write_text(text)
+    build_site.replace(new, old)
+    assert (old / "index.html").read_text() == "new"
+    assert [path.name for path in tmp_path.iterdir()] == ["html"]
+
+
+def test_mended_pages_ask_for_no_font_know_their_mode_and_name_their_parts():
+    page = build_site.mend_page(
+        '<html data-theme="auto">'
+        '<script>theme = localStorage.getItem("theme") || "auto";</script>'
+        '<link rel="preload" as="font" type="font/woff2" href="x.woff2" />'
+        '<div class="bd-sidebar-primary bd-sidebar"></div>'
+        '<div role="list" class="citation-list">'
+        '<div class="citation" id="id6" role="doc-biblioentry"></div></div>'
+        "<table><tr><th></th><th>a</th></tr></table>"
+    )
+    assert page == (
+        '<html data-theme="light">'
+        '<script>theme = localStorage.getItem("theme") || (matchMedia('
+        '"(prefers-color-scheme: dark)").matches ? "dark" : "light");</script>'
+        '<div class="bd-sidebar-primary bd-sidebar" role="navigation"'
+        ' aria-label="Book"></div>'
+        '<div class="citation-list"><div class="citation" id="id6"></div></div>'
+        "<table><tr><td></td><th>a</th></tr></table>"
+    )
+
+
+def test_mending_notices_another_theme(tmp_path):
+    with pytest.raises(InputError, match="FontAwesome"):
+        build_site.mend(tmp_path)
+
+
+@pytest.mark.slow
+def test_the_sources_build_without_a_warning(tmp_path):
+    """No notebook is run: this is about pages, links, citations and settings."""
+    page, stale = build_site.build(
+        tmp_path / "none", tmp_path / "none", tmp_path / "out", allow_missing=True
+    )
+    assert page.exists() and not stale
+    assert not problems_below(page.parent)
+
+
+# ------------------------------------------------------------------- the built site
+
+
+class Page(HTMLParser):
+    """Collect what a page loads, links to, shows and names."""
+
+    def __init__(self, path):
+        super().__init__()
+        self.assets, self.links, self.ids, self.unnamed = [], [], set(), []
+        self.classes, self.words, self.silent = [], [], 0
+        self.feed(path.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag, attributes):
+        given = dict(attributes)
+        self.ids |= {given[name] for name in ("id", "name") if given.get(name)}
+        self.classes.append((given.get("class") or "").split())
+        if tag == "link":
+            (self.assets if given.get("rel") != "next" else self.links).append(
+                given["href"]
+            )
+        if tag == "a" and given.get("href"):
+            self.links.append(given["href"])
+        if given.get("src"):
+            self.assets.append(given["src"])
+        picture = tag == "img" or (tag == "svg" and given.get("role") == "img")
+        if picture and not (given.get("alt") or given.get("aria-label")):
+            self.unnamed.append(given.get("src", "svg"))
+        self.silent += tag in ("script", "style", "pre", "code")
+
+    def handle_endtag(self, tag):
+        self.silent -= tag in ("script", "style", "pre", "code")
+
+    def handle_data(self, data):
+        if self.silent <= 0:
+            self.words.append(data)
+
+    def has(self, *names):
+        """Return whether an element has all these classes."""
+        return any(set(names) <= set(classes) for classes in self.classes)
+
+
+_PAGES = {}
+
+
+def page_of(path):
+    """Return a parsed page, parsed once."""
+    path = path.resolve()
+    if path not in _PAGES:
+        _PAGES[path] = Page(path)
+    return _PAGES[path]
+
+
+def problems_of(path, site):
+    """Return what is wrong with one built page."""
+    page, found = page_of(path), []
+    name = path.relative_to(site).as_posix()
+    for asset in page.assets:
+        parts = urlsplit(asset)
+        if parts.scheme == "data":
+            continue
+        if parts.scheme or parts.netloc:
+            found.append(f"{name} asks another site for {asset}")
+        elif not (path.parent / unquote(parts.path)).exists():
+            found.append(f"{name} loads {asset}, which does not exist")
+    for link in page.links:
+        parts = urlsplit(link)
+        if parts.scheme or parts.netloc:
+            continue
+        target = (path.parent / unquote(parts.path)) if parts.path else path
+        if not target.exists():
+            found.append(f"{name} links to {link}, which does not exist")
+        elif parts.fragment and target.suffix == ".html":
+            if unquote(parts.fragment) not in page_of(target).ids:
+                found.append(f"{name} links to {link}, where there is no such part")
+    found += [f"{name} shows {picture} without words" for picture in page.unnamed]
+    if "{{" in "".join(page.words) or "{glue" in "".join(page.words):
+        found.append(f"{name} shows a name where a number should be")
+    if page.has("admonition", "stale"):
+        found.append(f"{name} is STALE")
+    return found
+
+
+def problems_below(site):
+    """Return what is wrong with a site's pages (the theme's templates are none)."""
+    return [
+        problem
+        for path in sorted(site.rglob("*.html"))
+        if "_static" not in path.relative_to(site).parts
+        for problem in problems_of(path, site)
+    ]
+
+
+built = pytest.mark.skipif(
+    not (SITE / "index.html").exists(),
+    reason=f"no site is built at {SITE}: run `make book` first",
+)
+
+
+@built
+def test_the_built_site_is_whole():
+    assert not problems_below(SITE)
+
+
+@built
+def test_style_sheets_ask_no_other_site():
+    for sheet in SITE.rglob("*.css"):
+        text = sheet.read_text(encoding="utf-8", errors="replace")
+        asked = re.findall(
+            r"(?:url\(|@import)\s*['\"]?((?:https?:)?//[^'\")\s]+)", text
+        )
+        assert not asked, (sheet.name, asked)
+
+
+@built
+def test_built_pages_on_made_up_records_say_so_and_give_no_verdict():
+    seen = 0
+    for path in sorted((SITE / "notebooks").glob("*.html")):
+        page = page_of(path)
+        text = " ".join(" ".join(page.words).split())
+        made_up = re.search(r"\btwin \(\d{4}(, \d{4})*\), synthetic", text)
+        if not (page.has("provenance") and made_up):
+            continue
+        seen += 1
+        assert page.has("admonition", "synthetic"), path.name
+        assert not page.has("verdict", "reproduced"), path.name
+        assert not page.has("verdict", "differs"), path.name
+    claims_page = page_of(SITE / "notebooks" / "claims.html")
+    assert not seen or claims_page.has("verdict", "synthetic")
+
+
+@built
+def test_every_page_of_the_contents_is_built():
+    for name in stage.entries(stage.read_toc()):
+        assert (SITE / f"{name}.html").exists(), name
+    first = (SITE / "index.html").read_text()
+    assert "book/index.html" in first
