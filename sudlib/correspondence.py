@@ -122,7 +122,7 @@ def cluster(X, groups, *, components=5, seed=33):
         From other rows of the same columns to their groups.
     """
     analysis = MCA(components).fit(X)
-    means = KMeans(groups, n_init=5, random_state=seed).fit(analysis.transform(X))
+    means = KMeans(groups, n_init=3, random_state=seed).fit(analysis.transform(X))
     return means.labels_, lambda rows: means.predict(analysis.transform(rows))
 
 
