@@ -186,3 +186,21 @@ def test_bad_input_is_named(records, call, message):
         return
     with pytest.raises(InputError, match=message):
         call(records)
+
+
+def test_relabelled_people_keep_everything_but_their_class(records):
+    whole = bias.cohort(records, rows=300)
+    order = np.random.default_rng(0).permutation(300)
+    other = bias.relabel(whole, whole.y.to_numpy()[order])
+    assert other.levels is whole.levels
+    assert (other.y.to_numpy() == whole.y.to_numpy()[order]).all()
+    with pytest.raises(InputError, match="among them YES"):
+        bias.relabel(whole, ["YES"] * 300)
+
+
+def test_a_real_file_keeps_its_two_classes_of_noprior():
+    real = twin.sample(2019, 30_000, seed=4)
+    real.attrs["synthetic"] = False
+    people = bias.pick(real)
+    assert set(bias.target(people, "NOPRIOR").dropna()) == {"0", "1"}
+    assert len(bias.cohort(people, "REASON").classes) == 4
