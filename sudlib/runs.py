@@ -35,7 +35,6 @@ SHOWN_VERSIONS = (
     "pandas",
     "scikit-learn",
     "keras",
-    "lightgbm",
     "imbalanced-learn",
     "papermill",
 )
@@ -387,12 +386,6 @@ def results_folder():
     return base / "_build" / "interactive" / "results"
 
 
-class _Text(str):
-    """A string whose repr is itself, so that a glued number shows no quotes."""
-
-    __repr__ = str.__str__
-
-
 @dataclass
 class Run:
     """One run of one notebook: its parameters, its data and its numbers."""
@@ -483,7 +476,7 @@ class Run:
             from myst_nb import glue
         except ImportError:  # Colab: the page is not built there
             return text
-        glue(name, _Text(text), display=False)
+        glue(name, text, display=False)
         return text
 
     def table(self, name, frame):
