@@ -374,6 +374,9 @@ def main():
         columns += record["table"] == "T_variables"
         for claim in claims_of(record, columns):
             row = {name: claim.get(name, "") for name in COLUMNS}
+            # A table prints its numbers to the same decimals, also a 1 or a 0.7.
+            if row["decimals"]:
+                row["value"] = f"{float(row['value']):.{row['decimals']}f}"
             row["value"] = plain(row["value"])
             before = found.setdefault(row["key"], row)
             if before["value"] != row["value"]:

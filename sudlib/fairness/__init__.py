@@ -3,8 +3,8 @@
 The way is always the same: count rows by (cell of the group columns, true class,
 predicted class), sum the counts to a family of groups, take rates, take the extremes.
 What is undefined is NaN and says why.  Taught in the notebooks *How fair are the
-models?*, *Do the groups interact, and does reweighing help?* and *What do the printed
-numbers prove?*.
+models, variable by variable?*, *Do groups interact, and does reweighing help?* and
+*What do the printed numbers prove?*.
 """
 
 from sudlib.fairness.counts import FAMILIES, SMALL, Counts, Family, families, tabulate
