@@ -88,9 +88,10 @@ def published(study=None):
     -------
     pandas.DataFrame
         Indexed by ``key``: ``study``, ``cohort``, ``model``, ``metric``, ``kind``
-        ("score", "share", "ratio", "count" or "matrix"), ``printed`` (the text as
-        printed), ``value`` (a float, NaN for a matrix), ``matrix`` (rows true 0 and 1,
-        or None), ``decimals`` (None where nothing was rounded), ``standard_error``,
+        ("score", "share", "ratio", "count", "matrix" or "words": a statement),
+        ``printed`` (the text as printed), ``value`` (a float, NaN for a matrix and for
+        words), ``matrix`` (rows true 0 and 1, or None), ``decimals`` (None where
+        nothing was rounded), ``standard_error``,
         ``exact`` (the unrounded number where an output shows it), ``condition``,
         ``where``, ``years``, ``rows`` (people the number is computed on), ``same_as``
         (the claim it repeats) and ``reason`` (why it cannot be reproduced).
@@ -117,8 +118,8 @@ def published(study=None):
     table = table.rename(columns={"value": "printed"})
     matrix = table["kind"] == "matrix"
     table["value"] = [
-        math.nan if drawn else float(text)
-        for text, drawn in zip(table["printed"], matrix, strict=True)
+        math.nan if kind in ("matrix", "words") else float(text)
+        for text, kind in zip(table["printed"], table["kind"], strict=True)
     ]
     table["matrix"] = [
         json.loads(text) if drawn else None
@@ -408,6 +409,9 @@ def _gap(claim, ours):
     """Return gap and tolerance of one number of ours."""
     if claim["kind"] == "matrix":
         return compare_matrices(claim["matrix"], ours["value"])
+    if claim["kind"] == "words":
+        same = str(ours["value"]).casefold() == claim["printed"].casefold()
+        return float(not same), 0.0
     paper, decimals = claim["value"], claim["decimals"]
     exact = claim["exact"]
     if exact is not None and abs(exact - paper) <= half_unit(decimals) + _NOISE:
@@ -485,6 +489,7 @@ def check_printed(printed=None):
         *_check_scores(printed),
         *_check_totals(printed),
         *_check_splits(printed),
+        *_check_odds(printed),
     ]
     return pd.DataFrame(rows, columns=["key", "check", "printed", "expected", "agrees"])
 
@@ -583,6 +588,36 @@ def _same(key, check, said, made):
     return key, check, f"{said:,}", f"{made:,}", said == made
 
 
+def _check_odds(printed):
+    """Check study B's equalized odds against the rates printed beside them."""
+    value = printed["value"]
+    for key, claim in printed.iterrows():
+        stem, _, last = key.rpartition(".")
+        if ".equalized_odds." in key and last == "difference":
+            parts = [value.get(f"{stem}.{rate}_difference") for rate in ("tpr", "fpr")]
+            if None in parts:
+                parts = [
+                    value[f"{stem}.max_{rate}"] - value[f"{stem}.min_{rate}"]
+                    for rate in ("tpr", "fpr")
+                ]
+            said, expected = "the larger of its two printed differences", max(parts)
+            agrees = abs(expected - claim["value"]) <= 0.01 + _NOISE
+        elif last == "equalized_odds_ratio":
+            expected = value.get(f"{stem}.equal_opportunity_ratio")
+            expected = value.get(f"{stem}.worst_case_ratios", expected)
+            said = "at most the printed equal opportunity ratio"
+            agrees = claim["value"] <= expected
+        else:
+            continue
+        yield (
+            key,
+            said,
+            _number(claim["value"], claim),
+            _number(expected, claim),
+            bool(agrees),
+        )
+
+
 def split_sizes(rows, aside):
     """Return the sizes that scikit-learn's ``train_test_split`` makes, called twice.
 
@@ -654,6 +689,8 @@ def paper_text(claim, error=True):
     """
     if claim["kind"] == "matrix":
         return matrix_text(claim["matrix"])
+    if claim["kind"] == "words":
+        return claim["printed"]
     text = _number(claim["value"], claim)
     if error and claim["standard_error"] is not None:
         text += f" (standard error {_number(claim['standard_error'], claim)})"
@@ -672,6 +709,8 @@ def our_text(row):
         return ""
     if row["kind"] == "matrix":
         return matrix_text(row["ours"])
+    if row["kind"] == "words":
+        return str(row["ours"])
     text = _number(float(row["ours"]), row, ours=True)
     if row["low"] is not None and row["high"] is not None:
         low, high = (
@@ -874,7 +913,8 @@ def _ours_cell(row, links):
 
 def _verdict_cell(row):
     text = badge(row["verdict"]) + _small(row["reason"])
-    if row["gap"] is None or row["verdict"] == "cannot be reproduced":
+    unsaid = row["verdict"] == "cannot be reproduced" or row["kind"] == "words"
+    if row["gap"] is None or unsaid:
         return text
     if row["kind"] == "count":
         gap = f"{row['gap']:+,.0f}, tolerance {row['tolerance']:,.0f}"

@@ -1,0 +1,863 @@
+"""Group measures against brute force, fairlearn, aif360 and what must not change."""
+
+import importlib.util
+import math
+import pickle
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from sudlib import fairness
+from sudlib.files import InputError
+
+settings.register_profile("fairness", max_examples=40, deadline=None)
+settings.load_profile("fairness")
+
+MEASURES = tuple(fairness.MEASURES)
+
+
+def need(name):
+    if importlib.util.find_spec(name) is None:
+        pytest.skip(f"{name} is not installed, so nothing is held against it here")
+
+
+@st.composite
+def tables(draw, classes=(2, 4), columns=(1, 3), rows=(1, 40), weighted=False):
+    """Draw true classes, predictions, group columns and weights."""
+    count = draw(st.integers(*rows))
+    k = draw(st.integers(*classes))
+    label = st.integers(0, k - 1)
+    column = st.lists(st.integers(0, 2), min_size=count, max_size=count)
+    width = draw(st.integers(*columns))
+    table = {
+        "true": draw(st.lists(label, min_size=count, max_size=count)),
+        "predicted": draw(st.lists(label, min_size=count, max_size=count)),
+        "groups": pd.DataFrame({f"c{at}": draw(column) for at in range(width)}),
+        "classes": k,
+    }
+    if weighted:
+        weight = st.sampled_from([0.0, 0.5, 1.0, 2.0, 3.25])
+        table["weight"] = draw(st.lists(weight, min_size=count, max_size=count))
+    else:
+        table["weight"] = [1.0] * count
+    return table
+
+
+# --------------------------------------------------------- an independent count
+
+
+def brute_force(table, crossed, measure):
+    """Return a measure by going through the rows, one group at a time."""
+    import itertools
+
+    frame, k = table["groups"], table["classes"]
+    groups = []
+    for names in crossed:
+        levels = [sorted(set(frame[name])) for name in names]
+        for combination in itertools.product(*levels):
+            groups.append(
+                [
+                    row
+                    for row in range(len(frame))
+                    if all(
+                        frame[name][row] == level
+                        for name, level in zip(names, combination, strict=True)
+                    )
+                ]
+            )
+
+    def share(rows, hit, of):
+        bottom = sum(table["weight"][r] for r in rows if of(r))
+        top = sum(table["weight"][r] for r in rows if of(r) and hit(r))
+        return top / bottom if bottom > 0 else None
+
+    def rate(name, rows, cls):
+        true, guess = table["true"], table["predicted"]
+        if name == "selection_rate":
+            return share(rows, lambda r: guess[r] == cls, lambda r: True)
+        if name == "true_positive_rate":
+            return share(rows, lambda r: guess[r] == cls, lambda r: true[r] == cls)
+        return share(rows, lambda r: guess[r] == cls, lambda r: true[r] != cls)
+
+    names, kind = fairness.MEASURES[measure]
+    judged = [1] if k == 2 else range(k)
+    found = []
+    for cls in judged:
+        parts, comparable = [], True
+        for name in names:
+            rates = [rate(name, rows, cls) for rows in groups if rows]
+            rates = [value for value in rates if value is not None]
+            if len(rates) < 2:
+                comparable = False
+            elif kind == "difference":
+                parts.append(max(rates) - min(rates))
+            elif max(rates) > 0:
+                parts.append(min(rates) / max(rates))
+        if comparable and parts:
+            found.append(max(parts) if kind == "difference" else min(parts))
+    if not found:
+        return math.nan
+    return max(found) if kind == "difference" else min(found)
+
+
+def compute(table, measure, family="joint", **more):
+    return getattr(fairness, measure)(
+        table["true"],
+        table["predicted"],
+        sensitive_features=table["groups"],
+        sample_weight=table["weight"],
+        labels=range(table["classes"]),
+        family=family,
+        **more,
+    )
+
+
+@given(table=tables(weighted=True), measure=st.sampled_from(MEASURES))
+def test_measures_match_brute_force_on_crossed_columns(table, measure):
+    expected = brute_force(table, [tuple(table["groups"])], measure)
+    assert float(compute(table, measure)) == pytest.approx(expected, nan_ok=True)
+
+
+@given(
+    table=tables(columns=(3, 3)),
+    measure=st.sampled_from(MEASURES),
+    size=st.sampled_from([1, 2]),
+)
+def test_measures_match_brute_force_on_overlapping_families(table, measure, size):
+    crossed = {
+        1: [("c0",), ("c1",), ("c2",)],
+        2: [("c0", "c1"), ("c0", "c2"), ("c1", "c2")],
+    }[size]
+    expected = brute_force(table, crossed, measure)
+    found = compute(table, measure, family=size)
+    assert float(found) == pytest.approx(expected, nan_ok=True)
+
+
+@given(table=tables(columns=(3, 3)))
+@settings(max_examples=8)
+def test_report_holds_the_same_numbers_as_the_functions(table):
+    report = fairness.assess(
+        table["true"],
+        table["predicted"],
+        sensitive_features=table["groups"],
+        labels=range(table["classes"]),
+        families=["each", "pairs"],
+        draws=0,
+    )
+    for row in report.worst.itertuples():
+        expected = compute(table, row.measure, family=row.family)
+        assert row.value == pytest.approx(float(expected), nan_ok=True)
+    for row in report.by_variables.itertuples():
+        expected = compute(
+            table, row.measure, family=[tuple(row.variables.split(", "))]
+        )
+        assert row.value == pytest.approx(float(expected), nan_ok=True)
+
+
+@given(table=tables(weighted=True), measure=st.sampled_from(MEASURES))
+def test_the_groups_named_attain_the_extremes(table, measure):
+    found = compute(table, measure)
+    assume(not np.isnan(found) and found.rate is not None)
+    rates = fairness.group_rates(
+        table["true"],
+        table["predicted"],
+        sensitive_features=table["groups"],
+        sample_weight=table["weight"],
+        labels=range(table["classes"]),
+    )
+    rates = rates[rates["label"] == found.label].set_index("group")
+    low = rates.loc[found.lowest]
+    high = rates.loc[found.highest]
+    assert low[found.rate] == rates[found.rate].min() == found.lowest_rate
+    assert high[found.rate] == rates[found.rate].max() == found.highest_rate
+    assert (low["n"], high["n"]) == (found.lowest_n, found.highest_n)
+    expected = (
+        found.highest_rate - found.lowest_rate
+        if measure.endswith("difference")
+        else found.lowest_rate / found.highest_rate
+    )
+    assert float(found) == pytest.approx(expected)
+
+
+# ------------------------------------------------------------ what must not change
+
+
+@given(table=tables(weighted=True), measure=st.sampled_from(MEASURES), data=st.data())
+def test_order_of_rows_does_not_matter(table, measure, data):
+    order = data.draw(st.permutations(range(len(table["true"]))))
+    mixed = table | {
+        "true": [table["true"][at] for at in order],
+        "predicted": [table["predicted"][at] for at in order],
+        "weight": [table["weight"][at] for at in order],
+        "groups": table["groups"].iloc[list(order)].reset_index(drop=True),
+    }
+    assert float(compute(mixed, measure)) == pytest.approx(
+        float(compute(table, measure)), nan_ok=True
+    )
+
+
+@given(table=tables(weighted=True), measure=st.sampled_from(MEASURES))
+def test_scale_of_weights_does_not_matter(table, measure):
+    scaled = table | {"weight": [3.7 * weight for weight in table["weight"]]}
+    assert float(compute(scaled, measure)) == pytest.approx(
+        float(compute(table, measure)), nan_ok=True
+    )
+
+
+@given(table=tables(), measure=st.sampled_from(MEASURES))
+def test_doubling_all_rows_is_a_weight_of_two_and_changes_nothing(table, measure):
+    doubled = table | {
+        "true": table["true"] * 2,
+        "predicted": table["predicted"] * 2,
+        "weight": table["weight"] * 2,
+        "groups": pd.concat([table["groups"]] * 2, ignore_index=True),
+    }
+    once = float(compute(table, measure))
+    assert float(compute(doubled, measure)) == pytest.approx(once, nan_ok=True)
+    weighted = table | {"weight": [2.0] * len(table["true"])}
+    assert float(compute(weighted, measure)) == pytest.approx(once, nan_ok=True)
+
+
+@given(table=tables(weighted=True, columns=(2, 3)), family=st.sampled_from([1, 2]))
+def test_equalized_odds_ratio_is_never_above_equal_opportunity_ratio(table, family):
+    odds = compute(table, "equalized_odds_ratio", family=family)
+    opportunity = compute(table, "equal_opportunity_ratio", family=family)
+    if table["classes"] == 2 and not (np.isnan(odds) or np.isnan(opportunity)):
+        assert odds <= opportunity + 1e-12
+    difference = compute(table, "equalized_odds_difference", family=family)
+    one = compute(table, "equal_opportunity_difference", family=family)
+    if table["classes"] == 2 and not (np.isnan(difference) or np.isnan(one)):
+        assert difference >= one - 1e-12
+
+
+@given(table=tables(columns=(3, 3)), measure=st.sampled_from(MEASURES))
+def test_more_groups_never_raise_a_worst_case_ratio(table, measure):
+    few = compute(table, measure, family=[("c0",)])
+    more = compute(table, measure, family=[("c0",), ("c1",)])
+    most = compute(table, measure, family=[("c0",), ("c1",), ("c0", "c2")])
+    values = [float(value) for value in (few, more, most) if not np.isnan(value)]
+    if measure.startswith("equalized") and table["classes"] > 2:
+        return  # a class may become comparable only with more groups; still monotone
+    worse = sorted(values, reverse=measure.endswith("ratio"))
+    assert values == pytest.approx(worse)
+
+
+@given(table=tables(columns=(2, 2), rows=(5, 40)))
+def test_crossing_two_columns_is_never_fairer_than_either_alone(table):
+    rates = {
+        family: compute(table, "demographic_parity_ratio", family=family)
+        for family in ("each", "pairs")
+    }
+    alone = [
+        compute(table, "demographic_parity_ratio", family=[(name,)])
+        for name in table["groups"]
+    ]
+    known = [float(value) for value in alone if not np.isnan(value)]
+    if known and not np.isnan(rates["pairs"]):
+        assert float(rates["pairs"]) <= min(known) + 1e-12
+
+
+# ------------------------------------------------------------ against other libraries
+
+
+@given(table=tables(classes=(2, 2), rows=(8, 40), columns=(1, 2), weighted=True))
+@settings(max_examples=12)
+def test_binary_measures_equal_fairlearn_where_every_group_has_both_classes(table):
+    need("fairlearn")
+    from fairlearn import metrics
+
+    rates = fairness.group_rates(
+        table["true"],
+        table["predicted"],
+        sensitive_features=table["groups"],
+        sample_weight=table["weight"],
+        labels=[0, 1],
+    )
+    rates = rates[(rates["label"] == 1) & (rates["n"] > 0)]
+    assume(len(rates) > 1)
+    assume(rates[["true_positive_rate", "false_positive_rate"]].notna().all(axis=None))
+    assume((rates[["true_positive_rate", "false_positive_rate"]].max() > 0).all())
+    for measure in MEASURES:
+        theirs = getattr(metrics, measure)(
+            table["true"],
+            table["predicted"],
+            sensitive_features=table["groups"],
+            sample_weight=table["weight"],
+        )
+        # A set of columns is counted by us alone; "joint" may be fairlearn's number.
+        for family in ("joint", [tuple(table["groups"])]):
+            ours = compute(table, measure, family=family)
+            assert float(ours) == pytest.approx(float(theirs))
+
+
+def test_fairlearn_calls_a_rate_over_nobody_zero_and_we_do_not():
+    need("fairlearn")
+    from fairlearn import metrics
+
+    true, predicted = [1, 0, 0, 0], [1, 0, 1, 0]
+    groups = ["a", "a", "b", "b"]
+    arguments = dict(sensitive_features=groups)
+    assert metrics.equal_opportunity_ratio(true, predicted, **arguments) == 0
+    ours = fairness.equal_opportunity_ratio(true, predicted, **arguments)
+    assert np.isnan(ours)
+    assert ours.reason == "true_positive_rate is defined in 1 of 2 groups"
+
+
+def test_fairlearn_takes_class_1_of_several_silently_and_we_take_all():
+    need("fairlearn")
+    from fairlearn import metrics
+
+    true, predicted = [0, 1, 2, 0, 1, 2], [0, 1, 2, 2, 1, 2]
+    groups = list("aaabbb")
+    theirs = metrics.demographic_parity_ratio(
+        true, predicted, sensitive_features=groups
+    )
+    assert theirs == 1
+    ours = fairness.demographic_parity_ratio(true, predicted, sensitive_features=groups)
+    assert float(ours) == 0
+    assert ours.label == 0
+
+
+def test_binary_measures_equal_aif360():
+    need("aif360")
+    from aif360.datasets import BinaryLabelDataset
+    from aif360.metrics import BinaryLabelDatasetMetric, ClassificationMetric
+
+    random = np.random.default_rng(5)
+    frame = pd.DataFrame(
+        {
+            "a": random.integers(0, 2, 300),
+            "y": random.integers(0, 2, 300),
+            "w": random.random(300),
+        }
+    )
+    predicted = random.integers(0, 2, 300)
+    keywords = dict(label_names=["y"], protected_attribute_names=["a"])
+    made = BinaryLabelDataset(df=frame[["a", "y"]], **keywords)
+    made.instance_weights = frame["w"].to_numpy()
+    guessed = made.copy()
+    guessed.labels = predicted.reshape(-1, 1).astype(float)
+    groups = dict(unprivileged_groups=[{"a": 0}], privileged_groups=[{"a": 1}])
+    theirs = BinaryLabelDatasetMetric(guessed, **groups)
+    both = ClassificationMetric(made, guessed, **groups)
+    ours = {
+        name: getattr(fairness, name)(
+            frame["y"],
+            predicted,
+            sensitive_features=frame["a"],
+            sample_weight=frame["w"],
+        )
+        for name in MEASURES
+    }
+    impact = theirs.disparate_impact()
+    assert ours["demographic_parity_ratio"] == pytest.approx(min(impact, 1 / impact))
+    assert ours["demographic_parity_difference"] == pytest.approx(
+        abs(theirs.statistical_parity_difference())
+    )
+    assert ours["equal_opportunity_difference"] == pytest.approx(
+        abs(both.equal_opportunity_difference())
+    )
+    assert ours["equalized_odds_difference"] == pytest.approx(
+        both.equalized_odds_difference()
+    )
+
+
+# ---------------------------------------------------------------------- intervals
+
+
+def make_people(rows, seed=7):
+    random = np.random.default_rng(seed)
+    groups = pd.DataFrame(
+        {
+            "sex": random.choice(["f", "m"], rows, p=[0.35, 0.65]),
+            "age": random.choice([1, 2, 3], rows),
+        }
+    )
+    true = (random.random(rows) < 0.4).astype(int)
+    predicted = random.random(rows) < 0.25 + 0.3 * true + 0.1 * (groups["age"] == 2)
+    return true, predicted.astype(int).to_numpy(), groups
+
+
+def test_intervals_equal_a_bootstrap_over_rows():
+    true, predicted, groups = make_people(800)
+    report = fairness.assess(
+        true, predicted, sensitive_features=groups, families=["pairs"], draws=4000
+    )
+    random = np.random.default_rng(1)
+    draws = {name: [] for name in MEASURES}
+    for _ in range(150):
+        rows = random.integers(0, len(true), len(true))
+        drawn = fairness.assess(
+            true[rows],
+            predicted[rows],
+            sensitive_features=groups.iloc[rows],
+            families=["pairs"],
+            draws=0,
+        ).worst
+        for name, value in zip(drawn["measure"], drawn["value"], strict=True):
+            draws[name].append(value)
+    for row in report.worst.itertuples():
+        low, high = np.quantile(draws[row.measure], [0.025, 0.975])
+        width = row.high - row.low
+        # 150 draws place a 2.5 % quantile within about a tenth of the width.
+        assert low == pytest.approx(row.low, abs=0.2 * width)
+        assert high == pytest.approx(row.high, abs=0.2 * width)
+
+
+def test_intervals_equal_fairlearns_within_sampling_error():
+    need("fairlearn")
+    from fairlearn.metrics import MetricFrame, selection_rate
+
+    true, predicted, groups = make_people(800)
+    frame = MetricFrame(
+        metrics=selection_rate,
+        y_true=true,
+        y_pred=predicted,
+        sensitive_features=groups["age"],
+        n_boot=150,
+        ci_quantiles=[0.025, 0.975],
+        random_state=3,
+    )
+    low, high = (float(end) for end in frame.ratio_ci())
+    ours = fairness.assess(
+        true,
+        predicted,
+        sensitive_features=groups["age"],
+        families=["joint"],
+        measures=["demographic_parity_ratio"],
+    ).worst.iloc[0]
+    width = ours["high"] - ours["low"]
+    assert ours["low"] == pytest.approx(low, abs=0.2 * width)
+    assert ours["high"] == pytest.approx(high, abs=0.2 * width)
+
+
+def test_intervals_of_one_rate_cover_as_often_as_they_say():
+    """The selection rates of two groups with 500 rows each: 95 % of 150 intervals."""
+    random = np.random.default_rng(11)
+    inside = 0
+    for trial in range(150):
+        groups = np.repeat([0, 1], 500)
+        predicted = (random.random(1000) < np.where(groups, 0.5, 0.3)).astype(int)
+        row = fairness.assess(
+            predicted,
+            predicted,
+            sensitive_features=groups,
+            families=["joint"],
+            measures=["demographic_parity_difference"],
+            draws=250,
+            seed=trial,
+        ).worst.iloc[0]
+        inside += row["low"] <= 0.2 <= row["high"]
+    assert 0.9 <= inside / 150 <= 0.99
+
+
+def test_weighted_intervals_equal_a_bootstrap_over_rows():
+    true, predicted, groups = make_people(600)
+    weight = np.random.default_rng(2).random(600)
+    ours = fairness.assess(
+        true,
+        predicted,
+        sensitive_features=groups["sex"],
+        sample_weight=weight,
+        families=["joint"],
+        measures=["demographic_parity_difference"],
+        draws=3000,
+    ).worst.iloc[0]
+    random = np.random.default_rng(3)
+    found = []
+    men = (groups["sex"] == "m").to_numpy()
+    for _ in range(3000):
+        rows = random.integers(0, 600, 600)
+        rates = [
+            np.average(predicted[rows][here], weights=weight[rows][here])
+            for here in (men[rows], ~men[rows])
+        ]
+        found.append(abs(rates[0] - rates[1]))
+    low, high = np.quantile(found, [0.025, 0.975])
+    width = high - low
+    assert ours["low"] == pytest.approx(low, abs=0.1 * width)
+    assert ours["high"] == pytest.approx(high, abs=0.1 * width)
+
+
+def test_intervals_depend_on_the_seed_alone():
+    true, predicted, groups = make_people(300)
+    arguments = dict(sensitive_features=groups, draws=50)
+    first = fairness.assess(true, predicted, seed=1, families=["each"], **arguments)
+    again = fairness.assess(true, predicted, seed=1, families=["each"], **arguments)
+    other = fairness.assess(true, predicted, seed=2, families=["each"], **arguments)
+    pd.testing.assert_frame_equal(first.worst, again.worst)
+    assert (first.worst["low"] != other.worst["low"]).any()
+
+
+def test_fair_null_equals_shuffling_predictions():
+    true, predicted, groups = make_people(400)
+    for measure in ("demographic_parity_ratio", "equalized_odds_difference"):
+        ours = fairness.fair_null(
+            true,
+            predicted,
+            sensitive_features=groups,
+            family="pairs",
+            measure=measure,
+            draws=2000,
+        )
+        random = np.random.default_rng(4)
+        found = []
+        for _ in range(200):
+            dealt = predicted.copy()
+            strata = (
+                [np.arange(400)]
+                if "parity" in measure
+                else [np.flatnonzero(true == label) for label in (0, 1)]
+            )
+            for rows in strata:
+                dealt[rows] = random.permutation(dealt[rows])
+            found.append(
+                float(
+                    getattr(fairness, measure)(
+                        true, dealt, sensitive_features=groups, family="pairs"
+                    )
+                )
+            )
+        spread = ours["null_high"] - ours["null_low"]
+        assert np.median(found) == pytest.approx(ours["null_median"], abs=0.08 * spread)
+        low, high = np.quantile(found, [0.025, 0.975])
+        assert low == pytest.approx(ours["null_low"], abs=0.15 * spread)
+        assert high == pytest.approx(ours["null_high"], abs=0.15 * spread)
+
+
+def test_fair_null_says_that_a_fair_predictor_looks_unfair_over_pairs():
+    random = np.random.default_rng(8)
+    groups = pd.DataFrame(random.random((743, 9)) < 0.15).astype(int)
+    predicted = (random.random(743) < 0.4).astype(int)
+    null = fairness.fair_null(predicted, predicted, sensitive_features=groups)
+    assert null["null_median"] < 0.5 and null["p"] > 0.01
+
+
+# ----------------------------------------------------------------- undefined and bad
+
+
+def test_one_group_is_undefined_not_fair():
+    for measure in MEASURES:
+        found = getattr(fairness, measure)(
+            [0, 1, 1], [0, 1, 0], sensitive_features=["a", "a", "a"]
+        )
+        assert np.isnan(found)
+        assert found.reason == "there is only one group"
+
+
+def test_zero_to_zero_is_undefined_and_its_difference_zero():
+    arguments = dict(sensitive_features=["a", "a", "b", "b"])
+    found = fairness.demographic_parity_ratio([0, 1, 0, 1], [0] * 4, **arguments)
+    assert np.isnan(found) and "0 in every group (0/0)" in found.reason
+    assert (
+        fairness.demographic_parity_difference([0, 1, 0, 1], [0] * 4, **arguments) == 0
+    )
+    assert fairness.demographic_parity_ratio([0, 1] * 2, [0, 0, 0, 1], **arguments) == 0
+
+
+def test_a_perfect_model_has_an_equalized_odds_ratio_of_one():
+    true = [0, 1, 0, 1]
+    found = fairness.equalized_odds_ratio(true, true, sensitive_features=list("aabb"))
+    assert found == 1
+
+
+def test_a_class_absent_from_truth_and_prediction_is_skipped_and_counted():
+    true, groups = [0, 1, 0, 1], ["a", "a", "b", "b"]
+    found = fairness.demographic_parity_ratio(
+        true, true, sensitive_features=groups, labels=[0, 1, 2]
+    )
+    assert found == 1 and found.n_undefined_classes == 1
+
+
+def test_empty_small_and_undefined_groups_are_counted_and_named():
+    groups = pd.DataFrame({"a": [0] * 40 + [1] * 10, "b": [0] * 45 + [1] * 5})
+    true = [0, 1] * 20 + [0] * 10
+    found = fairness.equal_opportunity_ratio(true, true, sensitive_features=groups)
+    assert (found.n_groups, found.n_empty, found.n_small) == (4, 1, 2)
+    assert found.n_undefined == 2 and np.isnan(found)
+    table = fairness.group_rates(true, true, sensitive_features=groups)
+    positive = table[table["label"] == 1].set_index("group")
+    assert positive.loc["a 0, b 1", "status"] == "empty"
+    assert positive.loc["a 1, b 0", "status"] == "small"
+    assert positive.loc["a 0, b 0", "status"] == "ok"
+    assert "nobody of this class" in positive.loc["a 1, b 0", "reason"]
+
+
+def test_min_n_leaves_small_groups_out_of_the_extremes():
+    groups = ["a"] * 50 + ["b"] * 50 + ["c"] * 3
+    predicted = [1, 0] * 25 + [1, 1, 0, 0, 0] * 10 + [0] * 3
+    arguments = dict(sensitive_features=groups)
+    every = fairness.demographic_parity_ratio(predicted, predicted, **arguments)
+    large = fairness.demographic_parity_ratio(
+        predicted, predicted, min_n=30, **arguments
+    )
+    assert every == 0 and every.lowest == "group c" and every.lowest_n == 3
+    assert large == pytest.approx(0.8) and large.n_small == 1
+    only = fairness.demographic_parity_ratio(
+        predicted, predicted, min_n=99, **arguments
+    )
+    assert np.isnan(only) and only.reason.startswith("only 0 of 3 groups")
+
+
+def test_a_small_group_that_attains_the_extreme_settles_nothing():
+    groups = ["a"] * 5000 + ["b"] * 5000 + ["c"] * 3
+    predicted = [1, 0] * 5000 + [0] * 3
+    report = fairness.assess(
+        predicted, predicted, sensitive_features=groups, families=["joint"], draws=100
+    )
+    verdicts = report.worst.set_index("measure")["verdict"]
+    assert verdicts["demographic_parity_ratio"] == "inconclusive"
+    report = fairness.assess(
+        predicted,
+        predicted,
+        sensitive_features=groups,
+        families=["joint"],
+        draws=100,
+        min_n=30,
+    )
+    verdicts = report.worst.set_index("measure")["verdict"]
+    assert verdicts["demographic_parity_ratio"] == "passes"
+
+
+def test_bias_is_how_far_the_draws_are_off_and_verdicts_allow_for_it():
+    random = np.random.default_rng(6)
+    groups = pd.DataFrame(random.integers(0, 2, (700, 6)))
+    predicted = (random.random(700) < 0.5).astype(int)
+    row = fairness.assess(
+        predicted,
+        predicted,
+        sensitive_features=groups,
+        families=["triples"],
+        measures=["demographic_parity_ratio"],
+        draws=300,
+    ).worst.iloc[0]
+    # Many groups: each resample looks less fair than the sample, by the bias.
+    assert row["bias"] < -0.05 and row["high"] < 0.8
+    assert row["low"] <= row["value"] + row["bias"] <= row["high"]
+    two = fairness.assess(
+        predicted,
+        predicted,
+        sensitive_features=np.repeat([0, 1], 350),
+        families=["joint"],
+        measures=["demographic_parity_ratio"],
+        draws=300,
+    ).worst.iloc[0]
+    assert abs(two["bias"]) < 0.05
+
+
+def test_fewer_rows_than_groups_is_allowed_and_counted():
+    groups = pd.DataFrame(np.eye(4, dtype=int))
+    found = fairness.demographic_parity_ratio(
+        [0, 1, 0, 1], [0, 1, 1, 1], sensitive_features=groups
+    )
+    assert (found.n_groups, found.n_empty, found.n_small) == (16, 12, 4)
+
+
+def test_classes_never_predicted_have_a_rate_of_zero_not_undefined():
+    found = fairness.demographic_parity_difference(
+        [0, 1, 2, 0, 1, 2], [0, 1, 1, 0, 1, 1], sensitive_features=list("aaabbb")
+    )
+    assert found == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"sensitive_features": ["a", None, "b", "b"]}, "1 missing values of 4"),
+        ({"sensitive_features": ["a", "b"]}, "same number of rows"),
+        ({"y_pred": [0, 1]}, "same number of rows"),
+        ({"sample_weight": [1, 1, 1, -1]}, "at least 0"),
+        ({"sample_weight": [1, 1, 1, np.nan]}, "finite"),
+        ({"labels": [0, 2]}, r"not among the labels \[0, 2\]: \[1\]"),
+        ({"labels": [0, 1, 1]}, "must not repeat"),
+        ({"pos_label": 7}, "pos_label must be one of"),
+        ({"family": "quadruples"}, "family must be one of"),
+        ({"family": 3}, "cannot cross 3 columns"),
+        ({"family": [("unknown",)]}, "must be made of group"),
+        ({"agg": "best"}, "agg must be one of"),
+        ({"y_true": [0, 1, None, 1]}, "missing values"),
+        ({"missing": "guess"}, "missing must be"),
+    ],
+)
+def test_bad_input_is_named(change, words):
+    arguments = {
+        "y_true": [0, 1, 0, 1],
+        "y_pred": [0, 1, 1, 1],
+        "sensitive_features": ["a", "a", "b", "b"],
+    } | change
+    with pytest.raises(InputError, match=words):
+        fairness.demographic_parity_ratio(**arguments)
+
+
+def test_words_as_classes_need_a_positive_one():
+    arguments = dict(sensitive_features=list("abab"))
+    with pytest.raises(InputError, match="say with pos_label"):
+        fairness.demographic_parity_ratio(list("ynyn"), list("yyyn"), **arguments)
+    found = fairness.demographic_parity_ratio(
+        list("ynyn"), list("yyyn"), pos_label="y", **arguments
+    )
+    assert found == 0.5
+
+
+def test_no_rows_is_an_error():
+    with pytest.raises(InputError, match="no rows"):
+        fairness.demographic_parity_ratio([], [], sensitive_features=[])
+
+
+def test_missing_values_can_be_a_group():
+    found = fairness.group_rates(
+        [0, 1, 1], [0, 1, 1], sensitive_features=["a", None, "b"], missing="level"
+    )
+    assert set(found["group"]) == {"group a", "group b", "group missing"}
+
+
+def test_missing_values_can_be_in_no_group_of_their_column():
+    groups = pd.DataFrame({"a": ["x", "x", None, "y"], "b": ["u", "v", "u", "v"]})
+    predicted = [1, 0, 1, 1]
+    found = fairness.group_rates(
+        predicted, predicted, sensitive_features=groups, family="each", missing="omit"
+    )
+    found = found[found["label"] == 1].set_index("group")
+    assert found["n"].to_dict() == {"a x": 2, "a y": 1, "b u": 2, "b v": 2}
+    alone = fairness.demographic_parity_ratio(
+        predicted, predicted, sensitive_features=groups, family=["a"], missing="omit"
+    )
+    kept = fairness.demographic_parity_ratio(
+        [1, 0, 1], [1, 0, 1], sensitive_features=["x", "x", "y"]
+    )
+    assert alone == kept == 0.5
+    crossed = fairness.demographic_parity_ratio(
+        predicted, predicted, sensitive_features=groups, missing="omit"
+    )
+    assert crossed == 0 and crossed.n_empty == 1
+    with pytest.raises(InputError, match="no values at all"):
+        fairness.demographic_parity_ratio(
+            [0, 1], [0, 1], sensitive_features=[None, None], missing="omit"
+        )
+
+
+def test_groups_of_your_own_may_overlap():
+    masks = {
+        "women": [True, True, False, False],
+        "older": [False, True, True, False],
+    }
+    found = fairness.demographic_parity_ratio([0, 1, 0, 1], [0, 1, 1, 1], family=masks)
+    assert found == 0.5 and (found.lowest, found.highest) == ("women", "older")
+    assert found.n_groups == 2
+
+
+def test_a_disparity_survives_pickling():
+    found = fairness.demographic_parity_ratio([0, 1], [0, 1], sensitive_features=[0, 1])
+    again = pickle.loads(pickle.dumps(found))
+    assert again == found and again.__dict__ == found.__dict__
+
+
+# -------------------------------------------------------------------- conditional
+
+
+def test_conditional_parity_is_the_worst_of_the_levels():
+    true, predicted, groups = make_people(900)
+    level = np.random.default_rng(4).choice(["low", "high"], 900)
+    found = fairness.conditional_statistical_parity_ratio(
+        true, predicted, condition=level, sensitive_features=groups
+    )
+    each = {
+        name: fairness.demographic_parity_ratio(
+            true[level == name],
+            predicted[level == name],
+            sensitive_features=groups[level == name],
+        )
+        for name in ("low", "high")
+    }
+    assert found == min(each.values())
+    assert found.levels == each
+    report = fairness.assess(
+        true,
+        predicted,
+        sensitive_features=groups,
+        condition=level,
+        families=["joint"],
+        draws=200,
+    )
+    row = report.worst.set_index("measure").loc["conditional_statistical_parity_ratio"]
+    assert row["value"] == pytest.approx(float(found))
+    assert row["low"] <= row["value"] + 0.05 and row["low"] < row["high"]
+
+
+def test_a_level_with_one_group_is_undefined_skipped_and_counted():
+    found = fairness.conditional_statistical_parity_ratio(
+        [0, 1, 0, 1, 0],
+        [1, 1, 1, 1, 0],
+        condition=["x", "x", "x", "x", "y"],
+        sensitive_features=["a", "b", "a", "b", "a"],
+    )
+    assert found == 1 and found.n_undefined_levels == 1
+    assert np.isnan(found.levels["y"])
+
+
+def test_a_condition_with_missing_values_is_an_error():
+    with pytest.raises(InputError, match="condition has 1 missing"):
+        fairness.conditional_statistical_parity_ratio(
+            [0, 1], [0, 1], condition=["x", None], sensitive_features=["a", "b"]
+        )
+
+
+# ----------------------------------------------------------------- as study B has it
+
+
+def test_paper_odds_are_the_distance_of_the_two_differences_and_warn():
+    true = [1, 1, 0, 0, 1, 1, 0, 0]
+    predicted = [1, 1, 1, 1, 0, 0, 0, 0]
+    arguments = dict(sensitive_features=list("aaaabbbb"))
+    with pytest.warns(fairness.PaperFormulaWarning, match="as unfair as can be"):
+        paper = fairness.equalized_odds_difference(
+            true, predicted, agg="paper", **arguments
+        )
+    assert paper == 0
+    assert fairness.equalized_odds_difference(true, predicted, **arguments) == 1
+
+
+def test_paper_parity_drops_empty_cells():
+    true = [0, 1, 2, 0, 1, 1]
+    arguments = dict(sensitive_features=list("aaabbb"))
+    with pytest.warns(fairness.PaperFormulaWarning, match="becomes 1"):
+        paper = fairness.demographic_parity_ratio(true, true, agg="paper", **arguments)
+    assert paper == pytest.approx(0.5)
+    assert fairness.demographic_parity_ratio(true, true, **arguments) == 0
+    table = fairness.paper_class_table(
+        true, sensitive_features={"group": list("aaabbb")}
+    )
+    table = table.set_index("label")
+    assert table.loc[2, "paper_ratio"] == 1 and table.loc[2, "ratio"] == 0
+    assert table.loc[2, "paper_difference"] == 0
+    assert table.loc[2, "difference"] == pytest.approx(1 / 3)
+    assert table["paper_satisfied"].all()
+
+
+def test_paper_opportunity_counts_a_rate_over_nobody_as_zero_and_pools_classes():
+    true, predicted = [0, 1, 2, 0, 1, 1], [0, 1, 2, 0, 0, 1]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", fairness.PaperFormulaWarning)
+        paper = fairness.equal_opportunity_difference(
+            true, predicted, sensitive_features=list("aaabbb"), agg="paper"
+        )
+    assert paper == 1  # class 2 has nobody in group b
+    ours = fairness.equal_opportunity_difference(
+        true, predicted, sensitive_features=list("aaabbb")
+    )
+    assert ours == pytest.approx(0.5) and ours.label == 1
+
+
+def test_the_default_does_not_warn():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        fairness.assess(
+            *make_people(200)[:2],
+            sensitive_features=make_people(200)[2],
+            families=["each", "pairs"],
+            draws=20,
+        )

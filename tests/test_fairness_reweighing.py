@@ -1,0 +1,330 @@
+"""Interaction tests and weights against scipy, brute force, aif360 and algebra."""
+
+import importlib.util
+import itertools
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import chi2_contingency
+from sklearn.base import clone
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import log_loss
+
+from sudlib.fairness import Reweighing, ReweighingWarning, interactions
+from sudlib.fairness.interactions import fit_margins, holm
+from sudlib.files import InputError
+
+
+def make_people(rows=2500, columns=4, seed=1):
+    """Return group columns and a target that depends on the first two together."""
+    random = np.random.default_rng(seed)
+    shares = (0.35, 0.5, 0.25, 0.4, 0.6, 0.3, 0.45, 0.2, 0.15)[:columns]
+    people = pd.DataFrame(
+        {f"v{at}": (random.random(rows) < p).astype(int) for at, p in enumerate(shares)}
+    )
+    chance = 0.3 + 0.25 * (people["v0"] ^ people["v1"])
+    return people, (random.random(rows) < chance).astype(int).to_numpy()
+
+
+# --------------------------------------------------------------------------- tests
+
+
+def test_nine_columns_give_36_pairs_and_84_triples():
+    people, y = make_people(columns=9)
+    found = interactions(people, y)
+    assert found["size"].value_counts().to_dict() == {2: 36, 3: 84}
+    assert found["variables"].is_unique
+
+
+def test_cell_tests_equal_scipy_on_tables_counted_by_pandas():
+    people, y = make_people()
+    found = interactions(people, y, permutations=0).set_index("variables")
+    for names in itertools.chain(
+        itertools.combinations(people, 2), itertools.combinations(people, 3)
+    ):
+        table = pd.crosstab([people[name] for name in names], y)
+        expected = chi2_contingency(table, correction=False)
+        row = found.loc[[names]].iloc[0]
+        assert row["statistic"] == pytest.approx(expected.statistic)
+        assert row["p"] == pytest.approx(expected.pvalue)
+        assert row["dof"] == expected.dof
+        assert row["min_expected"] == pytest.approx(expected.expected_freq.min())
+
+
+def test_holm_equals_its_definition():
+    p = np.array([0.01, 0.2, np.nan, 0.03, 0.001])
+    adjusted = holm(p)
+    order = [4, 0, 3, 1]
+    running = 0.0
+    for rank, at in enumerate(order):
+        running = max(running, min(1.0, p[at] * (4 - rank)))
+        assert adjusted[at] == pytest.approx(running)
+    assert np.isnan(adjusted[2])
+
+
+def test_holm_keeps_false_alarms_at_five_percent_and_raw_tests_do_not():
+    alarms = {"significant": 0, "significant_holm": 0}
+    for seed in range(40):
+        people, _ = make_people(rows=400, columns=5, seed=seed)
+        y = np.random.default_rng(900 + seed).integers(0, 2, 400)
+        found = interactions(people, y, permutations=0)
+        for column in alarms:
+            alarms[column] += found[column].any()
+    assert alarms["significant_holm"] <= 6 < alarms["significant"]
+
+
+def test_product_term_equals_a_logistic_regressions_likelihood_ratio():
+    people, y = make_people()
+    found = interactions(people, y, sizes=(2, 3), test="product")
+    found = found.set_index("variables")
+    for names in (("v0", "v1"), ("v2", "v3"), ("v0", "v1", "v2")):
+        column = {name: people[name] for name in names}
+        terms = []
+        for size in range(1, len(names)):
+            for crossed in itertools.combinations(names, size):
+                terms.append(np.prod([column[name] for name in crossed], axis=0))
+        top = np.prod([column[name] for name in names], axis=0)
+        deviance = []
+        for X in (np.stack(terms, 1), np.stack([*terms, top], 1)):
+            model = LogisticRegression(C=np.inf, tol=1e-10, max_iter=1000).fit(X, y)
+            deviance.append(2 * len(y) * log_loss(y, model.predict_proba(X)[:, 1]))
+        row = found.loc[[names]].iloc[0]
+        assert row["statistic"] == pytest.approx(deviance[0] - deviance[1], abs=1e-3)
+        assert row["dof"] == 1
+    assert found.loc[[("v0", "v1")], "p"].item() < 1e-6
+    assert found.loc[[("v2", "v3")], "p"].item() > 0.01
+
+
+def test_cell_tests_flag_pairs_without_interaction_and_product_tests_do_not():
+    """Only v0 matters: every pair with v0 is significant, no product term is."""
+    people, _ = make_people(columns=5)
+    chance = 0.2 + 0.3 * people["v0"]
+    y = (np.random.default_rng(3).random(len(people)) < chance).astype(int)
+    cell = interactions(people, y, sizes=(2,))
+    product = interactions(people, y, sizes=(2,), test="product")
+    with_v0 = ["v0" in names for names in cell["variables"]]
+    assert cell.loc[with_v0, "significant_holm"].all()
+    assert not product["significant_holm"].any()
+
+
+def test_association_tests_leave_the_target_out():
+    people, y = make_people()
+    one = interactions(people, y, sizes=(2,), test="association")
+    two = interactions(people, 1 - y, sizes=(2,), test="association")
+    pd.testing.assert_frame_equal(one, two)
+
+
+def test_sparse_tables_use_permutations():
+    people = pd.DataFrame({"a": [0] * 40 + [1] * 3, "b": [0, 1] * 21 + [0]})
+    y = [0] * 30 + [1] * 13
+    found = interactions(people, y, sizes=(2,)).iloc[0]
+    assert found["method"] == "permutation" and found["min_expected"] < 5
+    plain = interactions(people, y, sizes=(2,), permutations=0).iloc[0]
+    assert plain["method"] == "chi-squared"
+    table = pd.crosstab([people["a"], people["b"]], y)
+    random, more = np.random.default_rng(0), 0
+    for _ in range(1000):
+        mixed = pd.Series(random.permutation(y))
+        other = chi2_contingency(
+            np.histogramdd(
+                np.stack([people["a"] * 2 + people["b"], mixed], 1),
+                bins=[range(5), range(3)],
+            )[0][: len(table)],
+            correction=False,
+        ).statistic
+        more += other >= found["statistic"] - 1e-9
+    assert found["p"] == pytest.approx(more / 1000, abs=0.05)
+
+
+def test_a_column_with_one_value_is_undefined_with_a_reason():
+    people = pd.DataFrame({"a": [0, 0, 0, 0], "b": [1, 1, 1, 1]})
+    found = interactions(people, [0, 1, 0, 1], sizes=(2,)).iloc[0]
+    assert np.isnan(found["p"]) and found["reason"] == "only one cell has rows"
+    assert not found["significant"] and not found["significant_holm"]
+
+
+def test_fitted_margins_equal_the_margins():
+    random = np.random.default_rng(5)
+    table = random.integers(1, 50, (2, 3, 2)).astype(float)
+    fitted = fit_margins(table, [(0, 1), (0, 2), (1, 2)])
+    for away in (0, 1, 2):
+        np.testing.assert_allclose(fitted.sum(away), table.sum(away), rtol=1e-6)
+
+
+# ------------------------------------------------------------------------- weights
+
+
+def weighted_table(people, y, weights, names):
+    return pd.crosstab([people[name] for name in names], y, weights, aggfunc="sum")
+
+
+def independent(table):
+    table = table.to_numpy() / table.to_numpy().sum()
+    return np.abs(table - np.outer(table.sum(1), table.sum(0))).max()
+
+
+def test_kamiran_and_calders_makes_one_set_independent_of_the_target():
+    people, y = make_people()
+    fitted = Reweighing(sets=[("v0", "v1")]).fit(people, y)
+    before = weighted_table(people, y, np.ones(len(y)), ["v0", "v1"])
+    after = weighted_table(people, y, fitted.weights_, ["v0", "v1"])
+    assert independent(before) > 0.02
+    assert independent(after) < 1e-12
+    np.testing.assert_allclose(after.sum(axis=0), before.sum(axis=0))
+    np.testing.assert_allclose(after.sum(axis=1), before.sum(axis=1))
+    assert fitted.weights_.mean() == pytest.approx(1)
+    assert fitted.effective_n_ < len(y)
+
+
+def test_kamiran_and_calders_equals_aif360():
+    if importlib.util.find_spec("aif360") is None:
+        pytest.skip("aif360 is not installed, so nothing is held against it here")
+    from aif360.algorithms.preprocessing import Reweighing as Theirs
+    from aif360.datasets import BinaryLabelDataset
+
+    people, y = make_people()
+    frame = people[["v0"]].assign(y=y)
+    data = BinaryLabelDataset(
+        df=frame, label_names=["y"], protected_attribute_names=["v0"]
+    )
+    theirs = Theirs([{"v0": 0}], [{"v0": 1}]).fit_transform(data).instance_weights
+    ours = Reweighing(sets=[("v0",)]).fit(people, y).weights_
+    np.testing.assert_allclose(ours, theirs)
+
+
+def test_kamiran_and_calders_over_several_sets_is_their_mean():
+    people, y = make_people()
+    sets = [("v0", "v1"), ("v1", "v2", "v3")]
+    each = [Reweighing(sets=[one]).fit(people, y).weights_ for one in sets]
+    both = Reweighing(sets=sets).fit(people, y).weights_
+    mean = sum(each) / 2
+    np.testing.assert_allclose(both, mean / mean.mean())
+
+
+def test_raking_makes_every_pair_independent_of_the_target_at_once():
+    people, y = make_people(columns=5)
+    fitted = Reweighing(variant="raking", sets="pairs").fit(people, y)
+    assert fitted.converged_ and fitted.residual_ < 1e-5
+    for names in itertools.combinations(people, 2):
+        table = weighted_table(people, y, fitted.weights_, list(names))
+        assert independent(table) < 1e-5
+    mean = Reweighing(sets="pairs").fit(people, y)
+    assert mean.residual_ > 100 * fitted.residual_
+
+
+def test_raking_leaves_out_sets_it_cannot_serve_and_says_so():
+    people, y = make_people(rows=400)
+    people["rare"] = 0
+    people.loc[np.flatnonzero(y == 0)[:4], "rare"] = 1
+    with pytest.warns(ReweighingWarning, match="left out 5 sets"):
+        fitted = Reweighing(
+            variant="raking", sets=[*itertools.combinations(people, 2), ("rare",)]
+        ).fit(people, y)
+    assert set(fitted.skipped_) == {
+        *((name, "rare") for name in ("v0", "v1", "v2", "v3")),
+        ("rare",),
+    }
+
+
+def test_published_weights_follow_the_formula_row_by_row():
+    people, y = make_people(rows=300, columns=3)
+    sets = [("v0", "v1"), ("v0", "v1", "v2")]
+    fitted = Reweighing(variant="published", sets=sets).fit(people, y)
+    expected = []
+    for row in range(len(y)):
+        nobody = 1.0
+        for names in sets:
+            same = np.all([people[name] == people[name][row] for name in names], axis=0)
+            of_class = y == y[row]
+            nobody *= 1 - (same & of_class).sum() / of_class.sum()
+        expected.append(1 - nobody)
+    expected = np.array(expected)
+    np.testing.assert_allclose(fitted.weights_, expected / expected.mean())
+
+
+def test_published_weights_saturate_and_warn():
+    people, _ = make_people(columns=9)
+    chance = 0.2 + 0.07 * people.sum(axis=1)
+    y = (np.random.default_rng(2).random(len(people)) < chance).astype(int)
+    with pytest.warns(ReweighingWarning, match="weighs nothing anew"):
+        fitted = Reweighing(variant="published").fit(people, y)
+    assert len(fitted.sets_) > 60
+    assert fitted.saturated_ > 0.9
+    assert fitted.effective_n_ > 0.999 * len(y)
+
+
+def test_published_weights_go_against_reweighing():
+    """The larger a cell is within its class, the heavier its rows become."""
+    people, y = make_people(columns=2)
+    fitted = Reweighing(variant="published", sets=[("v0", "v1")]).fit(people, y)
+    sizes = people.assign(y=y, w=fitted.weights_).groupby(["v0", "v1", "y"])["w"]
+    table = sizes.agg(["size", "first"]).reset_index()
+    for _, part in table.groupby("y"):
+        assert part["size"].corr(part["first"], method="spearman") == 1
+
+
+def test_small_cells_are_shrunk_towards_one():
+    people = pd.DataFrame({"a": [0] * 98 + [1] * 2})
+    y = [0, 1] * 49 + [1, 1]
+    bare = Reweighing(sets="each", smallest=0).fit(people, y)
+    kind = Reweighing(sets="each").fit(people, y)
+    assert abs(kind.weights_[-1] - 1) < abs(bare.weights_[-1] - 1)
+
+
+def test_nothing_significant_means_weights_of_one():
+    people, _ = make_people(rows=300, columns=3)
+    y = np.random.default_rng(12).integers(0, 2, 300)
+    fitted = Reweighing().fit(people, y)
+    assert fitted.sets_ == [] and (fitted.weights_ == 1).all()
+
+
+@pytest.mark.parametrize("variant", ["kamiran_calders", "raking", "published"])
+def test_weights_of_the_training_rows_come_back(variant):
+    people, y = make_people(rows=600, columns=3)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ReweighingWarning)
+        fitted = Reweighing(variant=variant, sets="pairs").fit(people, y)
+    again = fitted.weights(people.iloc[100:200], y[100:200])
+    np.testing.assert_allclose(again, fitted.weights_[100:200])
+    as_words = people.replace({0: "no", 1: "yes"})
+    words = clone(fitted).fit(as_words, y)
+    np.testing.assert_allclose(words.weights_, fitted.weights_)
+
+
+def test_it_is_an_estimator_without_transform():
+    people, y = make_people(rows=200, columns=2)
+    estimator = Reweighing(sets="each", shrinkage=2.0)
+    assert clone(estimator).get_params() == estimator.get_params()
+    assert not hasattr(estimator, "transform")
+    with pytest.raises(Exception, match="not fitted"):
+        estimator.weights(people, y)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"variant": "best"}, "variant must be one of"),
+        ({"sets": "quads"}, "sets must be one of"),
+        ({"sets": [("v9",)]}, "a set must be made of"),
+        ({"alpha": 2.0}, "alpha must lie"),
+    ],
+)
+def test_bad_parameters_are_named(change, words):
+    people, y = make_people(rows=50, columns=3)
+    with pytest.raises(InputError, match=words):
+        Reweighing(**change).fit(people, y)
+
+
+def test_bad_rows_are_named():
+    people, y = make_people(rows=50, columns=2)
+    with pytest.raises(InputError, match="same number of rows"):
+        Reweighing().fit(people, y[:-1])
+    with pytest.raises(InputError, match="'v0' has 1 missing"):
+        Reweighing().fit(people.astype(float).assign(v0=[np.nan, *people["v0"][1:]]), y)
+    fitted = Reweighing(sets="each").fit(people, y)
+    with pytest.raises(InputError, match="not fitted on"):
+        fitted.weights(people.replace({"v0": {1: 7}}), y)
+    with pytest.raises(InputError, match="fitted on the columns"):
+        fitted.weights(people[["v0"]], y)

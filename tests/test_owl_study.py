@@ -1,0 +1,307 @@
+"""The simulation of study C: draws, scores, shards, and what comes with the book."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from sudlib.files import InputError, data_file, sha256
+from sudlib.owl import (
+    ContrastNetwork,
+    OneAgainstOne,
+    OutcomeWeightedClassifier,
+    RidgeQ,
+    forks,
+    losses,
+    simulation,
+    study,
+)
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="module")
+def few_steps():
+    """Return the study's rules with a few steps: the shape of a study, in a second."""
+    return {
+        "naive": OneAgainstOne(steps=5, strength=(0.1, 0.001)),
+        "dnn_simple": OutcomeWeightedClassifier(strength=(0.1, 0.001), steps=20),
+        "ridge_q": RidgeQ(),
+        "contrast": ContrastNetwork(1, steps=20, members=1),
+    }
+
+
+# ------------------------------------------------------------------------ the world
+
+
+def test_a_seed_is_a_world():
+    first, again = (simulation.draw_truth("right", [1, 2]) for _ in range(2))
+    assert np.array_equal(first.first, again.first)
+    one, two = simulation.draw(first, 50, 3), simulation.draw(again, 50, 3)
+    assert np.array_equal(one.outcome, two.outcome)
+    assert not np.array_equal(one.outcome, simulation.draw(first, 50, 4).outcome)
+
+
+@pytest.mark.parametrize("setting", simulation.SETTINGS)
+def test_outcomes_are_those_of_the_equations_written_as_a_loop(setting):
+    """Equations (16) to (19) and (23), one person and one combination at a time."""
+    world = simulation.draw_truth(setting, 5)
+    X = simulation.draw(world, 4, 6).X
+    found = world.outcomes(X)
+    for i, x in enumerate(X.astype(float)):
+        h = np.maximum(world.first.T.astype(float) @ x, 0)
+        u = world.second.T.astype(float) @ h
+        T = np.sign(u) * (0.05 / (1 + np.exp(-u)) + 2.0)
+        M = 0.05 / (1 + np.exp(-(world.main.astype(float) @ x))) - 2.05
+        for j, a in enumerate(losses.combinations(5)):
+            total = sum(T[k] for k in range(5) if a[k] == 1)
+            if setting == "wrong":
+                total -= 0.1 * total**2
+            assert found[i, j] == pytest.approx(total + M, abs=1e-4)
+
+
+def test_expected_outcomes_stay_within_the_bounds_the_study_gives():
+    world = simulation.draw_truth("right", 7)
+    expected = simulation.draw(world, 2000, 8).expected
+    # the study says -12 to 8; its own numbers allow 5 * 2.05 = 10.25 less 2
+    assert expected.min() >= -12.31 and expected.max() <= 8.26
+
+
+def test_the_bayes_rule_of_the_right_model_is_the_sign_of_each_effect():
+    world = simulation.draw_truth("right", 9)
+    people = simulation.draw(world, 500, 10)
+    advice = losses.combinations(5)[people.bayes]
+    assert np.array_equal(advice, np.sign(world.effects(people.X)))
+
+
+def test_the_bayes_rule_errs_as_printed_and_never_without_noise():
+    rates = {"realised": [], "expected": []}
+    for repeat in range(10):
+        world = simulation.draw_truth("right", [11, repeat])
+        for best, found in rates.items():
+            people = simulation.draw(world, 5000, [12, repeat], best=best)
+            tally = simulation.Tally(5).add(people.bayes, people.best, people.outcomes)
+            found.append(tally.scores()["adjusted_mcr"])
+    assert np.mean(rates["realised"]) == pytest.approx(0.0657, abs=0.001)
+    assert max(rates["expected"]) == 0
+
+
+def test_every_combination_is_given_about_equally_often():
+    people = simulation.draw(simulation.draw_truth("right", 1), 32_000, 2)
+    counts = np.bincount(losses.combination_number(people.A), minlength=32)
+    assert np.abs(counts - 1000).max() < 160
+
+
+@pytest.mark.parametrize("changes", [{"setting": "6.1"}, {"covariates": "cauchy"}])
+def test_unknown_worlds_are_refused(changes):
+    with pytest.raises(InputError, match="must be"):
+        simulation.draw_truth(**{"setting": "right", "seed": 1} | changes)
+
+
+# ----------------------------------------------------------------------- the scores
+
+
+def test_scores_are_the_studys_equations_counted_by_hand():
+    generator = np.random.default_rng(13)
+    every, n = losses.combinations(3), 60
+    best = generator.integers(0, 7, n)  # the last combination is best for nobody
+    advice = every[generator.integers(0, 8, n)]
+    outcomes = generator.normal(size=(n, 8))
+    found = simulation.score(advice, best, outcomes)
+    wrong = [tuple(a) != tuple(every[b]) for a, b in zip(advice, best, strict=True)]
+    rates = [
+        np.mean([wrong[i] for i in range(n) if best[i] == cell])
+        for cell in range(8)
+        if cell in best
+    ]
+    chosen = [
+        outcomes[i, j]
+        for i in range(n)
+        for j in range(8)
+        if tuple(every[j]) == tuple(advice[i])
+    ]
+    assert found["mcr"] == pytest.approx(np.mean(wrong))
+    assert found["amcr"] == pytest.approx(np.mean(rates))
+    assert found["ab"] == pytest.approx(np.mean(chosen))
+    assert (1 - found["adjusted_mcr"]) ** 3 == pytest.approx(1 - np.mean(wrong))
+
+
+def test_scores_of_batches_are_scores_of_all():
+    world = simulation.draw_truth("wrong", 14)
+    parts = [simulation.draw(world, 300, [15, part]) for part in range(3)]
+    rules = {"none": lambda X: np.full((len(X), 5), -1)}
+    found = simulation.score_rules(world, 900, 15, rules, rows_at_once=300)
+    best = np.concatenate([part.best for part in parts])
+    outcomes = np.concatenate([part.outcomes for part in parts])
+    whole = simulation.score(np.full((900, 5), -1), best, outcomes)
+    assert found["none"] == pytest.approx(whole)
+
+
+def test_scores_of_nobody_are_refused():
+    with pytest.raises(InputError, match="at least one person"):
+        simulation.Tally(2).scores()
+
+
+# ----------------------------------------------------------------------- the shards
+
+
+def test_shards_cover_every_repeat_once():
+    found = [
+        (setting, size, repeat)
+        for setting, size, first, number in study.shards(repeats=25, block=10)
+        for repeat in range(first, first + number)
+    ]
+    assert len(found) == len(set(found)) == 2 * 4 * 25
+    names = [study.shard_name(*shard) for shard in study.shards()]
+    assert len(names) == len(set(names))
+
+
+def test_merged_shards_do_not_depend_on_their_order_or_cut(few_steps):
+    one = [
+        study.run_repeat("right", 200, r, methods=few_steps, test=500) for r in (0, 1)
+    ]
+    same = study.merge([pd.concat(one)]).drop(columns="seconds")
+    again = study.merge(one[::-1]).drop(columns="seconds")
+    pd.testing.assert_frame_equal(same, again)
+    twice = study.merge([*one, one[0]]).drop(columns="seconds")
+    pd.testing.assert_frame_equal(same, twice)
+    changed = one[0].assign(ab=9.0)
+    with pytest.raises(InputError, match="disagree"):
+        study.merge([*one, changed])
+
+
+def test_a_repeat_is_the_same_wherever_it_runs(few_steps):
+    first, again = (
+        study.run_repeat("wrong", 200, 3, methods=few_steps, test=500).drop(
+            columns="seconds"
+        )
+        for _ in range(2)
+    )
+    pd.testing.assert_frame_equal(first, again)
+    assert {"naive", "dnn_simple", "dnn_simple_observed", "bayes"} <= set(
+        first["method"]
+    )
+
+
+def test_summary_is_mean_error_and_paired_regret():
+    scores = pd.DataFrame(
+        {
+            "setting": "right",
+            "n_train": 200,
+            "repeat": [0, 0, 1, 1],
+            "method": ["naive", "bayes"] * 2,
+            **{name: [1.0, 4.0, 3.0, 5.0] for name in study.SCORES},
+        }
+    )
+    found = study.summary(scores).loc["right", 200, "naive"]
+    assert found["ab"] == 2 and found["ab_se"] == 1
+    assert found["regret"] == 2.5 and found["regret_se"] == 0.5
+    gap, error = study.paired_difference(scores, "right", 200, "naive", "bayes", "ab")
+    assert (gap, error) == (-2.5, 0.5)
+
+
+def test_the_runner_goes_on_where_it_was_and_merges(tmp_path, monkeypatch, capsys):
+    monkeypatch.syspath_prepend(str(ROOT / "tools"))
+    import run_study_c
+
+    runs_made = []
+
+    def run_repeat(setting, size, repeat, *, seed):
+        runs_made.append((setting, size, repeat))
+        row = {"setting": setting, "n_train": size, "repeat": repeat, "seconds": 0.1}
+        return pd.DataFrame([row | {"method": "bayes", "ab": repeat / 3}])
+
+    monkeypatch.setattr(study, "run_repeat", run_repeat)
+    words = ["--folder", str(tmp_path / "f"), "--out", str(tmp_path / "o")]
+    words += ["--repeats", "4", "--block", "2", "--size", "200"]
+    shard = study.shard_name("wrong", 200, 2, 2)
+    assert run_study_c.main([*words, "--shard", shard]) == 0
+    assert runs_made == [("wrong", 200, 2), ("wrong", 200, 3)]
+    assert run_study_c.main(words) == 0
+    assert len(runs_made) == 8, "the shard that was there was run again"
+    first = (tmp_path / "o" / "scores.csv.gz").read_bytes()
+    assert run_study_c.main([*words, "--merge"]) == 0
+    assert (tmp_path / "o" / "scores.csv.gz").read_bytes() == first
+    assert len(pd.read_csv(tmp_path / "o" / "scores.csv.gz")) == 8
+    assert run_study_c.main([*words, "--shard", "none.csv"]) == 2
+    empty = ["--folder", str(tmp_path / "empty"), "--out", str(tmp_path), "--merge"]
+    assert run_study_c.main(empty) == 2
+    assert "no shards" in capsys.readouterr().err
+
+
+def test_the_workflow_fans_out_one_job_a_shard(tmp_path):
+    pytest.importorskip("snakemake")
+    done = subprocess.run(
+        [sys.executable, "-m", "snakemake", "-s", "workflow/study_c.smk", "-n"]
+        + ["--cores", "1", "--directory", str(tmp_path), "--config", "repeats=20"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    said = done.stdout + done.stderr
+    assert done.returncode == 0, said
+    assert said.count("rule shard:") == 2 * 4 * 2, said
+
+
+# ------------------------------------------------------------------------ the forks
+
+
+def test_a_fork_changes_one_thing():
+    plain = forks.Fork("", "")
+    for name, fork in forks.FORKS.items():
+        changed = [
+            part
+            for part in ("covariates", "best", "same_world", "propensity")
+            if getattr(fork, part) != getattr(plain, part)
+        ]
+        changed += [part for part in ("network", "naive") if getattr(fork, part)]
+        assert len(changed) == (name != "base")
+
+
+def test_an_unknown_fork_is_refused():
+    with pytest.raises(InputError, match="a fork must be one of"):
+        forks.run_fork("sigmoid", 200, 0)
+
+
+# ------------------------------------------------------------- what the book carries
+
+
+def test_the_kept_study_is_the_one_its_provenance_names():
+    stamp = study.provenance()
+    assert stamp["sha256"] == sha256(data_file("results/study_c/scores.csv.gz"))
+    scores = study.published_study()
+    counts = scores.groupby(["setting", "n_train"])["repeat"].nunique()
+    named = {f"{setting}, {size}": n for (setting, size), n in counts.items()}
+    assert named == stamp["repeats"]
+    assert not scores.duplicated(["setting", "n_train", "repeat", "method"]).any()
+
+
+def test_the_kept_study_holds_the_claims_it_is_shown_for():
+    scores = study.published_study()
+    means = study.summary(scores)
+    for setting in simulation.SETTINGS:
+        bayes = means.loc[setting].xs("bayes", level="method")
+        printed = {"right": 0.0657, "wrong": 0.1157}[setting]
+        assert bayes["adjusted_mcr"].mean() == pytest.approx(printed, abs=0.03)
+        here = scores[scores["setting"] == setting]
+        repeats = here.groupby("n_train")["repeat"].nunique()
+        assert {200, 1000} <= set(repeats.index)
+        for size in repeats.index[repeats > 2]:
+            for rival in ("dnn_simple", "dnn_1hdd"):
+                gap, error = study.paired_difference(
+                    scores, setting, size, "contrast", rival
+                )
+                assert gap < -2 * error, (setting, size, rival)
+
+
+@pytest.mark.slow
+def test_a_repeat_of_the_kept_study_can_be_derived_again():
+    kept = study.published_study()
+    kept = kept[(kept["setting"] == "right") & (kept["n_train"] == 200)]
+    again = study.run_repeat("right", 200, 0)
+    both = again.merge(kept, on=["setting", "n_train", "repeat", "method"])
+    gap = (both["adjusted_mcr_x"] - both["adjusted_mcr_y"]).abs().max()
+    assert len(both) == len(again) and gap < 0.01

@@ -1,0 +1,187 @@
+"""Run the simulation study of Liang, Ye and Fu in full, in shards, and merge them.
+
+    python tools/run_study_c.py --folder _build/study_c              # all of it
+    python tools/run_study_c.py --folder _build/study_c --size 200 --setting right
+    python tools/run_study_c.py --folder _build/study_c --merge      # only merge
+
+A shard whose repeats are there already is not run again, so a stopped run goes on;
+several of these may share a folder, on one machine or on many.  Merging writes
+``scores.csv.gz`` and ``provenance.json`` to ``--out`` (by default data/results/study_c,
+what the book shows).
+"""
+
+import argparse
+import datetime
+import gzip
+import io
+import json
+import os
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+
+from sudlib import runs
+from sudlib.files import InputError, sha256
+from sudlib.owl import forks, study
+from sudlib.owl.simulation import SETTINGS, SIZES
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def parse(words=None):
+    """Return the arguments."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--folder", type=Path, default=ROOT / "_build" / "study_c")
+    parser.add_argument("--out", type=Path, default=ROOT / "data/results/study_c")
+    parser.add_argument("--setting", choices=tuple(SETTINGS), action="append")
+    parser.add_argument("--size", type=int, choices=SIZES, action="append")
+    parser.add_argument("--repeats", type=int, default=study.REPEATS)
+    parser.add_argument("--block", type=int, default=10, help="repeats in a shard")
+    parser.add_argument("--seed", type=int, default=study.SEED)
+    parser.add_argument("--shard", help="only this one, by the name of its file")
+    parser.add_argument("--list", action="store_true", help="name the shards and stop")
+    parser.add_argument("--merge", action="store_true", help="only merge what is there")
+    parser.add_argument(
+        "--forks", type=int, metavar="N", help="run N repeats of every fork, n = 200"
+    )
+    parser.add_argument("--no-merge", action="store_true", help="only run")
+    return parser.parse_args(words)
+
+
+def write_whole(path, text):
+    """Write a file under another name first, so that no half a shard is left."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    other = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    other.write_text(text, encoding="utf-8")
+    other.replace(path)
+
+
+def run(plan, folder, seed):
+    """Run every shard that is not there yet."""
+    began, there = time.perf_counter(), set()
+    for path in folder.glob("*_n*_r*.csv"):
+        there |= study.repeats_of(path.name)
+    todo = [
+        shard for shard in plan if study.repeats_of(study.shard_name(*shard)) - there
+    ]
+    print(f"{len(plan) - len(todo)} of {len(plan)} shards are there already")
+    total = sum(shard[3] for shard in todo)
+    done = 0
+
+    def progress(setting, size, repeat):
+        nonlocal done
+        done += 1
+        minutes = (time.perf_counter() - began) / 60
+        print(
+            f"{setting} n={size} repeat {repeat}: {done} of {total},"
+            f" {minutes:.1f} minutes",
+            flush=True,
+        )
+
+    for shard in todo:
+        cpu, wall = time.process_time(), time.perf_counter()
+        scores = study.run_shard(*shard, seed=seed, progress=progress)
+        target = folder / study.shard_name(*shard)
+        write_whole(target, scores.to_csv(index=False, float_format="%.8g"))
+        note = {
+            "shard": target.name,
+            "seed": seed,
+            "cpu_seconds": round(time.process_time() - cpu, 2),
+            "wall_seconds": round(time.perf_counter() - wall, 2),
+            "commit": runs.git_commit(),
+            "versions": runs.versions(),
+            "device": runs.device(),
+            "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="minutes"),
+        }
+        write_whole(target.with_suffix(".json"), json.dumps(note, indent=1) + "\n")
+
+
+def run_forks(repeats, out, seed):
+    """Run every fork of notebook c04 and write its scores."""
+    frames = []
+    for repeat in range(repeats):
+        for name in forks.FORKS:
+            frames.append(forks.run_fork(name, 200, repeat, seed=seed))
+        print(f"forks: repeat {repeat + 1} of {repeats}", flush=True)
+        pack(pd.concat(frames), out / "forks.csv.gz")
+
+
+def pack(table, target):
+    """Write a table as compressed CSV; the same table gives the same file."""
+    buffer = io.BytesIO()
+    # no time and no name inside
+    with gzip.GzipFile(filename="", fileobj=buffer, mode="wb", mtime=0) as packed:
+        packed.write(table.to_csv(index=False, float_format="%.8g").encode())
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_bytes(buffer.getvalue())
+
+
+def merge(folder, out):
+    """Merge all shards of a folder, and say where they came from."""
+    paths = sorted(folder.glob("*_n*_r*.csv"))
+    if not paths:
+        raise InputError(f"no shards in {folder}; run them first")
+    table = study.merge(pd.read_csv(path) for path in paths)
+    target = out / "scores.csv.gz"
+    pack(table, target)
+    notes = [json.loads(path.with_suffix(".json").read_text()) for path in paths]
+    counts = table.groupby(["setting", "n_train"])["repeat"].nunique()
+    stamp = {
+        "what": "simulation study of Liang, Ye and Fu, sections 6.1 and 6.2",
+        "command": "python tools/run_study_c.py",
+        "sha256": sha256(target),
+        "repeats": {
+            f"{setting}, {size}": int(n) for (setting, size), n in counts.items()
+        },
+        "cpu_minutes": round(sum(note["cpu_seconds"] for note in notes) / 60, 2),
+        **{
+            name: sorted({json.dumps(note[name]) for note in notes})
+            for name in ("seed", "commit", "versions", "device")
+        },
+        "first": min(note["date"] for note in notes),
+        "last": max(note["date"] for note in notes),
+        "shards": len(paths),
+    }
+    for name in ("seed", "commit", "versions", "device"):
+        stamp[name] = [json.loads(text) for text in stamp[name]]
+    write_whole(out / "provenance.json", json.dumps(stamp, indent=1) + "\n")
+    print(f"{len(table)} rows of {len(paths)} shards; {stamp['repeats']}")
+
+
+def main(words=None):
+    """Run what the arguments ask for; return the exit status."""
+    asked = parse(words)
+    plan = study.shards(
+        tuple(asked.setting or SETTINGS),
+        tuple(asked.size or SIZES),
+        asked.repeats,
+        asked.block,
+    )
+    if asked.shard:
+        plan = [shard for shard in plan if study.shard_name(*shard) == asked.shard]
+        if not plan:
+            print(f"no shard is named {asked.shard}; see --list", file=sys.stderr)
+            return 2
+    if asked.list:
+        print("\n".join(study.shard_name(*shard) for shard in plan))
+        return 0
+    if asked.forks:
+        run_forks(asked.forks, asked.out, asked.seed)
+        return 0
+    try:
+        if not asked.merge:
+            run(plan, asked.folder, asked.seed)
+        if not asked.shard and not asked.no_merge:
+            merge(asked.folder, asked.out)
+    except InputError as error:
+        print(error, file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
