@@ -109,6 +109,17 @@ def test_cell_tests_flag_pairs_without_interaction_and_product_tests_do_not():
     assert not product["significant_holm"].any()
 
 
+def test_permutations_are_enough_for_holm_over_120_tests():
+    people, _ = make_people(rows=400, columns=9)
+    people = (people * 0).assign(**{"v0": people["v0"], "v1": people["v1"]})
+    for name in list(people)[2:]:  # rare groups: expected counts below 5
+        people.loc[np.random.default_rng(len(name)).choice(400, 6), name] = 1
+    found = interactions(people, people["v0"])
+    with_v0 = found["variables"].map(lambda names: "v0" in names)
+    sparse = with_v0 & (found["method"] == "permutation")
+    assert sparse.sum() > 10 and found.loc[sparse, "significant_holm"].all()
+
+
 def test_association_tests_leave_the_target_out():
     people, y = make_people()
     one = interactions(people, y, sizes=(2,), test="association")

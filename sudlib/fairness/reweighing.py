@@ -202,7 +202,7 @@ default="significant"
                     y,
                     sizes=self.sizes,
                     alpha=self.alpha,
-                    permutations=0 if published else 999,
+                    permutations=0 if published else 4999,
                     seed=self.seed,
                 )
                 column = "significant" if published else "significant_holm"
