@@ -11,9 +11,10 @@ repeats x penalty strengths x {DNN-simple, DNN-1hdd}.  Three ways:
 * ``engine="keras"``: the same stack inside one compiled loop, with and without XLA.
 
 Times are processor seconds of this process (a shared machine does not change them
-much) and wall seconds.  Nothing is asserted.  After 20 steps the weights are equal
-within float error; later, rounding decides on which side of a kink (of the hinge, of
-ReLU) a row falls and paths part, so the share of equal decisions is printed as well.
+much) and wall seconds.  Nothing is asserted.  After 20 steps the weights of the
+simple networks are equal within float error; with a hidden layer they differ by up to
+some thousandths, because rounding decides on which side of a kink (of the hinge, of
+ReLU) a row falls and paths part.  So the share of equal decisions is printed as well.
 """
 
 import argparse
