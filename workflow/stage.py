@@ -143,10 +143,10 @@ def data_words(results):
     }
     if not used:
         return NOT_RUN
-    return " and ".join(
-        "made-up records (the twin)" if synthetic else f"`{name}`"
-        for name, synthetic in sorted(used, key=str)
-    )
+    words = {
+        "made-up records" if synthetic else f"`{name}`" for name, synthetic in used
+    }
+    return " and ".join(sorted(words))
 
 
 def errata_table(checks):
