@@ -25,12 +25,19 @@ from sudlib.files import InputError
 ROOT = Path(__file__).resolve().parent.parent
 NOT_RUN = "not yet run here"
 
-SYNTHETIC = """```{admonition} Synthetic data
+SYNTHETIC = """```{{admonition}} Synthetic data
 :class: important synthetic
-Every number on this page was computed on made-up records (the twin of TEDS-D).
-None of them says anything about the study or about people in treatment.
+{words}
 ```
 """
+MADE_UP = (
+    "Every number on this page was computed on made-up records (the {name}).\n"
+    "None of them says anything about the study or about people in treatment."
+)
+NOISE = (
+    "Where this page learns from data, the data are noise, in which nothing predicts"
+    " anything.\nWhat it says of the study follows from the printed numbers."
+)
 STALE = """```{{admonition}} STALE
 :class: danger stale
 The numbers of this page no longer match what they were computed from: {reason}.
@@ -77,6 +84,17 @@ def is_synthetic(result):
     return any(
         used.get("synthetic")
         for used in [*result["stamp"].get("data", []), *result["claims"]]
+    )
+
+
+def synthetic_words(result):
+    """Return what a page on made-up data says of them below its title."""
+    names = {used.get("data") for used in result["stamp"].get("data", [])}
+    if names == {"noise"}:
+        return NOISE
+    known = {"twin": "twin of TEDS-D"}
+    return MADE_UP.format(
+        name=" and the ".join(sorted(known.get(name, str(name)) for name in names))
     )
 
 
@@ -217,7 +235,9 @@ def stage_notebook(source, executed, result, out, root=ROOT):
         notebook = with_banner(without_glue(notebook), MISSING)
     else:
         if is_synthetic(result):
-            notebook = with_banner(notebook, SYNTHETIC)
+            notebook = with_banner(
+                notebook, SYNTHETIC.format(words=synthetic_words(result))
+            )
         reason = runs.stale(result, source, root)
         if reason:
             notebook = with_banner(notebook, STALE.format(reason=reason))
