@@ -1,5 +1,6 @@
 """make book, as its user meets it: what runs, what stops it, what it says."""
 
+import importlib.util
 import os
 import signal
 import subprocess
@@ -90,6 +91,20 @@ def test_a_notebook_whose_kernel_dies_is_named(tiny_project, notebook_maker):
     )
     status, said = book(tiny_project, "--kernel", "python3", "--only", "second")
     assert status == 1 and "second stopped" in said and "DeadKernelError" in said
+    assert "Traceback" not in said
+
+
+def test_a_kernel_that_will_not_start_says_why(tiny_project, tmp_path, monkeypatch):
+    from sudlib import kernel
+
+    if importlib.util.find_spec("jax"):
+        pytest.skip("jax is installed here: the kernel would start")
+    kernel.install(prefix=tmp_path)
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "share" / "jupyter"))
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    status, said = book(tiny_project, "--only", "second")
+    assert status == 1 and "second stopped" in said
+    assert "the backend 'jax' was asked for but is not installed" in said
     assert "Traceback" not in said
 
 

@@ -23,15 +23,21 @@ from sudlib.files import InputError
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def message_of(error):
-    """Return what to tell a person about a notebook that stopped."""
+def message_of(error, words):
+    """Return what to tell a person about a notebook that stopped.
+
+    A kernel that died has said why, if at all, in the file ``words``.
+    """
     if isinstance(error, papermill.PapermillExecutionError):
         return (
             f"in cell [{error.exec_count}], which begins\n"
             f"    {error.source.strip().splitlines()[0]}\n"
             f"with\n    {error.ename}: {error.evalue}"
         )
-    return f"with\n    {type(error).__name__}: {error}"
+    text = f"with\n    {type(error).__name__}: {error}"
+    said = words.read_text(errors="replace").splitlines() if words.exists() else []
+    own = [line for line in said if line.startswith("sudlib kernel: ")]
+    return "\n    ".join([text, *own[-2:]])
 
 
 def check_kernel(name):
@@ -44,11 +50,13 @@ def check_kernel(name):
         )
 
 
-def kernel_manager(folder):
+def kernel_manager(folder, words):
     """Return a manager class whose kernels talk through sockets in one fresh folder.
 
     Kernels started side by side over TCP now and then take each other's port and
-    hang; a folder of their own cannot be taken.
+    hang; a folder of their own cannot be taken.  What the process of the kernel says
+    by itself (log lines of the frameworks, why it could not start) goes to the file
+    ``words``.
     """
 
     class LocalKernelManager(AsyncKernelManager):
@@ -56,6 +64,12 @@ def kernel_manager(folder):
             super().__init__(**settings)
             if os.name != "nt":
                 self.transport, self.ip = "ipc", str(Path(folder) / "kernel")
+
+        async def _async_launch_kernel(self, kernel_cmd, **settings):
+            with open(words, "ab") as stream:
+                await super()._async_launch_kernel(
+                    kernel_cmd, stderr=stream, **settings
+                )
 
     return LocalKernelManager
 
@@ -86,7 +100,9 @@ def execute(notebook, parameters, kernel, reading, log):
                     log_output=True,
                     progress_bar={"desc": notebook.stem, "mininterval": 1},
                     start_timeout=120,
-                    kernel_manager_class=kernel_manager(folder),
+                    kernel_manager_class=kernel_manager(
+                        folder, log.with_suffix(".kernel")
+                    ),
                 )
                 return
             except (RuntimeError, DeadKernelError) as error:
@@ -130,6 +146,7 @@ def main(arguments=None):
     os.environ["SUDLIB_FINISHED"] = str(given.result.parent.resolve())
     made = Path(os.environ["SUDLIB_RESULTS"]) / given.result.name
     made.unlink(missing_ok=True)
+    given.log.with_suffix(".kernel").unlink(missing_ok=True)
     try:
         execute(given.notebook, given.parameters, given.kernel, reading, given.log)
         if not made.exists():
@@ -137,7 +154,7 @@ def main(arguments=None):
     except Exception as error:
         report(
             given.log,
-            f"{stem} stopped {message_of(error)}\n"
+            f"{stem} stopped {message_of(error, given.log.with_suffix('.kernel'))}\n"
             f"The notebook as far as it came, with the error: {reading}\n"
             f"Its log: {given.log}",
         )
