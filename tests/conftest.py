@@ -34,13 +34,13 @@ def notebook_maker():
 
 @pytest.fixture
 def tiny_project(tmp_path):
-    """Copy the project without its notebooks and data; two tiny notebooks instead.
+    """Copy the project without its notebooks; tiny ones instead, and two data files.
 
     ``first`` uses the module ``sudlib.claims_like`` and one data file, ``second``
     neither; ``last`` reads the results of both.
     """
     project = tmp_path / "project"
-    for name in ("sudlib", "workflow"):
+    for name in ("sudlib", "workflow", "data/codebook", "data/twin"):
         shutil.copytree(
             ROOT / name, project / name, ignore=shutil.ignore_patterns("__pycache__")
         )
