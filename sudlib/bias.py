@@ -70,6 +70,9 @@ BUCKETS = {
 
 VARIABLES = tuple(BUCKETS)
 
+FEWEST_PEOPLE = 100
+"""With fewer, a 30 % test set has hardly anybody in the rarer class."""
+
 _FLAGS = tuple(name for name in codebook.COLUMNS if name.endswith("FLG"))
 
 FEATURES = (
@@ -173,10 +176,27 @@ def pick(everybody, *, size="quick", seed=33, reading="los-30"):
     -------
     pandas.DataFrame
         With a new index.
+
+    Raises
+    ------
+    InputError
+        If a column that study B needs is not there, or hardly anybody is.
     """
     _choose("size", size, tuple(DRAWN))
     attrs = dict(everybody.attrs)
+    needed = ["STFIPS", "REASON", *dict.fromkeys((*VARIABLES, *FEATURES))]
+    absent = [name for name in needed if name not in everybody.columns]
+    if absent:
+        raise InputError(
+            f"study B needs the columns {', '.join(needed)}; {attrs.get('data')} has"
+            f" no {', '.join(absent)}"
+        )
     people = cohorts.oklahoma(everybody, reading)
+    if len(people) < FEWEST_PEOPLE:
+        raise InputError(
+            f"study B needs at least {FEWEST_PEOPLE} people in Oklahoma's 30-day"
+            f" centres; {attrs.get('data')} has {len(people)}"
+        )
     if size == "quick" and len(people) > STUDY_ROWS:
         keep = np.random.default_rng(seed).permutation(len(people))[:STUDY_ROWS]
         people = people.iloc[np.sort(keep)]

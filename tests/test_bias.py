@@ -204,3 +204,11 @@ def test_a_real_file_keeps_its_two_classes_of_noprior():
     people = bias.pick(real)
     assert set(bias.target(people, "NOPRIOR").dropna()) == {"0", "1"}
     assert len(bias.cohort(people, "REASON").classes) == 4
+
+
+def test_a_file_without_study_b_is_refused_in_words():
+    frame = twin.sample(2019, rows=5_000)
+    with pytest.raises(InputError, match="has no DETNLF, DETCRIM"):
+        bias.pick(frame.drop(columns=["DETNLF", "DETCRIM"]))
+    with pytest.raises(InputError, match="at least 100 people in Oklahoma"):
+        bias.pick(frame)
