@@ -9,6 +9,7 @@ import argparse
 import importlib.util
 import json
 import os
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -30,20 +31,23 @@ def kernel_specification(*, gpu, backend):
     }  # fmt: skip
 
 
-def install(*, gpu=False, backend="tensorflow", prefix=sys.prefix):
+def install(*, gpu=False, backend=None, prefix=sys.prefix):
     """Register the kernel below a prefix and return its name.
 
     Parameters
     ----------
     gpu : bool
         Register ``sudlib-gpu``, which refuses to start where no GPU is seen.
-    backend : str
-        ``"tensorflow"``, ``"jax"`` or ``"torch"``; it must be installed.
+    backend : str, optional
+        ``"tensorflow"``, ``"jax"`` or ``"torch"``; it must be installed.  None takes
+        TensorFlow, or for ``gpu`` the first that sees a GPU.
     prefix : path-like
         Below it, ``share/jupyter/kernels`` is written.
     """
     from jupyter_client.kernelspec import KernelSpecManager
 
+    if backend is None:
+        backend = first_with_gpu() if gpu else "tensorflow"
     require_backend(backend)
     name = "sudlib-gpu" if gpu else "sudlib"
     with tempfile.TemporaryDirectory() as folder:
@@ -81,6 +85,29 @@ def see_gpus(backend):
     return [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
 
 
+def first_with_gpu():
+    """Return the first installed backend that sees a GPU; TensorFlow where none does.
+
+    Each is asked in a process of its own: two frameworks in one would share the
+    memory of the card.
+    """
+    for backend in BACKENDS:
+        if importlib.util.find_spec(BACKENDS[backend]) is None:
+            continue
+        ask = f"from sudlib import kernel; print(len(kernel.see_gpus({backend!r})))"
+        done = subprocess.run(
+            [sys.executable, "-c", ask], capture_output=True, text=True
+        )
+        if done.returncode == 0 and done.stdout.split()[-1:] not in ([], ["0"]):
+            return backend
+    print(
+        "sudlib kernel: no backend that is installed here sees a GPU; the kernel is"
+        " registered for TensorFlow and will stop until one does",
+        file=sys.stderr,
+    )
+    return "tensorflow"
+
+
 def launch(backend, require_gpu, rest):
     """Set the environment of the frameworks, then become an IPython kernel."""
     backend = os.environ.get("KERAS_BACKEND") or backend
@@ -116,7 +143,11 @@ def main(arguments=None):
         ("launch", "start a kernel (what Jupyter calls)"),
     ):
         command = commands.add_parser(name, help=words, description=words)
-        command.add_argument("--backend", default="tensorflow", help="Keras backend")
+        command.add_argument(
+            "--backend",
+            help="Keras backend: tensorflow (default), jax or torch; with --gpu the"
+            " first that sees one",
+        )
         if name == "install":
             command.add_argument(
                 "--gpu", action="store_true", help="the kernel that needs a GPU"
@@ -125,7 +156,7 @@ def main(arguments=None):
             command.add_argument("--require-gpu", action="store_true")
     known, rest = parser.parse_known_args(arguments)
     if known.command == "launch":
-        launch(known.backend, known.require_gpu, rest)
+        launch(known.backend or "tensorflow", known.require_gpu, rest)
     elif rest:
         parser.error(f"unknown words: {' '.join(rest)}")
     else:

@@ -335,11 +335,30 @@ def device():
         keras = sys.modules["keras"]
         backend = keras.backend.backend()
         try:
-            names = keras.distribution.list_devices()
+            names = _kinds(backend) or keras.distribution.list_devices()
         except Exception:  # older backends cannot list: the core count stands
             names = []
         text += f", Keras on {backend}" + (f": {', '.join(names)}" if names else "")
     return text
+
+
+def _kinds(backend):
+    """Return the graphics cards a loaded backend computes on, by their makers' names.
+
+    Asking is each framework's own affair: Keras knows a device as ``gpu:0`` only.
+    """
+    framework = sys.modules.get(backend)
+    if framework is None:
+        return []
+    if backend == "tensorflow":
+        ask = framework.config.experimental.get_device_details
+        cards = framework.config.list_physical_devices("GPU")
+        return [ask(card).get("device_name", card.name) for card in cards]
+    if backend == "jax":
+        found = framework.devices()
+        return [each.device_kind for each in found if each.platform == "gpu"]
+    cards = range(framework.cuda.device_count())
+    return [framework.cuda.get_device_name(card) for card in cards]
 
 
 def versions():

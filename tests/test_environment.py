@@ -14,10 +14,19 @@ CONDA_NAMES = {"matplotlib-base": "matplotlib"}
 
 
 def project():
-    """Return the requirements of pyproject.toml, all extras, by name."""
+    """Return the requirements of pyproject.toml, by name; all extras but the GPU's."""
     table = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    lines = [*table["dependencies"], *sum(table["optional-dependencies"].values(), [])]
+    extras = dict(table["optional-dependencies"])
+    extras.pop("gpu")  # several GB of drivers' libraries: installed by hand
+    lines = [*table["dependencies"], *sum(extras.values(), [])]
     return [Requirement(line) for line in lines]
+
+
+def test_the_gpu_extra_has_the_bounds_of_the_backend_it_extends():
+    table = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    (line,) = table["optional-dependencies"]["gpu"]
+    known = {need.name: need.specifier for need in project()}
+    assert Requirement(line).specifier == known["jax"]
 
 
 def conda():

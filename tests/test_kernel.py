@@ -24,7 +24,8 @@ def call(*words, **environment):
 def test_the_installed_kernel_is_found_by_jupyter(tmp_path, monkeypatch):
     from jupyter_client.kernelspec import KernelSpecManager
 
-    assert kernel.install(gpu=True, prefix=tmp_path) == "sudlib-gpu"
+    given = {"gpu": True, "backend": "tensorflow", "prefix": tmp_path}
+    assert kernel.install(**given) == "sudlib-gpu"
     monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "share" / "jupyter"))
     assert "sudlib-gpu" in KernelSpecManager().find_kernel_specs()
     path = tmp_path / "share" / "jupyter" / "kernels" / "sudlib-gpu" / "kernel.json"
@@ -47,6 +48,24 @@ def test_a_missing_backend_is_an_error_never_a_fallback():
     done = call("launch", "-f", "nowhere.json", KERAS_BACKEND=missing[0])
     assert done.returncode != 0
     assert f"{missing[0]!r} was asked for but is not installed" in done.stderr
+
+
+def test_the_gpu_kernel_takes_the_first_backend_that_sees_a_gpu(monkeypatch, capsys):
+    asked = []
+
+    def answer(words, **keywords):
+        asked.append(words[-1].split("see_gpus(")[1].split(")")[0])
+        seen = "1" if "jax" in words[-1] and sees else "0"
+        return subprocess.CompletedProcess(words, 0, f"a log line\n{seen}\n", "")
+
+    monkeypatch.setattr(kernel.subprocess, "run", answer)
+    monkeypatch.setattr(kernel.importlib.util, "find_spec", lambda name: object())
+    sees = True
+    assert kernel.first_with_gpu() == "jax"
+    assert asked == ["'tensorflow'", "'jax'"]
+    sees = False
+    assert kernel.first_with_gpu() == "tensorflow"
+    assert "no backend that is installed here sees a GPU" in capsys.readouterr().err
 
 
 @pytest.mark.slow

@@ -1,6 +1,7 @@
 """Strict parameters, dependencies, fingerprints, results."""
 
 import json
+import sys
 import math
 
 import numpy as np
@@ -180,3 +181,22 @@ def test_a_glued_number_is_shown_as_it_was_printed(text):
     from myst_nb.core.variables import format_plain_text
 
     assert format_plain_text(PlainTextFormatter()(text), "") == text
+
+
+def test_the_stamp_names_the_card_a_backend_computes_on(monkeypatch):
+    class Card:
+        platform, device_kind = "gpu", "NVIDIA H200"
+
+    class Processor:
+        platform, device_kind = "cpu", "cpu"
+
+    class Framework:
+        @staticmethod
+        def devices():
+            return found
+
+    monkeypatch.setitem(sys.modules, "jax", Framework)
+    found = [Card, Processor]
+    assert runs._kinds("jax") == ["NVIDIA H200"]
+    found = [Processor]
+    assert runs._kinds("jax") == []
