@@ -1,8 +1,8 @@
 """Strict parameters, dependencies, fingerprints, results."""
 
 import json
-import sys
 import math
+import sys
 
 import numpy as np
 import pandas as pd
