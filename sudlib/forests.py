@@ -1,9 +1,11 @@
 """The tuned forests of study A, as published and repaired, and their peers (floor 3).
 
-Everything is scikit-learn's: what stands here is which rows, which settings and in
-which order.  :func:`learn` is called once for each recipe, so that published and
-repaired differ in what they should and in nothing else.  Taught in the notebooks
-*How good is the tuned forest?* and *Does it hold for people in methadone treatment?*.
+Everything is scikit-learn's or LightGBM's: what stands here is which rows, which
+settings and in which order.  :func:`learn` is called once for each recipe, so that
+published and repaired differ in what they should and in nothing else;
+:func:`fit_on` says which of two cohorts a recipe may see.  Taught in the notebooks
+*How good is the tuned forest?*, *Does it hold for people in methadone treatment?* and
+*Does a network carry over from heroin to other opioids?*.
 """
 
 import json
@@ -13,6 +15,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
+from sklearn.base import clone
 from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
@@ -46,6 +49,21 @@ RECIPES = {
     "boosting": "boosting",
     "logistic": "logistic regression",
     "constant": "everybody completes",
+}
+
+#: Recipes that later pages set beside these; :func:`why_not` says if one cannot run.
+PEERS = {"lightgbm": "LightGBM"}
+
+#: People of the rows to report that the pages on experiment 1 compare everybody on;
+#: a network needs a while for each, so quick takes the first of them.
+REPORTED = {"quick": 1500, "paper": None}
+
+#: Which rows :func:`fit_on` may use, in words.
+ROWS = {
+    "source": "source only",
+    "target": "target only",
+    "both": "source and target",
+    "on": "source, then on with target",
 }
 
 
@@ -326,7 +344,7 @@ def estimator(recipe, *, seed=33, n_jobs=-1):
 
     Parameters
     ----------
-    recipe : {"published", "repaired", "boosting", "logistic", "constant"}
+    recipe : {"published", "repaired", "boosting", "logistic", "constant", "lightgbm"}
     seed : int, default=33
     n_jobs : int, default=-1
         Cores for the trees of a forest.  Results do not depend on it.
@@ -334,9 +352,21 @@ def estimator(recipe, *, seed=33, n_jobs=-1):
     Returns
     -------
     sklearn.pipeline.Pipeline
+
+    Raises
+    ------
+    InputError
+        If there is no such recipe, or it cannot run here (see :func:`why_not`).
     """
-    if recipe not in RECIPES:
-        raise InputError(f"recipe must be one of {', '.join(RECIPES)}, not {recipe!r}")
+    if recipe not in RECIPES and recipe not in PEERS:
+        known = ", ".join([*RECIPES, *PEERS])
+        raise InputError(f"recipe must be one of {known}, not {recipe!r}")
+    if why_not(recipe):
+        raise InputError(why_not(recipe))
+    if recipe == "lightgbm":
+        return Pipeline(
+            [("encode", encoding.NativeCategories()), ("model", _lightgbm(seed))]
+        )
     forest = SteadyForest(random_state=seed, n_jobs=n_jobs)
     steps = {
         "published": (encoding.IntegerCodes(), forest),
@@ -359,6 +389,53 @@ def estimator(recipe, *, seed=33, n_jobs=-1):
     return Pipeline([("encode", encoder), ("model", model)])
 
 
+def why_not(recipe):
+    """Return why a recipe cannot run on this machine; an empty text if it can.
+
+    LightGBM needs the OpenMP library of the system, ``libgomp``, which a bare
+    container may lack: then its row is left out, and the page says why.
+
+    Parameters
+    ----------
+    recipe : str
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> why_not("boosting")
+    ''
+    """
+    if recipe != "lightgbm":
+        return ""
+    try:
+        import lightgbm  # noqa: F401
+    except ModuleNotFoundError:
+        return "LightGBM is not installed: pip install lightgbm"
+    except (ImportError, OSError) as error:
+        return (
+            f"LightGBM is installed but cannot be loaded ({error}); it needs the"
+            " OpenMP library of the system (Debian and Ubuntu: apt-get install"
+            " libgomp1)"
+        )
+    return ""
+
+
+def _lightgbm(seed):
+    """Return LightGBM, the same to the last digit on any number of cores."""
+    from lightgbm import LGBMClassifier
+
+    return LGBMClassifier(
+        random_state=seed,
+        n_jobs=1,
+        deterministic=True,
+        force_row_wise=True,
+        verbose=-1,
+    )
+
+
 def size_of(choices):
     """Return how many combinations a grid has.
 
@@ -374,6 +451,8 @@ def grid(recipe, trees=1.0):
     """Return the settings that a recipe's search may try, as a dict of lists."""
     if recipe == "published":
         return published_grid(trees)
+    if recipe == "lightgbm":  # its trees are steps, not votes: fewer is another model
+        return dict(_settings()["lightgbm"])
     return _scaled(dict(_settings().get(recipe, {})), trees)
 
 
@@ -436,7 +515,7 @@ def learn(
     Parameters
     ----------
     recipe : str
-        A key of :data:`RECIPES`.
+        A key of :data:`RECIPES` or :data:`PEERS`.
     features : pandas.DataFrame
         Codes, one row a person.
     completed : array-like of 0 and 1
@@ -552,6 +631,81 @@ def repeat(arm, features, completed, split, seeds, **keywords):
             )
         )
     return again
+
+
+def fit_on(
+    recipe,
+    rows,
+    source,
+    target,
+    *,
+    settings=None,
+    more=None,
+    fitted=None,
+    seed=33,
+    n_jobs=-1,
+):
+    """Return a recipe fitted on a source cohort, a target cohort, or both.
+
+    These are the controls of a transfer: whoever claims that a network carries
+    something over from the source must beat a forest that saw the source too.
+
+    Parameters
+    ----------
+    recipe : str
+        A key of :data:`RECIPES` or :data:`PEERS`.
+    rows : {"source", "target", "both", "on"}
+        ``"on"``, for LightGBM alone, keeps the trees that the source grew and adds
+        more for what they leave unexplained in the target.
+    source, target : tuple
+        Features (a frame of codes) and completed, of each cohort.
+    settings : dict, optional
+        Of the model; nothing is searched.
+    more : dict, optional
+        Settings of the trees that ``"on"`` adds, where they differ.
+    fitted : sklearn.pipeline.Pipeline, optional
+        For ``"on"``: what ``rows="source"`` returned, so that it is not fitted anew.
+    seed : int, default=33
+    n_jobs : int, default=-1
+        Cores for the trees of a forest.
+
+    Returns
+    -------
+    sklearn.pipeline.Pipeline
+        Fitted.
+
+    Raises
+    ------
+    InputError
+        If ``rows`` is unknown, or ``"on"`` is asked of another recipe than LightGBM.
+    """
+    if rows not in ROWS:
+        raise InputError(f"rows must be one of {', '.join(ROWS)}, not {rows!r}")
+    if rows == "on" and recipe != "lightgbm":
+        raise InputError(f'only "lightgbm" can go on from a source, not {recipe!r}')
+    model = estimator(recipe, seed=seed, n_jobs=n_jobs)
+    model.set_params(**{f"model__{k}": v for k, v in (settings or {}).items()})
+    with threadpool_limits(1):
+        if rows == "on":
+            if fitted is None:
+                fitted = model.fit(source[0], _whole(source[1]))
+            encoder, first = fitted["encode"], fitted["model"]
+            last = clone(first).set_params(**(more or {}))
+            last.fit(
+                encoder.transform(target[0]),
+                _whole(target[1]),
+                init_model=first.booster_,
+            )
+            return Pipeline([("encode", encoder), ("model", last)])
+        if rows == "both":
+            seen = pd.concat([source[0], target[0]], ignore_index=True)
+            return model.fit(seen, np.append(_whole(source[1]), _whole(target[1])))
+        seen, outcome = source if rows == "source" else target
+        return model.fit(seen, _whole(outcome))
+
+
+def _whole(completed):
+    return np.asarray(completed).astype(np.int8)
 
 
 def _score(model, features):

@@ -1,3 +1,4 @@
+import builtins
 import json
 import os
 from pathlib import Path
@@ -314,3 +315,146 @@ def test_a_model_is_kept_only_where_asked(people):
     np.testing.assert_array_equal(
         arm.model.predict_proba(features.iloc[parts.report])[:, 1], arm.score
     )
+
+
+needs_lightgbm = pytest.mark.skipif(
+    bool(forests.why_not("lightgbm")), reason=forests.why_not("lightgbm") or "-"
+)
+#: Settings that LightGBM fits in a moment.
+SHORT = {"n_estimators": 30, "num_leaves": 7}
+
+
+@needs_lightgbm
+def test_lightgbm_learns_as_boosting_does_and_reports_on_nobody_it_saw(people):
+    features, completed = people
+    parts = forests.split_general(completed)
+    turned = completed.copy()
+    turned[parts.report] = ~turned[parts.report]
+    before = learn("lightgbm", people, parts, settings=SHORT)
+    after = learn("lightgbm", (features, turned), parts, settings=SHORT)
+    np.testing.assert_array_equal(before.score, after.score)
+    assert before.threshold == after.threshold
+    kept = scores.evaluate(before.completed, before.score, draws=200, band=False)
+    assert kept.estimates["average_precision"].low > before.completed.mean() + 0.1
+    peer = learn("boosting", people, parts, settings={"max_iter": 30})
+    assert np.corrcoef(before.score, peer.score)[0, 1] > 0.9
+
+
+@needs_lightgbm
+def test_lightgbm_is_handed_nominal_codes_as_categories(people):
+    features, completed = people
+    parts = forests.split_general(completed)
+    arm = learn("lightgbm", people, parts, settings=SHORT, keep_model=True)
+    booster = arm.model["model"].booster_
+    names = booster.feature_name()
+    split_as_category = {
+        node
+        for node, kind in zip(
+            booster.trees_to_dataframe()["split_feature"],
+            booster.trees_to_dataframe()["decision_type"],
+            strict=True,
+        )
+        if kind == "=="
+    }
+    nominal = set(arm.model["encode"].transform(features).select_dtypes("category"))
+    assert split_as_category and split_as_category <= nominal
+    assert "AGE" in names and "AGE" not in split_as_category
+
+
+@needs_lightgbm
+def test_lightgbm_searches_all_its_trees_at_every_size():
+    assert forests.grid("lightgbm", 0.1) == forests.grid("lightgbm", 1)
+    assert forests.grid("lightgbm")["n_estimators"] == [100, 200, 400]
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (ModuleNotFoundError("No module named 'lightgbm'"), "not installed"),
+        (ImportError("libgomp.so.1"), "libgomp1"),
+        (OSError("libgomp.so.1: cannot open shared object file"), "libgomp1"),
+    ],
+)
+def test_where_lightgbm_cannot_be_loaded_the_reason_is_said(monkeypatch, error, said):
+    real = builtins.__import__
+
+    def without(name, *more, **words):
+        if name.split(".")[0] == "lightgbm":
+            raise error
+        return real(name, *more, **words)
+
+    monkeypatch.setattr(builtins, "__import__", without)
+    assert said in forests.why_not("lightgbm")
+    with pytest.raises(InputError, match=said):
+        forests.estimator("lightgbm")
+    assert forests.why_not("boosting") == ""
+
+
+@pytest.fixture(scope="module")
+def cohorts_of_two(people):
+    """A large source and a small target in which one effect has turned round."""
+    features, completed = people
+    target = features.index < 2 * features.index.max() // 3
+    source = (features[~target], completed[~target])
+    turned = completed[target] ^ (features[target]["GENDER"] == 2).to_numpy()
+    return source, (features[target], turned)
+
+
+def test_a_fit_uses_the_rows_that_are_named_and_no_others(cohorts_of_two):
+    source, target = cohorts_of_two
+    for rows, seen, outcome in (
+        ("source", *source),
+        ("target", *target),
+        (
+            "both",
+            pd.concat([source[0], target[0]]),
+            np.append(source[1], target[1]),
+        ),
+    ):
+        settings = {"n_estimators": 10}
+        ours = forests.fit_on("repaired", rows, source, target, settings=settings)
+        plain = forests.estimator("repaired").set_params(model__n_estimators=10)
+        plain.fit(seen, outcome.astype(int))
+        np.testing.assert_array_equal(
+            ours.predict_proba(target[0]), plain.predict_proba(target[0])
+        )
+
+
+@needs_lightgbm
+def test_going_on_keeps_the_trees_of_the_source_and_adds_more(cohorts_of_two):
+    source, target = cohorts_of_two
+    first = forests.fit_on("lightgbm", "source", source, target, settings=SHORT)
+    last = forests.fit_on(
+        "lightgbm", "on", source, target, fitted=first, more={"n_estimators": 10}
+    )
+    old, new = first["model"].booster_, last["model"].booster_
+    assert new.num_trees() == old.num_trees() + 10
+    rows = first["encode"].transform(target[0])
+    np.testing.assert_allclose(
+        new.predict(rows, num_iteration=old.num_trees(), raw_score=True),
+        old.predict(rows, raw_score=True),
+    )
+    loss = [
+        -np.log(np.where(target[1], p, 1 - p)).mean()
+        for p in (m.predict_proba(target[0])[:, 1] for m in (first, last))
+    ]
+    assert loss[1] < loss[0]
+    again = forests.fit_on(
+        "lightgbm",
+        "on",
+        source,
+        target,
+        settings=SHORT,
+        more={"n_estimators": 10},
+    )
+    np.testing.assert_array_equal(
+        again.predict_proba(target[0]), last.predict_proba(target[0])
+    )
+
+
+def test_who_cannot_go_on_is_told(cohorts_of_two):
+    source, target = cohorts_of_two
+    with pytest.raises(InputError, match='only "lightgbm" can go on'):
+        forests.fit_on("boosting", "on", source, target)
+    with pytest.raises(InputError, match="rows must be one of source, target"):
+        forests.fit_on("boosting", "some", source, target)
