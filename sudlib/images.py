@@ -1,0 +1,735 @@
+"""Records drawn as pictures of text, as study A drew them (floor 2).
+
+A picture holds 28 cells, one a variable, white ink on black.  In a cell stand words
+(``Not Pregnant``) or a code (``4``); ``?`` is missing.  Where each cell stands is a
+*layout* (``data/study_a/layouts.csv``): study A had two.  Every cell can show only few
+texts, so all 184 of them are drawn once, as patches, and a picture is 28 patches put
+in their places: :meth:`TextImage.draw` does that for thousands of records at a time,
+:class:`sudlib.networks.layers.DrawRecords` inside a network, and
+:meth:`TextImage.draw_pil` the slow way, from the font, to compare with.
+
+Method: SuperTML (Sun et al., 2019).  Taught in ``a04_records_as_pictures``.
+"""
+
+import base64
+import csv
+import dataclasses
+import functools
+import hashlib
+import itertools
+import zlib
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from sudlib import codebook, cohorts, encoding
+from sudlib.codebook import MISSING
+from sudlib.files import InputError, data_file, sha256
+
+VARIABLES = cohorts.FEATURES
+"""The 28 variables of a picture, in the order of the columns of its codes."""
+
+LEVELS = {
+    name: (MISSING, *sorted(set(codebook.wordings(name)) - {MISSING}))
+    for name in VARIABLES
+}
+"""Each variable's codes in all years, missing first, then rising.
+
+The place of a code in this tuple is the small integer that stands for it.
+"""
+
+SIDE = 250
+"""Height and width of the study's pictures, in pixels."""
+
+LAYOUTS = ("general", "clinic", "grid")
+"""The study's two layouts, and ours: 28 equal cells in rows of four, codes only."""
+
+FONTS = ("liberation-sans", "dejavu-sans")
+"""Fonts known by name; any other is given by the path of its file."""
+
+GRID_CELL = (8, 16)
+"""Height and width of a cell of the layout "grid", in pixels."""
+
+_SHIFT = -MISSING  # a code plus this is its place in a look-up table
+
+
+def levels():
+    """Return how many levels each of the 28 variables has, for embeddings.
+
+    Examples
+    --------
+    >>> dict(zip(VARIABLES, levels()))["GENDER"]
+    3
+    """
+    return tuple(len(LEVELS[name]) for name in VARIABLES)
+
+
+@functools.cache
+def _places():
+    """Return for each variable a table from code to level; 255 is no code."""
+    tables = np.full((len(VARIABLES), 256), 255, np.uint8)
+    for row, name in enumerate(VARIABLES):
+        for level, code in enumerate(LEVELS[name]):
+            tables[row, code + _SHIFT] = level
+    return tables
+
+
+def encode(people):
+    """Return records as 28 small integers a person, whatever the layout.
+
+    Parameters
+    ----------
+    people : pandas.DataFrame
+        Records with the 28 variables; flags that are not there are worked out from
+        SUB1 to SUB3 (:func:`sudlib.encoding.derive_flags`).
+
+    Returns
+    -------
+    numpy.ndarray
+        uint8, people x 28: the columns are ``VARIABLES``, a value is the place of the
+        code in ``LEVELS``.
+
+    Raises
+    ------
+    InputError
+        If a variable is absent, or has a code for which there is no glyph.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> person = {name: MISSING for name in VARIABLES} | {"AGE": 3}
+    >>> encode(pd.DataFrame([person]))[0, :3].tolist()
+    [3, 0, 0]
+    """
+    people = encoding.derive_flags(
+        people, [name for name in VARIABLES if name in encoding.FLAGS]
+    )
+    absent = [name for name in VARIABLES if name not in people.columns]
+    if absent:
+        raise InputError(
+            f"a picture needs the variables {', '.join(absent)}; the records have"
+            f" {', '.join(map(str, people.columns))}"
+        )
+    codes = np.empty((len(people), len(VARIABLES)), np.uint8)
+    for column, name in enumerate(VARIABLES):
+        values = people[name].to_numpy()
+        known = np.isin(values, LEVELS[name])
+        if not known.all():
+            allowed = ", ".join(map(str, LEVELS[name]))
+            raise InputError(
+                f"{name} has the code {values[~known][0]}, for which there is no glyph;"
+                f" allowed are {allowed}"
+            )
+        codes[:, column] = _places()[column][values.astype(np.int64) + _SHIFT]
+    return codes
+
+
+@dataclasses.dataclass(frozen=True)
+class Cell:
+    """Where one variable stands and how it is written."""
+
+    variable: str
+    x: int  # left end of the text, in pixels from the left
+    y: int  # its top (of the tallest letters), in pixels from above
+    drawn: str  # "words" or "code"
+    size: int  # of the font, in pixels
+    may_be_cut: bool = False  # may run over the right edge, where it is cut off
+
+
+@dataclasses.dataclass(frozen=True)
+class Layout:
+    """A canvas and the 28 cells on it."""
+
+    name: str
+    height: int
+    width: int
+    cells: tuple
+
+    def __post_init__(self):
+        for cell in self.cells:
+            if cell.drawn not in ("words", "code"):
+                raise InputError(
+                    f'{cell.variable} must be drawn as "words" or "code", not'
+                    f" {cell.drawn!r}"
+                )
+        names = [cell.variable for cell in self.cells]
+        if sorted(names) != sorted(VARIABLES):
+            wrong = sorted(set(names) ^ set(VARIABLES)) or "one of them twice"
+            raise InputError(
+                f"a layout must have each of the 28 variables once; layout"
+                f" {self.name!r} differs in {wrong}"
+            )
+
+    def cell(self, variable):
+        """Return the cell of a variable."""
+        return next(cell for cell in self.cells if cell.variable == variable)
+
+
+def layout(name):
+    """Return a layout by its name.
+
+    Parameters
+    ----------
+    name : {"general", "clinic", "grid"}
+        The study's layout of its first experiment; that of its methadone and opioid
+        experiments; ours, with 28 equal cells that touch each other, codes only.
+
+    Returns
+    -------
+    Layout
+
+    Examples
+    --------
+    >>> layout("general").cell("VET").x, layout("clinic").cell("VET").x
+    (5, 24)
+    >>> layout("grid").height, layout("grid").width
+    (56, 64)
+    """
+    if name not in LAYOUTS:
+        raise InputError(
+            f"the layout must be one of {', '.join(LAYOUTS)}, not {name!r}"
+        )
+    if name == "grid":
+        high, wide = GRID_CELL
+        cells = tuple(
+            # The offsets bring the digits of the bundled font inside their cell.
+            Cell(variable, place % 4 * wide + 2, place // 4 * high - 2, "code", 10)
+            for place, variable in enumerate(VARIABLES)
+        )
+        return Layout("grid", 7 * high, 4 * wide, cells)
+    with open(data_file("study_a/layouts.csv"), newline="", encoding="utf-8") as stream:
+        cells = tuple(
+            Cell(
+                row["variable"],
+                *(int(row[key]) for key in ("x", "y")),
+                row["drawn"],
+                int(row["size"]),
+                row["may_be_cut"] == "right",
+            )
+            for row in csv.DictReader(stream)
+            if row["layout"] == name
+        )
+    return Layout(name, SIDE, SIDE, cells)
+
+
+@functools.cache
+def words():
+    """Return what the word cells say: {variable: {code: (words, source)}}.
+
+    The source is "study" where a picture in the study's notebooks shows the words, and
+    "ours" where none does and we had to choose.
+    """
+    table = {}
+    with open(data_file("study_a/words.csv"), newline="", encoding="utf-8") as stream:
+        for row in csv.DictReader(stream):
+            said = row["words"], row["source"]
+            table.setdefault(row["variable"], {})[int(row["code"])] = said
+    return table
+
+
+def text(cell, code):
+    """Return what a cell says for a code.
+
+    Examples
+    --------
+    >>> text(layout("general").cell("AGE"), 5), text(layout("grid").cell("AGE"), 5)
+    ('25-29 Years', '5')
+    """
+    if code == MISSING:
+        return "?"
+    if cell.drawn == "code":
+        return str(code)
+    said = words().get(cell.variable, {})
+    if code not in said:
+        raise InputError(
+            f"there are no words for {cell.variable} = {code}; there are for"
+            f" {', '.join(map(str, said)) or 'no code of it'}"
+        )
+    return said[code][0]
+
+
+def font_file(font="liberation-sans"):
+    """Return the path of a font's file.
+
+    Parameters
+    ----------
+    font : str or path
+        "liberation-sans" (comes with the book; its SHA-256 is checked), "dejavu-sans"
+        (comes with Matplotlib), or the path of a TrueType or OpenType file.
+
+    Raises
+    ------
+    InputError
+        If there is no such file, or the bundled one has been changed.
+    """
+    if font == "liberation-sans":
+        path = data_file("fonts/LiberationSans-Regular.ttf")
+        with open(data_file("fonts/fonts.csv"), newline="") as stream:
+            known = {row["name"]: row["sha256"] for row in csv.DictReader(stream)}
+        found = sha256(path)
+        if found != known[font]:
+            raise InputError(
+                f"the bundled font {path.name} has been changed: its SHA-256 should be"
+                f" {known[font]}, and is {found}"
+            )
+        return path
+    if font == "dejavu-sans":
+        import matplotlib  # here, because nothing else needs it
+
+        return Path(matplotlib.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf")
+    if not Path(font).is_file():
+        raise InputError(
+            f"there is no font {str(font)!r}: give {' or '.join(FONTS)}, or the path of"
+            " a font file"
+        )
+    return Path(font)
+
+
+def _overlap(boxes):
+    """Return two rows of boxes (y, x, height, width) that overlap, or None."""
+    for first, second in itertools.combinations(range(len(boxes)), 2):
+        (y, x, high, wide), (v, u, tall, broad) = boxes[first], boxes[second]
+        if y < v + tall and v < y + high and x < u + broad and u < x + wide:
+            return first, second
+    return None
+
+
+class TextImage:
+    """What draws records: a layout, a font, and the patches made of them.
+
+    Parameters
+    ----------
+    layout : str or Layout
+        "general", "clinic", "grid", or a layout of your own.
+    font : str or path
+        See :func:`font_file`.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        Height and width of a picture.
+    boxes : numpy.ndarray
+        Integers, 28 x 4: y, x, height and width of each cell's ink, in the order of
+        ``VARIABLES``.  No two overlap.
+    patches : list of numpy.ndarray
+        For each variable uint8, levels x height x width: what its cell can show.
+    key : str
+        SHA-256 of all this.  Equal keys draw equal pictures.
+
+    Raises
+    ------
+    InputError
+        If the layout is unknown, cells overlap or leave the canvas, or the font is
+        missing or changed.
+
+    Examples
+    --------
+    >>> picture = TextImage("general")
+    >>> picture.draw(np.zeros((2, 28), np.uint8)).shape  # all missing: 28 times "?"
+    (2, 250, 250)
+    """
+
+    def __init__(self, layout="general", font="liberation-sans"):
+        self.layout = globals()["layout"](layout) if isinstance(layout, str) else layout
+        self.font = str(font)
+        self.blank, self.side = (), None
+        self._fonts = {}
+        self.shape = (self.layout.height, self.layout.width)
+        boxes, patches = zip(*map(self._render, VARIABLES), strict=True)
+        self._finish(boxes, patches)
+
+    def _finish(self, boxes, patches):
+        """Keep boxes and patches, having checked that no two cells overlap."""
+        self.boxes = np.asarray(boxes, np.int64).reshape(len(VARIABLES), 4)
+        clash = _overlap(self.boxes)
+        if clash:
+            first, second = (VARIABLES[place] for place in clash)
+            raise InputError(
+                f"the cells of {first} and {second} overlap in layout"
+                f" {self.layout.name!r} ({self.shape[0]} x {self.shape[1]} pixels,"
+                f" font {Path(self.font).stem})"
+            )
+        self.patches = [np.ascontiguousarray(patch, np.uint8) for patch in patches]
+        for patch in self.patches:
+            patch.setflags(write=False)
+        digest = hashlib.sha256(repr((self.shape, self.boxes.tolist())).encode())
+        for patch in self.patches:
+            digest.update(repr(patch.shape).encode() + patch.tobytes())
+        self.key = digest.hexdigest()
+
+    def __repr__(self):
+        return (
+            f"TextImage({self.layout.name!r}, font={Path(self.font).stem!r},"
+            f" {self.shape[0]} x {self.shape[1]}, key {self.key[:8]})"
+        )
+
+    # ------------------------------------------------------------ drawing, from a font
+
+    def _font(self, size):
+        """Return the opened font at a size."""
+        if size not in self._fonts:
+            # The basic engine, so that text looks the same with and without libraqm.
+            self._fonts[size] = ImageFont.truetype(
+                str(font_file(self.font)), size, layout_engine=ImageFont.Layout.BASIC
+            )
+        return self._fonts[size]
+
+    def _render(self, variable):
+        """Return the box and the patches of a variable."""
+        cell = self.layout.cell(variable)
+        (height, width), margin, pictures = self.shape, 2 * cell.size, []
+        reach = max(len(text(cell, code)) for code in LEVELS[variable]) * cell.size
+        for code in LEVELS[variable]:
+            # Larger than the canvas on all sides, so that ink that leaves it is seen.
+            size = (width + 2 * margin + reach, height + 4 * margin)
+            picture = Image.new("L", size)
+            at = cell.x + margin, cell.y + margin
+            ImageDraw.Draw(picture).text(
+                at, text(cell, code), fill=255, font=self._font(cell.size)
+            )
+            pictures.append(np.asarray(picture))
+        ink = np.any(pictures, axis=0)
+        rows, columns = (np.flatnonzero(ink.any(axis=axis)) - margin for axis in (1, 0))
+        if not len(rows):
+            raise InputError(f"{variable} has no ink in font {self.font!r}")
+        over = columns[-1] >= width and not (cell.may_be_cut and columns[0] < width)
+        if rows[0] < 0 or columns[0] < 0 or rows[-1] >= height or over:
+            raise InputError(
+                f"the cell of {variable} leaves the canvas in layout"
+                f" {self.layout.name!r}: its ink has rows {rows[0]} to {rows[-1]} and"
+                f" columns {columns[0]} to {columns[-1]}; allowed are 0 to {height - 1}"
+                f" and 0 to {width - 1}"
+            )
+        y, x, end = rows[0], columns[0], min(columns[-1] + 1, width)
+        high, wide = rows[-1] + 1 - y, end - x
+        cut = slice(y + margin, y + margin + high), slice(x + margin, end + margin)
+        return (y, x, high, wide), np.stack([picture[cut] for picture in pictures])
+
+    def draw_pil(self, codes_row):
+        """Return one picture drawn from the font by Pillow: the reference, slow.
+
+        Parameters
+        ----------
+        codes_row : sequence of 28 int
+            One row of what :func:`encode` returns.
+
+        Returns
+        -------
+        PIL.Image.Image
+            Mode "L" (grey): the study's three channels are equal.
+        """
+        (row,) = self._checked(np.asarray(codes_row)[None])
+        picture = Image.new("L", (self.layout.width, self.layout.height))
+        pen = ImageDraw.Draw(picture)
+        for variable, level in zip(VARIABLES, row, strict=True):
+            if variable not in self.blank:
+                cell = self.layout.cell(variable)
+                words = text(cell, LEVELS[variable][level])
+                font = self._font(cell.size)
+                pen.text((cell.x, cell.y), words, fill=255, font=font)
+        if self.side:
+            picture = picture.resize(self.shape[::-1], Image.Resampling.BOX)
+        return picture
+
+    # --------------------------------------------------------- drawing, from patches
+
+    def encode(self, people):
+        """Return records as 28 small integers a person: :func:`encode`."""
+        return encode(people)
+
+    def _checked(self, codes):
+        """Return the codes as an array, or say what is wrong with them."""
+        codes = np.asarray(codes)
+        if codes.ndim != 2 or codes.shape[1] != len(VARIABLES):
+            raise InputError(
+                f"codes must have {len(VARIABLES)} columns, as encode() returns them;"
+                f" their shape is {codes.shape}"
+            )
+        if codes.dtype.kind not in "iu":
+            raise InputError(f"codes must be integers, not {codes.dtype}")
+        if len(codes):
+            worst, allowed = codes.max(axis=0), np.array(levels())
+            wrong = np.flatnonzero((worst >= allowed) | (codes.min(axis=0) < 0))
+            if len(wrong):
+                name = VARIABLES[wrong[0]]
+                raise InputError(
+                    f"{name} has a level without a glyph, {worst[wrong[0]]}; allowed"
+                    f" are 0 to {len(LEVELS[name]) - 1} (places in LEVELS, not codes)"
+                )
+        return codes
+
+    def draw(self, codes, out=None, *, clear=True):
+        """Return the pictures of many records, from the patches.
+
+        Parameters
+        ----------
+        codes : numpy.ndarray
+            Integers, records x 28, from :func:`encode`.
+        out : numpy.ndarray, optional
+            uint8, at least as many pictures: drawn into, and its first ones returned.
+        clear : bool
+            False leaves the background of ``out`` as it is: right if the last thing
+            drawn into it was drawn by this same object, and faster.
+
+        Returns
+        -------
+        numpy.ndarray
+            uint8, records x height x width; 255 is full ink.
+        """
+        codes = self._checked(codes)
+        if out is None:
+            out = np.zeros((len(codes), *self.shape), np.uint8)
+        elif out.shape[1:] != self.shape or out.dtype != np.uint8:
+            raise InputError(
+                f"out must hold uint8 pictures of {self.shape[0]} x {self.shape[1]}"
+                f" pixels, not {out.dtype} of shape {out.shape}"
+            )
+        elif len(out) < len(codes):
+            raise InputError(
+                f"out has room for {len(out)} pictures, not for {len(codes)}"
+            )
+        else:
+            out = out[: len(codes)]
+            if clear:
+                out[...] = 0
+        for column, (y, x, high, wide) in enumerate(self.boxes):
+            patch = self.patches[column][codes[:, column]]
+            out[:, y : y + high, x : x + wide] = patch
+        return out
+
+    def batches(self, codes, size=256):
+        """Yield pictures batch by batch, all in the same memory.
+
+        Each batch is overwritten by the next: use it, or copy it, before going on.
+        So memory does not grow with the number of records.
+
+        Parameters
+        ----------
+        codes : numpy.ndarray
+            Integers, records x 28.
+        size : int
+            Pictures in a batch; the last one may have fewer.
+
+        Yields
+        ------
+        numpy.ndarray
+            uint8, batch x height x width.
+        """
+        if isinstance(size, bool) or int(size) != size or size < 1:
+            raise InputError(f"a batch must have at least 1 picture, not {size!r}")
+        size = min(int(size), max(len(codes), 1))
+        out = np.zeros((size, *self.shape), np.uint8)
+        for start in range(0, len(codes), size):
+            yield self.draw(codes[start : start + size], out, clear=False)
+
+    # -------------------------------------------------------------------- controls
+
+    def _copy(self, **changes):
+        """Return a copy with some attributes changed."""
+        copy = object.__new__(TextImage)
+        copy.__dict__.update(self.__dict__, **changes)
+        return copy
+
+    def _again(self, layout=None, font=None):
+        """Return the same picture with another layout or font, blanks and side kept."""
+        made = TextImage(layout or self.layout, font or self.font)
+        made = made.blanked(self.blank) if self.blank else made
+        return made.resized(self.side) if self.side else made
+
+    def with_font(self, font):
+        """Return the same picture in another font: :func:`font_file`."""
+        return self._again(font=font)
+
+    def with_layout_shuffled(self, seed=33):
+        """Return a picture whose cells have changed places, each text as before.
+
+        Code cells exchange places with code cells and word cells with word cells, as
+        far as the words have room; every person's picture is shuffled the same way.
+
+        Parameters
+        ----------
+        seed : int
+
+        Returns
+        -------
+        TextImage
+        """
+        generator = np.random.default_rng(seed)
+        places = {cell.variable: cell for cell in self.layout.cells}
+        for drawn in ("code", "words"):
+            names = [cell.variable for cell in self.layout.cells if cell.drawn == drawn]
+            # Long words fit in few places: take the first order that has room.
+            for _ in range(1000 if names else 0):
+                order = generator.permutation(names)
+                if len(names) > 1 and (order == names).all():
+                    continue
+                moved = places | {
+                    name: dataclasses.replace(
+                        self.layout.cell(name),
+                        x=self.layout.cell(other).x,
+                        y=self.layout.cell(other).y,
+                    )
+                    for name, other in zip(names, order, strict=True)
+                }
+                name = f"{self.layout.name}, shuffled {seed}"
+                shuffled = dataclasses.replace(
+                    self.layout, name=name, cells=tuple(moved.values())
+                )
+                try:
+                    TextImage(shuffled, self.font)
+                except InputError:
+                    continue
+                places = moved
+                break
+        return self._again(layout=shuffled)
+
+    def blanked(self, which="words"):
+        """Return a picture in which some cells stay empty.
+
+        Parameters
+        ----------
+        which : {"words", "codes"}, str or sequence of str
+            The cells that are drawn as words, those drawn as codes, or variables.
+
+        Returns
+        -------
+        TextImage
+        """
+        kinds = {"words": "words", "codes": "code"}
+        if isinstance(which, str) and which in kinds:
+            names = [
+                cell.variable
+                for cell in self.layout.cells
+                if cell.drawn == kinds[which]
+            ]
+            if not names:
+                raise InputError(
+                    f"layout {self.layout.name!r} has no cell with {which}"
+                )
+        else:
+            names = [which] if isinstance(which, str) else list(which)
+        unknown = [name for name in names if name not in VARIABLES]
+        if unknown:
+            raise InputError(
+                f'blank "words", "codes" or some of {", ".join(VARIABLES)}; not'
+                f" {', '.join(map(str, unknown))}"
+            )
+        blank = tuple(name for name in VARIABLES if name in {*self.blank, *names})
+        made = self._copy(blank=blank)
+        made._finish(
+            self.boxes,
+            [
+                np.zeros_like(patch) if name in blank else patch
+                for name, patch in zip(VARIABLES, self.patches, strict=True)
+            ],
+        )
+        return made
+
+    def resized(self, side):
+        """Return a picture made smaller: each pixel the mean of those it replaces.
+
+        Parameters
+        ----------
+        side : int
+            New width in pixels; the height keeps the proportion.
+
+        Returns
+        -------
+        TextImage
+
+        Raises
+        ------
+        InputError
+            If neighbouring cells would share a pixel: the side is too small.
+        """
+        height, width = self.layout.height, self.layout.width
+        if isinstance(side, bool) or int(side) != side or not 1 <= side <= width:
+            raise InputError(
+                f"the side must be between 1 and {width} pixels, not {side!r}"
+            )
+        if self.side:
+            raise InputError("this picture is resized already; resize the first one")
+        shape = max(1, round(height * side / width)), int(side)
+        boxes, patches = [], []
+        whole = Image.new("L", (width, height))
+        for (y, x, high, wide), patch in zip(self.boxes, self.patches, strict=True):
+            top, left = y * shape[0] // height, x * shape[1] // width
+            bottom = -(-(y + high) * shape[0] // height)
+            right = -(-(x + wide) * shape[1] // width)
+            small = []
+            for level in patch:
+                large = whole.copy()
+                large.paste(Image.fromarray(level), (int(x), int(y)))
+                small.append(large.resize(shape[::-1], Image.Resampling.BOX))
+            boxes.append((top, left, bottom - top, right - left))
+            cut = slice(top, bottom), slice(left, right)
+            patches.append(np.stack([np.asarray(each)[cut] for each in small]))
+        made = self._copy(shape=shape, side=int(side))
+        try:
+            made._finish(boxes, patches)
+        except InputError as clash:
+            raise InputError(f"{side} pixels are too few: {clash}") from None
+        return made
+
+    # ------------------------------------------------------------- kept with a model
+
+    def to_config(self):
+        """Return all this as JSON-like data, the patches included, for a saved model.
+
+        Whoever loads it draws the same pixels, without the font.
+        """
+        ink = b"".join(patch.tobytes() for patch in self.patches)
+        return {
+            "layout": dataclasses.asdict(self.layout),
+            "font": self.font,
+            "blank": list(self.blank),
+            "side": self.side,
+            "shape": list(self.shape),
+            "boxes": self.boxes.tolist(),
+            "levels": [list(LEVELS[name]) for name in VARIABLES],
+            "patches": base64.b64encode(zlib.compress(ink, 9)).decode("ascii"),
+            "key": self.key,
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        """Return the picture that :meth:`to_config` described.
+
+        Raises
+        ------
+        InputError
+            If the codes of the codebook are others now, or the data are damaged.
+        """
+        if config["levels"] != [list(LEVELS[name]) for name in VARIABLES]:
+            raise InputError(
+                "this picture was saved with other codes than the codebook has now;"
+                " make it again"
+            )
+        cells = (Cell(**cell) for cell in config["layout"]["cells"])
+        made = object.__new__(cls)
+        made.layout = Layout(**{**config["layout"], "cells": tuple(cells)})
+        made.font, made.side = config["font"], config["side"]
+        made.blank, made.shape = tuple(config["blank"]), tuple(config["shape"])
+        made._fonts = {}
+        ink = np.frombuffer(zlib.decompress(base64.b64decode(config["patches"])), "u1")
+        ends = np.cumsum(
+            [
+                many * high * wide
+                for many, (_, _, high, wide) in zip(
+                    levels(), config["boxes"], strict=True
+                )
+            ]
+        )
+        made._finish(
+            config["boxes"],
+            [
+                part.reshape(-1, high, wide)
+                for part, (_, _, high, wide) in zip(
+                    np.split(ink, ends[:-1]), config["boxes"], strict=True
+                )
+            ],
+        )
+        if made.key != config["key"]:
+            raise InputError("this saved picture is damaged: its key does not fit")
+        return made
