@@ -2,7 +2,7 @@
 
 pooch verifies a download and puts it in its place; its own downloader begins anew each
 time.  The one here goes on where an earlier one stopped, and several addresses are
-tried in turn.  Used by ``sudlib.teds.fetch``.
+tried in turn.  Used by ``sudlib.teds.fetch`` and for the weights of networks.
 """
 
 import os
@@ -35,7 +35,14 @@ def system_cache():
     return Path(pooch.os_cache("sudlib"))
 
 
-def download(urls, path, *, sha256=None, good=None):
+def download(
+    urls,
+    path,
+    *,
+    sha256=None,
+    good=None,
+    wrong="another file (wrong SHA-256, or not a zip)",
+):
     """Download a file from the first address that has the right one.
 
     Parameters
@@ -49,6 +56,8 @@ def download(urls, path, *, sha256=None, good=None):
         What the file must have.
     good : callable, optional
         Told the path, says whether the file is what it should be.
+    wrong : str, optional
+        What is said of an address that has another file.
 
     Raises
     ------
@@ -67,7 +76,7 @@ def download(urls, path, *, sha256=None, good=None):
                 failures.append(f"{url}: {_reason(error)}")
                 break
             except ValueError:  # from pooch: another hash
-                failures.append(f"{url}: another file (wrong SHA-256, or not a zip)")
+                failures.append(f"{url}: {wrong}")
                 part.unlink(missing_ok=True)
     raise DownloadError("\n  ".join(failures))
 
