@@ -305,7 +305,7 @@ def read_history(path):
     lines = pd.read_csv(path).drop_duplicates("epoch", keep="last")
     lines = lines.set_index(_epochs(lines["epoch"] + 1))
     wanted = [name for name in ("loss", "val_loss", "seconds") if name in lines]
-    return lines[wanted]
+    return lines[wanted].dropna(axis="columns", how="all")
 
 
 def _epochs(numbers):

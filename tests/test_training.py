@@ -1,0 +1,435 @@
+"""Training: reproducible, the same on every backend, and not lost by a kill."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from sudlib.files import InputError
+
+keras = pytest.importorskip("keras")
+
+from network_task import codes, completed, fit, network, watch  # noqa: E402
+
+from sudlib.networks import training  # noqa: E402
+
+#: What every child process begins with.
+BEGIN = """
+import json, sys
+import numpy as np
+import keras
+from network_task import codes, completed, fit, network, numbers, watch
+from sudlib.networks import training
+from sudlib.networks.training import Recipe, train
+"""
+
+
+def child(script, *arguments, backend="jax", devices=1, start=False):
+    """Run a script in a process of its own; return what it printed last."""
+    environment = {
+        **os.environ,
+        "KERAS_BACKEND": backend,
+        "PYTHONPATH": str(Path(__file__).parent),
+        "JAX_PLATFORMS": "cpu",
+        "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}",
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+    }
+    command = [sys.executable, "-c", BEGIN + textwrap.dedent(script), *arguments]
+    if start:
+        return subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return json.loads(done.stdout.strip().splitlines()[-1])
+
+
+def close(ours, theirs, tolerance=1e-5):
+    return all(
+        np.allclose(a, b, rtol=0, atol=tolerance)
+        for a, b in zip(ours, theirs, strict=True)
+    )
+
+
+class TestRecipe:
+    @pytest.mark.parametrize(
+        "wrong, word",
+        [
+            ({"optimizer": "sgd"}, "adamw"),
+            ({"schedule": "linear"}, "cosine"),
+            ({"precision": "float16"}, "mixed_bfloat16"),
+            ({"epochs": 0}, "epochs"),
+            ({"batch_size": 2.5}, "batch_size"),
+            ({"learning_rate": 0}, "learning_rate"),
+            ({"weight_decay": 0.1}, "adamw"),
+        ],
+    )
+    def test_says_what_is_allowed(self, wrong, word):
+        with pytest.raises(InputError, match=word):
+            training.Recipe(**wrong)
+
+    def test_is_the_studys_when_nothing_is_said(self):
+        recipe = training.Recipe()
+        assert (recipe.epochs, recipe.batch_size, recipe.patience) == (15, 32, 5)
+        assert recipe.optimizer == "adam" and recipe.learning_rate == 1e-3
+
+
+class TestSplitWatch:
+    def test_has_the_studys_sizes(self):
+        train, watched = training.split_watch(np.arange(435_974))
+        assert (len(train), len(watched)) == (305_182, 130_792)
+
+    def test_of_the_methadone_experiment_too(self):
+        train, watched = training.split_watch(np.arange(8_365))
+        assert (len(train), len(watched)) == (5_856, 2_509)
+
+    def test_keeps_every_row_once(self):
+        rows = np.arange(100) * 7
+        assert set(np.concatenate(training.split_watch(rows))) == set(rows)
+
+    def test_needs_rows(self):
+        with pytest.raises(InputError, match="at least 4"):
+            training.split_watch([1, 2, 3])
+
+
+class TestRows:
+    def test_every_row_comes_once_an_epoch(self):
+        rows = training.Rows(codes, completed, batch_size=50, seed=3)
+        for epoch in (0, 1):
+            rows.epoch = epoch
+            seen = np.concatenate([rows[k][0] for k in range(rows.num_batches)])
+            assert sorted(map(tuple, seen)) == sorted(map(tuple, codes))
+
+    def test_order_hangs_on_seed_and_epoch_alone(self):
+        first = training.Rows(codes, completed, batch_size=50, seed=3)
+        again = training.Rows(codes, completed, batch_size=50, seed=3)
+        first.epoch = again.epoch = 5
+        assert (first.order() == again.order()).all()
+        again.epoch = 6
+        assert (first.order() != again.order()).any()
+
+    def test_travel_as_small_integers(self):
+        batch, outcome = training.Rows(codes, completed, batch_size=32)[0]
+        assert batch.dtype == np.uint8 and batch.nbytes == 32 * 28
+        assert outcome.shape == (32, 1)
+
+    def test_shared_batches_are_multiples(self):
+        rows = training.Rows(codes[:101], completed[:101], batch_size=15, multiple=4)
+        sizes = [len(rows[k][0]) for k in range(rows.num_batches)]
+        assert all(size % 4 == 0 for size in sizes) and sum(sizes) == 100
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A network, how its training went, and the folder."""
+    folder = tmp_path_factory.mktemp("training") / "run"
+    model = network()
+    recipe = training.Recipe(epochs=6, learning_rate=0.02, patience=2)
+    found = training.train(model, *fit, watch=watch, recipe=recipe, folder=folder)
+    return model, found, folder, recipe
+
+
+class TestTrain:
+    def test_learns(self, trained):
+        history = trained[1].history
+        assert history["val_loss"].min() < history["val_loss"].iloc[0]
+        assert list(history.columns) == ["loss", "val_loss", "seconds"]
+
+    def test_puts_the_best_weights_back(self, trained):
+        model, found, _, _ = trained
+        score = training.probabilities(model, watch[0])
+        truth = watch[1]
+        lost = -np.mean(truth * np.log(score) + (1 - truth) * np.log(1 - score))
+        best = found.history["val_loss"]
+        assert found.best_epoch == best.idxmin()
+        assert lost == pytest.approx(best.min(), abs=1e-5)
+
+    def test_counts_the_pictures(self, trained):
+        _, found, _, _ = trained
+        epochs = len(found.history)
+        assert found.images == epochs * 480 and found.watched == epochs * 240
+
+    def test_keeps_the_history_as_csv(self, trained):
+        _, found, folder, _ = trained
+        lines = pd.read_csv(folder / "history.csv")
+        assert lines["val_loss"].tolist() == found.history["val_loss"].tolist()
+
+    def test_a_finished_training_is_not_done_again(self, trained):
+        model, found, folder, recipe = trained
+        other = network()
+        again = training.train(other, *fit, watch=watch, recipe=recipe, folder=folder)
+        assert close(model.get_weights(), other.get_weights(), 0)
+        assert again.history.equals(found.history)
+
+    def test_the_folder_of_another_training_is_not_trusted(
+        self, trained, tmp_path, capsys
+    ):
+        shutil.copytree(trained[2], tmp_path / "run")
+        short = training.Recipe(epochs=1)
+        found = training.train(
+            network(), *fit, watch=watch, recipe=short, folder=tmp_path / "run"
+        )
+        assert "trained anew" in capsys.readouterr().out
+        assert len(found.history) == 1
+
+    def test_stops_when_the_watched_loss_rises(self):
+        noise = np.random.default_rng(1).integers(0, 2, 480)
+        recipe = training.Recipe(epochs=40, learning_rate=0.05, patience=2)
+        found = training.train(
+            network(dropout=0.0), codes[:480], noise, watch=watch, recipe=recipe
+        )
+        assert found.best_epoch == len(found.history) - 2 < 38
+
+    def test_without_watched_rows_the_last_epoch_stands(self):
+        recipe = training.Recipe(epochs=2)
+        found = training.train(network(), *fit, recipe=recipe)
+        assert found.best_epoch == 2 and "val_loss" not in found.history
+
+    def test_computes_in_sixteen_bits_when_asked_and_not_after(self):
+        seen = []
+
+        class Spy(keras.layers.Layer):
+            def call(self, x):
+                seen.append(keras.backend.standardize_dtype(x.dtype))
+                return x
+
+        given = keras.Input((28,), dtype="uint8")
+        x = keras.layers.Rescaling(0.1)(given)
+        x = Spy(dtype="float32", autocast=False)(keras.layers.Dense(8)(x))
+        model = keras.Model(given, keras.layers.Dense(1)(x))
+        recipe = training.Recipe(epochs=1, precision="mixed_bfloat16")
+        seen.clear()
+        found = training.train(model, *fit, watch=watch, recipe=recipe)
+        assert set(seen) == {"bfloat16"} and np.isfinite(found.history["loss"]).all()
+        assert {weight.dtype for weight in model.weights} == {"float32"}
+        seen.clear()
+        training.probabilities(model, codes[:10])
+        assert set(seen) == {"float32"}
+
+    def test_an_error_that_is_not_memory_is_not_hidden(self, monkeypatch):
+        def broken(*_, **__):
+            raise ValueError("something else")
+
+        monkeypatch.setattr(keras.Model, "fit", broken)
+        with pytest.raises(ValueError, match="something else"):
+            training.train(network(), *fit)
+
+    def test_a_sigmoid_at_the_end_is_refused(self):
+        given = keras.Input((28,))
+        model = keras.Model(given, keras.layers.Dense(1, activation="sigmoid")(given))
+        with pytest.raises(InputError, match="must end in a logit"):
+            training.train(model, *fit)
+
+    @pytest.mark.parametrize(
+        "inputs, outcome, word",
+        [
+            (codes[:5], completed[:4], "length"),
+            (codes[:0], completed[:0], "length"),
+            (codes[:5], np.arange(5), "0 or 1"),
+        ],
+    )
+    def test_wrong_rows_are_refused(self, inputs, outcome, word):
+        with pytest.raises(InputError, match=word):
+            training.train(network(), inputs, outcome)
+
+    def test_an_unknown_distribution_is_refused(self):
+        with pytest.raises(InputError, match="distribution"):
+            training.train(network(), *fit, distribution="all of them")
+
+
+def test_probabilities_do_not_hang_on_the_batch(trained):
+    model = trained[0]
+    whole = training.probabilities(model, codes, 720)
+    assert np.allclose(whole, training.probabilities(model, codes, 77), atol=1e-6)
+    assert whole.shape == (720,) and len(training.probabilities(model, codes[:0])) == 0
+
+
+FULL = """
+import numpy as np
+real = keras.Model.fit
+sizes = []
+
+class Full(keras.callbacks.Callback):
+    def on_train_batch_end(self, batch, logs=None):
+        if batch == 3 and self.model.optimizer.iterations > 10:
+            raise RuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 9 bytes")
+
+def fit_once(self, rows, **options):
+    sizes.append(rows.batch_size)
+    if len(sizes) == 1:
+        options["callbacks"] = [*options["callbacks"], Full()]
+    return real(self, rows, **options)
+"""
+
+
+@pytest.mark.slow
+def test_a_batch_out_of_memory_is_halved_once_said_and_goes_on(monkeypatch, capsys):
+    space = {"keras": keras}
+    exec(FULL, space)
+    monkeypatch.setattr(keras.Model, "fit", space["fit_once"])
+    recipe = training.Recipe(epochs=3, batch_size=60, schedule="cosine")
+    model = network()
+    found = training.train(model, *fit, watch=watch, recipe=recipe)
+    assert space["sizes"] == [60, 30] and found.batch_size == 30
+    assert "batches of 30" in capsys.readouterr().out
+    assert len(found.history) == 3  # the first epoch was kept
+    assert int(model.optimizer.iterations.numpy()) == 3 * 16
+
+
+def test_out_of_memory_twice_is_an_error(monkeypatch):
+    def full(*_, **__):
+        raise MemoryError("no memory")
+
+    monkeypatch.setattr(keras.Model, "fit", full)
+    with pytest.raises(MemoryError):
+        training.train(network(), *fit)
+
+
+JAX = (
+    FULL
+    + """
+recipe = Recipe(epochs=3, batch_size=32, learning_rate=0.01)
+found = {}
+def run(distribution=None):
+    model = network()
+    history = train(model, *fit, watch=watch, recipe=recipe, distribution=distribution)
+    return numbers(model), history.history["val_loss"].tolist()
+found["one"], found["again"] = run(), run()
+devices = keras.distribution.list_devices()
+found["devices"] = len(devices)
+found["two"] = run(keras.distribution.DataParallel(devices=devices))
+target, logit = np.array([[0.0], [1.0], [1.0]]), np.array([[0.3], [-2.0], [4.0]])
+found["loss"] = float(training.loss()(target, logit))
+slip = keras.losses.BinaryCrossentropy(from_logits=True)
+found["slip"] = float(slip(target, keras.ops.sigmoid(logit)))
+keras.Model.fit = fit_once
+model = network()
+halved = train(model, *fit, watch=watch, recipe=recipe)
+found["halved"] = [sizes, halved.batch_size, len(halved.history)]
+print(json.dumps(found))
+"""
+)
+
+
+@pytest.fixture(scope="module")
+def on_jax():
+    pytest.importorskip("jax", reason="JAX is not installed")
+    return child(JAX, devices=2)
+
+
+class TestOnJax:
+    def test_the_same_seed_gives_the_same_weights(self, on_jax):
+        assert on_jax["one"] == on_jax["again"]
+
+    def test_two_devices_end_where_one_does(self, on_jax):
+        assert on_jax["devices"] == 2
+        assert close(map(np.array, on_jax["one"][0]), map(np.array, on_jax["two"][0]))
+        assert np.allclose(on_jax["one"][1], on_jax["two"][1], atol=1e-6)
+
+    def test_a_batch_out_of_memory_is_halved(self, on_jax):
+        assert on_jax["halved"] == [[32, 16], 16, 3]
+
+
+class TestFromLogits:
+    """The trap: the published words mean two things, ours one."""
+
+    target = np.array([[0.0], [1.0], [1.0]], "float32")
+    logit = np.array([[0.3], [-2.0], [4.0]], "float32")
+
+    def by_hand(self, score):
+        logs = self.target * np.log(score) + (1 - self.target) * np.log(1 - score)
+        return -logs.mean()
+
+    def slip(self):
+        given = keras.ops.sigmoid(keras.ops.convert_to_tensor(self.logit))
+        return float(
+            keras.losses.BinaryCrossentropy(from_logits=True)(self.target, given)
+        )
+
+    def test_our_loss_is_the_cross_entropy_on_every_backend(self, on_jax):
+        score = 1 / (1 + np.exp(-self.logit))
+        for ours in (float(training.loss()(self.target, self.logit)), on_jax["loss"]):
+            assert ours == pytest.approx(self.by_hand(score), abs=1e-6)
+
+    def test_jax_puts_a_sigmoid_on_the_sigmoid(self, on_jax):
+        score = 1 / (1 + np.exp(-1 / (1 + np.exp(-self.logit))))
+        assert on_jax["slip"] == pytest.approx(self.by_hand(score), abs=1e-6)
+
+    @pytest.mark.skipif(
+        keras.backend.backend() != "tensorflow", reason="this process has no TensorFlow"
+    )
+    def test_tensorflow_takes_the_sigmoid_off_again(self, on_jax):
+        score = 1 / (1 + np.exp(-self.logit))
+        assert self.slip() == pytest.approx(self.by_hand(score), abs=1e-6)
+        assert abs(self.slip() - on_jax["slip"]) > 0.05
+
+
+LONG = """
+recipe = Recipe(
+    epochs=40, learning_rate=0.01, optimizer="adamw", schedule="cosine",
+    weight_decay=0.01, patience=39,
+)
+def run(folder):
+    model = network()
+    found = train(model, *fit, watch=watch, recipe=recipe, folder=folder)
+    return numbers(model), found.history.drop(columns="seconds").to_dict("list")
+"""
+
+
+@pytest.mark.slow
+def test_training_goes_on_after_a_real_kill(tmp_path):
+    pytest.importorskip("jax", reason="JAX is not installed")
+    folder = tmp_path / "killed"
+    process = child(LONG + "run(sys.argv[1])", str(folder), start=True)
+    wait_for_epochs(process, folder / "history.csv", 7)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    done = len(training.read_history(folder / "history.csv"))
+    assert 7 <= done < 40 and list((folder / "backup").iterdir())
+    both = child(
+        LONG + "print(json.dumps([run(path) for path in sys.argv[1:]]))",
+        *(str(folder), str(tmp_path / "undisturbed")),
+    )
+    (resumed, its_history), (undisturbed, history) = both
+    assert resumed == undisturbed
+    assert its_history == history and len(history["loss"]) == 40
+
+
+def wait_for_epochs(process, path, epochs):
+    for _ in range(6000):
+        if path.exists() and len(path.read_text().splitlines()) > epochs:
+            return
+        assert process.poll() is None, "it ended before it could be killed"
+        time.sleep(0.005)
+    raise AssertionError("it did not start in 30 s")
+
+
+MIRRORED = """
+import tensorflow as tf
+two = [tf.config.LogicalDeviceConfiguration()] * 2
+cpu = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(cpu, two)
+recipe = Recipe(epochs=3, batch_size=32, learning_rate=0.01)
+def run(distribution=None):
+    model = network(dropout=0.0)
+    history = train(model, *fit, watch=watch, recipe=recipe, distribution=distribution)
+    return numbers(model), history.history["val_loss"].tolist()
+strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+print(json.dumps([strategy.num_replicas_in_sync, run(), run(strategy)]))
+"""
+
+
+@pytest.mark.slow
+def test_a_mirrored_strategy_ends_where_one_device_does():
+    pytest.importorskip("tensorflow", reason="TensorFlow is not installed")
+    replicas, one, two = child(MIRRORED, backend="tensorflow")
+    assert replicas == 2
+    assert close(map(np.array, one[0]), map(np.array, two[0]), 1e-4)
+    assert np.allclose(one[1], two[1], atol=1e-5)
