@@ -56,10 +56,14 @@ class DrawRecords(keras.layers.Layer):
         if self.compute_dtype == "uint8" and scale != 1:
             raise InputError(f"bytes hold whole numbers: scale must be 1, not {scale}")
         self.picture, self.channels, self.scale = picture, channels, float(scale)
-        # Scaled once here, so that no pixel is multiplied later.
+        # Scaled, and with their channels, once here: no pixel is touched again later.
         bytes_or_floats = np.uint8 if self.compute_dtype == "uint8" else np.float32
         self._ink = [
-            (patch * np.float32(self.scale)).astype(bytes_or_floats)
+            np.repeat(
+                (patch * np.float32(self.scale)).astype(bytes_or_floats)[..., None],
+                channels,
+                axis=-1,
+            )
             for patch in picture.patches
         ]
 
@@ -75,15 +79,13 @@ class DrawRecords(keras.layers.Layer):
         """Return the pictures of a batch of codes."""
         # Indices: neither float32 nor bytes are taken as such by every backend.
         codes = ops.cast(codes, "int32")
-        canvas = ops.zeros(
-            (ops.shape(codes)[0], *self.picture.shape), self.compute_dtype
-        )
+        shape = (ops.shape(codes)[0], *self.picture.shape, self.channels)
+        canvas = ops.zeros(shape, self.compute_dtype)
         for column, (y, x, _, _) in enumerate(self.picture.boxes.tolist()):
             ink = ops.convert_to_tensor(self._ink[column], self.compute_dtype)
             cell = ops.take(ink, codes[:, column], axis=0)
-            canvas = ops.slice_update(canvas, (0, y, x), cell)
-        canvas = ops.expand_dims(canvas, -1)
-        return ops.repeat(canvas, 3, axis=-1) if self.channels == 3 else canvas
+            canvas = ops.slice_update(canvas, (0, y, x, 0), cell)
+        return canvas
 
     def compute_output_shape(self, input_shape):
         """Return (records, height, width, channels)."""
