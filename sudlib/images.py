@@ -370,41 +370,65 @@ class TextImage:
         """Return the opened font at a size."""
         if size not in self._fonts:
             # The basic engine, so that text looks the same with and without libraqm.
-            self._fonts[size] = ImageFont.truetype(
-                str(font_file(self.font)), size, layout_engine=ImageFont.Layout.BASIC
-            )
+            path = str(font_file(self.font))
+            try:
+                self._fonts[size] = ImageFont.truetype(
+                    path, size, layout_engine=ImageFont.Layout.BASIC
+                )
+            except OSError as wrong:
+                raise InputError(
+                    f"{path} is no font that can be read: {wrong}"
+                ) from None
         return self._fonts[size]
+
+    def __getstate__(self):
+        return {**self.__dict__, "_fonts": {}}  # opened again where they are needed
+
+    def _texts(self, cell):
+        """Return a cell's texts as one array, uncut, and where their ink begins.
+
+        Row and column of that corner count from the place of the cell.
+        """
+        words = [text(cell, code) for code in LEVELS[cell.variable]]
+        font, margin, pictures = self._font(cell.size), 2 * cell.size, []
+        size = max(map(len, words)) * cell.size + 2 * margin, 2 * margin + cell.size
+        for each in words:
+            picture = Image.new("L", size)
+            ImageDraw.Draw(picture).text((margin, margin), each, fill=255, font=font)
+            pictures.append(np.asarray(picture))
+        ink = np.any(pictures, axis=0)
+        if not ink.any():
+            raise InputError(f"{cell.variable} has no ink in font {self.font!r}")
+        rows, columns = (np.flatnonzero(ink.any(axis=axis)) for axis in (1, 0))
+        cut = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+        corner = int(rows[0]) - margin, int(columns[0]) - margin
+        return np.stack([picture[cut] for picture in pictures]), corner
+
+    def _place(self, cell, shape, corner):
+        """Return the box (y, x, height, width) of a cell's ink on the canvas."""
+        (y, x), (high, wide) = (cell.y + corner[0], cell.x + corner[1]), shape
+        end = min(x + wide, self.layout.width) if cell.may_be_cut else x + wide
+        if (
+            y < 0
+            or x < 0
+            or end <= x
+            or y + high > self.layout.height
+            or (end > self.layout.width)
+        ):
+            raise InputError(
+                f"the cell of {cell.variable} leaves the canvas in layout"
+                f" {self.layout.name!r}: its ink has rows {y} to {y + high - 1} and"
+                f" columns {x} to {x + wide - 1}; allowed are 0 to"
+                f" {self.layout.height - 1} and 0 to {self.layout.width - 1}"
+            )
+        return y, x, high, end - x
 
     def _render(self, variable):
         """Return the box and the patches of a variable."""
         cell = self.layout.cell(variable)
-        (height, width), margin, pictures = self.shape, 2 * cell.size, []
-        reach = max(len(text(cell, code)) for code in LEVELS[variable]) * cell.size
-        for code in LEVELS[variable]:
-            # Larger than the canvas on all sides, so that ink that leaves it is seen.
-            size = (width + 2 * margin + reach, height + 4 * margin)
-            picture = Image.new("L", size)
-            at = cell.x + margin, cell.y + margin
-            ImageDraw.Draw(picture).text(
-                at, text(cell, code), fill=255, font=self._font(cell.size)
-            )
-            pictures.append(np.asarray(picture))
-        ink = np.any(pictures, axis=0)
-        rows, columns = (np.flatnonzero(ink.any(axis=axis)) - margin for axis in (1, 0))
-        if not len(rows):
-            raise InputError(f"{variable} has no ink in font {self.font!r}")
-        over = columns[-1] >= width and not (cell.may_be_cut and columns[0] < width)
-        if rows[0] < 0 or columns[0] < 0 or rows[-1] >= height or over:
-            raise InputError(
-                f"the cell of {variable} leaves the canvas in layout"
-                f" {self.layout.name!r}: its ink has rows {rows[0]} to {rows[-1]} and"
-                f" columns {columns[0]} to {columns[-1]}; allowed are 0 to {height - 1}"
-                f" and 0 to {width - 1}"
-            )
-        y, x, end = rows[0], columns[0], min(columns[-1] + 1, width)
-        high, wide = rows[-1] + 1 - y, end - x
-        cut = slice(y + margin, y + margin + high), slice(x + margin, end + margin)
-        return (y, x, high, wide), np.stack([picture[cut] for picture in pictures])
+        texts, corner = self._texts(cell)
+        box = self._place(cell, texts.shape[1:], corner)
+        return box, texts[:, :, : box[3]]
 
     def draw_pil(self, codes_row):
         """Return one picture drawn from the font by Pillow: the reference, slow.
@@ -498,7 +522,7 @@ class TextImage:
             out[:, y : y + high, x : x + wide] = patch
         return out
 
-    def batches(self, codes, size=256):
+    def batches(self, codes, size=128):
         """Yield pictures batch by batch, all in the same memory.
 
         Each batch is overwritten by the next: use it, or copy it, before going on.
@@ -556,33 +580,38 @@ class TextImage:
         TextImage
         """
         generator = np.random.default_rng(seed)
-        places = {cell.variable: cell for cell in self.layout.cells}
+        cells = {cell.variable: cell for cell in self.layout.cells}
+        inks = {name: self._texts(cell) for name, cell in cells.items()}
+
+        def has_room(cells):
+            try:
+                boxes = [
+                    self._place(cell, inks[name][0].shape[1:], inks[name][1])
+                    for name, cell in cells.items()
+                ]
+            except InputError:
+                return False
+            return _overlap(boxes) is None
+
         for drawn in ("code", "words"):
-            names = [cell.variable for cell in self.layout.cells if cell.drawn == drawn]
+            names = [name for name, cell in cells.items() if cell.drawn == drawn]
             # Long words fit in few places: take the first order that has room.
-            for _ in range(1000 if names else 0):
-                order = generator.permutation(names)
-                if len(names) > 1 and (order == names).all():
-                    continue
-                moved = places | {
-                    name: dataclasses.replace(
-                        self.layout.cell(name),
-                        x=self.layout.cell(other).x,
-                        y=self.layout.cell(other).y,
-                    )
-                    for name, other in zip(names, order, strict=True)
-                }
-                name = f"{self.layout.name}, shuffled {seed}"
-                shuffled = dataclasses.replace(
-                    self.layout, name=name, cells=tuple(moved.values())
-                )
-                try:
-                    TextImage(shuffled, self.font)
-                except InputError:
-                    continue
-                places = moved
-                break
-        return self._again(layout=shuffled)
+            for _ in range(200 if len(names) > 1 else 0):
+                moved = dict(cells)
+                for name, other in zip(
+                    names, generator.permutation(names), strict=True
+                ):
+                    there = self.layout.cell(other)
+                    moved[name] = dataclasses.replace(cells[name], x=there.x, y=there.y)
+                if moved != cells and has_room(moved):
+                    cells = moved
+                    break
+        name = f"{self.layout.name}, shuffled {seed}"
+        return self._again(
+            layout=dataclasses.replace(
+                self.layout, name=name, cells=tuple(cells.values())
+            )
+        )
 
     def blanked(self, which="words"):
         """Return a picture in which some cells stay empty.

@@ -53,6 +53,10 @@ class DrawRecords(keras.layers.Layer):
             picture = TextImage.from_config(picture)
         elif isinstance(picture, str):
             picture = TextImage(picture)
+        if not isinstance(picture, TextImage):
+            raise InputError(
+                f"picture must be a TextImage or a layout's name, not {picture!r}"
+            )
         if self.compute_dtype == "uint8" and scale != 1:
             raise InputError(f"bytes hold whole numbers: scale must be 1, not {scale}")
         self.picture, self.channels, self.scale = picture, channels, float(scale)
