@@ -304,28 +304,56 @@ class AtlasBlocks(keras.layers.Layer):
     def call(self, codes):
         """Return what the two blocks make of the records' pictures."""
         codes = ops.cast(codes, "int32")
-        black = ops.zeros((1, SEEN, SEEN, 1), self.compute_dtype)
-        canvas = ops.broadcast_to(
-            self.blocks(black), (ops.shape(codes)[0], *self.shape, self.filters)
-        )
         values = [None] * len(self.parts)
         for numbers in self.sizes.values():
             windows = np.concatenate([self.parts[number][2] for number in numbers])
-            pixels = (windows * np.float32(self.scale))[..., None]
-            found = self.blocks(ops.convert_to_tensor(pixels, self.compute_dtype))
+            found = self.blocks(self._pixels(windows))
             start = 0
             for number in numbers:
                 end = start + len(self.parts[number][2])
                 values[number] = found[start:end]
                 start = end
+        black = self.blocks(self._pixels(np.zeros((1, SEEN, SEEN), np.uint8)))
+        if keras.backend.backend() == "tensorflow":
+            # TensorFlow knows no gradient of slice_update, so every value is looked up.
+            return self._looked_up(codes, values, black)
+        canvas = ops.broadcast_to(
+            black, (ops.shape(codes)[0], *self.shape, self.filters)
+        )
         for (rectangle, columns, _), found in zip(self.parts, values, strict=True):
-            chosen = codes[:, columns[0]]
-            for column in columns[1:]:
-                levels = len(self.picture.patches[column])
-                chosen = chosen * levels + codes[:, column]
+            chosen = ops.take(found, self._chosen(codes, columns), axis=0)
             at = (0, rectangle[0], rectangle[1], 0)
-            canvas = ops.slice_update(canvas, at, ops.take(found, chosen, axis=0))
+            canvas = ops.slice_update(canvas, at, chosen)
         return canvas
+
+    def _pixels(self, windows):
+        """Return pixels as the convolutions take them."""
+        pixels = (windows * np.float32(self.scale))[..., None]
+        return ops.convert_to_tensor(pixels, self.compute_dtype)
+
+    def _chosen(self, codes, columns):
+        """Return which combination of levels each record shows in these columns."""
+        chosen = codes[:, columns[0]]
+        for column in columns[1:]:
+            chosen = chosen * len(self.picture.patches[column]) + codes[:, column]
+        return chosen
+
+    def _looked_up(self, codes, values, black):
+        """Return the canvas, each of its values taken from one long table."""
+        table = [ops.reshape(found, (-1, self.filters)) for found in (black, *values)]
+        start, begins = 1, np.zeros(self.shape, "int32")
+        step, part = np.zeros(self.shape, "int32"), np.zeros(self.shape, "int32")
+        for number, ((top, left, rows, wide), _, windows) in enumerate(self.parts):
+            here = slice(top, top + rows), slice(left, left + wide)
+            begins[here] = start + np.arange(rows * wide).reshape(rows, wide)
+            step[here], part[here] = rows * wide, number
+            start += len(windows) * rows * wide
+        chosen = ops.stack(
+            [self._chosen(codes, columns) for _, columns, _ in self.parts], axis=1
+        )
+        places = begins.ravel() + step.ravel() * ops.take(chosen, part.ravel(), axis=1)
+        found = ops.take(ops.concatenate(table), places, axis=0)
+        return ops.reshape(found, (-1, *self.shape, self.filters))
 
     def compute_output_shape(self, input_shape):
         """Return (records, rows, columns, filters)."""

@@ -1,0 +1,204 @@
+"""Networks on drawn records, as scikit-learn's estimators (floor 3).
+
+Taught in the notebook *A network from scratch*.
+"""
+
+import keras
+import numpy as np
+import pandas as pd
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils.validation import check_is_fitted
+
+from sudlib import images
+from sudlib.files import InputError
+from sudlib.networks import costs, scratch, training
+
+#: What a network is, by its name, and how it is trained when nothing else is said.
+ARCHITECTURES = {
+    "published": training.Recipe(),
+    "cells": scratch.CELL_RECIPE,
+}
+
+
+class PictureClassifier(ClassifierMixin, BaseEstimator):
+    """A network that reads records drawn as pictures.
+
+    The pictures are drawn inside the network, from 28 small integers a record; none is
+    kept, so memory does not grow with the number of records.
+
+    Parameters
+    ----------
+    architecture : {"published", "cells"}
+        The study's network from scratch, or ours that reads one cell at a time.
+    picture : TextImage or str, optional
+        What draws; by default the layout ``"general"``, and ``"grid"`` for cells.
+    recipe : Recipe, optional
+        How it is trained; by default as the study did, and for cells AdamW with a rate
+        that falls as a cosine.
+    preprocessing : {"unit", "raw"}
+        Pixels from 0 to 1, or from 0 to 255 as published.  Cells know only the first.
+    blocks : {"atlas", "plain", "grey"}
+        Whether the first layers are computed on patches or on whole pictures: the same
+        weights and logits, see :mod:`sudlib.networks.scratch`.
+    seed : int, default=33
+        First weights, order of the records and dropout.
+    folder : path-like, optional
+        Where training is kept, so that it goes on after a kill.
+    distribution : optional
+        Shares each batch over devices, see :func:`sudlib.networks.training.train`.
+    progress : bool, default=True
+        Show a bar for each epoch.
+
+    Attributes
+    ----------
+    classes_ : numpy.ndarray
+        0 and 1.
+    n_features_in_ : int
+        28.
+    model_ : keras.Model
+        Takes codes, ends in a logit.
+    training_ : Training
+        How it went.
+    history_ : pandas.DataFrame
+        Its losses, one row an epoch.
+    multiply_adds_ : int
+        Of one record, forward.
+
+    Examples
+    --------
+    >>> PictureClassifier("cells").get_params()["architecture"]
+    'cells'
+    """
+
+    def __init__(
+        self,
+        architecture="published",
+        picture=None,
+        recipe=None,
+        preprocessing="unit",
+        blocks="atlas",
+        seed=33,
+        folder=None,
+        distribution=None,
+        progress=True,
+    ):
+        self.architecture = architecture
+        self.picture = picture
+        self.recipe = recipe
+        self.preprocessing = preprocessing
+        self.blocks = blocks
+        self.seed = seed
+        self.folder = folder
+        self.distribution = distribution
+        self.progress = progress
+
+    def build(self):
+        """Return the network with its first weights, which hang on the seed alone."""
+        if self.architecture not in ARCHITECTURES:
+            raise InputError(
+                f"architecture must be one of {', '.join(ARCHITECTURES)}, not"
+                f" {self.architecture!r}"
+            )
+        keras.utils.set_random_seed(self.seed)
+        if self.architecture == "cells":
+            if self.preprocessing != "unit":
+                raise InputError('cells are read as preprocessing="unit" only')
+            return scratch.cell_network(self.picture or "grid", blocks=self.blocks)
+        return scratch.published_network(
+            self.picture or "general", self.preprocessing, blocks=self.blocks
+        )
+
+    def fit(self, people, completed, watch=None):
+        """Train, and keep the best weights.
+
+        Parameters
+        ----------
+        people : pandas.DataFrame or numpy.ndarray
+            Records, or their codes from :func:`sudlib.images.encode`.
+        completed : array-like of 0 and 1
+        watch : tuple of people and completed, optional
+            Rows that decide when to stop and which epoch is best.
+
+        Returns
+        -------
+        self
+        """
+        codes, completed = self._codes(people), self._outcome(people, completed)
+        if watch is not None:
+            watch = self._codes(watch[0]), self._outcome(*watch)
+        model = self.build()
+        self.training_ = training.train(
+            model,
+            codes,
+            completed,
+            watch=watch,
+            recipe=self.recipe or ARCHITECTURES[self.architecture],
+            folder=self.folder,
+            seed=self.seed,
+            distribution=self.distribution,
+            progress=self.progress,
+        )
+        self.model_ = model
+        self.history_ = self.training_.history
+        self.multiply_adds_ = costs.multiply_adds(model, self.training_.batch_size)
+        self.classes_ = np.array([0, 1])
+        self.n_features_in_ = len(images.VARIABLES)
+        return self
+
+    def predict_proba(self, people, batch_size=128):
+        """Return the probabilities of not completing and of completing.
+
+        Parameters
+        ----------
+        people : pandas.DataFrame or numpy.ndarray
+            Records, or their codes.
+        batch_size : int, default=128
+
+        Returns
+        -------
+        numpy.ndarray of shape (n, 2)
+        """
+        check_is_fitted(self)
+        completes = training.probabilities(self.model_, self._codes(people), batch_size)
+        return np.column_stack([1 - completes, completes])
+
+    def predict(self, people):
+        """Return who is predicted to complete: a probability above one half."""
+        return (self.predict_proba(people)[:, 1] > 0.5).astype(int)
+
+    @staticmethod
+    def _codes(people):
+        if isinstance(people, pd.DataFrame):
+            return images.encode(people)
+        codes = np.asarray(people)
+        if codes.ndim != 2 or codes.shape[1] != len(images.VARIABLES):
+            raise InputError(
+                f"records must be a frame, or codes of shape (n,"
+                f" {len(images.VARIABLES)}) from images.encode, not of shape"
+                f" {codes.shape}"
+            )
+        if codes.dtype.kind not in "iu":
+            raise InputError(f"codes must be whole numbers, not {codes.dtype}")
+        wrong = (codes < 0) | (codes >= np.array(images.levels()))
+        if wrong.any():
+            row, column = np.argwhere(wrong)[0]
+            raise InputError(
+                f"{images.VARIABLES[column]} has the level {codes[row, column]}, it"
+                f" may be 0 to {images.levels()[column] - 1}: give codes from"
+                " images.encode"
+            )
+        return codes.astype("uint8", copy=False)
+
+    @staticmethod
+    def _outcome(people, completed):
+        completed = np.asarray(completed)
+        if completed.shape != (len(people),):
+            raise InputError(
+                f"there are {len(people):,} records, and completed has the shape"
+                f" {completed.shape}: one outcome a record is needed"
+            )
+        if not np.isin(completed, (0, 1)).all():
+            raise InputError("completed must be 0 or 1")
+        if len(np.unique(completed)) < 2:
+            raise InputError("both outcomes must occur among the people to fit")
+        return completed.astype(int)
