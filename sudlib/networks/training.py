@@ -23,10 +23,11 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
+from sudlib import forests
 from sudlib.files import InputError
 
 #: People of the part to report that the networks are scored on; None: all of them.
-REPORTED = {"quick": 1500, "paper": None}
+REPORTED = forests.REPORTED
 
 OPTIMIZERS = ("adam", "adamw")
 SCHEDULES = ("constant", "cosine")
