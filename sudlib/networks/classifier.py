@@ -124,6 +124,8 @@ class PictureClassifier(ClassifierMixin, BaseEstimator):
         self
         """
         codes, completed = self._codes(people), self._outcome(people, completed)
+        if len(np.unique(completed)) < 2:
+            raise InputError("both outcomes must occur among the people to fit")
         if watch is not None:
             watch = self._codes(watch[0]), self._outcome(*watch)
         model = self.build()
@@ -199,6 +201,4 @@ class PictureClassifier(ClassifierMixin, BaseEstimator):
             )
         if not np.isin(completed, (0, 1)).all():
             raise InputError("completed must be 0 or 1")
-        if len(np.unique(completed)) < 2:
-            raise InputError("both outcomes must occur among the people to fit")
         return completed.astype(int)
