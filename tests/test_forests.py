@@ -15,7 +15,7 @@ from sklearn.model_selection import (
     train_test_split,
 )
 
-from sudlib import cohorts, encoding, forests, scores, twin
+from sudlib import claims, cohorts, encoding, forests, scores, twin
 from sudlib.files import InputError
 
 SHARED = Path(
@@ -458,3 +458,9 @@ def test_who_cannot_go_on_is_told(cohorts_of_two):
         forests.fit_on("boosting", "on", source, target)
     with pytest.raises(InputError, match="rows must be one of source, target"):
         forests.fit_on("boosting", "some", source, target)
+
+
+def test_no_printed_score_lies_above_the_best_of_its_printed_curve():
+    printed = claims.published("a")["value"]
+    for stem, best in forests.printed_curves().items():
+        assert printed[f"{stem}.f05"] - 0.005 <= best < 1

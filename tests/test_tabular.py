@@ -14,13 +14,13 @@ keras = pytest.importorskip("keras")
 
 from sudlib.networks import tabular, training  # noqa: E402
 
-SHORT = training.Recipe(epochs=8, learning_rate=5e-3)
+SHORT = training.Recipe(epochs=15, learning_rate=5e-3, patience=15)
 
 
 @pytest.fixture(scope="module")
 def people():
     """Records of the twin, with an outcome that is an interaction of two variables."""
-    records = cohorts.general(twin.sample(2018, 4000, seed=3)).head(1200)
+    records = cohorts.general(twin.sample(2018, 8000, seed=3)).head(2300)
     codes = images.encode(records)
     woman, flag = (
         codes[:, images.VARIABLES.index(name)] == 2 for name in ("GENDER", "MARFLG")
@@ -33,7 +33,7 @@ def people():
 def fitted(people):
     _, codes, completed = people
     network = tabular.EmbeddingNetwork(recipe=SHORT)
-    return network.fit(codes[:900], completed[:900])
+    return network.fit(codes[:2000], completed[:2000])
 
 
 def test_an_embedding_is_a_one_hot_code_times_a_table():
@@ -60,7 +60,7 @@ def test_every_level_of_every_variable_has_a_vector_of_its_own():
 
 def test_it_learns_an_interaction_that_no_logistic_regression_can(fitted, people):
     _, codes, completed = people
-    train, test = slice(0, 900), slice(900, None)
+    train, test = slice(0, 2000), slice(2000, None)
     score = fitted.predict_proba(codes[test])[:, 1]
     one_hot = np.concatenate(
         [
@@ -79,14 +79,14 @@ def test_it_learns_an_interaction_that_no_logistic_regression_can(fitted, people
 
 def test_it_behaves_as_an_estimator(fitted, people):
     records, codes, _ = people
-    probabilities = fitted.predict_proba(codes[900:])
+    probabilities = fitted.predict_proba(codes[2000:])
     assert probabilities.shape == (300, 2)
     np.testing.assert_allclose(probabilities.sum(axis=1), 1)
     np.testing.assert_array_equal(
-        fitted.predict(codes[900:]), probabilities[:, 1] > 0.5
+        fitted.predict(codes[2000:]), probabilities[:, 1] > 0.5
     )
     np.testing.assert_array_equal(
-        fitted.predict_proba(records.iloc[900:]), probabilities
+        fitted.predict_proba(records.iloc[2000:]), probabilities
     )
     again = clone(fitted)
     assert again.get_params() == fitted.get_params() and not hasattr(again, "model_")
@@ -96,9 +96,9 @@ def test_it_behaves_as_an_estimator(fitted, people):
 
 def test_the_same_seed_makes_the_same_network(fitted, people):
     _, codes, completed = people
-    again = clone(fitted).fit(codes[:900], completed[:900])
+    again = clone(fitted).fit(codes[:2000], completed[:2000])
     np.testing.assert_array_equal(
-        again.predict_proba(codes[900:]), fitted.predict_proba(codes[900:])
+        again.predict_proba(codes[2000:]), fitted.predict_proba(codes[2000:])
     )
 
 
