@@ -59,7 +59,7 @@ class Features:
     distinct : int
         How many different records these are: passes are at most so many.
     seconds : float
-        That this call took.
+        That all passes took, in this call or when they were made.
     batch_size : int
         The one that was used in the end.
     """
@@ -87,7 +87,7 @@ def compute(
     pooled="average",
     stages=0,
     folder=None,
-    batch_size=16,
+    batch_size=None,
     dtype="float16",
     progress=True,
 ):
@@ -109,8 +109,8 @@ def compute(
         Leave so many of the last stages out (then ``pooled`` must be "map").
     folder : path, optional
         Where features are kept; None: :func:`cache_folder`; False: nowhere.
-    batch_size : int, default=16
-        Small ones are best for a processor's caches; a GPU wants some hundreds.
+    batch_size : int, optional
+        By default 16, which is best for a processor's caches; on a GPU 256.
     dtype : {"float16", "float32"}
         Of the values.
     progress : bool, default=True
@@ -126,7 +126,6 @@ def compute(
         If the picture does not fit the base, a code has no glyph, or float16 does not
         hold a value.
     """
-    begin = time.perf_counter()
     _check(base, picture, pooled, stages, dtype)
     codes = picture._checked(codes).astype(np.uint8)
     distinct, inverse = np.unique(codes, axis=0, return_inverse=True)
@@ -137,17 +136,20 @@ def compute(
     network = _Network(base, picture, kind, stages, batch_size)
     order = np.argsort(inverse, kind="stable")
     ends = np.searchsorted(inverse[order], np.arange(0, len(distinct) + PIECE, PIECE))
-    values, passes = None, 0
+    values, passes, seconds = None, 0, 0.0
     with tqdm(total=len(distinct), unit="record", disable=_quiet(progress)) as bar:
         for number, start in enumerate(range(0, len(distinct), PIECE)):
             part = distinct[start : start + PIECE]
-            found = store.read(start, len(part))
+            found, took = store.read(start, len(part))
             if found is None:
+                begin = time.perf_counter()
                 found = _cast(network(part, bar), dtype)
+                took = time.perf_counter() - begin
                 passes += len(part)
-                store.write(start, found)
+                store.write(start, found, took)
             else:
                 bar.update(len(part))
+            seconds += took
             if values is None:
                 values = np.empty((len(codes), *found[pooled].shape[1:]), dtype)
             rows = order[ends[number] : ends[number + 1]]
@@ -159,7 +161,7 @@ def compute(
         passes=passes,
         asked=len(codes),
         distinct=len(distinct),
-        seconds=time.perf_counter() - begin,
+        seconds=seconds,
         batch_size=network.batch_size,
     )
 
@@ -225,7 +227,8 @@ class _Network:
 
     def __init__(self, base, picture, kind, stages, batch_size):
         self.base, self.picture, self.kind = base, picture, kind
-        self.stages, self.batch_size = stages, int(batch_size)
+        self.gpu = bool(keras.distribution.list_devices("gpu"))
+        self.stages, self.batch_size = stages, int(batch_size or (16, 256)[self.gpu])
         self.halved, self.model = False, None
 
     def _build(self):
@@ -246,8 +249,7 @@ class _Network:
         self.model = keras.Model(codes, found)
         # XLA makes TensorFlow's convolutions on a processor thirty times slower, and on
         # a GPU faster.
-        gpu = bool(keras.distribution.list_devices("gpu"))
-        self.model.compile(jit_compile=gpu or keras.backend.backend() == "jax")
+        self.model.compile(jit_compile=self.gpu or keras.backend.backend() == "jax")
 
     def __call__(self, codes, bar):
         """Return the features of some records as a dictionary of arrays."""
@@ -296,12 +298,12 @@ class _Store:
             print(words)
 
     def read(self, start, rows):
-        """Return a piece, or None: it is not there, or not what it should be."""
+        """Return a piece and its seconds; None if it is not what it should be."""
         if self.folder is None:
-            return None
+            return None, 0.0
         path = self.folder / f"{start:09d}.npz"
         if not path.exists():
-            return None
+            return None, 0.0
         try:
             with np.load(path) as kept:
                 stamp = json.loads(kept["stamp"].tobytes())
@@ -315,22 +317,24 @@ class _Store:
             EOFError,
         ):
             self._say("Kept features cannot be read: they are computed again.")
-            return None
+            return None, 0.0
         if stamp.get("version") != VERSION:
             self._say("Kept features are of another version: they are computed again.")
-            return None
+            return None, 0.0
+        seconds = stamp.pop("seconds", None)
         wanted = {"version": VERSION, "key": self.key, "start": start, "rows": rows}
         if stamp != wanted or any(len(part) != rows for part in values.values()):
             self._say("Kept features are of something else: they are computed again.")
-            return None
-        return values
+            return None, 0.0
+        return values, float(seconds or 0)
 
-    def write(self, start, values):
+    def write(self, start, values, seconds):
         """Keep a piece; where that cannot be done, say so and go on."""
         if self.folder is None:
             return
         rows = len(next(iter(values.values())))
         stamp = {"version": VERSION, "key": self.key, "start": start, "rows": rows}
+        stamp["seconds"] = seconds
         words = np.frombuffer(json.dumps(stamp).encode(), np.uint8)
         stream = io.BytesIO()
         np.savez(stream, stamp=words, **values)
@@ -416,23 +420,24 @@ def converged_head(values, completed, watch, *, strengths=STRENGTHS):
     Head
     """
     begin = time.perf_counter()
-    values, watched = (np.asarray(part, "float32") for part in (values, watch[0]))
+    scaler = StandardScaler(copy=False)
+    # Copies, because they are scaled in place.
+    values = scaler.fit_transform(np.array(values, "float32"))
+    watched = scaler.transform(np.array(watch[0], "float32"))
     best, losses = None, {}
-    for strength in strengths:
-        head = make_pipeline(
-            StandardScaler(), LogisticRegression(C=strength, max_iter=5000)
-        )
-        with threadpool_limits(1):  # two threads wait for each other on a busy machine
-            head.fit(values, completed)
-        loss = log_loss(watch[1], head.predict_proba(watched)[:, 1], labels=[0, 1])
-        losses[strength] = float(loss)
-        if loss == min(losses.values()):
-            best = head, strength
+    # With few rows, threads wait for each other longer than they work.
+    with threadpool_limits(1 if len(values) < 20_000 else None):
+        for strength in strengths:
+            head = LogisticRegression(C=strength, max_iter=5000).fit(values, completed)
+            loss = log_loss(watch[1], head.predict_proba(watched)[:, 1], labels=[0, 1])
+            losses[strength] = float(loss)
+            if loss == min(losses.values()):
+                best = head, strength
     head, strength = best
     return Head(
-        model=head,
+        model=make_pipeline(scaler.set_params(copy=True), head),
         strength=strength,
         losses=losses,
-        steps=int(head[-1].n_iter_[0]),
+        steps=int(head.n_iter_[0]),
         seconds=time.perf_counter() - begin,
     )
