@@ -21,6 +21,7 @@ import zlib
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from PIL import Image, ImageDraw, ImageFont
 
 from sudlib import codebook, cohorts, encoding
@@ -546,6 +547,59 @@ class TextImage:
         out = np.zeros((size, *self.shape), np.uint8)
         for start in range(0, len(codes), size):
             yield self.draw(codes[start : start + size], out, clear=False)
+
+    # ------------------------------------------------------- what is on a picture
+
+    def ink(self, codes):
+        """Return how much ink each cell of each picture has, without drawing it.
+
+        Parameters
+        ----------
+        codes : numpy.ndarray
+            Integers, records x 28.
+
+        Returns
+        -------
+        numpy.ndarray
+            int64, records x 28: the sum of a cell's pixels, 255 a full one.
+        """
+        codes = self._checked(codes)
+        found = np.empty(codes.shape, np.int64)
+        for column, patch in enumerate(self.patches):
+            of_level = patch.sum(axis=(1, 2), dtype=np.int64)
+            found[:, column] = of_level[codes[:, column]]
+        return found
+
+    def counts(self, codes):
+        """Return how often each text stands on each picture, wherever it stands.
+
+        Blanked cells do not count.
+
+        Parameters
+        ----------
+        codes : numpy.ndarray
+            Integers, records x 28.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row a record, one column a text (``"?"``, ``"4"``, ``"Pregnant"`` …).
+        """
+        codes = self._checked(codes)
+        shown = {
+            name: [text(self.layout.cell(name), code) for code in LEVELS[name]]
+            for name in VARIABLES
+            if name not in self.blank
+        }
+        columns = sorted(set(itertools.chain(*shown.values())))
+        place = {words: column for column, words in enumerate(columns)}
+        found = np.zeros((len(codes), len(columns)), np.int16)
+        rows = np.arange(len(codes))
+        for column, name in enumerate(VARIABLES):
+            if name in shown:
+                of_level = np.array([place[words] for words in shown[name]])
+                found[rows, of_level[codes[:, column]]] += 1
+        return pd.DataFrame(found, columns=columns)
 
     # -------------------------------------------------------------------- controls
 

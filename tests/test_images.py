@@ -298,6 +298,28 @@ class TestControls:
         assert made.shape == (64, 64)
 
 
+class TestContent:
+    @pytest.mark.parametrize("name", images.LAYOUTS)
+    def test_ink_is_the_sum_of_the_pixels_of_a_cell(self, name):
+        codes, drawn = draw_codes(50), picture(name)
+        pixels, ink = drawn.draw(codes).astype(int), drawn.ink(codes)
+        for column, (y, x, high, wide) in enumerate(drawn.boxes):
+            cell = pixels[:, y : y + high, x : x + wide]
+            np.testing.assert_array_equal(ink[:, column], cell.sum(axis=(1, 2)))
+        np.testing.assert_array_equal(ink.sum(axis=1), pixels.sum(axis=(1, 2)))
+
+    def test_texts_are_counted_wherever_they_stand(self):
+        missing = np.zeros((1, 28), int)
+        counts = picture().counts(missing)
+        assert counts.loc[0, "?"] == 28 and counts.loc[0].sum() == 28
+        codes = draw_codes(50)
+        assert (picture().counts(codes).sum(axis=1) == 28).all()
+        assert (picture().blanked("words").counts(codes).sum(axis=1) == 23).all()
+        pregnant = missing.copy()
+        pregnant[0, COLUMN["PREG"]] = images.LEVELS["PREG"].index(1)
+        assert picture().counts(pregnant).loc[0, "Pregnant"] == 1
+
+
 class TestMemory:
     def test_batches_share_one_buffer_and_show_every_record(self):
         codes = draw_codes(50)
