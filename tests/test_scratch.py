@@ -187,6 +187,13 @@ class TestAtlas:
         with pytest.raises(InputError, match='use blocks="plain"'):
             scratch.atlas(TextImage("grid"))
 
+    def test_is_used_where_patches_are_few(self, monkeypatch):
+        assert scratch.fastest("general") == scratch.fastest("clinic") == "atlas"
+        assert scratch.fastest("grid") == "plain"
+        assert scratch.fastest(TextImage("general").resized(64)) == "plain"
+        monkeypatch.setattr(scratch, "has_gpu", lambda: True)
+        assert scratch.fastest("general") == "plain"
+
 
 @pytest.fixture(scope="module")
 def cells():

@@ -362,6 +362,14 @@ class TestFromLogits:
         score = 1 / (1 + np.exp(-1 / (1 + np.exp(-self.logit))))
         assert on_jax["slip"] == pytest.approx(self.by_hand(score), abs=1e-6)
 
+    def test_two_sigmoids_have_a_floor(self):
+        certain = np.where(self.target == 1, 50.0, -50.0)
+        score = 1 / (1 + np.exp(-1 / (1 + np.exp(-certain))))
+        assert training.loss_floor(2 / 3) == pytest.approx(self.by_hand(score))
+        # What the notes on the published logs say, at their two base rates.
+        assert training.loss_floor(0.38) == pytest.approx(0.5488, abs=5e-5)
+        assert training.loss_floor(0.20) == pytest.approx(0.6172, abs=5e-5)
+
     @pytest.mark.skipif(
         keras.backend.backend() != "tensorflow", reason="this process has no TensorFlow"
     )

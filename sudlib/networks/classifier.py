@@ -37,9 +37,10 @@ class PictureClassifier(ClassifierMixin, BaseEstimator):
         that falls as a cosine.
     preprocessing : {"unit", "raw"}
         Pixels from 0 to 1, or from 0 to 255 as published.  Cells know only the first.
-    blocks : {"atlas", "plain", "grey"}
+    blocks : {"atlas", "plain", "grey"}, optional
         Whether the first layers are computed on patches or on whole pictures: the same
-        weights and logits, see :mod:`sudlib.networks.scratch`.
+        weights and logits, see :mod:`sudlib.networks.scratch`.  By default what is
+        fastest here.
     seed : int, default=33
         First weights, order of the records and dropout.
     folder : path-like, optional
@@ -76,7 +77,7 @@ class PictureClassifier(ClassifierMixin, BaseEstimator):
         picture=None,
         recipe=None,
         preprocessing="unit",
-        blocks="atlas",
+        blocks=None,
         seed=33,
         folder=None,
         distribution=None,
@@ -103,9 +104,12 @@ class PictureClassifier(ClassifierMixin, BaseEstimator):
         if self.architecture == "cells":
             if self.preprocessing != "unit":
                 raise InputError('cells are read as preprocessing="unit" only')
-            return scratch.cell_network(self.picture or "grid", blocks=self.blocks)
+            return scratch.cell_network(
+                self.picture or "grid", blocks=self.blocks or "atlas"
+            )
+        picture = self.picture or "general"
         return scratch.published_network(
-            self.picture or "general", self.preprocessing, blocks=self.blocks
+            picture, self.preprocessing, blocks=self.blocks or scratch.fastest(picture)
         )
 
     def fit(self, people, completed, watch=None):

@@ -10,6 +10,7 @@ in the notebook *A network from scratch*.
 
 import itertools
 import math
+from dataclasses import dataclass
 
 import keras
 import numpy as np
@@ -18,7 +19,7 @@ from keras import ops
 from sudlib.files import InputError
 from sudlib.images import VARIABLES, TextImage
 from sudlib.networks.layers import DrawRecords
-from sudlib.networks.training import Recipe
+from sudlib.networks.training import Recipe, has_gpu
 
 #: What the study did to the pixels, and what it should have done.
 SCALES = {"raw": 1.0, "unit": 1 / 255}
@@ -40,6 +41,32 @@ CELL_RECIPE = Recipe(
 )
 
 
+@dataclass(frozen=True)
+class Effort:
+    """How much the notebook on these networks does at one of its sizes.
+
+    Attributes
+    ----------
+    pictures : int or None
+        People whose pictures of 250 pixels are trained on; None: all.
+    epochs : int
+        Of these networks, at most.
+    small, small_epochs : int or None
+        The same for the network on a smaller canvas.
+    """
+
+    pictures: int | None
+    epochs: int
+    small: int | None
+    small_epochs: int
+
+
+EFFORTS = {
+    "quick": Effort(pictures=1_500, epochs=4, small=4_000, small_epochs=6),
+    "paper": Effort(pictures=None, epochs=15, small=None, small_epochs=15),
+}
+
+
 def _picture(picture):
     return TextImage(picture) if isinstance(picture, str) else picture
 
@@ -54,6 +81,31 @@ def _scale(preprocessing):
 
 def _codes():
     return keras.Input((len(VARIABLES),), dtype="uint8", name="codes")
+
+
+def fastest(picture="general"):
+    """Return how blocks are computed fastest here, ``"atlas"`` or ``"plain"``.
+
+    On a processor the patches win where they are few beside a batch of pictures.  On a
+    GPU nobody has measured it yet, so the plain path stays.
+
+    Parameters
+    ----------
+    picture : TextImage or str
+
+    Returns
+    -------
+    str
+    """
+    picture = _picture(picture)
+    if has_gpu():
+        return "plain"
+    try:
+        parts, _ = atlas(picture)
+    except InputError:
+        return "plain"
+    pixels = sum(windows.size for _, _, windows in parts)
+    return "atlas" if pixels < 16 * picture.shape[0] * picture.shape[1] else "plain"
 
 
 # ------------------------------------------------------------------------ the study's
@@ -388,7 +440,7 @@ class AtlasBlocks(keras.layers.Layer):
 
 
 def cell_network(
-    picture="grid", *, glyphs=32, hidden=(128, 64), dropout=0.2, blocks="plain"
+    picture="grid", *, glyphs=32, hidden=(256, 128), dropout=0.5, blocks="plain"
 ):
     """Return a network whose first layer reads one cell of a picture at a time.
 
@@ -403,8 +455,8 @@ def cell_network(
         With 28 equal cells that touch each other, as the layout ``"grid"`` has them.
     glyphs : int, default=32
         Filters of the first layer: the length of what is read in a cell.
-    hidden : tuple of int, default=(128, 64)
-    dropout : float, default=0.2
+    hidden : tuple of int, default=(256, 128)
+    dropout : float, default=0.5
         After each hidden layer.
     blocks : {"plain", "atlas"}
         ``"plain"`` draws the pictures and reads their cells; ``"atlas"`` reads every

@@ -171,6 +171,29 @@ def loss():
     return keras.losses.BinaryCrossentropy(from_logits=True)
 
 
+def loss_floor(share):
+    """Return the lowest loss that two sigmoids, one on the other, can reach.
+
+    A sigmoid of a sigmoid lies between 0.5 and 0.731.  So even a network that knows
+    every outcome pays for each person, and more for those who did not complete.
+
+    Parameters
+    ----------
+    share : float
+        Of the people who completed.
+
+    Returns
+    -------
+    float
+
+    Examples
+    --------
+    >>> round(loss_floor(0.38), 4), round(loss_floor(0.20), 4)
+    (0.5488, 0.6172)
+    """
+    return (1 - share) * math.log(2) + share * math.log(1 + math.exp(-1))
+
+
 class Rows(keras.utils.PyDataset):
     """Batches of small integers, in an order that seed and epoch decide alone.
 
@@ -629,12 +652,14 @@ def _compiled(replicas=1):
     convolutions are far faster (a step of the study's network: eleven times), and it
     cannot add up the gradients of several devices inside.  PyTorch has no XLA here.
     """
-    backend = keras.backend.backend()
-    if backend == "tensorflow":
-        import tensorflow  # what Keras has loaded already
+    if keras.backend.backend() == "tensorflow":
+        return replicas == 1 and has_gpu()
+    return keras.backend.backend() == "jax"
 
-        return replicas == 1 and bool(tensorflow.config.list_physical_devices("GPU"))
-    return backend == "jax"
+
+def has_gpu():
+    """Tell whether Keras' backend sees a GPU."""
+    return any("gpu" in name.lower() for name in keras.distribution.list_devices())
 
 
 def probabilities(model, inputs, batch_size=256):
