@@ -108,6 +108,7 @@ def test_wrong_parameters_are_refused_at_fit(options, word):
         PictureClassifier(**options).fit(CODES[:20], COMPLETED[:20])
 
 
+@pytest.mark.slow
 def test_the_studys_network_fits_and_scores():
     recipe = training.Recipe(epochs=1, batch_size=8)
     model = PictureClassifier("published", recipe=recipe, preprocessing="raw")
