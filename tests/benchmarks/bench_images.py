@@ -25,7 +25,8 @@ import numpy as np
 from sudlib import images
 
 RECORDS = 4096
-BATCH = 128  # 8 MB of bytes, 32 MB of float32: what malloc keeps and gives again
+BATCH = 128
+BATCHES = (32, 128)  # of the layer: the study's, and one that hides the cost of a call
 ROUNDS = 7
 SLOW = 60  # records, for what is slow
 
@@ -117,47 +118,52 @@ def without_keras(picture, codes):
     )
 
 
+def compiled(backend, layer):
+    """Return the layer as functions of codes, as this backend can compile it."""
+    if backend == "tensorflow":
+        import tensorflow
+
+        return {
+            "XLA": tensorflow.function(layer, jit_compile=True),
+            "no XLA": tensorflow.function(layer),
+        }
+    if backend == "jax":
+        import jax
+
+        drawn = jax.jit(lambda part: layer(part))
+        return {"XLA": lambda part: drawn(part).block_until_ready()}
+    return {"eager": layer}
+
+
 def with_keras(picture, codes):
     """Return the rates of the layer on this process' backend, by type of pixel."""
     import keras
 
     from sudlib.networks.layers import DrawRecords
 
+    def drawing(function, records, batch):
+        def run():
+            for start in range(0, records, batch):
+                function(codes[start : start + batch])
+
+        return run, records
+
     backend, rates = keras.backend.backend(), {}
     for dtype, records in (("uint8", RECORDS), ("float32", RECORDS // 4)):
+        finished = np.ones((records, *picture.shape), dtype)
         layer = DrawRecords(picture, dtype=dtype)
         layer.build((None, codes.shape[1]))
-        if backend == "tensorflow":
-            import tensorflow
-
-            compiled = {
-                "XLA": tensorflow.function(layer, jit_compile=True),
-                "no XLA": tensorflow.function(layer),
+        for batch in BATCHES:
+            ways = {
+                f"layer, {backend}, {how}, {dtype}, batches of {batch}": drawing(
+                    function, records, batch
+                )
+                for how, function in compiled(backend, layer).items()
             }
-        elif backend == "jax":
-            import jax
-
-            drawn = jax.jit(lambda part, layer=layer: layer(part))
-            compiled = {"XLA": lambda part: drawn(part).block_until_ready()}
-        else:
-            compiled = {"eager": layer}
-
-        def run(function, records=records):
-            for start in range(0, records, BATCH):
-                function(codes[start : start + BATCH])
-
-        ways = {
-            f"layer, {backend}, {how}, {dtype}": (
-                lambda function=function: run(function),
-                records,
-            )
-            for how, function in compiled.items()
-        }
-        finished = np.ones((records, *picture.shape), dtype)
-        ways["copy"] = copying(finished, BATCH), records
-        found = race(ways)
-        limit = found.pop("copy")
-        rates |= {name: (rate, rate / limit) for name, rate in found.items()}
+            ways["copy"] = copying(finished, batch), records
+            found = race(ways)
+            limit = found.pop("copy")
+            rates |= {name: (rate, rate / limit) for name, rate in found.items()}
     return rates
 
 
