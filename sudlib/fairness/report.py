@@ -14,6 +14,7 @@ from sudlib.fairness.measures import (
     _classes_of,
     _columns,
     _positions,
+    condition_levels,
     describe,
     disparity,
     rate_table,
@@ -343,19 +344,8 @@ def verdict(found, low, high, kind):
 
 def _levels(y_true, y_pred, condition, columns, weight, labels, missing):
     """Return the counted rows of each level of a condition."""
-    condition = pd.Series(np.asarray(condition))
-    if len(condition) != len(np.asarray(y_true)):
-        raise InputError(
-            f"condition has {len(condition):,} rows, y_true {len(np.asarray(y_true)):,}"
-        )
-    if condition.isna().any():
-        raise InputError(
-            f"condition has {int(condition.isna().sum()):,} missing values; every row"
-            " needs a level"
-        )
     found = {}
-    for level in sorted(condition.unique(), key=str):
-        here = (condition == level).to_numpy()
+    for level, here in condition_levels(condition, y_true).items():
         found[level] = tabulate(
             np.asarray(y_true)[here],
             np.asarray(y_pred)[here],
@@ -523,9 +513,7 @@ def _null_of(counts, family, measure, agg, min_n, pos_label, draws, random):
     kept = groups.groups["n"].to_numpy() >= max(min_n, 1)
     names = MEASURES[measure][0]
     rates = rates_of(sum_to_groups(counts, groups))
-    value = float(
-        describe(counts, groups, rates, measure, agg, judged, kept, [0])
-    )
+    value = float(describe(counts, groups, rates, measure, agg, judged, kept, [0]))
     classes, cells = len(counts.labels), len(counts.cells)
     full = np.zeros((cells, classes, classes))
     np.add.at(full, (counts.cell, counts.truth, counts.predicted), counts.count)
