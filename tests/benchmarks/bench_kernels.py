@@ -8,10 +8,10 @@ peer (scikit-learn's SVC and forests, one fit a setting) runs one fold, or all w
 ``--full``; its predictions are compared one by one.
 
 Where scikit-learn-intelex is installed (in an environment of its own: sudlib does not
-depend on it), its SVC runs the same fold and its predictions are compared too.  Measured
-with 2026.2 beside scikit-learn 1.9.1, one fold: a fifth of scikit-learn's time, but 12 of
-60 settings predict other classes, 431 of 30,000 predictions with polynomial kernels
-alone; so sudlib keeps scikit-learn's.
+depend on it), its SVC runs the same fold and its predictions are compared too.
+Measured with 2026.2 beside scikit-learn 1.9.1, one fold: about a fifth of
+scikit-learn's time, but 12 of 60 settings predict other classes, for 485 of 30,000
+predictions (431 of them with the polynomial kernel); so sudlib keeps scikit-learn's.
 """
 
 import os
