@@ -9,8 +9,8 @@ peer (scikit-learn's SVC and forests, one fit a setting) runs one fold, or all w
 
 Where scikit-learn-intelex is installed (in an environment of its own: sudlib does not
 depend on it), its SVC runs the same fold and its predictions are compared too.
-Measured with 2026.2 beside scikit-learn 1.9.1, one fold on a busy machine: 15.3 s of CPU
-against 14.4, and 12 of 60 settings predict other classes, for 485 of 30,000
+Measured with 2026.2 beside scikit-learn 1.9.1, one fold on a busy machine: 15.3 s of
+CPU against 14.4, and 12 of 60 settings predict other classes, for 485 of 30,000
 predictions (431 of them with the polynomial kernel); so sudlib keeps scikit-learn's.
 """
 
