@@ -25,6 +25,8 @@ VERDICTS = {
     "synthetic": "computed on made-up records: shown beside, never a verdict",
     "not comparable": "a real file, but of another year, too small, or another recipe",
     "cannot be reproduced": "what the study leaves out cannot be filled in",
+    "used as printed": "a setting or a meaning, no result; the page's code uses it",
+    "used otherwise": "a setting or a meaning that the page replaces, and why",
     "not yet run": "no notebook of this book computes it yet",
 }
 
@@ -39,6 +41,9 @@ STUDIES = {
     "b": "Study B: kernels, trees, networks and fairness",
     "c": "Study C: outcome-weighted learning for combination therapies",
 }
+
+#: Kinds of claims that are no number.
+NO_NUMBER = ("matrix", "words", "input")
 
 # Float noise: a number printed with 17 digits is equal when it differs by this.
 _NOISE = 1e-12
@@ -88,7 +93,8 @@ def published(study=None):
     -------
     pandas.DataFrame
         Indexed by ``key``: ``study``, ``cohort``, ``model``, ``metric``, ``kind``
-        ("score", "share", "ratio", "count", "matrix" or "words": a statement),
+        ("score", "share", "ratio", "count", "matrix", "words": a statement, or
+        "input": a setting or a meaning that a page can only use, not find),
         ``printed`` (the text as printed), ``value`` (a float, NaN for a matrix and for
         words), ``matrix`` (rows true 0 and 1, or None), ``decimals`` (None where
         nothing was rounded), ``standard_error``,
@@ -118,7 +124,7 @@ def published(study=None):
     table = table.rename(columns={"value": "printed"})
     matrix = table["kind"] == "matrix"
     table["value"] = [
-        math.nan if kind in ("matrix", "words") else float(text)
+        math.nan if kind in NO_NUMBER else float(text)
         for text, kind in zip(table["printed"], table["kind"], strict=True)
     ]
     table["matrix"] = [
@@ -395,6 +401,10 @@ def _row(claim, ours):
             row["gap"], row["tolerance"] = _gap(claim, ours)
     if claim["reason"]:
         row["verdict"] = "cannot be reproduced"
+    elif ours is not None and claim["kind"] == "input":
+        same = row["gap"] == 0.0
+        row["verdict"] = "used as printed" if same else "used otherwise"
+        row["synthetic"] = False  # what is used does not depend on the records
     elif ours is not None and row["synthetic"]:
         row["verdict"] = "synthetic"
     elif ours is not None:
@@ -412,6 +422,8 @@ def _gap(claim, ours):
     if claim["kind"] == "words":
         same = str(ours["value"]).casefold() == claim["printed"].casefold()
         return float(not same), 0.0
+    if claim["kind"] == "input":
+        return float(not is_same_input(claim["printed"], ours["value"])), 0.0
     paper, decimals = claim["value"], claim["decimals"]
     exact = claim["exact"]
     if exact is not None and abs(exact - paper) <= half_unit(decimals) + _NOISE:
@@ -426,6 +438,29 @@ def _gap(claim, ours):
         high=ours.get("high"),
     )
     return value - paper, allowed
+
+
+def is_same_input(printed, used):
+    """Return whether a page uses a setting as it is printed.
+
+    Parameters
+    ----------
+    printed : str
+        A text, or a number, list or grid in JSON.
+    used : object
+        What the page's code really uses.
+
+    Examples
+    --------
+    >>> is_same_input("[0.1, 1, 10]", (0.1, 1, 10)), is_same_input("0.2", 0.25)
+    (True, False)
+    """
+    try:
+        said = json.loads(printed)
+    except json.JSONDecodeError:
+        return str(used).casefold() == printed.casefold()
+    # Through JSON and back: a tuple is a list, None is null, 10 is 10.0.
+    return json.loads(json.dumps(used)) == said
 
 
 # ----------------------------------------------- do the printed numbers agree at all?
@@ -689,7 +724,7 @@ def paper_text(claim, error=True):
     """
     if claim["kind"] == "matrix":
         return matrix_text(claim["matrix"])
-    if claim["kind"] == "words":
+    if claim["kind"] in ("words", "input"):
         return claim["printed"]
     text = _number(claim["value"], claim)
     if error and claim["standard_error"] is not None:
@@ -711,6 +746,11 @@ def our_text(row):
         return matrix_text(row["ours"])
     if row["kind"] == "words":
         return str(row["ours"])
+    if row["kind"] == "input":
+        used = row["ours"]
+        if is_same_input(row["printed"], used):
+            return "as printed"
+        return used if isinstance(used, str) else json.dumps(used)
     text = _number(float(row["ours"]), row, ours=True)
     if row["low"] is not None and row["high"] is not None:
         low, high = (
@@ -795,6 +835,8 @@ _SIGNS = {
     "agrees": "✓",
     "disagrees": "✗",
     "synthetic": "≈",
+    "used as printed": "=",
+    "used otherwise": "≠",
 }
 
 
@@ -902,8 +944,11 @@ def _ours_cell(row, links):
     return (
         f"<div>{number}"
         + _small(
-            "synthetic" if row["synthetic"] else row["data"],
-            row["arm"],
+            *(
+                ()
+                if row["kind"] == "input"  # it depends on no records
+                else ("synthetic" if row["synthetic"] else row["data"], row["arm"])
+            ),
             f"{row['n']:,} people" if row["n"] else "",
             row["note"],
         )
@@ -913,7 +958,8 @@ def _ours_cell(row, links):
 
 def _verdict_cell(row):
     text = badge(row["verdict"]) + _small(row["reason"])
-    unsaid = row["verdict"] == "cannot be reproduced" or row["kind"] == "words"
+    unsaid = row["verdict"] == "cannot be reproduced"
+    unsaid |= row["kind"] in ("words", "input")
     if row["gap"] is None or unsaid:
         return text
     if row["kind"] == "count":

@@ -472,6 +472,30 @@ class Run:
             )
         )
 
+    def used(self, key, value, *, note=None):
+        """Keep what this page really uses of a setting that a study prints.
+
+        The claims page compares it with what is printed; records, years and sizes do
+        not matter for it.
+
+        Parameters
+        ----------
+        key : str
+            A claim of the kind "input".
+        value : object
+            The setting itself, taken from the code that uses it: a text, a number, a
+            list or a grid.
+        note : str, optional
+            Why it differs from what is printed, or where it stands.
+
+        Returns
+        -------
+        object
+            The value.
+        """
+        self.claim(key, value, arm="published", note=note)
+        return value
+
     def value(self, name, value, form="{}"):
         """Name a number for prose: here by ``glue``, elsewhere by substitution.
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sudlib import bias, codebook, twin
+from sudlib import bias, claims, codebook, twin
 from sudlib.files import InputError
 
 
@@ -212,3 +212,32 @@ def test_a_file_without_study_b_is_refused_in_words():
         bias.pick(frame.drop(columns=["DETNLF", "DETCRIM"]))
     with pytest.raises(InputError, match="at least 100 people in Oklahoma"):
         bias.pick(frame)
+
+
+def test_listed_columns_mean_what_the_codebook_says():
+    said = claims.published("b")
+    said = said[said.index.str.startswith("b.columns.") & (said["reason"] == "")]
+    columns = list(said["metric"].str.split().str[-1])
+    assert len(columns) == 82
+    unlike = {
+        column: bias.unlike_words(printed, bias.meaning(column))
+        for column, printed in zip(columns, said["printed"], strict=True)
+    }
+    # The study writes "substance abuse" where the codebook has "substance use".
+    assert {name: words for name, words in unlike.items() if words} == {
+        "PSYPROB_2": ["abuse"]
+    }
+    # The comparison can tell: another column's meaning is nearly always noticed.
+    wrong = [
+        bias.unlike_words(printed, bias.meaning(column))
+        for column in columns[::5]
+        for other, printed in zip(columns, said["printed"], strict=True)
+        if other != column
+    ]
+    assert sum(not words for words in wrong) / len(wrong) < 0.02
+
+
+@pytest.mark.parametrize("column", ["NOPRIOR_2", "ADMYR_2015", "SUB1_x", "SUB1"])
+def test_a_column_the_codebook_does_not_have_is_named(column):
+    with pytest.raises(InputError, match="codebook of 2019|has the codes"):
+        bias.meaning(column)

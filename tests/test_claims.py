@@ -325,6 +325,33 @@ def test_a_claim_nobody_makes_is_refused_with_the_nearest():
         claims.compare([result(number("a.general.forrest.f05"))])
 
 
+INPUT = "b.completed.setting.c_grid"  # printed: [0.1, 1, 10, 100]
+
+
+@pytest.mark.parametrize("synthetic", [True, False])
+def test_a_setting_is_used_as_printed_or_otherwise_whatever_the_records(synthetic):
+    more = {"synthetic": synthetic, "years": [2018], "size": "quick", "n": None}
+    same = number(INPUT, (0.1, 1, 10, 100), **more)
+    assert verdict(same, key=INPUT) == ("used as printed", "")
+    other = number(INPUT, [0.1, 1], note="thinned", **more)
+    assert verdict(other, key=INPUT) == ("used otherwise", "")
+    assert verdict(key=INPUT)[0] == "not yet run"
+
+
+def test_a_setting_shows_what_is_used_and_why():
+    table = claims.compare([result(number(INPUT, [0.1, 1], note="thinned"))])
+    cells = claims.to_html(table.loc[[INPUT]])
+    assert "[0.1, 1]" in cells and "thinned" in cells and "used otherwise" in cells
+    assert "teds-d-2018" not in cells  # it depends on no records
+    table = claims.compare([result(number(INPUT, [0.1, 1, 10, 100]))])
+    assert claims.our_text(table.loc[INPUT]) == "as printed"
+
+
+def test_a_setting_nobody_could_use_keeps_its_reason():
+    [key] = [key for key in claims.published("b").index if key.endswith("noprior_2")]
+    assert verdict(key=key)[0] == "cannot be reproduced"
+
+
 def test_results_may_come_by_name():
     by_name = {"a02_forest_general": result(number())}
     assert claims.compare(by_name).loc[F05, "verdict"] == "reproduced"

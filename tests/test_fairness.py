@@ -529,6 +529,35 @@ def test_fair_null_equals_shuffling_predictions():
         assert high == pytest.approx(ours["null_high"], abs=0.15 * spread)
 
 
+def test_conditional_fair_null_equals_shuffling_predictions_within_levels():
+    random = np.random.default_rng(5)
+    n = 400
+    groups = pd.DataFrame(
+        {name: random.integers(0, 2, n) for name in ("one", "two", "three")}
+    )
+    level = random.integers(0, 2, n)
+    true = random.integers(0, 2, n)
+    predicted = (random.random(n) < 0.3 + 0.3 * level).astype(int)
+    ours = fairness.fair_null(
+        true, predicted, sensitive_features=groups, condition=level, draws=2000
+    )
+
+    def worst(said):
+        return fairness.conditional_statistical_parity_ratio(
+            true, said, sensitive_features=groups, condition=level, family="pairs"
+        )
+
+    assert ours["value"] == pytest.approx(worst(predicted))
+    shuffled = []
+    for _ in range(60):
+        said = predicted.copy()
+        for here in (level == 0, level == 1):
+            said[here] = random.permutation(said[here])
+        shuffled.append(float(worst(said)))
+    spread = np.std(shuffled) / np.sqrt(60)
+    assert abs(np.median(shuffled) - ours["null_median"]) < 6 * spread
+
+
 def test_fair_null_says_that_a_fair_predictor_looks_unfair_over_pairs():
     random = np.random.default_rng(8)
     groups = pd.DataFrame(random.random((743, 9)) < 0.15).astype(int)

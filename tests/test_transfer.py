@@ -14,7 +14,7 @@ from sudlib.images import TextImage, levels
 
 keras = pytest.importorskip("keras")
 
-from sudlib.networks import layers, training, transfer  # noqa: E402
+from sudlib.networks import layers, scratch, training, transfer  # noqa: E402
 
 SHORT = training.Recipe(epochs=3)
 RANDOM = np.random.default_rng(4)
@@ -214,3 +214,34 @@ def test_samples_share_nobody_as_long_as_there_are_people():
     assert len(again) == 12 and not set(again[11][0]) & set(again[11][1])
     with pytest.raises(InputError, match="from 2 to 100 people"):
         transfer.samples(100, 101, 1)
+
+
+@pytest.mark.parametrize("name", ["cells", "published"])
+def test_the_networks_of_the_study_and_ours_can_be_carried_over(name):
+    small = {each: TextImage(each).resized(46) for each in ("general", "clinic")}
+    build = {
+        "cells": lambda: scratch.cell_network(blocks="atlas"),
+        "published": lambda: scratch.published_network(
+            small["general"], "unit", blocks="grey"
+        ),
+    }[name]
+    keras.utils.set_random_seed(7)
+    model = build()
+    rows, outcome = INPUTS[:60], COMPLETED[:60]
+    last = transfer.last_layer(model)
+    moved = transfer.new_head(model, rows, outcome)
+    assert moved.trained == last.get_weights()[0].size + 1
+    np.testing.assert_allclose(
+        transfer.zero_shot(model).logits(rows), training.logits(model, rows)
+    )
+    assert transfer.trainable(transfer.fresh(model)) == transfer.trainable(model)
+    if name == "published":
+        shown = transfer.redraw(model, small["clinic"])
+        there = scratch.published_network(small["clinic"], "unit", blocks="grey")
+        there.set_weights(model.get_weights())
+        np.testing.assert_allclose(
+            training.logits(shown, rows), training.logits(there, rows), atol=1e-6
+        )
+        assert not np.allclose(
+            training.logits(shown, rows), training.logits(model, rows)
+        )

@@ -276,9 +276,10 @@ def claims_of(record, number):
             "cohort": "the encoded columns",
             "model": "",
             "metric": f"meaning of {variable}",
-            "kind": "words",
+            "kind": "input",
             "value": record["meaning"],
             "decimals": "",
+            "reason": NO_CLASSES if variable.startswith("NOPRIOR") else "",
         }
     elif table == "prose":
         yield from claims_of_prose(record, claim)
@@ -329,7 +330,8 @@ def claims_of_prose(record, claim):
             measure.replace("_", " "),
             text,
             model=model[1] if model else "settings",
-            kind="words",
+            # What won is a result; what was tried, and the thresholds, are settings.
+            kind="words" if measure == "best_svm_hyperparameters" else "input",
             decimals="",
         )
 

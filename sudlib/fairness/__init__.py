@@ -26,7 +26,7 @@ from sudlib.fairness.measures import (
     paper_class_table,
     statistical_parity_difference,
 )
-from sudlib.fairness.report import Report, assess, fair_null
+from sudlib.fairness.report import THRESHOLDS, Report, assess, fair_null
 from sudlib.fairness.reweighing import (
     Reweighing,
     ReweighingWarning,
@@ -37,6 +37,7 @@ __all__ = [
     "FAMILIES",
     "MEASURES",
     "SMALL",
+    "THRESHOLDS",
     "Counts",
     "Disparity",
     "Family",

@@ -706,22 +706,12 @@ def conditional_statistical_parity_ratio(
         Disparity) and ``level`` (where it is smallest).  Levels with fewer than two
         groups are undefined, skipped and counted in ``n_undefined_levels``.
     """
-    condition = pd.Series(np.asarray(condition))
-    if len(condition) != len(np.asarray(y_true)):
-        raise InputError(
-            f"condition has {len(condition):,} rows, y_true {len(np.asarray(y_true)):,}"
-        )
-    if condition.isna().any():
-        raise InputError(
-            f"condition has {int(condition.isna().sum()):,} missing values; every row"
-            " needs a level"
-        )
+    levels = condition_levels(condition, y_true)
     if labels is None:
         labels = _classes_of(y_true, y_pred)
     columns = pd.DataFrame(_columns(sensitive_features))
     found = {}
-    for level in sorted(condition.unique(), key=str):
-        here = (condition == level).to_numpy()
+    for level, here in levels.items():
         found[level] = demographic_parity_ratio(
             np.asarray(y_true)[here],
             np.asarray(y_pred)[here],
@@ -747,6 +737,36 @@ def conditional_statistical_parity_ratio(
     level = min(defined, key=lambda name: float(defined[name]))
     worst = defined[level]
     return Disparity(float(worst), **(worst.__dict__ | more | {"level": level}))
+
+
+def condition_levels(condition, y_true):
+    """Return which rows have each level of a condition, in the order of their names.
+
+    Parameters
+    ----------
+    condition : array-like
+        One value a row, none missing.
+    y_true : array-like
+        For the number of rows.
+
+    Returns
+    -------
+    dict of object to numpy.ndarray of bool
+    """
+    condition = pd.Series(np.asarray(condition))
+    if len(condition) != len(np.asarray(y_true)):
+        raise InputError(
+            f"condition has {len(condition):,} rows, y_true {len(np.asarray(y_true)):,}"
+        )
+    if condition.isna().any():
+        raise InputError(
+            f"condition has {int(condition.isna().sum()):,} missing values; every row"
+            " needs a level"
+        )
+    return {
+        level: (condition == level).to_numpy()
+        for level in sorted(condition.unique(), key=str)
+    }
 
 
 def _columns(sensitive_features):

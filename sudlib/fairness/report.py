@@ -14,6 +14,7 @@ from sudlib.fairness.measures import (
     _classes_of,
     _columns,
     _positions,
+    condition_levels,
     describe,
     disparity,
     rate_table,
@@ -343,19 +344,8 @@ def verdict(found, low, high, kind):
 
 def _levels(y_true, y_pred, condition, columns, weight, labels, missing):
     """Return the counted rows of each level of a condition."""
-    condition = pd.Series(np.asarray(condition))
-    if len(condition) != len(np.asarray(y_true)):
-        raise InputError(
-            f"condition has {len(condition):,} rows, y_true {len(np.asarray(y_true)):,}"
-        )
-    if condition.isna().any():
-        raise InputError(
-            f"condition has {int(condition.isna().sum()):,} missing values; every row"
-            " needs a level"
-        )
     found = {}
-    for level in sorted(condition.unique(), key=str):
-        here = (condition == level).to_numpy()
+    for level, here in condition_levels(condition, y_true).items():
         found[level] = tabulate(
             np.asarray(y_true)[here],
             np.asarray(y_pred)[here],
@@ -434,6 +424,7 @@ def fair_null(
     sensitive_features,
     family="pairs",
     measure="demographic_parity_ratio",
+    condition=None,
     min_n=0,
     agg="worst",
     pos_label=None,
@@ -445,7 +436,8 @@ def fair_null(
     """Return what a measure is for a predictor that does not look at the groups.
 
     The predictions are dealt anew among the rows: among all of them for demographic
-    parity; among rows of the same true class for equal opportunity and equalized odds.
+    parity; among rows of the same true class for equal opportunity and equalized odds;
+    among rows of the same level of a condition for conditional statistical parity.
     Group sizes, classes and how often each is predicted stay as they are.
 
     Parameters
@@ -454,6 +446,10 @@ def fair_null(
         As in :func:`sudlib.fairness.tabulate`.
     family, measure, min_n, agg, pos_label
         As in :func:`sudlib.fairness.assess`.
+    condition : array-like, optional
+        A legitimate attribute: the measure is then taken at each of its levels, and
+        the worst level counts.  With the demographic parity ratio that is the
+        conditional statistical parity ratio.
     draws : int, default=1000
     seed : int, default=33
 
@@ -467,48 +463,30 @@ def fair_null(
     _check([measure], agg, draws, 0.95)
     if draws < 1:
         raise InputError(f"draws must be at least 1, not {draws}")
-    counts = tabulate(
-        y_true,
-        y_pred,
-        sensitive_features=sensitive_features,
-        labels=labels,
-        missing=missing,
-    )
-    groups = families(counts, family)
-    judged = _positions(counts.labels, pos_label)
-    kept = groups.groups["n"].to_numpy() >= max(min_n, 1)
-    names, kind = MEASURES[measure]
-    value = float(
-        describe(
-            counts,
-            groups,
-            rates_of(sum_to_groups(counts, groups)),
-            measure,
-            agg,
-            judged,
-            kept,
-            [0],
-        )
-    )
-    classes, cells = len(counts.labels), len(counts.cells)
-    full = np.zeros((cells, classes, classes))
-    np.add.at(full, (counts.cell, counts.truth, counts.predicted), counts.count)
-    strata = (
-        [full.sum(1)] if names == ("selection_rate",) else list(full.transpose(1, 0, 2))
-    )
+    if condition is None:
+        parts = [
+            tabulate(
+                y_true,
+                y_pred,
+                sensitive_features=sensitive_features,
+                labels=labels,
+                missing=missing,
+            )
+        ]
+    else:
+        known = labels or _classes_of(y_true, y_pred)
+        columns = _columns(sensitive_features)
+        levels = _levels(y_true, y_pred, condition, columns, None, known, missing)
+        parts = list(levels.values())
     random = np.random.default_rng(seed)
-    dealt = np.zeros((draws, cells, classes, classes))
-    for truth, stratum in enumerate(strata):
-        if stratum.sum():
-            dealt[:, :, truth] = _deal(stratum, draws, random)
-    table = dealt.transpose(1, 2, 3, 0).reshape(cells, -1)
-    summed = np.asarray(groups.member @ table)
-    summed = summed.reshape(len(groups), classes, classes, draws).transpose(0, 3, 1, 2)
-    rates = {
-        name: np.where(kept[:, None, None], rate[..., judged], np.nan)
-        for name, rate in rates_of(summed).items()
-    }
-    null = disparity(rates, measure, [0], agg)[0]
+    found = [
+        _null_of(counts, family, measure, agg, min_n, pos_label, draws, random)
+        for counts in parts
+    ]
+    kind = MEASURES[measure][1]
+    worst = np.fmin if kind == "ratio" else np.fmax
+    value = float(worst.reduce([value for value, _ in found]))
+    null = worst.reduce([drawn for _, drawn in found], axis=0)
     known = null[~np.isnan(null)]
     if np.isnan(value) or not len(known):
         low = middle = high = p = np.nan
@@ -526,6 +504,34 @@ def fair_null(
             "undefined_draws": len(null) - len(known),
         }
     )
+
+
+def _null_of(counts, family, measure, agg, min_n, pos_label, draws, random):
+    """Return a measure of counted rows, and of as many fair predictors as draws."""
+    groups = families(counts, family)
+    judged = _positions(counts.labels, pos_label)
+    kept = groups.groups["n"].to_numpy() >= max(min_n, 1)
+    names = MEASURES[measure][0]
+    rates = rates_of(sum_to_groups(counts, groups))
+    value = float(describe(counts, groups, rates, measure, agg, judged, kept, [0]))
+    classes, cells = len(counts.labels), len(counts.cells)
+    full = np.zeros((cells, classes, classes))
+    np.add.at(full, (counts.cell, counts.truth, counts.predicted), counts.count)
+    strata = (
+        [full.sum(1)] if names == ("selection_rate",) else list(full.transpose(1, 0, 2))
+    )
+    dealt = np.zeros((draws, cells, classes, classes))
+    for truth, stratum in enumerate(strata):
+        if stratum.sum():
+            dealt[:, :, truth] = _deal(stratum, draws, random)
+    table = dealt.transpose(1, 2, 3, 0).reshape(cells, -1)
+    summed = np.asarray(groups.member @ table)
+    summed = summed.reshape(len(groups), classes, classes, draws).transpose(0, 3, 1, 2)
+    rates = {
+        name: np.where(kept[:, None, None], rate[..., judged], np.nan)
+        for name, rate in rates_of(summed).items()
+    }
+    return value, disparity(rates, measure, [0], agg)[0]
 
 
 def _deal(stratum, draws, random):

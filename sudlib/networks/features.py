@@ -420,10 +420,12 @@ def converged_head(values, completed, watch, *, strengths=STRENGTHS):
     Head
     """
     begin = time.perf_counter()
-    scaler = StandardScaler(copy=False)
     # Copies, because they are scaled in place.
-    values = scaler.fit_transform(np.array(values, "float32"))
-    watched = scaler.transform(np.array(watch[0], "float32"))
+    values, watched = (np.array(part, "float32") for part in (values, watch[0]))
+    scaler = StandardScaler(copy=False).fit(values)
+    # What varies less than half precision can tell is noise: it is not made larger.
+    scaler.scale_[scaler.scale_ < 1e-3 * abs(scaler.mean_)] = 1.0
+    values, watched = scaler.transform(values), scaler.transform(watched)
     best, losses = None, {}
     # With few rows, threads wait for each other longer than they work.
     with threadpool_limits(1 if len(values) < 20_000 else None):
