@@ -84,7 +84,7 @@ class Effort:
 
 #: Quick shrinks the study's network most: on a processor no other arm is as slow.
 EFFORTS = {
-    ("heroin", "quick"): Effort(175_000, 8_000, 3_000, 46, 4, 10, 2, 0.1),
+    ("heroin", "quick"): Effort(175_000, 8_000, 4_000, 46, 8, 10, 1, 0.1),
     ("heroin", "paper"): Effort(None, None, None, None, 15, 10, 10, 1),
     ("methadone", "quick"): Effort(170_000, 8_000, 3_000, 64, 4, 5, 1, 0.1, 3_000),
     ("methadone", "paper"): Effort(None, None, None, None, 15, 20, 5, 1),
