@@ -69,7 +69,7 @@ def test_before_training_it_is_the_frozen_network_with_its_head(
 def test_training_on_kept_maps_is_training_the_whole_network(
     base, picture, codes, maps, completed
 ):
-    way = finetuning.Way(epochs=1)
+    way = finetuning.Way(epochs=1, may_stay=False, learning_rate=1e-4)
     short = finetuning.top_of(base, way)
     inner = finetuning.top_of(base, way)
     whole = finetuning.whole(base, picture, inner)
@@ -92,7 +92,7 @@ def test_training_on_kept_maps_is_training_the_whole_network(
 @pytest.mark.parametrize("norm", finetuning.NORMS)
 def test_only_what_is_released_changes(base, maps, completed, norm):
     before = [value.copy() for value in base.model.get_weights()]
-    way = finetuning.Way(norm=norm, epochs=1)
+    way = finetuning.Way(norm=norm, epochs=1, may_stay=False)
     top = finetuning.top_of(base, way)
     normed, kernel = norms(top), top.get_layer("conv_head").get_weights()[0]
     finetuning.tune(
@@ -105,6 +105,20 @@ def test_only_what_is_released_changes(base, maps, completed, norm):
     assert all(moved) if norm == "trained" else not any(moved)
     assert not np.array_equal(kernel, top.get_layer("conv_head").get_weights()[0])
     for old, new in zip(before, base.model.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)
+
+
+def test_what_does_harm_to_the_watched_is_not_kept(base, maps, completed):
+    wild = finetuning.Way(learning_rate=0.1, epochs=1)
+    # Watched people of whom the opposite is true: every step does harm.
+    watch = maps, 1 - completed
+    given = {"batch_size": 8, "progress": False}
+    top = finetuning.top_of(base, wild)
+    before = top.get_weights()
+    kept = finetuning.tune(top, maps, completed, watch, wild, **given)
+    assert kept.best_epoch == 0 and kept.loss == kept.start_loss
+    assert kept.loss < kept.course.history["val_loss"].min()
+    for old, new in zip(before, top.get_weights(), strict=True):
         np.testing.assert_array_equal(old, new)
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 import keras
 import numpy as np
 from keras import layers
+from sklearn.metrics import log_loss
 
 from sudlib.files import InputError
 from sudlib.networks import training
@@ -37,13 +38,17 @@ class Way:
         Batch normalisation: frozen keeps the averages learned from photographs.
     warm_up : bool
         Whether the head is trained before the stages are.
+    may_stay : bool
+        Whether the network as it was before counts as an epoch too, so that what does
+        harm on the watched people is not kept.
     """
 
     stages: int = 1
-    learning_rate: float = 1e-4
+    learning_rate: float = 1e-5
     epochs: int = 3
     norm: str = "frozen"
     warm_up: bool = True
+    may_stay: bool = True
 
     def __post_init__(self):
         if self.stages not in (1, 2):
@@ -60,7 +65,7 @@ class Way:
         )
 
 
-#: Ours: what Keras' guide to transfer learning recommends, with a rate between its two.
+#: Ours: the steps and the rate of Keras' guide to transfer learning.
 DOCUMENTED = Way()
 
 
@@ -76,6 +81,10 @@ class Tuned:
         How training went.
     trained : int
         Weights that were trained.
+    start_loss : float
+        Loss of the watched people before.
+    best_epoch : int
+        The epoch whose weights are kept; 0 if those from before are.
     seconds : float
         Of training.
     """
@@ -83,7 +92,16 @@ class Tuned:
     model: keras.Model = field(repr=False)
     course: training.Training = field(repr=False)
     trained: int
+    start_loss: float
+    best_epoch: int
     seconds: float
+
+    @property
+    def loss(self):
+        """The loss of the watched people with the weights that are kept."""
+        if self.best_epoch == 0:
+            return self.start_loss
+        return float(self.course.history["val_loss"].min())
 
 
 def head_weights(head):
@@ -170,7 +188,10 @@ def tune(top, inputs, completed, watch, way=DOCUMENTED, *, seed=33, **more):
     begin = time.perf_counter()
     named = {key: more.pop(key) for key in ("batch_size", "precision") if key in more}
     trained = sum(int(np.prod(each.shape)) for each in top.trainable_variables)
-    kept = training.train(
+    before = top.get_weights()
+    score = training.probabilities(top, watch[0], batch_size=32)
+    start_loss = float(log_loss(watch[1], score, labels=[0, 1]))
+    course = training.train(
         top,
         inputs,
         completed,
@@ -179,7 +200,12 @@ def tune(top, inputs, completed, watch, way=DOCUMENTED, *, seed=33, **more):
         seed=seed,
         **more,
     )
-    return Tuned(top, kept, trained, time.perf_counter() - begin)
+    best_epoch = course.best_epoch
+    if way.may_stay and start_loss <= course.history["val_loss"].min():
+        top.set_weights(before)
+        best_epoch = 0
+    seconds = time.perf_counter() - begin
+    return Tuned(top, course, trained, start_loss, best_epoch, seconds)
 
 
 def whole(base, picture, top, stages=1):
