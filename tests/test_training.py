@@ -137,6 +137,12 @@ def trained(tmp_path_factory):
 
 
 class TestTrain:
+    def test_the_same_seed_gives_the_same_weights(self, trained):
+        model, _, _, recipe = trained
+        again = network()
+        training.train(again, *fit, watch=watch, recipe=recipe)
+        assert close(model.get_weights(), again.get_weights(), 1e-6)
+
     def test_learns(self, trained):
         history = trained[1].history
         assert history["val_loss"].min() < history["val_loss"].iloc[0]
@@ -292,14 +298,6 @@ JAX = (
     + """
 recipe = Recipe(epochs=2, batch_size=96, learning_rate=0.01)
 found = {}
-def run(distribution=None):
-    model = network()
-    history = train(model, *fit, watch=watch, recipe=recipe, distribution=distribution)
-    return numbers(model), history.history["val_loss"].tolist()
-found["one"], found["again"] = run(), run()
-devices = keras.distribution.list_devices()
-found["devices"] = len(devices)
-found["two"] = run(keras.distribution.DataParallel(devices=devices))
 target, logit = np.array([[0.0], [1.0], [1.0]]), np.array([[0.3], [-2.0], [4.0]])
 found["loss"] = float(training.loss()(target, logit))
 slip = keras.losses.BinaryCrossentropy(from_logits=True)
@@ -316,18 +314,10 @@ print(json.dumps(found))
 @pytest.fixture(scope="module")
 def on_jax():
     pytest.importorskip("jax", reason="JAX is not installed")
-    return child(JAX, devices=2)
+    return child(JAX)
 
 
 class TestOnJax:
-    def test_the_same_seed_gives_the_same_weights(self, on_jax):
-        assert on_jax["one"] == on_jax["again"]
-
-    def test_two_devices_end_where_one_does(self, on_jax):
-        assert on_jax["devices"] == 2
-        assert close(map(np.array, on_jax["one"][0]), map(np.array, on_jax["two"][0]))
-        assert np.allclose(on_jax["one"][1], on_jax["two"][1], atol=1e-6)
-
     def test_a_batch_out_of_memory_is_halved(self, on_jax):
         assert on_jax["halved"] == [[96, 48], 48, 2]
 
@@ -412,6 +402,27 @@ def wait_for_epochs(process, path, epochs):
         assert process.poll() is None, "it ended before it could be killed"
         time.sleep(0.005)
     raise AssertionError("it did not start in 30 s")
+
+
+PARALLEL = """
+devices = keras.distribution.list_devices()
+recipe = Recipe(epochs=2, batch_size=96, learning_rate=0.01)
+def run(distribution=None):
+    model = network()
+    history = train(model, *fit, watch=watch, recipe=recipe, distribution=distribution)
+    return numbers(model), history.history["val_loss"].tolist()
+shared = keras.distribution.DataParallel(devices=devices)
+print(json.dumps([len(devices), run(), run(), run(shared)]))
+"""
+
+
+@pytest.mark.slow
+def test_two_devices_on_jax_end_where_one_does():
+    pytest.importorskip("jax", reason="JAX is not installed")
+    devices, one, again, two = child(PARALLEL, devices=2)
+    assert devices == 2 and one == again  # the same seed, the same weights
+    assert close(map(np.array, one[0]), map(np.array, two[0]))
+    assert np.allclose(one[1], two[1], atol=1e-6)
 
 
 MIRRORED = """

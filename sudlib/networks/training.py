@@ -659,6 +659,10 @@ def _compiled(replicas=1):
 
 def has_gpu():
     """Tell whether Keras' backend sees a GPU."""
+    if keras.backend.backend() == "torch":
+        import torch  # what Keras has loaded already; it lists no devices for it
+
+        return torch.cuda.is_available()
     return any("gpu" in name.lower() for name in keras.distribution.list_devices())
 
 
