@@ -171,7 +171,14 @@ def in_backend(backend):
     """Return with_keras in a process of its own, or None if there is no backend."""
     done = subprocess.run(
         [sys.executable, __file__, "--layer"],
-        env={**os.environ, "KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"},
+        env={
+            **os.environ,
+            "KERAS_BACKEND": backend,
+            "TF_CPP_MIN_LOG_LEVEL": "3",
+            # One core, one thread: waiting threads would take its time.
+            "TF_NUM_INTRAOP_THREADS": "1",
+            "TF_NUM_INTEROP_THREADS": "1",
+        },
         capture_output=True,
         text=True,
     )
