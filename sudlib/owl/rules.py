@@ -15,7 +15,14 @@ from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sudlib.files import InputError
-from sudlib.owl.batched import Networks, Shape, choose_engine, train
+from sudlib.owl.batched import (
+    OPTIMISERS,
+    Networks,
+    Shape,
+    choose_engine,
+    step_sizes,
+    train,
+)
 from sudlib.owl.losses import (
     SquaredContrast,
     WeightedHamming,
@@ -450,7 +457,8 @@ class OneAgainstOne(_Rule):
         Of the lasso penalty.  Of several, the first is used to predict; ``rule(i)``
         returns the others.
     steps, batch_size, learning_rate
-        Of Adam; ``batch_size`` people of each combination a step.
+        ``batch_size`` people of each combination a step.
+    optimiser : {"adam", "sgd"}, default="adam"
     standardise : bool, default=True
     random_state : int, default=0
     """
@@ -465,6 +473,7 @@ class OneAgainstOne(_Rule):
         steps=500,
         batch_size=8,
         learning_rate=0.01,
+        optimiser="adam",
         standardise=True,
         random_state=0,
     ):
@@ -475,11 +484,17 @@ class OneAgainstOne(_Rule):
         self.steps = steps
         self.batch_size = batch_size
         self.learning_rate = learning_rate
+        self.optimiser = optimiser
         self.standardise = standardise
         self.random_state = random_state
 
     def fit(self, X, A, outcome, propensity=None):
         """Return the fitted rule; arguments as in OutcomeWeightedClassifier."""
+        if self.optimiser not in OPTIMISERS:
+            raise InputError(
+                f"optimiser must be one of {', '.join(OPTIMISERS)},"
+                f" not {self.optimiser!r}"
+            )
         given = X
         X, A, outcome, propensity = self._start(X, A, outcome, propensity)
         X = self._scale(X, given)
@@ -526,9 +541,9 @@ class OneAgainstOne(_Rule):
         penal = np.ones(X1.shape[1], "f4")
         penal[-1] = 0
         penal = penal * strengths[:, None, None]
-        correct = 1 + np.arange(self.steps)
-        sizes = np.sqrt(1 - 0.999**correct) / (1 - 0.9**correct) * self.learning_rate
-        for step, rate in enumerate(sizes.astype("f4")):
+        adam = self.optimiser == "adam"
+        sizes = step_sizes(self.learning_rate, self.steps, optimiser=self.optimiser)
+        for step, rate in enumerate(sizes):
             part = slice(step * size, (step + 1) * size)
             chosen = np.stack([stream[part] for stream in streams])
             inputs, weight = X1[chosen], weights[chosen].astype("f4")[..., None]
@@ -539,6 +554,9 @@ class OneAgainstOne(_Rule):
             by_class = by_class.reshape(len(strengths), -1, X1.shape[1])
             found = by_class[:, at_first] + by_class[:, at_second]
             found += penal * np.sign(flat)
+            if not adam:
+                flat -= rate * found
+                continue
             mean += np.float32(0.1) * (found - mean)
             square += np.float32(0.001) * (found * found - square)
             flat -= rate * mean / (np.sqrt(square) + np.float32(1e-7))
