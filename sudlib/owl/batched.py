@@ -192,6 +192,7 @@ def train(
     dropout=0.0,
     seed=0,
     start=None,
+    alike=False,
     order=None,
     watch=None,
     watch_every=100,
@@ -222,6 +223,9 @@ def train(
         Start, order of rows and dropout.
     start : array of shape (G, F, weights), optional
         Weights to begin with, in the order of :class:`Shape`.
+    alike : bool, default=False
+        Begin with the same weights on every data set, so that each is trained as it
+        would be alone.
     order : int array of shape (steps, batch), optional
         The rows of each step, instead of a random order.
     watch : callable, optional
@@ -252,6 +256,8 @@ def train(
     shape = Shape((X.shape[-1], *hidden, outputs))
     lead = (X.shape[0], len(strengths))
     generator = np.random.default_rng(seed)
+    if start is None and alike:
+        start = np.repeat(shape.initial(generator, (1, lead[1])), lead[0], axis=0)
     flat = shape.initial(generator, lead) if start is None else np.array(start, "f4")
     if order is None:
         order = batches(generator, X.shape[-2], batch_size, steps)
