@@ -294,6 +294,40 @@ def test_numpy_and_keras_engines_and_a_plain_keras_model_agree(optimiser):
     assert np.allclose(found["numpy"], plain, atol=1e-4)
 
 
+_ON_JAX = """
+import numpy as np
+from sudlib.owl import batched, losses
+X = np.random.default_rng(1).normal(size=(2, 60, 4)).astype("f4")
+A = np.where(X[..., :3] > 0, 1, -1)[:, None]
+w = np.random.default_rng(2).normal(size=(2, 1, 60, 1))
+one, two = (
+    batched.train(X, (A, w), losses.WeightedHamming("hinge", 1, 3), hidden=(6,),
+                  outputs=3, strengths=[0.1, 0.001], steps=30, batch_size=20,
+                  watch=lambda step, networks: np.full((2, 2), step), watch_every=10,
+                  engine=engine)
+    for engine in ("numpy", "keras")
+)
+print(np.abs(one.flat - two.flat).max())
+"""
+
+
+def test_the_compiled_loop_on_jax_takes_the_steps_that_numpy_takes():
+    """Stacked data sets and penalties, jitted: the path that a GPU would take."""
+    pytest.importorskip("jax")
+    import os
+    import subprocess
+    import sys
+
+    done = subprocess.run(
+        [sys.executable, "-c", _ON_JAX],
+        env=os.environ | {"KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert float(done.stdout.split()[-1]) < 1e-5
+
+
 def test_every_row_is_used_once_before_any_comes_again():
     order = batched.batches(np.random.default_rng(0), 103, 10, 25)
     assert order.shape == (25, 10)

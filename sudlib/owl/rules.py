@@ -627,7 +627,7 @@ class OneAgainstOne(_Rule):
         penal = penal * strengths[:, None, None]
         adam = self.optimiser == "adam"
         sizes = step_sizes(self.learning_rate, self.steps, optimiser=self.optimiser)
-        for step, rate in enumerate(sizes):
+        for step, rate in enumerate(sizes.astype("f4")):
             part = slice(step * size, (step + 1) * size)
             chosen = np.stack([stream[part] for stream in streams])
             inputs, weight = X1[chosen], weights[chosen].astype("f4")[..., None]
