@@ -116,12 +116,14 @@ def run_forks(repeats, out, seed):
     key = ["fork", "setting", "n_train", "repeat", "method"]
     frames = []
     for names, methods, setting, size, number in plan:
-        for repeat in range(number):
+        some = max(1, study.AT_ONCE // (size * study.TREATMENTS))
+        for first in range(0, number, some):
+            part = range(first, min(first + some, number))
             scores = forks.run_forks(
-                names, size, repeat, methods=methods, setting=setting, seed=seed
+                names, size, part, methods=methods, setting=setting, seed=seed
             )
             frames.append(scores)
-            print(f"forks: {setting} n={size}, repeat {repeat + 1} of {number}")
+            print(f"forks: {setting} n={size}, {part.stop} of {number}", flush=True)
             table = pd.concat(frames, ignore_index=True).drop_duplicates(key)
             pack(table, out / "forks.csv.gz")
 

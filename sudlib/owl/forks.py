@@ -117,21 +117,24 @@ def run_fork(name, size, repeat, *, setting="right", seed=study.SEED, test=20_00
     pandas.DataFrame
         Columns ``fork``, ``setting``, ``n_train``, ``repeat``, ``method`` and scores.
     """
-    return run_forks([name], size, repeat, setting=setting, seed=seed, test=test)
+    return run_forks([name], size, [repeat], setting=setting, seed=seed, test=test)
 
 
 def run_forks(
-    names, size, repeat, *, methods=None, setting="right", seed=study.SEED, test=20_000
+    names, size, repeats, *, methods=None, setting="right", seed=study.SEED, test=20_000
 ):
-    """Return the scores of several forks in one repeat, each world drawn once.
+    """Return the scores of several forks, each world drawn once.
+
+    All repeats of a fork are trained as one computation.
 
     Parameters
     ----------
     names : sequence of str
         Keys of :data:`FORKS`.
+    repeats : sequence of int
     methods : sequence of str, optional
         Only these of "naive", "dnn_simple" and "dnn_1hdd".
-    size, repeat, setting, seed, test
+    size, setting, seed, test
         As in :func:`run_fork`.
 
     Returns
@@ -149,31 +152,39 @@ def run_forks(
         worlds.setdefault(world, []).append(name)
     rows = []
     for (covariates, best, same_world), here in worlds.items():
-        own = [seed, _SETTINGS.index(setting), size, repeat]
-        world = [*own[:3], 0, 0] if same_world else [*own, 0]
-        truth = draw_truth(setting, world, covariates=covariates)
-        people = size * study.TREATMENTS
-        train, held = (draw(truth, people, [*own, n], best=best) for n in (1, 2))
-        rules = {}
+        drawn = []
+        for repeat in repeats:
+            own = [seed, _SETTINGS.index(setting), size, repeat]
+            world = [*own[:3], 0, 0] if same_world else [*own, 0]
+            truth = draw_truth(setting, world, covariates=covariates)
+            people = size * study.TREATMENTS
+            train, held = (draw(truth, people, [*own, n], best=best) for n in (1, 2))
+            drawn.append((own, truth, train, held))
+        _, _, trains, helds = zip(*drawn, strict=True)
+        rules = [{} for _ in drawn]
         for name in here:
             fork = FORKS[name]
-            chosen = _changed(fork, size, methods)
-            fitted = study.fit_rules(train, held, chosen, propensity=fork.propensity)
-            rules |= {(name, method): fitted[0][method] for method in chosen}
-        found = score_rules(truth, test, [*own, 3], rules, best=best)
-        bayes = found.pop("bayes")
-        found |= {(name, "bayes"): bayes for name in here}
-        rows += [
-            {
-                "fork": name,
-                "setting": setting,
-                "n_train": size,
-                "repeat": repeat,
-                "method": method,
-                **scores,
-            }
-            for (name, method), scores in found.items()
-        ]
+            fitted = study.fit_rules_together(
+                trains, helds, _changed(fork, size, methods), fork.propensity
+            )
+            for mine, (found, _, _) in zip(rules, fitted, strict=True):
+                for method in _changed(fork, size, methods):
+                    mine[name, method] = found[method]
+        for (own, truth, _, _), mine in zip(drawn, rules, strict=True):
+            found = score_rules(truth, test, [*own, 3], mine, best=best)
+            bayes = found.pop("bayes")
+            found |= {(name, "bayes"): bayes for name in here}
+            rows += [
+                {
+                    "fork": name,
+                    "setting": setting,
+                    "n_train": size,
+                    "repeat": own[-1],
+                    "method": method,
+                    **scores,
+                }
+                for (name, method), scores in found.items()
+            ]
     return pd.DataFrame(rows)
 
 
