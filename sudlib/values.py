@@ -12,9 +12,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import norm
 from sklearn.base import BaseEstimator, clone
-from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import KFold, ShuffleSplit, StratifiedShuffleSplit
-from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_is_fitted
 
@@ -23,7 +21,7 @@ from sudlib.files import InputError
 from sudlib.owl.batched import Networks, train
 from sudlib.owl.losses import WeightedHamming
 from sudlib.owl.rules import STRENGTHS, check_treatments
-from sudlib.owl.weights import outcome_weights
+from sudlib.owl.weights import logistic_regression, outcome_weights
 from sudlib.rivals import AdditiveQLearner, check_covariates, check_study
 
 #: No group of fewer people is shown.
@@ -101,11 +99,7 @@ class Propensity(BaseEstimator):
         return self
 
     def _regression(self):
-        # Newton's method: lbfgs does not settle when a combination is rare.
-        return make_pipeline(
-            StandardScaler(),
-            LogisticRegression(C=self.strength, solver="newton-cholesky", max_iter=200),
-        )
+        return logistic_regression(self.strength)
 
     def matrix(self, X):
         """Return every person's chance of every combination; each row sums to 1.

@@ -507,6 +507,15 @@ def test_each_propensity_finds_a_randomised_trial(how, people):
     assert ((found > 0) & (found < 1)).all()
 
 
+def test_a_rare_combination_does_not_keep_the_propensity_from_settling(recwarn):
+    random = np.random.default_rng(5)
+    X = random.normal(size=(400, 6)) * 10.0 ** np.arange(-2, 4)
+    A = np.where(random.random((400, 3)) < (0.9, 0.5, 0.05), 1, -1)
+    chance = weights.estimate_propensity(X, A, "multinomial")
+    assert ((chance > 0) & (chance < 1)).all()
+    assert not [w for w in recwarn if "converge" in str(w.message)]
+
+
 def test_doubly_robust_contrasts_average_to_the_true_effects():
     world = simulation.draw_truth("right", 12, p=6, nodes=8, treatments=3)
     sample = simulation.draw(world, 8000, 13)
