@@ -218,10 +218,13 @@ def naive_table(scores, printed):
         square of the differences from the print; the nearest first.
     """
     here = scores[(scores["method"] == "naive") & scores["fork"].isin(NAIVE)]
-    wide = here.groupby(["fork", "setting", "n_train"])["adjusted_mcr"].mean().unstack()
-    wide = wide.unstack("setting")
-    wide.columns = [(setting, size) for size, setting in wide.columns]
-    wide = wide[[cell for cell in printed if cell in wide]].dropna()
+    # only repeats in which every choice ran: the same worlds for all
+    wide = here.pivot(
+        index=["setting", "n_train", "repeat"], columns="fork", values="adjusted_mcr"
+    ).dropna()
+    wide = wide.groupby(["setting", "n_train"]).mean().T
+    wide.columns = list(wide.columns)
+    wide = wide[[cell for cell in printed if cell in list(wide)]]
     away = wide - pd.Series(printed)[list(wide)]
     return wide.assign(away=np.sqrt((away**2).mean(axis=1))).sort_values("away")
 
@@ -246,7 +249,8 @@ def forks_table(scores, printed):
         here = scores[scores["fork"] == name]
         if here.empty:
             continue
-        row = {"question": fork.question, "choice": fork.choice}
+        number = here["repeat"].nunique()
+        row = {"question": fork.question, "choice": fork.choice, "repeats": number}
         for method in ("naive", "dnn_simple", "dnn_1hdd", "bayes"):
             values = here.loc[here["method"] == method, "adjusted_mcr"]
             row[study.METHODS[method]] = _mean(values)
@@ -254,7 +258,7 @@ def forks_table(scores, printed):
         row["Bayes, AMCR"] = _mean(bayes["adjusted_amcr"])
         row["Bayes, AB"] = _mean(bayes["ab"])
         rows.append(row)
-    last = {"question": "the study", "choice": "printed"}
+    last = {"question": "the study", "choice": "printed", "repeats": study.REPEATS}
     for method in ("naive", "dnn_simple", "dnn_1hdd", "bayes"):
         last[study.METHODS[method]] = f"{printed[method, 'adjusted_mcr']:.3f}"
     last["Bayes, AMCR"] = f"{printed['bayes', 'adjusted_amcr']:.3f}"
