@@ -6,14 +6,13 @@ groups of people out of what is shown.  Taught in notebook ``c05_diabetes``.
 """
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pandas as pd
 from scipy.stats import norm
 from sklearn.base import BaseEstimator, clone
-from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import KFold, ShuffleSplit, StratifiedShuffleSplit
-from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_is_fitted
 
@@ -22,7 +21,7 @@ from sudlib.files import InputError
 from sudlib.owl.batched import Networks, train
 from sudlib.owl.losses import WeightedHamming
 from sudlib.owl.rules import STRENGTHS, check_treatments
-from sudlib.owl.weights import outcome_weights
+from sudlib.owl.weights import logistic_regression, outcome_weights
 from sudlib.rivals import AdditiveQLearner, check_covariates, check_study
 
 #: No group of fewer people is shown.
@@ -100,11 +99,7 @@ class Propensity(BaseEstimator):
         return self
 
     def _regression(self):
-        # Newton's method: lbfgs does not settle when a combination is rare.
-        return make_pipeline(
-            StandardScaler(),
-            LogisticRegression(C=self.strength, solver="newton-cholesky", max_iter=200),
-        )
+        return logistic_regression(self.strength)
 
     def matrix(self, X):
         """Return every person's chance of every combination; each row sums to 1.
@@ -429,6 +424,7 @@ def network_advice(
     propensity="marginal",
     strengths=STRENGTHS,
     steps=2000,
+    early_stopping=False,
     watched=0.2,
     least=0.01,
     at_once=20,
@@ -453,6 +449,8 @@ def network_advice(
     strengths : sequence of float
         Penalties to choose from.
     steps : int, default=2000
+    early_stopping : bool, default=False
+        Keep the step with the best of that share, as section 6 of the study suggests.
     watched : float, default=0.2
     least : float, default=0.01
         Smaller propensities are raised to this.
@@ -474,6 +472,7 @@ def network_advice(
         X, targets, counts, held, held_targets, held_counts, new = (
             np.stack(column) for column in zip(*prepared, strict=True)
         )
+        seen = held, held_targets, held_counts
         networks = train(
             X,
             (targets[:, None], counts[:, None]),
@@ -483,14 +482,20 @@ def network_advice(
             strengths=strengths,
             steps=steps,
             seed=seed + begin,
+            watch=partial(_observed_gains, *seen) if early_stopping else None,
+            watch_every=max(1, steps // 40),
         )
-        agree = (networks.outputs(held) > 0) == (held_targets[:, None] > 0)
-        gains = (agree * held_counts[:, None]).mean(axis=(-1, -2))
-        chosen = gains.argmax(axis=1)
+        chosen = _observed_gains(*seen, None, networks).argmax(axis=1)
         flat = networks.flat[np.arange(len(chosen)), chosen][:, None]
         outputs = Networks(networks.shape, flat).outputs(new)[:, 0]
         found.append(np.where(outputs > 0, 1, -1))
     return np.concatenate(found)
+
+
+def _observed_gains(X, targets, counts, step, networks):
+    """Return the weighted share of decisions that agree, by split and penalty."""
+    agree = (networks.outputs(X) > 0) == (targets[:, None] > 0)
+    return (agree * counts[:, None]).mean(axis=(-1, -2))
 
 
 def _prepare(X, A, outcome, test, weights, propensity, watched, least, seed):

@@ -294,6 +294,40 @@ def test_numpy_and_keras_engines_and_a_plain_keras_model_agree(optimiser):
     assert np.allclose(found["numpy"], plain, atol=1e-4)
 
 
+_ON_JAX = """
+import numpy as np
+from sudlib.owl import batched, losses
+X = np.random.default_rng(1).normal(size=(2, 60, 4)).astype("f4")
+A = np.where(X[..., :3] > 0, 1, -1)[:, None]
+w = np.random.default_rng(2).normal(size=(2, 1, 60, 1))
+one, two = (
+    batched.train(X, (A, w), losses.WeightedHamming("hinge", 1, 3), hidden=(6,),
+                  outputs=3, strengths=[0.1, 0.001], steps=30, batch_size=20,
+                  watch=lambda step, networks: np.full((2, 2), step), watch_every=10,
+                  engine=engine)
+    for engine in ("numpy", "keras")
+)
+print(np.abs(one.flat - two.flat).max())
+"""
+
+
+def test_the_compiled_loop_on_jax_takes_the_steps_that_numpy_takes():
+    """Stacked data sets and penalties, jitted: the path that a GPU would take."""
+    pytest.importorskip("jax")
+    import os
+    import subprocess
+    import sys
+
+    done = subprocess.run(
+        [sys.executable, "-c", _ON_JAX],
+        env=os.environ | {"KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert float(done.stdout.split()[-1]) < 1e-5
+
+
 def test_every_row_is_used_once_before_any_comes_again():
     order = batched.batches(np.random.default_rng(0), 103, 10, 25)
     assert order.shape == (25, 10)
@@ -471,6 +505,15 @@ def test_each_propensity_finds_a_randomised_trial(how, people):
     found = weights.estimate_propensity(people.X, people.A, how)
     assert found.mean() == pytest.approx(1 / 8, abs=0.03)
     assert ((found > 0) & (found < 1)).all()
+
+
+def test_a_rare_combination_does_not_keep_the_propensity_from_settling(recwarn):
+    random = np.random.default_rng(5)
+    X = random.normal(size=(400, 6)) * 10.0 ** np.arange(-2, 4)
+    A = np.where(random.random((400, 3)) < (0.9, 0.5, 0.05), 1, -1)
+    chance = weights.estimate_propensity(X, A, "multinomial")
+    assert ((chance > 0) & (chance < 1)).all()
+    assert not [w for w in recwarn if "converge" in str(w.message)]
 
 
 def test_doubly_robust_contrasts_average_to_the_true_effects():

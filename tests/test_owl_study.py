@@ -19,6 +19,7 @@ from sudlib.owl import (
     simulation,
     study,
 )
+from sudlib.owl.rules import fit_together
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -186,6 +187,34 @@ def test_a_repeat_is_the_same_wherever_it_runs(few_steps):
     )
 
 
+def test_repeats_trained_together_score_as_repeats_trained_alone(few_steps):
+    few_steps["dnn_1hdd"] = OutcomeWeightedClassifier(
+        hidden=(7,), strength=(0.1, 0.001), steps=40, dropout=0.2, early_stopping=True
+    )
+    few_steps["auto"] = ContrastNetwork("auto", hidden=(5,), steps=40, members=2)
+    same = {"methods": few_steps, "test": 500}
+    together = study.run_repeats("wrong", 200, (3, 5, 8), **same)
+    alone = pd.concat(study.run_repeat("wrong", 200, r, **same) for r in (3, 5, 8))
+    pd.testing.assert_frame_equal(
+        together.drop(columns="seconds"),
+        alone.drop(columns="seconds").reset_index(drop=True),
+        rtol=0,
+        atol=0,
+    )
+
+
+def test_only_rules_and_studies_of_one_shape_are_fitted_together():
+    world = simulation.draw_truth("right", 1)
+    people = [simulation.draw(world, rows, rows) for rows in (200, 200, 300)]
+    studies = [(s.X, s.A, s.outcome) for s in people]
+    rules = [OutcomeWeightedClassifier(steps=5) for _ in studies]
+    with pytest.raises(InputError, match="as many people"):
+        fit_together(rules, studies)
+    rules[1] = OutcomeWeightedClassifier(steps=6)
+    with pytest.raises(InputError, match="same settings"):
+        fit_together(rules[:2], studies[:2])
+
+
 def test_summary_is_mean_error_and_paired_regret():
     scores = pd.DataFrame(
         {
@@ -209,12 +238,12 @@ def test_the_runner_goes_on_where_it_was_and_merges(tmp_path, monkeypatch, capsy
 
     runs_made = []
 
-    def run_repeat(setting, size, repeat, *, seed):
-        runs_made.append((setting, size, repeat))
-        row = {"setting": setting, "n_train": size, "repeat": repeat, "seconds": 0.1}
-        return pd.DataFrame([row | {"method": "bayes", "ab": repeat / 3}])
+    def run_repeats(setting, size, repeats, *, seed):
+        runs_made.extend((setting, size, repeat) for repeat in repeats)
+        row = {"setting": setting, "n_train": size, "seconds": 0.1, "method": "bayes"}
+        return pd.DataFrame([row | {"repeat": r, "ab": r / 3} for r in repeats])
 
-    monkeypatch.setattr(study, "run_repeat", run_repeat)
+    monkeypatch.setattr(study, "run_repeats", run_repeats)
     words = ["--folder", str(tmp_path / "f"), "--out", str(tmp_path / "o")]
     words += ["--repeats", "4", "--block", "2", "--size", "200"]
     shard = study.shard_name("wrong", 200, 2, 2)

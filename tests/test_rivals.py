@@ -166,6 +166,23 @@ def test_boltzmann_start_fits_the_network_it_is_for():
     assert rate(rule.fit(X, A, outcome).predict(X), best) > 0.85
 
 
+def test_stacked_machines_start_a_network_of_several_layers():
+    from sudlib.owl import OutcomeWeightedClassifier
+
+    X, A, outcome, best = study(1000)
+    start = rivals.boltzmann_start(X, (8, 6), 3, passes=5)
+    alone = rivals.boltzmann_start(X, 8, 3, passes=5)
+    first = X.shape[1] * 8 + 8
+    assert np.array_equal(start[0, :first], alone[0, :first])
+    rule = OutcomeWeightedClassifier(
+        hidden=(8, 6), weights="augmented", start=start, steps=600
+    )
+    # far above chance; a net this deep needs no such start here and does without better
+    assert rate(rule.fit(X, A, outcome).predict(X), best) > 0.75
+    with pytest.raises(InputError, match="1 or more in every layer"):
+        rivals.boltzmann_start(X, (8, 0), 3)
+
+
 # ------------------------------------------------------------------------ two stages
 
 

@@ -46,7 +46,7 @@ def parse(words=None):
     parser.add_argument("--list", action="store_true", help="name the shards and stop")
     parser.add_argument("--merge", action="store_true", help="only merge what is there")
     parser.add_argument(
-        "--forks", type=int, metavar="N", help="run N repeats of every fork, n = 200"
+        "--forks", type=int, metavar="N", help="run N repeats of every fork"
     )
     parser.add_argument("--no-merge", action="store_true", help="only run")
     return parser.parse_args(words)
@@ -101,13 +101,31 @@ def run(plan, folder, seed):
 
 
 def run_forks(repeats, out, seed):
-    """Run every fork of notebook c04 and write its scores."""
+    """Run the forks of notebook c04 and write their scores after every repeat.
+
+    The naive rule's at every size of both settings, with a quarter of the repeats; all
+    of them at 200 people per treatment, and at 1,000 with a quarter.
+    """
+    some = max(1, repeats // 4)
+    cells = [(setting, size) for setting in SETTINGS for size in SIZES]
+    plan = [(forks.NAIVE, ("naive",), *cell, some) for cell in cells]
+    plan += [
+        (tuple(forks.FORKS), None, "right", 200, repeats),
+        (tuple(forks.FORKS), None, "right", 1000, some),
+    ]
+    key = ["fork", "setting", "n_train", "repeat", "method"]
     frames = []
-    for repeat in range(repeats):
-        for name in forks.FORKS:
-            frames.append(forks.run_fork(name, 200, repeat, seed=seed))
-        print(f"forks: repeat {repeat + 1} of {repeats}", flush=True)
-        pack(pd.concat(frames), out / "forks.csv.gz")
+    for names, methods, setting, size, number in plan:
+        some = max(1, study.AT_ONCE // (size * study.TREATMENTS))
+        for first in range(0, number, some):
+            part = range(first, min(first + some, number))
+            scores = forks.run_forks(
+                names, size, part, methods=methods, setting=setting, seed=seed
+            )
+            frames.append(scores)
+            print(f"forks: {setting} n={size}, {part.stop} of {number}", flush=True)
+            table = pd.concat(frames, ignore_index=True).drop_duplicates(key)
+            pack(table, out / "forks.csv.gz")
 
 
 def pack(table, target):

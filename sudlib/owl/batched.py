@@ -108,7 +108,8 @@ def backward(xp, values, layers, slope, masks=None):
         pieces.append(xp.reshape(gradient, (*lead, size)))
         if place:
             slope = xp.matmul(slope, xp.swapaxes(layers[place][0], -1, -2))
-            slope = xp.where(values[place] > 0.0, slope, 0.0)
+            # ReLU's outputs are never below 0: their sign is its slope
+            slope = slope * xp.sign(values[place])
             if masks is not None:
                 slope = slope * masks[place - 1]
     return xp.concatenate(pieces[::-1], axis=-1)
@@ -156,9 +157,9 @@ def step_sizes(learning_rate, steps, decay=False, optimiser="adam"):
         0.5 * (1 + np.cos(np.pi * step / steps)) if decay else np.ones(steps)
     )
     if optimiser == "sgd":
-        return rate.astype("float32")
+        return rate
     correct = np.sqrt(1 - _GAMMA ** (step + 1)) / (1 - _BETA ** (step + 1))
-    return (rate * correct).astype("float32")
+    return rate * correct
 
 
 def choose_engine(engine):
@@ -192,10 +193,12 @@ def train(
     dropout=0.0,
     seed=0,
     start=None,
+    alike=False,
     order=None,
     watch=None,
     watch_every=100,
     engine="auto",
+    dtype="float32",
 ):
     """Return the trained weights of ``F`` networks on each of ``G`` data sets.
 
@@ -222,12 +225,17 @@ def train(
         Start, order of rows and dropout.
     start : array of shape (G, F, weights), optional
         Weights to begin with, in the order of :class:`Shape`.
+    alike : bool, default=False
+        Begin with the same weights on every data set, so that each is trained as it
+        would be alone.
     order : int array of shape (steps, batch), optional
         The rows of each step, instead of a random order.
     watch : callable, optional
         Called with ``(step, networks)`` every ``watch_every`` steps; returns a (G, F)
         array, larger is better.  The best weights of each fit are kept.
     engine : {"auto", "numpy", "keras"}
+    dtype : {"float32", "float64"}
+        Twice as exact is half as fast; for checks.
 
     Returns
     -------
@@ -246,24 +254,29 @@ def train(
         raise InputError(
             f"optimiser must be one of {', '.join(OPTIMISERS)}, not {optimiser!r}"
         )
-    X = np.asarray(X, dtype="float32")
+    X = np.asarray(X, dtype=dtype)
     X = (X if X.ndim == 3 else X[None])[:, None]
-    rows = tuple(np.asarray(array, dtype="float32") for array in rows)
+    rows = tuple(np.asarray(array, dtype=dtype) for array in rows)
     shape = Shape((X.shape[-1], *hidden, outputs))
     lead = (X.shape[0], len(strengths))
     generator = np.random.default_rng(seed)
-    flat = shape.initial(generator, lead) if start is None else np.array(start, "f4")
+    if start is None and alike:
+        start = np.repeat(shape.initial(generator, (1, lead[1])), lead[0], axis=0)
+    flat = shape.initial(generator, lead) if start is None else start
+    flat = np.array(flat, dtype)
     if order is None:
         order = batches(generator, X.shape[-2], batch_size, steps)
-    sizes = step_sizes(learning_rate, steps, decay, optimiser)
+    sizes = step_sizes(learning_rate, steps, decay, optimiser).astype(dtype)
     masks = [
-        (generator.random((steps, order.shape[1], width), "f4") >= dropout).astype("f4")
-        / np.float32(1 - dropout)
+        (generator.random((steps, order.shape[1], width), "f4") >= dropout).astype(
+            dtype
+        )
+        / np.dtype(dtype).type(1 - dropout)
         for width in (hidden if dropout else ())
     ]
-    strength = np.asarray(strengths, dtype="float32")[:, None]
-    penalised = shape.penalised()
-    share = np.float32(1 / order.shape[1])
+    strength = np.asarray(strengths, dtype=dtype)[:, None]
+    penalised = shape.penalised().astype(dtype)
+    share = np.dtype(dtype).type(1 / order.shape[1])
 
     def gradient(xp, flat, inputs, picked, mask, strength, penalised):
         layers = shape.layers(xp, flat)
@@ -272,8 +285,8 @@ def train(
         found = backward(xp, values, layers, slope, mask)
         return found + penalty_slope(xp, penalty, shape, flat, strength, penalised)
 
-    runner = _run_numpy if choose_engine(engine) == "numpy" else _run_keras
-    adam = optimiser == "adam"
+    make = _numpy_runner if choose_engine(engine) == "numpy" else _keras_runner
+    runner = make(gradient, optimiser == "adam")
     best, record = None, None
     begin = 0
     state = (flat, np.zeros_like(flat), np.zeros_like(flat))
@@ -281,7 +294,6 @@ def train(
     for end in (*ends, steps):
         part = slice(begin, end)
         state = runner(
-            gradient,
             state,
             X,
             rows,
@@ -290,7 +302,6 @@ def train(
             [mask[part] for mask in masks] or None,
             strength,
             penalised,
-            adam,
         )
         begin = end
         if watch:
@@ -309,44 +320,44 @@ def train(
     return networks
 
 
-# An unbounded loss can diverge: train() says so, once, instead of in every step.
-@np.errstate(over="ignore", invalid="ignore")
-def _run_numpy(
-    gradient, state, X, rows, order, sizes, masks, strength, penalised, adam
-):
-    """Take steps with numpy; Adam works in place, for its arrays stay in the cache."""
-    flat, mean, square = (np.array(array) for array in state)
-    spare = np.empty_like(flat)
-    for step, (chosen, size) in enumerate(zip(order, sizes, strict=True)):
-        found = gradient(
-            np,
-            flat,
-            np.take(X, chosen, axis=-2),
-            [np.take(array, chosen, axis=-2) for array in rows],
-            None if masks is None else [mask[step] for mask in masks],
-            strength,
-            penalised,
-        )
-        if not adam:
-            flat -= size * found
-            continue
-        mean += (1 - _BETA) * (found - mean)
-        np.multiply(found, found, out=found)
-        found -= square
-        found *= 1 - _GAMMA
-        square += found
-        np.sqrt(square, out=spare)
-        spare += _EPSILON
-        np.divide(mean, spare, out=spare)
-        spare *= size
-        flat -= spare
-    return flat, mean, square
+def _numpy_runner(gradient, adam):
+    """Return what takes steps with numpy; Adam works in place, inside the cache."""
+
+    # An unbounded loss can diverge: train() says so, once, instead of in every step.
+    @np.errstate(over="ignore", invalid="ignore")
+    def run(state, X, rows, order, sizes, masks, strength, penalised):
+        flat, mean, square = (np.array(array) for array in state)
+        spare = np.empty_like(flat)
+        for step, (chosen, size) in enumerate(zip(order, sizes, strict=True)):
+            found = gradient(
+                np,
+                flat,
+                np.take(X, chosen, axis=-2),
+                [np.take(array, chosen, axis=-2) for array in rows],
+                None if masks is None else [mask[step] for mask in masks],
+                strength,
+                penalised,
+            )
+            if not adam:
+                flat -= size * found
+                continue
+            mean += (1 - _BETA) * (found - mean)
+            np.multiply(found, found, out=found)
+            found -= square
+            found *= 1 - _GAMMA
+            square += found
+            np.sqrt(square, out=spare)
+            spare += _EPSILON
+            np.divide(mean, spare, out=spare)
+            spare *= size
+            flat -= spare
+        return flat, mean, square
+
+    return run
 
 
-def _run_keras(
-    gradient, state, X, rows, order, sizes, masks, strength, penalised, adam
-):
-    """Take the same steps inside one compiled loop of the Keras backend."""
+def _keras_runner(gradient, adam):
+    """Return what takes the same steps inside one compiled loop of Keras' backend."""
     from keras import ops
 
     def steps(flat, mean, square, X, rows, order, sizes, masks, strength, penalised):
@@ -370,20 +381,23 @@ def _run_keras(
 
         return ops.fori_loop(0, order.shape[0], body, (flat, mean, square))
 
-    def tensor(array):
-        return ops.convert_to_tensor(array)
+    whole = compiled(steps)  # once: stretches of equal length share it
 
-    state = compiled(steps)(
-        *(tensor(array) for array in state),
-        tensor(X),
-        [tensor(array) for array in rows],
-        tensor(order),
-        tensor(sizes),
-        [tensor(mask) for mask in masks or ()],
-        tensor(strength),
-        tensor(penalised),
-    )
-    return tuple(np.array(ops.convert_to_numpy(array)) for array in state)
+    def run(state, X, rows, order, sizes, masks, strength, penalised):
+        tensor = ops.convert_to_tensor
+        state = whole(
+            *(tensor(array) for array in state),
+            tensor(X),
+            [tensor(array) for array in rows],
+            tensor(order),
+            tensor(sizes),
+            [tensor(mask) for mask in masks or ()],
+            tensor(strength),
+            tensor(penalised),
+        )
+        return tuple(np.array(ops.convert_to_numpy(array)) for array in state)
+
+    return run
 
 
 def compiled(function, xla=True):

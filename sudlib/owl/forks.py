@@ -69,7 +69,31 @@ FORKS = {
     "naive_fewer": Fork("iterations", "naive: 100", naive={"steps": 100}),
     "naive_more": Fork("iterations", "naive: 1,000", naive={"steps": 1000}),
     "known": Fork("propensity", "known, 1 in 32", propensity=1 / 32),
+    "naive_shifted": Fork(
+        "negative outcomes", "naive: less the smallest", naive={"weights": "shifted"}
+    ),
+    "naive_logistic": Fork("surrogate", "naive: logistic", naive={"loss": "logistic"}),
+    "naive_sgd": Fork("optimiser", "naive: SGD", naive={"optimiser": "sgd"}),
+    "naive_one": Fork(
+        "rows in a step",
+        "naive: one of each combination",
+        naive={"batch_size": 1},
+    ),
+    "naive_one_sgd": Fork(
+        "rows in a step",
+        "naive: one of each combination, SGD",
+        naive={"batch_size": 1, "optimiser": "sgd"},
+    ),
+    "naive_one_large": Fork(
+        "rows in a step",
+        "naive: one of each combination, step size 0.1",
+        naive={"batch_size": 1, "learning_rate": 0.1},
+    ),
+    "naive_scores": Fork("votes", "naive: scores added up", naive={"votes": "scores"}),
 }
+
+#: The choices of the naive rule, tried at every size of both settings.
+NAIVE = ("base", *(name for name, fork in FORKS.items() if fork.naive))
 
 _SETTINGS = tuple(SETTINGS)
 
@@ -93,39 +117,116 @@ def run_fork(name, size, repeat, *, setting="right", seed=study.SEED, test=20_00
     pandas.DataFrame
         Columns ``fork``, ``setting``, ``n_train``, ``repeat``, ``method`` and scores.
     """
-    if name not in FORKS:
-        raise InputError(f"a fork must be one of {', '.join(FORKS)}, not {name!r}")
-    fork = FORKS[name]
-    own = [seed, _SETTINGS.index(setting), size, repeat]
-    world = [*own[:3], 0, 0] if fork.same_world else [*own, 0]
-    truth = draw_truth(setting, world, covariates=fork.covariates)
-    rows = size * study.TREATMENTS
-    train, held = (draw(truth, rows, [*own, n], best=fork.best) for n in (1, 2))
-    recipes = study.recipes(size)
-    chosen = {}
-    only_naive = bool(fork.naive)
-    only_network = bool(fork.network)
-    if not only_naive:
+    return run_forks([name], size, [repeat], setting=setting, seed=seed, test=test)
+
+
+def run_forks(
+    names, size, repeats, *, methods=None, setting="right", seed=study.SEED, test=20_000
+):
+    """Return the scores of several forks, each world drawn once.
+
+    All repeats of a fork are trained as one computation.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Keys of :data:`FORKS`.
+    repeats : sequence of int
+    methods : sequence of str, optional
+        Only these of "naive", "dnn_simple" and "dnn_1hdd".
+    size, setting, seed, test
+        As in :func:`run_fork`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        As :func:`run_fork` returns it.
+    """
+    for name in names:
+        if name not in FORKS:
+            raise InputError(f"a fork must be one of {', '.join(FORKS)}, not {name!r}")
+    worlds = {}
+    for name in names:
+        fork = FORKS[name]
+        world = fork.covariates, fork.best, fork.same_world
+        worlds.setdefault(world, []).append(name)
+    rows = []
+    for (covariates, best, same_world), here in worlds.items():
+        drawn = []
+        for repeat in repeats:
+            own = [seed, _SETTINGS.index(setting), size, repeat]
+            world = [*own[:3], 0, 0] if same_world else [*own, 0]
+            truth = draw_truth(setting, world, covariates=covariates)
+            people = size * study.TREATMENTS
+            train, held = (draw(truth, people, [*own, n], best=best) for n in (1, 2))
+            drawn.append((own, truth, train, held))
+        _, _, trains, helds = zip(*drawn, strict=True)
+        rules = [{} for _ in drawn]
+        for name in here:
+            fork = FORKS[name]
+            fitted = study.fit_rules_together(
+                trains, helds, _changed(fork, size, methods), fork.propensity
+            )
+            for mine, (found, _, _) in zip(rules, fitted, strict=True):
+                for method in _changed(fork, size, methods):
+                    mine[name, method] = found[method]
+        for (own, truth, _, _), mine in zip(drawn, rules, strict=True):
+            found = score_rules(truth, test, [*own, 3], mine, best=best)
+            bayes = found.pop("bayes")
+            found |= {(name, "bayes"): bayes for name in here}
+            rows += [
+                {
+                    "fork": name,
+                    "setting": setting,
+                    "n_train": size,
+                    "repeat": own[-1],
+                    "method": method,
+                    **scores,
+                }
+                for (name, method), scores in found.items()
+            ]
+    return pd.DataFrame(rows)
+
+
+def _changed(fork, size, methods):
+    """Return the recipes that a fork can touch, changed."""
+    recipes, chosen = study.recipes(size), {}
+    if not fork.naive:
         for method in ("dnn_simple", "dnn_1hdd"):
             chosen[method] = recipes[method].set_params(**fork.network)
-    if not only_network:
+    if not fork.network:
         chosen["naive"] = recipes["naive"].set_params(**fork.naive)
-    rules = study.fit_rules(train, held, chosen, propensity=fork.propensity)[0]
-    rules = {method: rules[method] for method in chosen}
-    found = score_rules(truth, test, [*own, 3], rules, best=fork.best)
-    return pd.DataFrame(
-        [
-            {
-                "fork": name,
-                "setting": setting,
-                "n_train": size,
-                "repeat": repeat,
-                "method": method,
-                **scores,
-            }
-            for method, scores in found.items()
-        ]
-    )
+    return {
+        name: rule for name, rule in chosen.items() if not methods or name in methods
+    }
+
+
+def naive_table(scores, printed):
+    """Return the naive rule's adjusted MCR by choice, at every size of both settings.
+
+    Parameters
+    ----------
+    scores : pandas.DataFrame
+        Rows of :func:`run_forks`.
+    printed : dict of (str, int) to float
+        What the study prints, by setting and size.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Indexed by fork: one column a (setting, size), and ``away``, the root mean
+        square of the differences from the print; the nearest first.
+    """
+    here = scores[(scores["method"] == "naive") & scores["fork"].isin(NAIVE)]
+    # only repeats in which every choice ran: the same worlds for all
+    wide = here.pivot(
+        index=["setting", "n_train", "repeat"], columns="fork", values="adjusted_mcr"
+    ).dropna()
+    wide = wide.groupby(["setting", "n_train"]).mean().T
+    wide.columns = list(wide.columns)
+    wide = wide[[cell for cell in printed if cell in list(wide)]]
+    away = wide - pd.Series(printed)[list(wide)]
+    return wide.assign(away=np.sqrt((away**2).mean(axis=1))).sort_values("away")
 
 
 def forks_table(scores, printed):
@@ -148,7 +249,8 @@ def forks_table(scores, printed):
         here = scores[scores["fork"] == name]
         if here.empty:
             continue
-        row = {"question": fork.question, "choice": fork.choice}
+        number = here["repeat"].nunique()
+        row = {"question": fork.question, "choice": fork.choice, "repeats": number}
         for method in ("naive", "dnn_simple", "dnn_1hdd", "bayes"):
             values = here.loc[here["method"] == method, "adjusted_mcr"]
             row[study.METHODS[method]] = _mean(values)
@@ -156,7 +258,7 @@ def forks_table(scores, printed):
         row["Bayes, AMCR"] = _mean(bayes["adjusted_amcr"])
         row["Bayes, AB"] = _mean(bayes["ab"])
         rows.append(row)
-    last = {"question": "the study", "choice": "printed"}
+    last = {"question": "the study", "choice": "printed", "repeats": study.REPEATS}
     for method in ("naive", "dnn_simple", "dnn_1hdd", "bayes"):
         last[study.METHODS[method]] = f"{printed[method, 'adjusted_mcr']:.3f}"
     last["Bayes, AMCR"] = f"{printed['bayes', 'adjusted_amcr']:.3f}"

@@ -15,7 +15,14 @@ from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sudlib.files import InputError
-from sudlib.owl.batched import Networks, Shape, choose_engine, train
+from sudlib.owl.batched import (
+    OPTIMISERS,
+    Networks,
+    Shape,
+    choose_engine,
+    step_sizes,
+    train,
+)
 from sudlib.owl.losses import (
     SquaredContrast,
     WeightedHamming,
@@ -321,29 +328,43 @@ class OutcomeWeightedClassifier(_Rule):
         sudlib.files.InputError
             See :func:`check_people`.
         """
-        loss = WeightedHamming(
-            self.loss, self.order, check_treatments(A).shape[1], self.output
-        )
+        return fit_together([self], [(X, A, outcome, propensity, validation)])[0]
+
+    def _prepare(self, X, A, outcome, propensity=None, validation=None):
+        """Return what to train on and, or None, whom to validate on."""
+        WeightedHamming(self.loss, self.order, check_treatments(A).shape[1])
         given = X
         X, A, outcome, propensity = self._start(X, A, outcome, propensity)
         X = self._scale(X, given)
-        strengths = np.atleast_1d(np.asarray(self.strength, dtype=float))
-        watched = self._watched(X, A, outcome, propensity, validation, len(strengths))
+        watched = self._watched(
+            X, A, outcome, propensity, validation, np.size(self.strength)
+        )
         X, A, outcome, propensity, held = watched
         targets, weights = outcome_weights(
             X, A, outcome, propensity, self.weights, self.random_state
         )
-        members = self.members
+        return (X, targets, weights), held
+
+    def _train(self, parts, held):
+        """Return networks, (data sets, strengths times members)."""
+        X, targets, weights = (np.stack(column) for column in zip(*parts, strict=True))
+        strengths = np.atleast_1d(np.asarray(self.strength, dtype=float))
+        treatments = targets.shape[-1]
         start = None
         if self.start is not None:
-            start = np.tile(np.asarray(self.start, "f4"), (len(strengths), 1))[None]
-        self.candidates_ = train(
+            start = np.tile(np.asarray(self.start, "f4"), (len(strengths), 1))
+            start = np.repeat(start[None], len(X), axis=0)
+
+        def gains(step, networks):
+            return _each(networks, held, _gain)
+
+        return train(
             X,
-            (targets[None, None], weights[None, None]),
-            loss,
+            (targets[:, None], weights[:, None]),
+            WeightedHamming(self.loss, self.order, treatments, self.output),
             hidden=tuple(self.hidden),
-            outputs=A.shape[1],
-            strengths=np.repeat(strengths, members),
+            outputs=treatments,
+            strengths=np.repeat(strengths, self.members),
             penalty=self.penalty,
             steps=self.steps,
             batch_size=self.batch_size,
@@ -353,16 +374,21 @@ class OutcomeWeightedClassifier(_Rule):
             dropout=self.dropout,
             seed=self.random_state,
             start=start,
-            watch=(lambda step, nets: _gain(nets, *held)) if self._stops() else None,
+            alike=True,
+            watch=gains if self._stops() else None,
             engine=self.engine,
         )
+
+    def _finish(self, networks, held):
+        """Choose the strength and keep the networks that decide."""
+        self.candidates_ = networks
+        strengths = np.atleast_1d(np.asarray(self.strength, dtype=float))
         chosen, self.gains_ = 0, None
         if held is not None:
-            self.gains_ = _gain(self.candidates_, *held, members=members)[0]
+            self.gains_ = _gain(networks, *held, members=self.members)[0]
             chosen = int(self.gains_.argmax())
         self.strength_ = float(strengths[chosen])
         self.networks_ = self.member(chosen)
-        return self
 
     def _stops(self):
         return bool(self.early_stopping)
@@ -433,6 +459,66 @@ def _gain(networks, X, targets, weights, members=1):
     return (agree * weights).mean(axis=(-1, -2))
 
 
+def _fit(networks, X, basis, left):
+    """Return minus the mean squared error, (G, F)."""
+    said = (basis * networks.outputs(X)).sum(axis=-1)
+    return -((left - said) ** 2).mean(axis=-1)
+
+
+def _each(networks, held, score):
+    """Return the scores of the networks of every data set on its own people."""
+    return np.concatenate(
+        [
+            score(networks[place : place + 1], *people)
+            for place, people in enumerate(held)
+        ]
+    )
+
+
+def fit_together(rules, studies):
+    """Return rules, each fitted to its own study, trained as one computation.
+
+    Every rule is what its ``fit`` alone would make it, to the last digit: the data sets
+    are stacked, and one matrix product serves them all.
+
+    Parameters
+    ----------
+    rules : list of OutcomeWeightedClassifier or of ContrastNetwork
+        Not yet fitted, with the same settings.
+    studies : list of tuple
+        What ``fit`` takes for each: ``(X, A, outcome, propensity, validation)``.
+
+    Returns
+    -------
+    list
+        The same rules.
+
+    Raises
+    ------
+    InputError
+        If settings differ, or the studies do not have the same shape.
+    """
+    first = rules[0]
+    if any(repr(rule.get_params()) != repr(first.get_params()) for rule in rules):
+        raise InputError("rules that are fitted together must have the same settings")
+    ready = [rule._prepare(*study) for rule, study in zip(rules, studies, strict=True)]
+    parts, held = zip(*ready, strict=True)
+    shapes = {tuple(array.shape for array in part) for part in parts}
+    if len(shapes) > 1:
+        raise InputError(
+            "studies that are fitted together must have as many people, covariates and"
+            f" treatments; their shapes are {sorted(shapes)}"
+        )
+    networks = first._train(parts, held)
+    for place, (rule, people) in enumerate(zip(rules, held, strict=True)):
+        own = slice(place, place + 1)
+        if isinstance(networks, dict):
+            rule._finish({key: net[own] for key, net in networks.items()}, people)
+        else:
+            rule._finish(networks[own], people)
+    return rules
+
+
 class OneAgainstOne(_Rule):
     """The study's naive rule: a linear classifier for each pair of combinations.
 
@@ -450,7 +536,9 @@ class OneAgainstOne(_Rule):
         Of the lasso penalty.  Of several, the first is used to predict; ``rule(i)``
         returns the others.
     steps, batch_size, learning_rate
-        Of Adam; ``batch_size`` people of each combination a step.
+        ``batch_size`` people of each combination a step.
+    optimiser : {"adam", "sgd"}, default="adam"
+    votes : {"signs", "scores"}, default="signs"
     standardise : bool, default=True
     random_state : int, default=0
     """
@@ -465,6 +553,8 @@ class OneAgainstOne(_Rule):
         steps=500,
         batch_size=8,
         learning_rate=0.01,
+        optimiser="adam",
+        votes="signs",
         standardise=True,
         random_state=0,
     ):
@@ -475,11 +565,20 @@ class OneAgainstOne(_Rule):
         self.steps = steps
         self.batch_size = batch_size
         self.learning_rate = learning_rate
+        self.optimiser = optimiser
+        self.votes = votes
         self.standardise = standardise
         self.random_state = random_state
 
     def fit(self, X, A, outcome, propensity=None):
         """Return the fitted rule; arguments as in OutcomeWeightedClassifier."""
+        if self.optimiser not in OPTIMISERS:
+            raise InputError(
+                f"optimiser must be one of {', '.join(OPTIMISERS)},"
+                f" not {self.optimiser!r}"
+            )
+        if self.votes not in ("signs", "scores"):
+            raise InputError(f'votes must be "signs" or "scores", not {self.votes!r}')
         given = X
         X, A, outcome, propensity = self._start(X, A, outcome, propensity)
         X = self._scale(X, given)
@@ -526,8 +625,8 @@ class OneAgainstOne(_Rule):
         penal = np.ones(X1.shape[1], "f4")
         penal[-1] = 0
         penal = penal * strengths[:, None, None]
-        correct = 1 + np.arange(self.steps)
-        sizes = np.sqrt(1 - 0.999**correct) / (1 - 0.9**correct) * self.learning_rate
+        adam = self.optimiser == "adam"
+        sizes = step_sizes(self.learning_rate, self.steps, optimiser=self.optimiser)
         for step, rate in enumerate(sizes.astype("f4")):
             part = slice(step * size, (step + 1) * size)
             chosen = np.stack([stream[part] for stream in streams])
@@ -539,6 +638,9 @@ class OneAgainstOne(_Rule):
             by_class = by_class.reshape(len(strengths), -1, X1.shape[1])
             found = by_class[:, at_first] + by_class[:, at_second]
             found += penal * np.sign(flat)
+            if not adam:
+                flat -= rate * found
+                continue
             mean += np.float32(0.1) * (found - mean)
             square += np.float32(0.001) * (found * found - square)
             flat -= rate * mean / (np.sqrt(square) + np.float32(1e-7))
@@ -551,7 +653,11 @@ class OneAgainstOne(_Rule):
             scores = self._inputs(X) @ self.coef_[strength, :, :-1].T
             scores += self.coef_[strength, :, -1]
             # a vote for the first is a vote less for the second: the ranking is kept
-            votes = np.where(scores > 0, np.float32(1), np.float32(-1)) @ self.votes_
+            if self.votes == "signs":
+                scores = np.where(scores > 0, np.float32(1), np.float32(-1))
+            elif self.output == "tanh":
+                scores = np.tanh(scores)
+            votes = scores @ self.votes_
             unseen = np.setdiff1d(np.arange(votes.shape[1]), self.seen_)
             votes[:, unseen] = -np.inf
             return votes.argmax(axis=1)
@@ -683,6 +789,10 @@ class ContrastNetwork(_Rule):
 
     def fit(self, X, A, outcome, propensity=None, *, validation=None):
         """Return the fitted rule; arguments as in OutcomeWeightedClassifier."""
+        return fit_together([self], [(X, A, outcome, propensity, validation)])[0]
+
+    def _prepare(self, X, A, outcome, propensity=None, validation=None):
+        """Return what to train on and whom to validate on."""
         if self.order not in ("auto", 1, 2):
             raise InputError(f'order must be "auto", 1 or 2, not {self.order!r}')
         given = X
@@ -697,45 +807,50 @@ class ContrastNetwork(_Rule):
             if self.scaler_ is not None:
                 held = (self.scaler_.transform(held[0]), *held[1:])
         self.centre_ = float(outcome.mean())
-        found, self.errors_ = {}, {}
+        return (X, A, outcome - self.centre_), (*held[:2], held[2] - self.centre_)
+
+    def _train(self, parts, held):
+        """Return networks, (data sets, members), of each order that is tried."""
+        X, A, outcome = (np.stack(column) for column in zip(*parts, strict=True))
+        few = [tuple(array[:5000] for array in people) for people in held]
+        found = {}
         for order in (1, 2) if self.order == "auto" else (self.order,):
-            found[order] = self._train(X, A, outcome, order, held)
-            effects = found[order].outputs(held[0])[0].mean(axis=0)
-            self.errors_[order] = self._error(effects, held, order)
+            basis = np.stack([contrast_basis(treatments, order) for treatments in A])
+            seen = [(X, contrast_basis(A, order), left) for X, A, left in few]
+
+            def fits(step, networks, seen=seen):
+                return _each(networks, seen, _fit)
+
+            found[order] = train(
+                X,
+                (basis[:, None], outcome[:, None, :, None]),
+                SquaredContrast(),
+                hidden=tuple(self.hidden),
+                outputs=basis.shape[-1],
+                strengths=[self.alpha / X.shape[1]] * self.members,
+                penalty="ridge",
+                steps=self.steps,
+                batch_size=self.batch_size,
+                learning_rate=self.learning_rate,
+                decay=True,
+                seed=self.random_state,
+                alike=True,
+                watch=fits,
+                watch_every=max(1, self.steps // 20),
+                engine=self.engine,
+            )
+        return found
+
+    def _finish(self, networks, held):
+        """Choose the order and keep its networks."""
+        self.errors_ = {}
+        X, A, left = held
+        for order, members in networks.items():
+            effects = members.outputs(X)[0].mean(axis=0)
+            said = (contrast_basis(A, order) * effects).sum(axis=-1)
+            self.errors_[order] = float(((left - said) ** 2).mean())
         self.order_ = min(self.errors_, key=self.errors_.get)
-        self.networks_ = found[self.order_]
-        return self
-
-    def _error(self, effects, held, order):
-        said = (contrast_basis(held[1], order) * effects).sum(axis=-1)
-        return float(((held[2] - self.centre_ - said) ** 2).mean())
-
-    def _train(self, X, A, outcome, order, held):
-        basis = contrast_basis(A, order)
-        seen, left = held[0][:5000], (held[2][:5000] - self.centre_)
-        seen_basis = contrast_basis(held[1][:5000], order)
-
-        def fit_of(step, networks):
-            said = (seen_basis * networks.outputs(seen)).sum(axis=-1)
-            return -((left - said) ** 2).mean(axis=-1)
-
-        return train(
-            X,
-            (basis[None, None], (outcome - self.centre_)[None, None, :, None]),
-            SquaredContrast(),
-            hidden=tuple(self.hidden),
-            outputs=basis.shape[1],
-            strengths=[self.alpha / len(X)] * self.members,
-            penalty="ridge",
-            steps=self.steps,
-            batch_size=self.batch_size,
-            learning_rate=self.learning_rate,
-            decay=True,
-            seed=self.random_state,
-            watch=fit_of,
-            watch_every=max(1, self.steps // 20),
-            engine=self.engine,
-        )
+        self.networks_ = networks[self.order_]
 
     def decision_function(self, X):
         """Return the effect of each treatment, then of each pair, (n, effects)."""
@@ -759,4 +874,5 @@ __all__ = [
     "check_people",
     "check_treatments",
     "choose_engine",
+    "fit_together",
 ]

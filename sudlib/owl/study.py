@@ -11,6 +11,7 @@ import time
 
 import numpy as np
 import pandas as pd
+from sklearn.base import clone
 
 from sudlib.files import InputError, data_file
 from sudlib.owl.losses import combination_number
@@ -20,6 +21,7 @@ from sudlib.owl.rules import (
     OneAgainstOne,
     OutcomeWeightedClassifier,
     RidgeQ,
+    fit_together,
 )
 from sudlib.owl.simulation import SETTINGS, SIZES, draw, draw_truth, score_rules
 
@@ -95,30 +97,61 @@ def fit_rules(train, validation, recipes, propensity=None):
     rules : dict of str to callable
     strengths, seconds : dict of str to float
     """
-    rules, strengths, seconds = {}, {}, {}
-    held = (validation.X, validation.A, validation.outcome)
-    for name, rule in recipes.items():
+    return fit_rules_together([train], [validation], recipes, propensity)[0]
+
+
+def fit_rules_together(trains, validations, recipes, propensity=None):
+    """Return what :func:`fit_rules` returns for every pair of samples, as a list.
+
+    The networks of all samples and all penalty strengths are trained as one
+    computation; the numbers are those of samples fitted one by one.  Seconds are
+    shared out evenly.
+
+    Parameters
+    ----------
+    trains, validations : list of sudlib.owl.simulation.Sample
+        All of the same size.
+    recipes, propensity
+        As in :func:`fit_rules`.
+    """
+    found = [({}, {}, {}) for _ in trains]
+    for name, recipe in recipes.items():
         start = time.perf_counter()
-        if isinstance(rule, OneAgainstOne | RidgeQ):
-            rule.fit(train.X, train.A, train.outcome, propensity)
+        fitted = [clone(recipe) for _ in trains]
+        studies = [(s.X, s.A, s.outcome, propensity) for s in trains]
+        if isinstance(recipe, OneAgainstOne | RidgeQ):
+            for rule, data in zip(fitted, studies, strict=True):
+                rule.fit(*data)
         else:
-            rule.fit(train.X, train.A, train.outcome, propensity, validation=held)
-        if isinstance(rule, OneAgainstOne):
-            every = [rule.rule(place) for place in range(len(rule.coef_))]
-        elif isinstance(rule, OutcomeWeightedClassifier):
-            every = [rule.with_strength(i) for i in range(np.size(rule.strength))]
-        else:
-            every = [rule.predict]
-        chosen = _choice(every, validation) if len(every) > 1 else 0
-        rules[name] = every[chosen]
-        tried = np.atleast_1d(getattr(rule, "strength", np.nan))
-        strengths[name] = float(tried[chosen])
-        seconds[name] = time.perf_counter() - start
-        if isinstance(rule, OutcomeWeightedClassifier):
-            rules[f"{name}_observed"] = rule.predict
-            strengths[f"{name}_observed"] = rule.strength_
-            seconds[f"{name}_observed"] = seconds[name]
-    return rules, strengths, seconds
+            held = [(s.X, s.A, s.outcome) for s in validations]
+            fit_together(
+                fitted,
+                [(*data, seen) for data, seen in zip(studies, held, strict=True)],
+            )
+        for rule, people, (rules, strengths, _) in zip(
+            fitted, validations, found, strict=True
+        ):
+            every = _candidates(rule)
+            chosen = _choice(every, people) if len(every) > 1 else 0
+            rules[name] = every[chosen]
+            tried = np.atleast_1d(getattr(rule, "strength", np.nan))
+            strengths[name] = float(tried[chosen])
+            if isinstance(rule, OutcomeWeightedClassifier):
+                rules[f"{name}_observed"] = rule.predict
+                strengths[f"{name}_observed"] = rule.strength_
+        took = (time.perf_counter() - start) / len(trains)
+        for rules, _, seconds in found:
+            seconds |= dict.fromkeys({name, f"{name}_observed"} & set(rules), took)
+    return found
+
+
+def _candidates(rule):
+    """Return what a fitted rule advises with each penalty strength, as functions."""
+    if isinstance(rule, OneAgainstOne):
+        return [rule.rule(place) for place in range(len(rule.coef_))]
+    if isinstance(rule, OutcomeWeightedClassifier):
+        return [rule.with_strength(place) for place in range(np.size(rule.strength))]
+    return [rule.predict]
 
 
 def run_repeat(setting, size, repeat, *, seed=SEED, methods=None, test=None):
@@ -144,22 +177,35 @@ def run_repeat(setting, size, repeat, *, seed=SEED, methods=None, test=None):
         One row a method: ``setting``, ``n_train``, ``repeat``, ``method``, the scores
         of equations (20) to (22), ``strength`` chosen, and ``seconds``.
     """
+    return run_repeats(setting, size, [repeat], seed=seed, methods=methods, test=test)
+
+
+def run_repeats(setting, size, repeats, *, seed=SEED, methods=None, test=None):
+    """Return the scores of several repeats, trained as one computation.
+
+    Arguments as in :func:`run_repeat`, with a sequence of repeats; so are the numbers.
+    """
     if setting not in SETTINGS:
         raise InputError(f'setting must be "right" or "wrong", not {setting!r}')
-    own = [seed, list(SETTINGS).index(setting), size, repeat]
-    truth = draw_truth(setting, [*own, 0], treatments=TREATMENTS)
-    rows = size * TREATMENTS
-    train, held = draw(truth, rows, [*own, 1]), draw(truth, rows, [*own, 2])
-    rules, strengths, seconds = fit_rules(
-        train, held, recipes(size) if methods is None else methods
-    )
-    found = score_rules(truth, test or 10 * rows, [*own, 3], rules)
-    return pd.DataFrame(
-        [
+    rows, worlds = size * TREATMENTS, []
+    for repeat in repeats:
+        own = [seed, list(SETTINGS).index(setting), size, repeat]
+        truth = draw_truth(setting, [*own, 0], treatments=TREATMENTS)
+        train, held = (draw(truth, rows, [*own, part]) for part in (1, 2))
+        worlds.append((own, truth, train, held))
+    _, _, trains, validations = zip(*worlds, strict=True)
+    methods = recipes(size) if methods is None else methods
+    fitted = fit_rules_together(trains, validations, methods)
+    table = []
+    for (own, truth, _, _), (rules, strengths, seconds) in zip(
+        worlds, fitted, strict=True
+    ):
+        found = score_rules(truth, test or 10 * rows, [*own, 3], rules)
+        table += [
             {
                 "setting": setting,
                 "n_train": size,
-                "repeat": repeat,
+                "repeat": own[-1],
                 "method": name,
                 **scores,
                 "strength": strengths.get(name, np.nan),
@@ -167,7 +213,7 @@ def run_repeat(setting, size, repeat, *, seed=SEED, methods=None, test=None):
             }
             for name, scores in found.items()
         ]
-    )
+    return pd.DataFrame(table)
 
 
 def shards(settings=tuple(SETTINGS), sizes=SIZES, repeats=REPEATS, block=10):
@@ -209,13 +255,23 @@ def repeats_of(name):
     return {(setting, int(size[1:]), repeat) for repeat in range(first, last + 1)}
 
 
-def run_shard(setting, size, first, number, *, seed=SEED, progress=None):
-    """Return the scores of several repeats, one after another."""
+#: People of all repeats that are trained as one computation, at most.
+AT_ONCE = 100_000
+
+
+def run_shard(setting, size, first, number, *, seed=SEED, progress=None, at_once=None):
+    """Return the scores of several repeats, some of them trained at once.
+
+    ``at_once`` is how many; by default as many as keep to :data:`AT_ONCE` people.
+    """
+    at_once = at_once or max(1, AT_ONCE // (size * TREATMENTS))
     frames = []
-    for repeat in range(first, first + number):
-        frames.append(run_repeat(setting, size, repeat, seed=seed))
+    for begin in range(first, first + number, at_once):
+        part = range(begin, min(begin + at_once, first + number))
+        frames.append(run_repeats(setting, size, part, seed=seed))
         if progress:
-            progress(setting, size, repeat)
+            for repeat in part:
+                progress(setting, size, repeat)
     return pd.concat(frames, ignore_index=True)
 
 

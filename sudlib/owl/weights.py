@@ -6,12 +6,25 @@ Taught in notebooks c04 (which weights reproduce the study) and c06 (which are b
 import numpy as np
 from sklearn.linear_model import LogisticRegression, RidgeCV
 from sklearn.model_selection import KFold
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from sudlib.files import InputError
 from sudlib.owl.losses import combination_number
 
 PROPENSITIES = ("marginal", "product", "multinomial")
 WEIGHTS = ("raw", "shifted", "centred", "residual", "augmented")
+
+
+def logistic_regression(strength=1.0):
+    """Return an unfitted regression of treatments on covariates, ridge-penalised.
+
+    By Newton's method, because lbfgs does not settle when a combination is rare.
+    """
+    return make_pipeline(
+        StandardScaler(),
+        LogisticRegression(C=strength, solver="newton-cholesky", max_iter=200),
+    )
 
 
 def estimate_propensity(X, A, how="marginal"):
@@ -38,7 +51,7 @@ def estimate_propensity(X, A, how="marginal"):
     if how == "product":
         logs = np.zeros(len(A))
         for column in A.T:
-            model = LogisticRegression(max_iter=1000).fit(X, column > 0)
+            model = logistic_regression().fit(X, column > 0)
             chance = model.predict_proba(X)[:, 1]
             logs += np.log(np.where(column > 0, chance, 1 - chance))
         return np.exp(logs)
@@ -46,7 +59,7 @@ def estimate_propensity(X, A, how="marginal"):
     if how == "marginal":
         return (np.bincount(number) / len(number))[number]
     seen, place = np.unique(number, return_inverse=True)
-    model = LogisticRegression(max_iter=1000).fit(X, number)
+    model = logistic_regression().fit(X, number)
     if not np.array_equal(model.classes_, seen):  # pragma: no cover - sklearn's promise
         raise AssertionError("classes are not sorted")
     return model.predict_proba(X)[np.arange(len(A)), place]
