@@ -227,7 +227,7 @@ class _Network:
 
     def __init__(self, base, picture, kind, stages, batch_size):
         self.base, self.picture, self.kind = base, picture, kind
-        self.gpu = bool(keras.distribution.list_devices("gpu"))
+        self.gpu = training.has_gpu()
         self.stages, self.batch_size = stages, int(batch_size or (16, 256)[self.gpu])
         self.halved, self.model = False, None
 
