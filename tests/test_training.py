@@ -211,6 +211,10 @@ class TestTrain:
         assert set(seen) == {"bfloat16"} and np.isfinite(found.history["loss"]).all()
         assert {weight.dtype for weight in model.weights} == {"float32"}
         seen.clear()
+        with training.precision(model, "mixed_bfloat16"):
+            training.probabilities(model, codes[:10])
+        assert set(seen) == {"bfloat16"}
+        seen.clear()
         training.probabilities(model, codes[:10])
         assert set(seen) == {"float32"}
 

@@ -381,10 +381,12 @@ def precision(model, name):
     try:
         for layer in layers:
             layer.dtype_policy = keras.dtype_policies.DTypePolicy(name)
+        model.predict_function = None  # it was traced in the other precision
         yield
     finally:
         for layer, policy in zip(layers, before, strict=True):
             layer.dtype_policy = policy
+        model.predict_function = None
 
 
 def _replicas(distribution):
