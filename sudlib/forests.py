@@ -10,6 +10,7 @@ published and repaired differ in what they should and in nothing else;
 
 import json
 import time
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -348,6 +349,13 @@ class SteadyForest(RandomForestClassifier):
     whatever order the cores finish, the last digit changes from run to run, and with it
     what becomes of a score of one half.
     """
+
+    def fit(self, X, y, sample_weight=None):
+        """Return the forest, grown as scikit-learn grows it."""
+        # Its threads all set Python's warning filters and put them back, side by side:
+        # now and then none are left, and every later library's warnings fill the page.
+        with warnings.catch_warnings():
+            return super().fit(X, y, sample_weight)
 
     def predict_proba(self, X):
         """Return the share of votes for each class, as scikit-learn does."""

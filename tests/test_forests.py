@@ -1,6 +1,7 @@
 import builtins
 import json
 import os
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -195,6 +196,13 @@ def test_results_do_not_depend_on_the_number_of_cores(people):
         learn("repaired", people, settings=settings, n_jobs=n_jobs) for n_jobs in (1, 2)
     )
     np.testing.assert_array_equal(one.score, two.score)
+
+
+def test_growing_side_by_side_leaves_the_warning_filters_as_they_were(people):
+    before = list(warnings.filters)
+    for _ in range(5):
+        learn("repaired", people, settings={"n_estimators": 20}, n_jobs=4)
+    assert list(warnings.filters) == before
 
 
 def test_settings_found_before_are_not_searched_again(people):
