@@ -62,7 +62,7 @@ class Effort:
 
 
 EFFORTS = {
-    "quick": Effort(pictures=1_200, epochs=4, small=3_000, small_epochs=6),
+    "quick": Effort(pictures=1_200, epochs=4, small=2_000, small_epochs=6),
     "paper": Effort(pictures=None, epochs=15, small=None, small_epochs=15),
 }
 
