@@ -28,7 +28,7 @@ FINE_TUNING = training.Recipe(
 )
 
 #: Penalties of the new head that its cross-validation tries, strongest first.
-HEAD_STRENGTHS = tuple(10.0**power for power in range(-5, 1))
+HEAD_STRENGTHS = tuple(10.0**power for power in range(-4, 0))
 
 #: A small network of ours on few people, begun anew.
 ANEW = training.Recipe(
@@ -84,7 +84,7 @@ class Effort:
 
 #: Quick shrinks the study's network most: on a processor no other arm is as slow.
 EFFORTS = {
-    ("heroin", "quick"): Effort(175_000, 8_000, 4_000, 46, 8, 10, 1, 0.1),
+    ("heroin", "quick"): Effort(175_000, 8_000, 4_000, 46, 6, 10, 1, 0.1),
     ("heroin", "paper"): Effort(None, None, None, None, 15, 10, 10, 1),
     ("methadone", "quick"): Effort(170_000, 8_000, 4_000, 46, 6, 5, 1, 0.1, 3_000),
     ("methadone", "paper"): Effort(None, None, None, None, 15, 20, 5, 1),
