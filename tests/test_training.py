@@ -370,8 +370,8 @@ class TestFromLogits:
 
 LONG = """
 recipe = Recipe(
-    epochs=40, learning_rate=0.01, optimizer="adamw", schedule="cosine",
-    weight_decay=0.01, patience=39,
+    epochs=20, learning_rate=0.01, optimizer="adamw", schedule="cosine",
+    weight_decay=0.01, patience=19,
 )
 def run(folder):
     model = network()
@@ -385,18 +385,18 @@ def test_training_goes_on_after_a_real_kill(tmp_path):
     pytest.importorskip("jax", reason="JAX is not installed")
     folder = tmp_path / "killed"
     process = child(LONG + "run(sys.argv[1])", str(folder), start=True)
-    wait_for_epochs(process, folder / "history.csv", 7)
+    wait_for_epochs(process, folder / "history.csv", 5)
     process.send_signal(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
     done = len(training.read_history(folder / "history.csv"))
-    assert 7 <= done < 40 and list((folder / "backup").iterdir())
+    assert 5 <= done < 20 and list((folder / "backup").iterdir())
     both = child(
         LONG + "print(json.dumps([run(path) for path in sys.argv[1:]]))",
         *(str(folder), str(tmp_path / "undisturbed")),
     )
     (resumed, its_history), (undisturbed, history) = both
     assert resumed == undisturbed
-    assert its_history == history and len(history["loss"]) == 40
+    assert its_history == history and len(history["loss"]) == 20
 
 
 def wait_for_epochs(process, path, epochs):
