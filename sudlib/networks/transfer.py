@@ -86,7 +86,7 @@ class Effort:
 EFFORTS = {
     ("heroin", "quick"): Effort(175_000, 8_000, 4_000, 46, 6, 10, 1, 0.1),
     ("heroin", "paper"): Effort(None, None, None, None, 15, 10, 10, 1),
-    ("methadone", "quick"): Effort(170_000, 8_000, 4_000, 46, 6, 5, 1, 0.1, 3_000),
+    ("methadone", "quick"): Effort(170_000, 8_000, 4_000, 46, 4, 4, 1, 0.1, 3_000),
     ("methadone", "paper"): Effort(None, None, None, None, 15, 20, 5, 1),
 }
 
