@@ -12,6 +12,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import nbformat
+import pandas as pd
 import pytest
 import yaml
 
@@ -494,3 +495,25 @@ def test_every_page_of_the_contents_is_built():
         assert (SITE / f"{name}.html").exists(), name
     first = (SITE / "index.html").read_text()
     assert "book/index.html" in first
+
+
+def test_the_table_of_devices_names_each_and_says_when_no_gpu_was_measured():
+    row = {
+        "device": "2 CPU cores",
+        "gpu": False,
+        "work": "drawing",
+        "precision": "mixed_bfloat16",
+        "batch": 32,
+        "records_per_second": 1234.6,
+        "date": "2026-11-22",
+    }
+    alone = stage.devices_table(pd.DataFrame([row]))
+    line = (
+        "| 2 CPU cores | drawing, 32 at a time | mixed bfloat16 | 1,235 | 2026-11-22 |"
+    )
+    assert line in alone
+    assert "not measured: none was at hand" in alone
+    card = row | {"device": "NVIDIA H200", "gpu": True}
+    both = stage.devices_table(pd.DataFrame([row, card]))
+    assert "| NVIDIA H200 |" in both
+    assert "none was at hand" not in both

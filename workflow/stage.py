@@ -17,6 +17,7 @@ import sys
 from pathlib import Path
 
 import nbformat
+import pandas as pd
 import yaml
 
 from sudlib import claims, runs
@@ -24,6 +25,7 @@ from sudlib.files import InputError
 
 ROOT = Path(__file__).resolve().parent.parent
 NOT_RUN = "not yet run here"
+DEVICES = ROOT / "data" / "results" / "study_a" / "devices.csv"
 
 SYNTHETIC = """```{{admonition}} Synthetic data
 :class: important synthetic
@@ -140,6 +142,7 @@ def substitutions(results):
     names["checks_disagree"] = str((~checks["agrees"]).sum())
     names["errata_table"] = errata_table(checks)
     names["verdict_table"] = verdict_table(counts)
+    names["devices_table"] = devices_table(pd.read_csv(DEVICES))
     names["four_cells"] = f"{claims.FOUR_CELLS:.2f}"
     names["enough_rows"] = f"{claims.ENOUGH_ROWS:.0%}"
     for stem, result in results.items():
@@ -193,6 +196,30 @@ def verdict_table(counts):
     for study, row in counts.iterrows():
         numbers = " | ".join(str(row[verdict]) for verdict in shown)
         lines.append(f"| {claims.STUDIES[study]} | {numbers} |")
+    return "\n".join(lines)
+
+
+def devices_table(measured):
+    """Return how fast each device was, as a Markdown table; a GPU's absence is said.
+
+    Parameters
+    ----------
+    measured : pandas.DataFrame
+        What ``tests/benchmarks/bench_devices.py --save`` wrote.
+    """
+    lines = [
+        "| device | work | precision | records a second | measured |",
+        "| --- | --- | --- | ---: | --- |",
+    ]
+    for _, row in measured.iterrows():
+        rate = row["records_per_second"]
+        lines.append(
+            f"| {row['device']} | {row['work']}, {row['batch']} at a time"
+            f" | {row['precision'].replace('_', ' ')}"
+            f" | {rate:,.0f} | {row['date']} |"
+        )
+    if not measured["gpu"].any():
+        lines.append("| a GPU | not measured: none was at hand | | | |")
     return "\n".join(lines)
 
 

@@ -158,6 +158,7 @@ def main():
             rows.append(
                 {
                     "device": device,
+                    "gpu": gpu,
                     "backend": keras.backend.backend(),
                     "work": words,
                     "precision": precision,
