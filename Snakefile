@@ -23,6 +23,7 @@ rule site:
         pages=[str(path) for path in sorted(Path("book").rglob("*")) if path.is_file()],
         settings=["_config.yml", "workflow/build_site.py", "workflow/stage.py"],
         claims=["sudlib/claims.py", *map(str, sorted(Path("data/claims").glob("*")))],
+        devices="data/results/study_a/devices.csv",
     output:
         "_build/html/index.html",
     params:
