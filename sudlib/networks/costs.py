@@ -11,6 +11,7 @@ import keras
 import pandas as pd
 
 from sudlib.files import InputError
+from sudlib.networks import training
 
 
 def multiply_adds(model, batch_size=32):
@@ -52,21 +53,13 @@ def by_layer(model, batch_size=32):
         Columns ``type``, ``output`` and ``multiply-adds``, by the layer's name.
     """
     rows = []
-    for layer in _leaves(model):
+    for layer in training.leaves(model):
         work = _work(layer, batch_size)
         if work:
             output = " x ".join(map(str, layer.output.shape[1:]))
             rows.append((layer.name, type(layer).__name__, output, work))
     columns = ["layer", "type", "output", "multiply-adds"]
     return pd.DataFrame(rows, columns=columns).set_index("layer")
-
-
-def _leaves(model):
-    for layer in model.layers:
-        if isinstance(layer, keras.Model):
-            yield from _leaves(layer)
-        else:
-            yield layer
 
 
 #: Layers with weights whose work is not counted, as is usual.

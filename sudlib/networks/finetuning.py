@@ -160,7 +160,7 @@ def averages(top, maps, batch_size=64):
     """
     pooled = keras.Model(top.input, top.get_layer("average").output)
     # Compiled as training is, so that TensorFlow keeps to its own convolutions.
-    pooled.compile(jit_compile=training._compiled())
+    pooled.compile(jit_compile=training.compiled())
     return pooled.predict(maps, batch_size=batch_size, verbose=0)
 
 

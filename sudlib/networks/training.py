@@ -353,11 +353,11 @@ def _optimizer(recipe, steps):
     return keras.optimizers.Adam(rate)
 
 
-def _leaves(model):
+def leaves(model):
     """Yield every layer of a model, those of models inside it too."""
     for layer in model.layers:
         if isinstance(layer, keras.Model):
-            yield from _leaves(layer)
+            yield from leaves(layer)
         else:
             yield layer
 
@@ -376,7 +376,7 @@ def precision(model, name):
     if name == "float32":
         yield
         return
-    layers = [layer for layer in _leaves(model) if layer.count_params()][:-1]
+    layers = [layer for layer in leaves(model) if layer.count_params()][:-1]
     before = [layer.dtype_policy for layer in layers]
     try:
         for layer in layers:
@@ -631,7 +631,7 @@ def _fit(
         model.compile(
             optimizer=_optimizer(recipe, rows.num_batches),
             loss=loss(),
-            jit_compile=_compiled(replicas),
+            jit_compile=compiled(replicas),
         )
         model.optimizer.build(model.trainable_variables)
         model.fit(
@@ -647,7 +647,7 @@ def _fit(
         model.save_weights(folder / "last.weights.h5")
 
 
-def _compiled(replicas=1):
+def compiled(replicas=1):
     """Return whether Keras should compile a step with XLA.
 
     JAX knows nothing else.  TensorFlow gains from it on a GPU; on a processor its own
@@ -693,7 +693,7 @@ def logits(model, inputs, batch_size=256):
     if rows == 0:
         return np.empty(0, "float32")
     size = min(batch_size, rows)
-    model.jit_compile = _compiled()
+    model.jit_compile = compiled()
     while True:
         try:
             # The last batch is filled up: another shape would be compiled anew.

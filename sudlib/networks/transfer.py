@@ -350,7 +350,7 @@ def outputs(model, inputs, batch_size=256):
     size = min(batch_size, len(inputs))
     # The last batch is filled up: another shape would be compiled anew.
     spare = np.repeat(inputs[-1:], -len(inputs) % size, axis=0)
-    model.jit_compile = training._compiled()
+    model.jit_compile = training.compiled()
     found = model.predict(np.concatenate([inputs, spare]), batch_size=size, verbose=0)
     return np.asarray(found)[: len(inputs)]
 

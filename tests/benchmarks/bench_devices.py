@@ -29,11 +29,6 @@ from sudlib.networks.layers import DrawRecords
 SAVED = Path(__file__).resolve().parents[2] / "data/results/study_a/devices.csv"
 PRECISIONS = ("float32", "mixed_bfloat16")
 
-# As in training: XLA slows TensorFlow down on a processor.
-COMPILED = keras.backend.backend() == "jax" or (
-    keras.backend.backend() == "tensorflow" and training.has_gpu()
-)
-
 
 def some_records(records, seed=33):
     """Return made-up codes, records x 28: every level equally often."""
@@ -68,7 +63,7 @@ def forward(layers, batch, seconds):
     inputs = keras.Input((codes.shape[1],), dtype="uint8")
     total = keras.layers.GlobalAveragePooling2D(dtype="float32")(layers(inputs))
     model = keras.Model(inputs, total)
-    model.compile(jit_compile=COMPILED)
+    model.compile(jit_compile=training.compiled())
     return rate(lambda: model.predict_on_batch(codes), batch, seconds)
 
 
@@ -107,7 +102,7 @@ def bench_scratch(blocks, batch, seconds, precision):
         network = scratch.published_network(
             images.TextImage("general"), preprocessing="unit", blocks=blocks
         )
-    network.compile("adam", training.loss(), jit_compile=COMPILED)
+    network.compile("adam", training.loss(), jit_compile=training.compiled())
     codes = some_records(batch)
     completed = (np.arange(batch) % 2).astype("float32").reshape(-1, 1)
     found = rate(lambda: network.train_on_batch(codes, completed), batch, seconds)
