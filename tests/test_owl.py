@@ -10,6 +10,7 @@ from sklearn.utils import estimator_checks
 
 from sudlib.files import InputError
 from sudlib.owl import (
+    BoundedEffectsNetwork,
     ContrastNetwork,
     OneAgainstOne,
     OutcomeWeightedClassifier,
@@ -78,12 +79,29 @@ def test_slope_of_the_hamming_surrogate_is_its_numeric_derivative(name, order, o
     _assert_slope(loss, outputs, rows)
 
 
-@pytest.mark.parametrize("bound", [None, 1.5])
-def test_slope_of_the_squared_contrast_is_its_numeric_derivative(bound):
+def test_slope_of_the_squared_contrast_is_its_numeric_derivative():
     generator = np.random.default_rng(3)
     rows = generator.normal(size=(9, 4)), generator.normal(size=(9, 1))
-    loss = losses.SquaredContrast(bound)
+    _assert_slope(losses.SquaredContrast(), generator.normal(size=(9, 4)), rows)
+
+
+@pytest.mark.parametrize("bound", [0.5, 1.5, 1e6])
+@pytest.mark.parametrize("curvature", [-0.3, 0.0, 0.2])
+def test_slope_of_the_squared_curve_is_its_numeric_derivative(bound, curvature):
+    generator = np.random.default_rng(3)
+    rows = generator.integers(0, 2, (9, 3)), generator.normal(size=(9, 1))
+    loss = losses.SquaredCurve(bound, curvature)
     _assert_slope(loss, generator.normal(size=(9, 4)), rows)
+
+
+def test_a_squared_curve_without_curve_or_bound_is_a_squared_contrast():
+    generator = np.random.default_rng(4)
+    taken, outcome = generator.integers(0, 2, (9, 3)), generator.normal(size=(9, 1))
+    outputs = generator.normal(size=(9, 4))
+    basis = np.column_stack([np.ones(9), taken])
+    plain = losses.SquaredContrast().value(np, outputs, basis, outcome)
+    curved = losses.SquaredCurve(1e6).value(np, outputs, taken, outcome)
+    assert np.allclose(plain, curved)
 
 
 def _assert_slope(loss, outputs, rows, step=1e-6):
@@ -180,14 +198,16 @@ def test_the_written_out_gradient_is_the_numeric_one():
     loss = losses.WeightedHamming("logistic", 1, 3)
     masks = [(generator.random((20, width)) > 0.3) / 0.7 for width in (5, 6)]
 
+    inputs = batched.with_ones(X[None, None])
+
     def total(flat):
-        out = batched.forward(np, X[None, None], shape.layers(np, flat), masks)[-1]
+        out = batched.forward(np, inputs, shape.matrices(np, flat), masks)[-1]
         return loss.value(np, out, A, w).sum()
 
-    layers = shape.layers(np, flat)
-    values = batched.forward(np, X[None, None], layers, masks)
+    matrices = shape.matrices(np, flat)
+    values = batched.forward(np, inputs, matrices, masks)
     slope = loss.slope(np, values[-1], A, w)
-    found = batched.backward(np, values, layers, slope, masks)[0, 0]
+    found = batched.backward(np, values, matrices, slope, masks)[0, 0]
     for place in range(shape.size):
         move = np.zeros_like(flat)
         move[..., place] = 1e-6
@@ -382,7 +402,11 @@ def test_least_squares_comes_to_its_closed_form(people):
 
 
 def test_a_constant_added_to_the_outcome_changes_no_centred_rule(people):
-    for rule in (OutcomeWeightedClassifier(steps=200), ContrastNetwork(1, steps=200)):
+    for rule in (
+        OutcomeWeightedClassifier(steps=200),
+        ContrastNetwork(1, steps=200),
+        BoundedEffectsNetwork(bounds=(1.0,), curvatures=(-0.2,), steps=200),
+    ):
         first = fit(clone(rule), people).decision_function(people.X)
         more = clone(rule).fit(people.X, people.A, people.outcome + 8)
         assert np.allclose(first, more.decision_function(people.X), atol=1e-2)
@@ -473,10 +497,57 @@ def test_the_networks_beat_chance_and_ours_beats_the_study():
     for name, rule in {
         "study": OutcomeWeightedClassifier(hidden=(45,), steps=600),
         "ours": ContrastNetwork(1, steps=600, members=2),
+        "bounded": BoundedEffectsNetwork(steps=600, members=2),
     }.items():
         advice = fit(rule, train).predict(test.X)
         found[name] = simulation.score(advice, test.best, test.outcomes)["adjusted_mcr"]
-    assert found["ours"] < found["study"] < 0.35
+    assert found["bounded"] < found["ours"] < found["study"] < 0.35
+
+
+@pytest.mark.parametrize("curvature", [-0.3, 0.0, 0.3])
+def test_the_curvature_of_a_known_curve_is_found(curvature):
+    """The grid holds the true curvature (in outcome units) and wrong ones beside it."""
+    random = np.random.default_rng(3)
+    X, A = random.normal(size=(4000, 4)), random.choice([-1, 1], (4000, 3))
+    effects = np.where(X[:, :3] > 0, 2.0, -2.0)
+    total = ((A > 0) * effects).sum(axis=1)
+    outcome = total + curvature * total**2
+    size = outcome.std()
+    rule = BoundedEffectsNetwork(
+        bounds=(2.0 / size, 8.0 / size),
+        curvatures=tuple(q * size for q in (-0.3, 0.0, 0.3)),
+        steps=800,
+        members=1,
+    ).fit(X, A, outcome)
+    # the standard deviation is that of the four fifths it learns from
+    assert rule.curvature_ == pytest.approx(curvature, rel=0.05)
+    assert rule.bound_ == pytest.approx(2.0, rel=0.05)
+    assert rule.errors_.shape == (2, 3)
+    every = losses.combinations(3)
+    sums = effects @ (every > 0).T
+    best = (sums + curvature * sums**2).max(axis=1)
+    mine = ((rule.predict(X) > 0) * effects).sum(axis=1)
+    assert np.isclose(mine + curvature * mine**2, best).mean() > 0.9
+
+
+def test_no_effect_is_larger_than_its_bound(people):
+    rule = fit(BoundedEffectsNetwork(bounds=(0.2,), steps=300), people)
+    assert rule.bound_ == pytest.approx(0.2 * people.outcome.std(), rel=0.1)
+    assert np.abs(rule.decision_function(people.X)).max() <= rule.bound_
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"bounds": ()}, "bounds must be numbers above 0"),
+        ({"bounds": (1.0, 0.0)}, "bounds must be numbers above 0"),
+        ({"curvatures": ()}, "curvatures must be numbers"),
+        ({"search": 0}, "search must be above 0"),
+    ],
+)
+def test_bounds_and_curvatures_that_make_no_sense_are_refused(wrong, says, people):
+    with pytest.raises(InputError, match=says):
+        fit(BoundedEffectsNetwork(**wrong), people)
 
 
 def test_value_is_the_weighted_mean_of_those_treated_as_advised(people):
@@ -609,7 +680,14 @@ def test_treatments_coded_0_and_1_are_read_and_said(people):
 
 
 @pytest.mark.parametrize(
-    "rule", [OutcomeWeightedClassifier(), OneAgainstOne(), RidgeQ(), ContrastNetwork()]
+    "rule",
+    [
+        OutcomeWeightedClassifier(),
+        OneAgainstOne(),
+        RidgeQ(),
+        ContrastNetwork(),
+        BoundedEffectsNetwork(),
+    ],
 )
 @pytest.mark.parametrize(
     "check",

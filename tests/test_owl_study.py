@@ -10,6 +10,7 @@ import pytest
 
 from sudlib.files import InputError, data_file, sha256
 from sudlib.owl import (
+    BoundedEffectsNetwork,
     ContrastNetwork,
     OneAgainstOne,
     OutcomeWeightedClassifier,
@@ -192,6 +193,7 @@ def test_repeats_trained_together_score_as_repeats_trained_alone(few_steps):
         hidden=(7,), strength=(0.1, 0.001), steps=40, dropout=0.2, early_stopping=True
     )
     few_steps["auto"] = ContrastNetwork("auto", hidden=(5,), steps=40, members=2)
+    few_steps["bounded"] = BoundedEffectsNetwork(hidden=(5,), steps=40, members=2)
     same = {"methods": few_steps, "test": 500}
     together = study.run_repeats("wrong", 200, (3, 5, 8), **same)
     alone = pd.concat(study.run_repeat("wrong", 200, r, **same) for r in (3, 5, 8))

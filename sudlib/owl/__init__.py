@@ -24,6 +24,7 @@ People have covariates ``X`` (n, p), received a combination ``A`` (n, K) coded -
 from sudlib.owl import batched, losses, simulation, weights
 from sudlib.owl.rules import (
     STRENGTHS,
+    BoundedEffectsNetwork,
     ContrastNetwork,
     OneAgainstOne,
     OutcomeWeightedClassifier,
@@ -32,6 +33,7 @@ from sudlib.owl.rules import (
 
 __all__ = [
     "STRENGTHS",
+    "BoundedEffectsNetwork",
     "ContrastNetwork",
     "OneAgainstOne",
     "OutcomeWeightedClassifier",

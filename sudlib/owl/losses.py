@@ -199,30 +199,68 @@ class WeightedHamming:
 class SquaredContrast:
     r"""Half the squared error of an outcome that is a sum of contrasts.
 
-    The outcome is modelled as :math:`\sum_j B_j(A)\, g(f_j(X))` with a known basis
-    :math:`B` (a constant, each treatment, pairs of them), :math:`f` the network's
-    outputs and :math:`g(f) = c \tanh(f/c)`, or :math:`g(f) = f` without a bound.
+    The outcome is modelled as :math:`\sum_j B_j(A)\, f_j(X)` with a known basis
+    :math:`B` (a constant, each treatment, pairs of them) and :math:`f` the network's
+    outputs.
     """
-
-    def __init__(self, bound=None):
-        self.bound = bound
-
-    def _bounded(self, xp, outputs):
-        if self.bound is None:
-            return outputs, 1.0
-        flat = xp.tanh(outputs / self.bound)
-        return self.bound * flat, 1.0 - flat * flat
 
     def value(self, xp, outputs, basis, outcome):
         """Return each row's loss."""
-        effects = self._bounded(xp, outputs)[0]
-        return 0.5 * (xp.sum(basis * effects, axis=-1) - outcome[..., 0]) ** 2
+        return 0.5 * (xp.sum(basis * outputs, axis=-1) - outcome[..., 0]) ** 2
 
     def slope(self, xp, outputs, basis, outcome):
         """Return the derivative of :meth:`value` with respect to ``outputs``."""
-        effects, inner = self._bounded(xp, outputs)
-        error = xp.sum(basis * effects, axis=-1, keepdims=True) - outcome
-        return error * basis * inner
+        error = xp.sum(basis * outputs, axis=-1, keepdims=True) - outcome
+        return error * basis
+
+
+class SquaredCurve:
+    r"""Half the squared error of an outcome whose bounded effects add up to a curve.
+
+    With :math:`T_k \in \{0, 1\}` for a treatment taken, :math:`m, f_1, \dots, f_K` the
+    network's outputs and a bound :math:`c`, the outcome is modelled as
+
+    .. math:: m(X) + S + q\,S^2, \qquad S = \sum_k T_k\, c \tanh(f_k(X) / c).
+
+    No effect is larger than :math:`c`; with :math:`q < 0` returns diminish.
+
+    Parameters
+    ----------
+    bound, curvature : float or array of shape (G, F, 1, 1)
+        :math:`c` and :math:`q`, one for all fits or one for each.
+    """
+
+    def __init__(self, bound, curvature=0.0):
+        self.bound, self.curvature = bound, curvature
+
+    def __getitem__(self, data_sets):
+        """Return the loss of some data sets' fits."""
+        return SquaredCurve(self.bound[data_sets], self.curvature[data_sets])
+
+    def effects(self, xp, outputs):
+        """Return what each treatment adds to the sum, (..., n, K)."""
+        return self.bound * xp.tanh(outputs[..., 1:] / self.bound)
+
+    def curve(self, total):
+        """Return what effects of that sum are worth."""
+        return total + self.curvature * total * total
+
+    def outcome(self, xp, outputs, taken):
+        """Return the modelled outcome, (..., n, 1)."""
+        effects = taken * self.effects(xp, outputs)
+        return outputs[..., :1] + self.curve(xp.sum(effects, axis=-1, keepdims=True))
+
+    def value(self, xp, outputs, taken, outcome):
+        """Return each row's loss."""
+        return 0.5 * (self.outcome(xp, outputs, taken) - outcome)[..., 0] ** 2
+
+    def slope(self, xp, outputs, taken, outcome):
+        """Return the derivative of :meth:`value` with respect to ``outputs``."""
+        share = xp.tanh(outputs[..., 1:] / self.bound)
+        total = self.bound * xp.sum(taken * share, axis=-1, keepdims=True)
+        error = outputs[..., :1] + self.curve(total) - outcome
+        steep = error * (1.0 + 2.0 * self.curvature * total)
+        return xp.concatenate([error, steep * taken * (1.0 - share * share)], axis=-1)
 
 
 # ------------------------------------------------------------------- combinations

@@ -17,6 +17,7 @@ from sudlib.files import InputError, data_file
 from sudlib.owl.losses import combination_number
 from sudlib.owl.rules import (
     STRENGTHS,
+    BoundedEffectsNetwork,
     ContrastNetwork,
     OneAgainstOne,
     OutcomeWeightedClassifier,
@@ -39,6 +40,7 @@ METHODS = {
     "dnn_1hdd_observed": "DNN-1hdd, tuned on what is observed",
     "ridge_q": "Ridge Q-learning",
     "contrast": "Contrast network (ours)",
+    "bounded": "Bounded-effects network (ours)",
 }
 
 SCORES = ("adjusted_mcr", "adjusted_amcr", "ab")
@@ -64,6 +66,9 @@ def recipes(size):
         "ridge_q": RidgeQ(),
         "contrast": ContrastNetwork(
             order=1, steps=steps, **(wide if size >= 4000 else {})
+        ),
+        "bounded": BoundedEffectsNetwork(
+            steps=steps, batch_size=200 if size >= 4000 else 100
         ),
     }
 
