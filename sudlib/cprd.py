@@ -9,7 +9,6 @@ effects follow published directions, and its best rule is *known*
 (:func:`true_value`).  Taught in notebook ``c05_diabetes``.
 """
 
-import itertools
 import re
 from functools import cache
 from pathlib import Path
@@ -18,6 +17,8 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit
 
+from sudlib.combinations import combination_number as places
+from sudlib.combinations import combinations
 from sudlib.files import InputError, data_file, sha256
 
 #: People in the study's extract.
@@ -520,45 +521,6 @@ def _hide(frame, random):
         frame.loc[hidden, name] = np.nan
         if name == "smoker":
             frame.loc[hidden, "ex_smoker"] = np.nan
-
-
-def combinations(count):
-    """Return all combinations of so many treatments, in −1 and +1.
-
-    Parameters
-    ----------
-    count : int
-        From 2 to 12.
-
-    Returns
-    -------
-    numpy.ndarray of int, shape (2 ** count, count)
-        The row number read in binary, first treatment first.
-
-    Examples
-    --------
-    >>> combinations(2).tolist()
-    [[-1, -1], [-1, 1], [1, -1], [1, 1]]
-    """
-    if not 2 <= count <= 12:
-        raise InputError(
-            f"combinations are listed for 2 to 12 treatments, not {count}: one makes"
-            " none, and more than 12 make over 4,096"
-        )
-    return np.array(list(itertools.product((-1, 1), repeat=count)))
-
-
-def places(treatments):
-    """Return the row of :func:`combinations` that each person's treatments are.
-
-    Examples
-    --------
-    >>> places(np.array([[-1, 1], [1, 1]])).tolist()
-    [1, 3]
-    """
-    treatments = np.asarray(treatments)
-    weights = 2 ** np.arange(treatments.shape[1])[::-1]
-    return ((treatments > 0) * weights).sum(axis=1)
 
 
 def _standard(covariates):

@@ -17,7 +17,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeRegressor
 from sklearn.utils.validation import check_is_fitted
 
-from sudlib.cprd import combinations, places
+from sudlib.combinations import combination_number, combinations
 from sudlib.files import InputError
 from sudlib.owl.rules import check_people
 
@@ -301,7 +301,7 @@ class PolicyTree(BaseEstimator):
         ----------
         X : array-like of shape (people, covariates)
         scores : array-like of shape (people, 2 ** treatments)
-            Columns as in :func:`sudlib.cprd.combinations`.
+            Columns as in :func:`sudlib.combinations.combinations`.
         """
         names = list(X.columns) if hasattr(X, "columns") else None
         X = check_covariates(X)
@@ -562,10 +562,10 @@ class DiseaseCourse:
         every = combinations(3)
         rows = np.arange(people)
         first = rules[0](start) if rules else every[chance[0]]
-        gain = self.gains(start)[rows, places(first)] + noise[0]
+        gain = self.gains(start)[rows, combination_number(first)] + noise[0]
         state = self.next_state(start, first, gain)
         second = rules[1](state, first) if rules else every[chance[1]]
-        later = self.laters(state, first)[rows, places(second)] + noise[1]
+        later = self.laters(state, first)[rows, combination_number(second)] + noise[1]
         return Course(start, first, gain, state, second, later)
 
     def value(self, rules, people=20000, seed=1):
@@ -649,7 +649,9 @@ def stagewise_owl(course, make, *, borrow=True):
     if borrow:
         model = AdditiveQLearner().fit(known, course.second, course.later)
         rows = np.arange(len(known))
-        total = course.gain + model.outcomes(known)[rows, places(recommended)]
+        total = (
+            course.gain + model.outcomes(known)[rows, combination_number(recommended)]
+        )
         now = make(1).fit(course.start, course.first, total, propensity=even)
     else:
         same = (recommended == course.second).all(axis=1)

@@ -16,7 +16,7 @@ from sklearn.model_selection import KFold, ShuffleSplit, StratifiedShuffleSplit
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_is_fitted
 
-from sudlib.cprd import combinations, places
+from sudlib.combinations import combination_number, combinations
 from sudlib.files import InputError
 from sudlib.owl.batched import Networks, train
 from sudlib.owl.losses import WeightedHamming
@@ -80,7 +80,7 @@ class Propensity(BaseEstimator):
         X = check_covariates(X)
         A = check_treatments(A, len(X))
         self.combinations_ = combinations(A.shape[1])
-        place = places(A)
+        place = combination_number(A)
         if self.how == "marginal":
             counts = np.bincount(place, minlength=len(self.combinations_))
             self.shares_ = counts / len(place)
@@ -134,7 +134,7 @@ class Propensity(BaseEstimator):
         """Return every person's chance of the combination that they were given."""
         chances = self.matrix(X)
         A = check_treatments(A, len(chances))
-        return chances[np.arange(len(chances)), places(A)]
+        return chances[np.arange(len(chances)), combination_number(A)]
 
 
 def check_propensity(propensity, people):
@@ -288,7 +288,7 @@ def augmented_scores(
     Returns
     -------
     numpy.ndarray of shape (people, 2 ** treatments)
-        Columns as in :func:`sudlib.cprd.combinations`.
+        Columns as in :func:`sudlib.combinations.combinations`.
     """
     X, A, outcome = check_study(X, A, outcome)
     if not 2 <= folds <= len(X):
@@ -302,7 +302,7 @@ def augmented_scores(
         raise InputError(
             f"known chances must have the shape {scores.shape}, not {known.shape}"
         )
-    place = places(A)
+    place = combination_number(A)
     for kept, rest in KFold(folds, shuffle=True, random_state=seed).split(X):
         fitted = clone(model).fit(X[kept], A[kept], outcome[kept])
         scores[rest] = fitted.outcomes(X[rest])
@@ -333,7 +333,7 @@ def augmented_value(scores, recommended):
         The interval is the normal one around the mean of the scores.
     """
     recommended = check_treatments(recommended, len(scores))
-    own = scores[np.arange(len(scores)), places(recommended)]
+    own = scores[np.arange(len(scores)), combination_number(recommended)]
     value, error = float(own.mean()), float(own.std(ddof=1) / np.sqrt(len(own)))
     return Estimate(value, error, value - _Z * error, value + _Z * error, len(own))
 
@@ -400,7 +400,7 @@ def splits(given, *, test=227, repeats=100, seed=33, stratify=False):
             f"test must be from 1 to {people - 1}, below the {people} people,"
             f" not {test}"
         )
-    place = places(given)
+    place = combination_number(given)
     if stratify:
         found, counts = np.unique(place, return_counts=True)
         if counts.min() < 2 or min(test, people - test) < len(found):
@@ -594,7 +594,7 @@ def held_out(
                 row = {"method": name, "imputation": imputation, "split": split}
                 row |= {"T": value, "N": people, "all": (advice > 0).all(axis=1).mean()}
                 if scores is not None:
-                    own = scores[imputation][here, places(advice)]
+                    own = scores[imputation][here, combination_number(advice)]
                     row["robust"] = own.mean()
                 if truth is not None:
                     row["value"] = truth(advice, here)

@@ -13,7 +13,7 @@ People have covariates ``X`` (n, p), received a combination ``A`` (n, K) coded -
 >>> sorted(scores)
 ['ab', 'adjusted_amcr', 'adjusted_mcr', 'amcr', 'mcr']
 
-``losses``      surrogates, τ-th order Hamming loss, combinations
+``losses``      surrogates, τ-th order Hamming loss (and ``sudlib.combinations``)
 ``batched``     many small networks trained as one computation, numpy or Keras
 ``weights``     propensities, outcome weights, doubly robust contrasts
 ``rules``       the estimators

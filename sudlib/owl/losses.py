@@ -8,11 +8,11 @@ Every function takes the array library ``xp`` it computes with: ``numpy`` or
 ``keras.ops``, which has numpy's names on every Keras backend.
 """
 
-import itertools
 import math
 
 import numpy as np
 
+from sudlib.combinations import combination_number, combinations  # noqa: F401
 from sudlib.files import InputError
 
 
@@ -261,53 +261,3 @@ class SquaredCurve:
         error = outputs[..., :1] + self.curve(total) - outcome
         steep = error * (1.0 + 2.0 * self.curvature * total)
         return xp.concatenate([error, steep * taken * (1.0 - share * share)], axis=-1)
-
-
-# ------------------------------------------------------------------- combinations
-
-
-#: Methods that look at every combination stop here: 2^12 is 4,096.
-MOST_TREATMENTS = 12
-
-
-def combinations(treatments):
-    """Return all combinations of K treatments, coded -1 and +1, in counting order.
-
-    Parameters
-    ----------
-    treatments : int
-        K, from 2 to 12.
-
-    Returns
-    -------
-    numpy.ndarray of shape (2 ** K, K), int8
-
-    Raises
-    ------
-    InputError
-        If K is outside 2 to 12.
-
-    Examples
-    --------
-    >>> combinations(2).tolist()
-    [[-1, -1], [-1, 1], [1, -1], [1, 1]]
-    """
-    if not 2 <= treatments <= MOST_TREATMENTS:
-        raise InputError(
-            "a method that enumerates every combination needs 2 to"
-            f" {MOST_TREATMENTS} treatments, not {treatments}"
-        )
-    return np.array(list(itertools.product((-1, 1), repeat=treatments)), dtype="int8")
-
-
-def combination_number(A):
-    """Return the row of :func:`combinations` that each person's combination is.
-
-    Examples
-    --------
-    >>> combination_number([[1, -1], [1, 1]]).tolist()
-    [2, 3]
-    """
-    given = np.asarray(A) > 0
-    places = 2 ** np.arange(given.shape[-1])[::-1]
-    return given @ places

@@ -16,6 +16,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from sudlib.combinations import combination_number, combinations
 from sudlib.files import InputError
 from sudlib.owl.batched import (
     OPTIMISERS,
@@ -25,13 +26,7 @@ from sudlib.owl.batched import (
     step_sizes,
     train,
 )
-from sudlib.owl.losses import (
-    SquaredContrast,
-    SquaredCurve,
-    WeightedHamming,
-    combination_number,
-    combinations,
-)
+from sudlib.owl.losses import SquaredContrast, SquaredCurve, WeightedHamming
 from sudlib.owl.weights import (
     contrast_basis,
     estimate_propensity,
@@ -670,7 +665,7 @@ class OneAgainstOne(_Rule):
     def predict(self, X):
         """Return the recommended combinations, coded -1 and +1, (n, K)."""
         check_is_fitted(self)
-        return combinations(self.n_treatments_)[self.rule(0)(X)]
+        return combinations(self.n_treatments_, "int8")[self.rule(0)(X)]
 
 
 # -------------------------------------------------------------------------- ours
@@ -726,7 +721,7 @@ def best_combination(effects, treatments):
     effects = np.asarray(effects)
     if effects.shape[1] == treatments:
         return _signs(effects)
-    every = combinations(treatments)
+    every = combinations(treatments, "int8")
     return every[(effects @ contrast_basis(every, 2)[:, 1:].T).argmax(axis=1)]
 
 
@@ -1024,7 +1019,7 @@ class BoundedEffectsNetwork(_OutcomeNetwork):
     def predict(self, X):
         """Return the recommended combinations, coded -1 and +1, (n, K)."""
         effects = self.decision_function(X)
-        every = combinations(self.n_treatments_)
+        every = combinations(self.n_treatments_, "int8")
         totals = effects @ (every > 0).astype(effects.dtype).T
         return every[(totals + self.curvature_ * totals**2).argmax(axis=1)]
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sudlib.combinations import combination_number, combinations
 from sudlib.files import InputError
-from sudlib.owl.losses import combination_number, combinations
 
 #: Each setting: interaction (gamma of equation (23)) and noise (sigma).
 SETTINGS = {"right": (0.0, 1.1), "wrong": (0.1, 0.2)}
@@ -48,7 +48,7 @@ class Truth:
         Returns
         -------
         numpy.ndarray of shape (n, 2 ** K)
-            Columns in the order of :func:`sudlib.owl.losses.combinations`.
+            Columns in the order of :func:`sudlib.combinations.combinations`.
         """
         taken = (combinations(self.treatments) > 0).astype(X.dtype)
         total = self.effects(X) @ taken.T
@@ -164,7 +164,7 @@ def draw(truth, rows, seed, *, best="realised"):
     given = generator.integers(0, expected.shape[1], rows)
     return Sample(
         X,
-        combinations(truth.treatments)[given],
+        combinations(truth.treatments, "int8")[given],
         outcomes[np.arange(rows), given],
         outcomes,
         expected,

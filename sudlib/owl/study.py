@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 from sklearn.base import clone
 
+from sudlib.combinations import combination_number
 from sudlib.files import InputError, data_file
-from sudlib.owl.losses import combination_number
 from sudlib.owl.rules import (
     STRENGTHS,
     BoundedEffectsNetwork,

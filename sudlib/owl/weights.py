@@ -9,8 +9,8 @@ from sklearn.model_selection import KFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from sudlib.combinations import combination_number
 from sudlib.files import InputError
-from sudlib.owl.losses import combination_number
 
 PROPENSITIES = ("marginal", "product", "multinomial")
 WEIGHTS = ("raw", "shifted", "centred", "residual", "augmented")
