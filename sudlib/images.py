@@ -126,6 +126,52 @@ def encode(people):
     return codes
 
 
+def as_codes(people):
+    """Return records, or codes that were made of them, as codes that can be drawn.
+
+    Parameters
+    ----------
+    people : pandas.DataFrame or array-like of int
+        Records, which are encoded, or what :func:`encode` returns, which is checked.
+
+    Returns
+    -------
+    numpy.ndarray
+        uint8, people x 28; an array that is this already is not copied.
+
+    Raises
+    ------
+    InputError
+        If the shape is another, a code is no whole number or stands for no level.
+
+    Examples
+    --------
+    >>> as_codes([[0] * 28]).dtype
+    dtype('uint8')
+    """
+    if isinstance(people, pd.DataFrame):
+        return encode(people)
+    codes = np.asarray(people)
+    if codes.ndim != 2 or codes.shape[1] != len(VARIABLES):
+        raise InputError(
+            f"codes must have {len(VARIABLES)} columns, as images.encode makes them;"
+            f" their shape is {codes.shape}"
+        )
+    if codes.dtype.kind not in "iu":
+        raise InputError(f"codes must be whole numbers (integers), not {codes.dtype}")
+    if len(codes):
+        lowest, highest = codes.min(axis=0), codes.max(axis=0)
+        wrong = np.flatnonzero((lowest < 0) | (highest >= np.array(levels())))
+        if len(wrong):
+            column = wrong[0]
+            worst = lowest[column] if lowest[column] < 0 else highest[column]
+            raise InputError(
+                f"{VARIABLES[column]} has a level without a glyph, {worst}; it may be 0"
+                f" to {levels()[column] - 1} (places in LEVELS, not codes)"
+            )
+    return codes.astype(np.uint8, copy=False)
+
+
 @dataclasses.dataclass(frozen=True)
 class Cell:
     """Where one variable stands and how it is written."""
@@ -444,7 +490,7 @@ class TextImage:
         PIL.Image.Image
             Mode "L" (grey): the study's three channels are equal.
         """
-        (row,) = self._checked(np.asarray(codes_row)[None])
+        (row,) = as_codes(np.asarray(codes_row)[None])
         picture = Image.new("L", (self.layout.width, self.layout.height))
         pen = ImageDraw.Draw(picture)
         for variable, level in zip(VARIABLES, row, strict=True):
@@ -462,27 +508,6 @@ class TextImage:
     def encode(self, people):
         """Return records as 28 small integers a person: :func:`encode`."""
         return encode(people)
-
-    def _checked(self, codes):
-        """Return the codes as an array, or say what is wrong with them."""
-        codes = np.asarray(codes)
-        if codes.ndim != 2 or codes.shape[1] != len(VARIABLES):
-            raise InputError(
-                f"codes must have {len(VARIABLES)} columns, as encode() returns them;"
-                f" their shape is {codes.shape}"
-            )
-        if codes.dtype.kind not in "iu":
-            raise InputError(f"codes must be integers, not {codes.dtype}")
-        if len(codes):
-            worst, allowed = codes.max(axis=0), np.array(levels())
-            wrong = np.flatnonzero((worst >= allowed) | (codes.min(axis=0) < 0))
-            if len(wrong):
-                name = VARIABLES[wrong[0]]
-                raise InputError(
-                    f"{name} has a level without a glyph, {worst[wrong[0]]}; allowed"
-                    f" are 0 to {len(LEVELS[name]) - 1} (places in LEVELS, not codes)"
-                )
-        return codes
 
     def draw(self, codes, out=None, *, clear=True):
         """Return the pictures of many records, from the patches.
@@ -502,7 +527,7 @@ class TextImage:
         numpy.ndarray
             uint8, records x height x width; 255 is full ink.
         """
-        codes = self._checked(codes)
+        codes = as_codes(codes)
         if out is None:
             out = np.zeros((len(codes), *self.shape), np.uint8)
         elif out.shape[1:] != self.shape or out.dtype != np.uint8:
@@ -563,7 +588,7 @@ class TextImage:
         numpy.ndarray
             int64, records x 28: the sum of a cell's pixels, 255 a full one.
         """
-        codes = self._checked(codes)
+        codes = as_codes(codes)
         found = np.empty(codes.shape, np.int64)
         for column, patch in enumerate(self.patches):
             of_level = patch.sum(axis=(1, 2), dtype=np.int64)
@@ -585,7 +610,7 @@ class TextImage:
         pandas.DataFrame
             One row a record, one column a text (``"?"``, ``"4"``, ``"Pregnant"`` …).
         """
-        codes = self._checked(codes)
+        codes = as_codes(codes)
         shown = {
             name: [text(self.layout.cell(name), code) for code in LEVELS[name]]
             for name in VARIABLES

@@ -133,6 +133,14 @@ class TestCodes:
         codes = images.encode(twin.sample(year, rows=200, seed=1))
         assert (codes < images.levels()).all()
 
+    def test_records_and_whole_numbers_become_the_same_codes(self, people):
+        codes = images.encode(people.head(50))
+        for like in (people.head(50), codes.astype(int), codes.tolist()):
+            made = images.as_codes(like)
+            assert made.dtype == np.uint8
+            np.testing.assert_array_equal(made, codes)
+        assert images.as_codes(codes) is codes
+
     def test_codes_are_places_in_levels_whatever_the_layout(self, people):
         codes = images.encode(people)
         assert codes.dtype == np.uint8 and codes.shape == (len(people), 28)
@@ -378,6 +386,13 @@ class TestBadInput:
     def test_codes_that_cannot_be_drawn(self, codes, words):
         with pytest.raises(InputError, match=words):
             picture().draw(codes)
+
+    @pytest.mark.parametrize("kind", ["int8", "int64"])
+    def test_a_negative_level_is_named_and_never_wrapped(self, kind):
+        codes = draw_codes(5).astype(kind)
+        codes[3, 1] = -250 if kind == "int64" else -1
+        with pytest.raises(InputError, match=f"level without a glyph, {codes[3, 1]};"):
+            images.as_codes(codes)
 
     def test_an_unknown_layout(self):
         with pytest.raises(InputError, match="general, clinic, grid, not 'tiny'"):

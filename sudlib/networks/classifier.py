@@ -5,7 +5,6 @@ Taught in the notebook *A network from scratch*.
 
 import keras
 import numpy as np
-import pandas as pd
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
@@ -127,11 +126,11 @@ class PictureClassifier(ClassifierMixin, BaseEstimator):
         -------
         self
         """
-        codes, completed = self._codes(people), self._outcome(people, completed)
+        codes, completed = images.as_codes(people), self._outcome(people, completed)
         if len(np.unique(completed)) < 2:
             raise InputError("both outcomes must occur among the people to fit")
         if watch is not None:
-            watch = self._codes(watch[0]), self._outcome(*watch)
+            watch = images.as_codes(watch[0]), self._outcome(*watch)
         model = self.build()
         self.training_ = training.train(
             model,
@@ -165,35 +164,14 @@ class PictureClassifier(ClassifierMixin, BaseEstimator):
         numpy.ndarray of shape (n, 2)
         """
         check_is_fitted(self)
-        completes = training.probabilities(self.model_, self._codes(people), batch_size)
+        completes = training.probabilities(
+            self.model_, images.as_codes(people), batch_size
+        )
         return np.column_stack([1 - completes, completes])
 
     def predict(self, people):
         """Return who is predicted to complete: a probability above one half."""
         return (self.predict_proba(people)[:, 1] > 0.5).astype(int)
-
-    @staticmethod
-    def _codes(people):
-        if isinstance(people, pd.DataFrame):
-            return images.encode(people)
-        codes = np.asarray(people)
-        if codes.ndim != 2 or codes.shape[1] != len(images.VARIABLES):
-            raise InputError(
-                f"records must be a frame, or codes of shape (n,"
-                f" {len(images.VARIABLES)}) from images.encode, not of shape"
-                f" {codes.shape}"
-            )
-        if codes.dtype.kind not in "iu":
-            raise InputError(f"codes must be whole numbers, not {codes.dtype}")
-        wrong = (codes < 0) | (codes >= np.array(images.levels()))
-        if wrong.any():
-            row, column = np.argwhere(wrong)[0]
-            raise InputError(
-                f"{images.VARIABLES[column]} has the level {codes[row, column]}, it"
-                f" may be 0 to {images.levels()[column] - 1}: give codes from"
-                " images.encode"
-            )
-        return codes.astype("uint8", copy=False)
 
     @staticmethod
     def _outcome(people, completed):

@@ -27,6 +27,7 @@ from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
+from sudlib import images
 from sudlib.files import InputError
 from sudlib.networks import training
 from sudlib.networks.layers import DrawRecords
@@ -127,7 +128,7 @@ def compute(
         hold a value.
     """
     _check(base, picture, pooled, stages, dtype)
-    codes = picture._checked(codes).astype(np.uint8)
+    codes = images.as_codes(codes)
     distinct, inverse = np.unique(codes, axis=0, return_inverse=True)
     inverse = inverse.reshape(-1)
     kind = "map" if pooled == "map" else "pooled"

@@ -200,14 +200,12 @@ class EmbeddingNetwork(ClassifierMixin, BaseEstimator):
 
 
 def as_codes(people):
-    """Return the small integers of records; an array of them is returned as it is."""
-    if isinstance(people, pd.DataFrame):
-        return images.encode(people)
-    codes = np.asarray(people)
-    wanted = len(images.VARIABLES)
-    if codes.dtype != np.uint8 or codes.ndim != 2 or codes.shape[1] != wanted:
-        raise InputError(
-            f"codes must be an array of uint8 with {wanted} columns, as images.encode"
-            f" makes it, not {codes.dtype} of shape {codes.shape}"
-        )
-    return codes
+    """Return the small integers of records; an array must be of uint8 already."""
+    if not isinstance(people, pd.DataFrame):
+        people, wanted = np.asarray(people), len(images.VARIABLES)
+        if people.dtype != np.uint8 or people.ndim != 2 or people.shape[1] != wanted:
+            raise InputError(
+                f"codes must be an array of uint8 with {wanted} columns, as"
+                f" images.encode makes it, not {people.dtype} of shape {people.shape}"
+            )
+    return images.as_codes(people)
