@@ -5,12 +5,10 @@ Taught in the notebook *A network from scratch*.
 
 import keras
 import numpy as np
-from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.utils.validation import check_is_fitted
 
-from sudlib import images
 from sudlib.files import InputError
 from sudlib.networks import costs, scratch, training
+from sudlib.networks.estimator import CodesClassifier
 
 #: What a network is, by its name, and how it is trained when nothing else is said.
 ARCHITECTURES = {
@@ -19,7 +17,7 @@ ARCHITECTURES = {
 }
 
 
-class PictureClassifier(ClassifierMixin, BaseEstimator):
+class PictureClassifier(CodesClassifier):
     """A network that reads records drawn as pictures.
 
     The pictures are drawn inside the network, from 28 small integers a record; none is
@@ -69,6 +67,8 @@ class PictureClassifier(ClassifierMixin, BaseEstimator):
     >>> PictureClassifier("cells").get_params()["architecture"]
     'cells'
     """
+
+    _batch_size = 128  # drawn pictures need room
 
     def __init__(
         self,
@@ -126,61 +126,19 @@ class PictureClassifier(ClassifierMixin, BaseEstimator):
         -------
         self
         """
-        codes, completed = images.as_codes(people), self._outcome(people, completed)
+        codes, completed = self._pair(people, completed)
         if len(np.unique(completed)) < 2:
             raise InputError("both outcomes must occur among the people to fit")
         if watch is not None:
-            watch = images.as_codes(watch[0]), self._outcome(*watch)
+            watch = self._pair(*watch)
         model = self.build()
-        self.training_ = training.train(
+        self._train(
             model,
             codes,
             completed,
             watch=watch,
             recipe=self.recipe or ARCHITECTURES[self.architecture],
-            folder=self.folder,
-            seed=self.seed,
-            distribution=self.distribution,
             progress=self.progress,
         )
-        self.model_ = model
-        self.history_ = self.training_.history
         self.multiply_adds_ = costs.multiply_adds(model, self.training_.batch_size)
-        self.classes_ = np.array([0, 1])
-        self.n_features_in_ = len(images.VARIABLES)
         return self
-
-    def predict_proba(self, people, batch_size=128):
-        """Return the probabilities of not completing and of completing.
-
-        Parameters
-        ----------
-        people : pandas.DataFrame or numpy.ndarray
-            Records, or their codes.
-        batch_size : int, default=128
-
-        Returns
-        -------
-        numpy.ndarray of shape (n, 2)
-        """
-        check_is_fitted(self)
-        completes = training.probabilities(
-            self.model_, images.as_codes(people), batch_size
-        )
-        return np.column_stack([1 - completes, completes])
-
-    def predict(self, people):
-        """Return who is predicted to complete: a probability above one half."""
-        return (self.predict_proba(people)[:, 1] > 0.5).astype(int)
-
-    @staticmethod
-    def _outcome(people, completed):
-        completed = np.asarray(completed)
-        if completed.shape != (len(people),):
-            raise InputError(
-                f"there are {len(people):,} records, and completed has the shape"
-                f" {completed.shape}: one outcome a record is needed"
-            )
-        if not np.isin(completed, (0, 1)).all():
-            raise InputError("completed must be 0 or 1")
-        return completed.astype(int)

@@ -9,12 +9,11 @@ side by side*.
 import keras
 import numpy as np
 import pandas as pd
-from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.utils.validation import check_is_fitted
 
 from sudlib import images
 from sudlib.files import InputError
 from sudlib.networks import training
+from sudlib.networks.estimator import CodesClassifier
 
 #: What the repaired pages train it with.
 RECIPE = training.Recipe(
@@ -104,7 +103,19 @@ def embedding_network(levels=None, *, width=8, hidden=(128, 64), dropout=0.25, s
     return keras.Model(codes, keras.layers.Dense(1, name="logit")(found))
 
 
-class EmbeddingNetwork(ClassifierMixin, BaseEstimator):
+def as_codes(people):
+    """Return the small integers of records; an array must be of uint8 already."""
+    if not isinstance(people, pd.DataFrame):
+        people, wanted = np.asarray(people), len(images.VARIABLES)
+        if people.dtype != np.uint8 or people.ndim != 2 or people.shape[1] != wanted:
+            raise InputError(
+                f"codes must be an array of uint8 with {wanted} columns, as"
+                f" images.encode makes it, not {people.dtype} of shape {people.shape}"
+            )
+    return images.as_codes(people)
+
+
+class EmbeddingNetwork(CodesClassifier):
     """The network of :func:`embedding_network` as an estimator of scikit-learn.
 
     Parameters
@@ -128,6 +139,8 @@ class EmbeddingNetwork(ClassifierMixin, BaseEstimator):
     classes_ : numpy.ndarray
         0 and 1.
     """
+
+    _codes = staticmethod(as_codes)
 
     def __init__(
         self,
@@ -158,54 +171,16 @@ class EmbeddingNetwork(ClassifierMixin, BaseEstimator):
         watch : tuple of people and completed, optional
             Rows whose loss picks the epoch; by default 30 of 100 rows are set aside.
         """
-        codes, completed = as_codes(people), np.asarray(completed).astype(int)
-        if len(codes) != len(completed):
-            raise InputError(
-                f"people and completed must have the same length, not {len(codes)} and"
-                f" {len(completed)}"
-            )
+        codes, completed = self._pair(people, completed)
         if watch is None:
             fit, watched = training.split_watch(np.arange(len(codes)))
             watch = codes[watched], completed[watched]
             codes, completed = codes[fit], completed[fit]
         else:
-            watch = as_codes(watch[0]), np.asarray(watch[1]).astype(int)
-        self.model_ = embedding_network(
+            watch = self._pair(*watch)
+        model = embedding_network(
             width=self.width, hidden=self.hidden, dropout=self.dropout, seed=self.seed
         )
-        self.training_ = training.train(
-            self.model_,
-            codes,
-            completed,
-            watch=watch,
-            recipe=self.recipe or RECIPE,
-            folder=self.folder,
-            seed=self.seed,
-            distribution=self.distribution,
+        return self._train(
+            model, codes, completed, watch=watch, recipe=self.recipe or RECIPE
         )
-        self.history_ = self.training_.history
-        self.classes_ = np.array([0, 1])
-        self.n_features_in_ = codes.shape[1]
-        return self
-
-    def predict_proba(self, people):
-        """Return the probabilities of not completing and of completing."""
-        check_is_fitted(self, "model_")
-        completes = training.probabilities(self.model_, as_codes(people))
-        return np.column_stack([1 - completes, completes])
-
-    def predict(self, people):
-        """Return 1 for those more likely to complete than not."""
-        return (self.predict_proba(people)[:, 1] > 0.5).astype(int)
-
-
-def as_codes(people):
-    """Return the small integers of records; an array must be of uint8 already."""
-    if not isinstance(people, pd.DataFrame):
-        people, wanted = np.asarray(people), len(images.VARIABLES)
-        if people.dtype != np.uint8 or people.ndim != 2 or people.shape[1] != wanted:
-            raise InputError(
-                f"codes must be an array of uint8 with {wanted} columns, as"
-                f" images.encode makes it, not {people.dtype} of shape {people.shape}"
-            )
-    return images.as_codes(people)
