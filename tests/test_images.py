@@ -3,7 +3,6 @@
 import copy
 import csv
 import dataclasses
-import functools
 import os
 import pickle
 import tracemalloc
@@ -14,6 +13,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pictures import draw_codes, picture
 from PIL import Image
 
 from sudlib import codebook, cohorts, files, images, twin
@@ -21,20 +21,6 @@ from sudlib.files import InputError
 
 ROOT = Path(__file__).resolve().parent.parent
 COLUMN = {name: column for column, name in enumerate(images.VARIABLES)}
-
-
-@functools.cache
-def picture(name="general"):
-    return images.TextImage(name)
-
-
-def draw_codes(records, seed=33):
-    """Return random codes, every level of every variable among them."""
-    generator = np.random.default_rng(seed)
-    columns = [
-        generator.permutation(np.arange(records) % many) for many in images.levels()
-    ]
-    return np.stack(columns, axis=1).astype(np.uint8)
 
 
 def by_pil(picture, codes):

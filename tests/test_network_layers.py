@@ -1,6 +1,5 @@
 """The layer that draws inside a network: the pixels of NumPy, on every backend."""
 
-import functools
 import json
 import os
 import subprocess
@@ -9,25 +8,13 @@ import textwrap
 
 import numpy as np
 import pytest
+from pictures import draw_codes, picture
 
 from sudlib import images
 from sudlib.files import InputError
 
 keras = pytest.importorskip("keras")
 from sudlib.networks.layers import DrawRecords  # noqa: E402
-
-
-@functools.cache
-def picture(name="general"):
-    return images.TextImage(name)
-
-
-def draw_codes(records, seed=33):
-    generator = np.random.default_rng(seed)
-    columns = [
-        generator.permutation(np.arange(records) % many) for many in images.levels()
-    ]
-    return np.stack(columns, axis=1).astype(np.uint8)
 
 
 def model_of(layer):
