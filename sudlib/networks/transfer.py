@@ -11,6 +11,7 @@ to other opioids*.
 import dataclasses
 import time
 from dataclasses import dataclass, field
+from functools import partial
 
 import keras
 import numpy as np
@@ -438,6 +439,15 @@ def logistic_head(found, completed):
     return [kernel[:, None], np.array([bias])]
 
 
+def _end_to_end(arm, make, source, inputs, completed, settings):
+    """Return a model made from the source, all of its weights trained by Keras."""
+    begin = time.perf_counter()
+    last_layer(source)
+    model = make(source)
+    kept = training.train(model, inputs, _both(completed), **settings)
+    return _carried(arm, model, len(inputs), kept, begin)
+
+
 def unfrozen(source, inputs, completed, *, watch=None, recipe=None, seed=33, **more):
     """Return the source network trained on, from end to end, at a low rate.
 
@@ -459,19 +469,8 @@ def unfrozen(source, inputs, completed, *, watch=None, recipe=None, seed=33, **m
     -------
     Carried
     """
-    begin = time.perf_counter()
-    last_layer(source)
-    model = copy(source)
-    kept = training.train(
-        model,
-        inputs,
-        _both(completed),
-        watch=watch,
-        recipe=recipe or FINE_TUNING,
-        seed=seed,
-        **more,
-    )
-    return _carried("unfrozen", model, len(inputs), kept, begin)
+    settings = {"watch": watch, "recipe": recipe or FINE_TUNING, "seed": seed, **more}
+    return _end_to_end("unfrozen", copy, source, inputs, completed, settings)
 
 
 def from_scratch(
@@ -500,16 +499,7 @@ def from_scratch(
     -------
     Carried
     """
-    begin = time.perf_counter()
-    last_layer(source)
-    model = fresh(source, seed)
-    kept = training.train(
-        model,
-        inputs,
-        _both(completed),
-        watch=watch,
-        recipe=recipe,
-        seed=seed,
-        **more,
+    settings = {"watch": watch, "recipe": recipe, "seed": seed, **more}
+    return _end_to_end(
+        "from_scratch", partial(fresh, seed=seed), source, inputs, completed, settings
     )
-    return _carried("from_scratch", model, len(inputs), kept, begin)
