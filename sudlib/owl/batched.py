@@ -221,7 +221,6 @@ def train(
     watch=None,
     watch_every=100,
     engine="auto",
-    dtype="float32",
 ):
     """Return the trained weights of ``F`` networks on each of ``G`` data sets.
 
@@ -257,8 +256,6 @@ def train(
         Called with ``(step, networks)`` every ``watch_every`` steps; returns a (G, F)
         array, larger is better.  The best weights of each fit are kept.
     engine : {"auto", "numpy", "keras"}
-    dtype : {"float32", "float64"}
-        Twice as exact is half as fast; for checks.
 
     Returns
     -------
@@ -277,30 +274,28 @@ def train(
         raise InputError(
             f"optimiser must be one of {', '.join(OPTIMISERS)}, not {optimiser!r}"
         )
-    X = np.asarray(X, dtype=dtype)
+    X = np.asarray(X, dtype="float32")
     X = (X if X.ndim == 3 else X[None])[:, None]
     X = with_ones(X)
-    rows = tuple(np.asarray(array, dtype=dtype) for array in rows)
+    rows = tuple(np.asarray(array, dtype="float32") for array in rows)
     shape = Shape((X.shape[-1] - 1, *hidden, outputs))
     lead = (X.shape[0], len(strengths))
     generator = np.random.default_rng(seed)
     if start is None and alike:
         start = np.repeat(shape.initial(generator, (1, lead[1])), lead[0], axis=0)
     flat = shape.initial(generator, lead) if start is None else start
-    flat = np.array(flat, dtype)
+    flat = np.array(flat, "float32")
     if order is None:
         order = batches(generator, X.shape[-2], batch_size, steps)
-    sizes = step_sizes(learning_rate, steps, decay, optimiser).astype(dtype)
+    sizes = step_sizes(learning_rate, steps, decay, optimiser).astype("f4")
     masks = [
-        (generator.random((steps, order.shape[1], width), "f4") >= dropout).astype(
-            dtype
-        )
-        / np.dtype(dtype).type(1 - dropout)
+        (generator.random((steps, order.shape[1], width), "f4") >= dropout).astype("f4")
+        / np.float32(1 - dropout)
         for width in (hidden if dropout else ())
     ]
-    strength = np.asarray(strengths, dtype=dtype)[:, None]
-    penalised = shape.penalised().astype(dtype)
-    share = np.dtype(dtype).type(1 / order.shape[1])
+    strength = np.asarray(strengths, dtype="f4")[:, None]
+    penalised = shape.penalised()
+    share = np.float32(1 / order.shape[1])
 
     def gradient(xp, flat, inputs, picked, mask, strength, penalised):
         matrices = shape.matrices(xp, flat)

@@ -1,32 +1,39 @@
 """The study's fits as one batched computation against a plain loop of Keras models.
 
     python tests/benchmarks/bench_owl.py
-    python tests/benchmarks/bench_owl.py --repeats 5 --steps 2000
+    python tests/benchmarks/bench_owl.py --repeats 2 --keras-engine
+    python tests/benchmarks/bench_owl.py --save        # what notebook c02 shows
 
 The same data, the same start, the same rows in each step, side by side in one run:
-repeats x penalty strengths x {DNN-simple, DNN-1hdd}.  Three ways:
+repeats x penalty strengths x {DNN-simple, DNN-1hdd}.  The ways:
 
 * plain Keras: one model a fit, built, compiled and trained with ``model.fit``;
 * ``engine="numpy"``: all fits of a kind stacked;
-* ``engine="keras"``: the same stack inside one compiled loop, with and without XLA.
+* with ``--keras-engine`` also the same stack inside one compiled loop, with and without
+  XLA.
 
 Times are processor seconds of this process (a shared machine does not change them
 much) and wall seconds.  Nothing is asserted.
 
-Equal within float error?  Rounding decides now and then on which side of a kink (of
-the hinge, of ReLU) a row falls; from there paths part, and with a hidden layer the
-weights end apart although most decisions are the same.  In double precision it comes
-later, but over 2,000 steps it comes too: the largest and the median difference of any
-weight after all steps are printed, for both precisions.
+Equal within float error?  After few steps yes.  Then rounding decides now and then on
+which side of a kink (of the hinge, of ReLU) a row falls, and paths part.  How far they
+part by rounding alone is measured beside it: the plain loop against itself, from a
+start whose weights are moved by one unit in the last place.
 """
 
 import argparse
+import datetime
+import json
 import time
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 
+from sudlib import runs
 from sudlib.owl import STRENGTHS, batched, losses, simulation, weights
+
+KEPT = Path(__file__).resolve().parents[2] / "data/results/study_c/benchmark.json"
 
 
 def clock(work):
@@ -53,12 +60,8 @@ def plain_keras(X, A, w, hidden, start, order, shape):
     import keras
 
     chosen, found = order.ravel(), np.empty_like(start)
-    dtype = keras.config.floatx()
-    # In double precision Keras must not round the number; in single it wants Python's.
-    number = np.float64 if dtype == "float64" else float
-    X, A, w = (array.astype(dtype) for array in (X, A, w))
     for repeat, place in np.ndindex(start.shape[:2]):
-        penalty = keras.regularizers.L1(number(STRENGTHS[place]))
+        penalty = keras.regularizers.L1(STRENGTHS[place])
         layers = [
             keras.layers.Dense(width, "relu", kernel_regularizer=penalty)
             for width in hidden
@@ -72,9 +75,7 @@ def plain_keras(X, A, w, hidden, start, order, shape):
         )
         pairs = shape.layers(np, start[repeat, place])
         model.set_weights([p for pair in pairs for p in (pair[0], pair[1][0])])
-        model.compile(
-            keras.optimizers.Adam(number(0.01), number(0.9), number(0.999)), "hinge"
-        )
+        model.compile(keras.optimizers.Adam(0.01), "hinge")
         model.fit(
             X[repeat][chosen],
             A[repeat][chosen],
@@ -89,7 +90,7 @@ def plain_keras(X, A, w, hidden, start, order, shape):
     return found
 
 
-def stacked(X, A, w, hidden, start, order, shape, engine, dtype="float32"):
+def stacked(X, A, w, hidden, start, order, shape, engine):
     """Return the weights of all fits, trained as one computation."""
     return batched.train(
         X,
@@ -102,7 +103,6 @@ def stacked(X, A, w, hidden, start, order, shape, engine, dtype="float32"):
         start=start,
         order=order,
         engine=engine,
-        dtype=dtype,
     ).flat
 
 
@@ -124,17 +124,18 @@ def without_xla(work):
 def main():
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--repeats", type=int, default=2)
+    parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--size", type=int, default=200)
     parser.add_argument("--steps", type=int, default=2000)
-    parser.add_argument("--no-keras-engine", action="store_true")
+    parser.add_argument("--keras-engine", action="store_true")
+    parser.add_argument("--save", action="store_true", help=f"write {KEPT.name}")
     asked = parser.parse_args()
     import keras
 
     X, A, w = problem(asked.repeats, asked.size)
     fits = asked.repeats * len(STRENGTHS)
     print(f"Keras on {keras.backend.backend()}, {asked.steps} steps of 100 rows")
-    total = {}
+    total, kept = {}, []
     for name, hidden in {"DNN-simple": (), "DNN-1hdd": (45,)}.items():
         shape = batched.Shape((X.shape[-1], *hidden, A.shape[-1]))
         generator = np.random.default_rng(0)
@@ -146,7 +147,7 @@ def main():
             "plain Keras loop": partial(plain_keras, *task),
             "batched, numpy": partial(stacked, *task, engine="numpy"),
         }
-        if not asked.no_keras_engine:
+        if asked.keras_engine:
             compiled = partial(stacked, *task, engine="keras")
             ways["batched, Keras compiled by XLA"] = compiled
             ways["batched, Keras without XLA"] = partial(without_xla, compiled)
@@ -154,8 +155,7 @@ def main():
         for way, work in ways.items():
             found, cpu, wall = clock(work)
             plain = found if plain is None else plain
-            total.setdefault(way, np.zeros(2))
-            total[way] += cpu, wall
+            total.setdefault(way, {})[name] = np.array([cpu, wall])
             same = decisions(shape, found, X) == decisions(shape, plain, X)
             print(
                 f"{name}, {fits} fits, {way}: {cpu:.2f} s of processor, {wall:.2f} s;"
@@ -163,24 +163,57 @@ def main():
                 " as in the loop",
                 flush=True,
             )
-        for dtype in ("float32", "float64"):
-            keras.config.set_floatx(dtype)
-            keras.config.set_dtype_policy(dtype)
-            few = X[:1], A[:1], w[:1], hidden, start[:1].astype(dtype), order, shape
-            gap = np.abs(plain_keras(*few) - stacked(*few, "numpy", dtype))
+        first = X[:1], A[:1], w[:1], hidden, start[:1]
+        for steps in (10, 100, asked.steps):
+            few = order[:steps]
+            plain = plain_keras(*first, few, shape)
+            moved = (*first[:-1], np.nextafter(first[-1], np.float32(np.inf)))
+            gaps = {
+                "batched": stacked(*first, few, shape, "numpy") - plain,
+                "loop, moved by one bit": plain_keras(*moved, few, shape) - plain,
+            }
+            for way, gap in gaps.items():
+                same = decisions(shape, plain + gap, X[:1]) == decisions(
+                    shape, plain, X[:1]
+                )
+                kept.append(
+                    {
+                        "network": name,
+                        "way": way,
+                        "steps": steps,
+                        "median_gap": float(np.median(np.abs(gap))),
+                        "largest_gap": float(np.abs(gap).max()),
+                        "same_decisions": float(same.mean()),
+                    }
+                )
+                print(kept[-1], flush=True)
+    loop, ratios = total["plain Keras loop"], {}
+    for way, seconds in total.items():
+        both = sum(loop.values()) / sum(seconds.values())
+        ratios[way] = {"both": both} | {n: loop[n] / seconds[n] for n in seconds}
+        for name, (cpu, wall) in ratios[way].items():
             print(
-                f"{name}, {dtype}: weights after {len(order)} steps differ by"
-                f" {np.median(gap):.1e} (median), {gap.max():.1e} (largest)",
-                flush=True,
+                f"{way}, {name}: {cpu:.0f} times as fast as the loop by processor time,"
+                f" {wall:.0f} times by wall time"
             )
-        keras.config.set_floatx("float32")
-        keras.config.set_dtype_policy("float32")
-    base = total["plain Keras loop"]
-    for way, (cpu, wall) in total.items():
-        print(
-            f"{way}: {base[0] / cpu:.0f} times as fast by processor time,"
-            f" {base[1] / wall:.0f} times by wall time"
-        )
+    if asked.save:
+        note = {
+            "what": "study C's fits as one computation against a plain Keras loop",
+            "made_by": "tests/benchmarks/bench_owl.py --save",
+            "fits": fits,
+            "steps": asked.steps,
+            "times_as_fast": {
+                name: {"processor": round(cpu, 1), "wall": round(wall, 1)}
+                for name, (cpu, wall) in ratios["batched, numpy"].items()
+            },
+            "agreement": kept,
+            "date": datetime.date.today().isoformat(),
+            "commit": runs.git_commit(),
+            "backend": keras.backend.backend(),
+            "versions": runs.versions(),
+            "device": runs.device(),
+        }
+        KEPT.write_text(json.dumps(note, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
