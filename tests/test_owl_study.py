@@ -1,5 +1,6 @@
 """The simulation of study C: draws, scores, shards, and what comes with the book."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -8,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sudlib import claims
+from sudlib import claims, rivals
 from sudlib.files import InputError, data_file, sha256
 from sudlib.owl import (
     BoundedEffectsNetwork,
@@ -353,3 +354,46 @@ def test_a_repeat_of_the_kept_study_can_be_derived_again():
     both = again.merge(kept, on=["setting", "n_train", "repeat", "method"])
     gap = (both["adjusted_mcr_x"] - both["adjusted_mcr_y"]).abs().max()
     assert len(both) == len(again) and gap < 0.01
+
+
+def test_the_record_of_other_software_is_whole_and_says_its_versions():
+    kept = pd.read_csv(data_file("results/study_c/other_software.csv"))
+    assert not kept.duplicated(["method", "repeat"]).any()
+    for method, rows in kept.groupby("method"):
+        assert sorted(rows["repeat"]) == list(range(len(rows))), method
+        assert len(rows) >= 5 and rows["version"].nunique() == 1, method
+    assert (kept[["seconds", "cpu_seconds"]] > 0).all(axis=None)
+    stamp = json.loads(data_file("results/study_c/recorded.json").read_text())
+    said = stamp["files"]["other_software.csv"]["versions"]
+    used = kept[kept["software"] != "sudlib"].groupby("software")["version"].first()
+    assert said == used.astype(str).to_dict()
+
+
+def test_the_record_of_other_software_holds_what_its_page_says():
+    kept = pd.read_csv(data_file("results/study_c/other_software.csv"))
+    rates = kept.groupby("method")["adjusted_mcr"].mean()
+    arms = rates.index.str.contains("over 32 arms")
+    assert rates[arms].min() > rates[~arms].max()
+    ours = ["bounded-effects network", "contrast network"]
+    assert list(rates.sort_values().index[:2]) == ours
+    linear = rates["additive Q-learning, ridge"]
+    behind = rates - linear
+    assert behind["LinearDRLearner for each treatment"] < 0.01
+    assert behind["owl for each treatment, logistic loss"] < 0.02
+    assert behind["CausalForestDML for each treatment"] > 0.03
+
+
+def test_the_record_of_other_software_is_of_the_draws_of_its_tool(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "tools"))
+    import other_software
+
+    kept = pd.read_csv(data_file("results/study_c/other_software.csv"))
+    method = "additive Q-learning, ridge"
+    row = kept[(kept["method"] == method) & (kept["repeat"] == 0)].iloc[0]
+    train, test = other_software.draws(0)
+    advice = rivals.AdditiveQLearner().fit(train.X, train.A, train.outcome)
+    advice = advice.predict(test.X)
+    found = simulation.score(advice, test.best, test.outcomes)["adjusted_mcr"]
+    assert found == pytest.approx(row["adjusted_mcr"], abs=1e-3)
+    regret = other_software.rivals_regret(advice, test)
+    assert regret == pytest.approx(row["regret"], abs=1e-2)
