@@ -530,6 +530,18 @@ def test_the_curvature_of_a_known_curve_is_found(curvature):
     assert np.isclose(mine + curvature * mine**2, best).mean() > 0.9
 
 
+def test_bounded_effects_of_both_engines_agree(people):
+    pytest.importorskip("keras")
+    few = {"hidden": (5,), "steps": 12, "members": 2, "bounds": (0.5, 4.0)}
+    rules = [
+        fit(BoundedEffectsNetwork(engine=engine, **few), people)
+        for engine in ("numpy", "keras")
+    ]
+    assert np.allclose(rules[0].errors_, rules[1].errors_, rtol=1e-4)
+    first, second = (rule.decision_function(people.X) for rule in rules)
+    assert np.allclose(first, second, atol=1e-4)
+
+
 def test_no_effect_is_larger_than_its_bound(people):
     rule = fit(BoundedEffectsNetwork(bounds=(0.2,), steps=300), people)
     assert rule.bound_ == pytest.approx(0.2 * people.outcome.std(), rel=0.1)
@@ -542,6 +554,7 @@ def test_no_effect_is_larger_than_its_bound(people):
         ({"bounds": ()}, "bounds must be numbers above 0"),
         ({"bounds": (1.0, 0.0)}, "bounds must be numbers above 0"),
         ({"curvatures": ()}, "curvatures must be numbers"),
+        ({"curvatures": (0.0, np.nan)}, "curvatures must be numbers"),
         ({"search": 0}, "search must be above 0"),
     ],
 )
@@ -662,8 +675,9 @@ def test_one_treatment_cannot_be_enumerated_but_can_be_learnt():
     generator = np.random.default_rng(14)
     X, A = generator.normal(size=(80, 2)), generator.choice([-1, 1], (80, 1))
     outcome = A[:, 0] * X[:, 0]
-    with pytest.raises(InputError, match="2 to 12"):
-        OneAgainstOne().fit(X, A, outcome)
+    for rule in (OneAgainstOne(), BoundedEffectsNetwork()):
+        with pytest.raises(InputError, match="2 to 12"):
+            rule.fit(X, A, outcome)
     rule = OutcomeWeightedClassifier(steps=300).fit(X, A, outcome)
     assert (rule.predict(X)[:, 0] == np.sign(X[:, 0])).mean() > 0.85
 

@@ -944,11 +944,14 @@ class BoundedEffectsNetwork(_OutcomeNetwork):
         bounds, curvatures = np.asarray(self.bounds), np.asarray(self.curvatures)
         if bounds.ndim != 1 or not bounds.size or not (bounds > 0).all():
             raise InputError(f"bounds must be numbers above 0, not {self.bounds!r}")
-        if curvatures.ndim != 1 or not curvatures.size:
+        finite = curvatures.ndim == 1 and np.isfinite(curvatures).all()
+        if not finite or not curvatures.size:
             raise InputError(f"curvatures must be numbers, not {self.curvatures!r}")
         if not 0 < self.search <= 1:
             raise InputError(f"search must be above 0, at most 1, not {self.search!r}")
-        return super()._prepare(X, A, outcome, propensity, validation)
+        ready = super()._prepare(X, A, outcome, propensity, validation)
+        combinations(self.n_treatments_)  # says how many treatments it can compare
+        return ready
 
     def _train(self, parts, held):
         """Return, of every data set, the networks of the best bound and curvature."""
@@ -968,7 +971,8 @@ class BoundedEffectsNetwork(_OutcomeNetwork):
             steps = max(1, round(self.search * self.steps))
             networks = self._descend(data, few, loss, steps)
             errors = -_curve_fit(networks, loss, few)
-        best = np.argmin(errors, axis=1)[:, None, None, None]
+        # a fit that diverged has no error and is not chosen
+        best = np.nan_to_num(errors, nan=np.inf).argmin(axis=1)[:, None, None, None]
         loss = SquaredCurve(
             *(
                 np.take_along_axis(array, best, 1).repeat(self.members, axis=1)
