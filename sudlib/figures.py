@@ -18,6 +18,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.colors import to_hex
+from matplotlib.figure import Figure
 
 from sudlib.files import InputError
 
@@ -117,7 +118,7 @@ def canvas(rows=1, columns=1, *, width=WIDTH, height=None, **keywords):
     width, height : float, optional
         Inches; by default 5.2 and 3.9 a row.
     **keywords
-        Passed to ``matplotlib.pyplot.subplots`` (``sharex``, ``height_ratios`` …).
+        Passed to the ``subplots`` of the figure (``sharex``, ``height_ratios`` …).
 
     Returns
     -------
@@ -128,12 +129,12 @@ def canvas(rows=1, columns=1, *, width=WIDTH, height=None, **keywords):
     --------
     >>> figure, axes = canvas()
     >>> line, = axes.plot([1, 2], [3, 4])
-    >>> plt.close(figure)
     """
     style()
-    return plt.subplots(
-        rows, columns, figsize=(width, height or HEIGHT * rows), **keywords
-    )
+    # Not one of pyplot's: a notebook shows those at the end of the cell that begins
+    # them, half drawn and without words.
+    figure = Figure(figsize=(width, height or HEIGHT * rows))
+    return figure, figure.subplots(rows, columns, **keywords)
 
 
 def to_svg(figure, alt):
@@ -203,7 +204,7 @@ def show(figure, alt, caption, *, synthetic=False):
     Parameters
     ----------
     figure : matplotlib.figure.Figure
-        It is closed afterwards, so that a notebook does not show it a second time.
+        One of pyplot's is closed, so that a notebook does not show it a second time.
     alt : str
         What a person who cannot see the figure needs to know: its finding, in words
         and numbers.  Not empty.

@@ -51,8 +51,7 @@ def every_figure():
 @pytest.fixture(scope="module")
 def drawn():
     found = every_figure()
-    yield found
-    plt.close("all")
+    return found
 
 
 def shown(figure, **words):
@@ -160,7 +159,15 @@ def test_show_gives_computed_alternative_text_and_a_caption():
     assert 'role="img" aria-label="The area is 0.50 &lt; 1"' in sent["text/html"]
     assert "<figcaption>A &amp; B</figcaption>" in sent["text/html"]
     assert "The area is 0.50" in sent["text/plain"]
-    assert not plt.fignum_exists(figure.number)
+
+
+def test_no_figure_is_left_for_a_notebook_to_show_without_words():
+    """Pyplot's figures are shown at the end of the cell that begins them."""
+    figures.canvas(2)
+    assert not plt.get_fignums()
+    by_pyplot, _ = plt.subplots()
+    shown(by_pyplot)
+    assert not plt.get_fignums()
 
 
 @pytest.mark.parametrize("lacking", ["alt", "caption"])
@@ -168,7 +175,6 @@ def test_a_figure_without_words_is_refused(lacking):
     figure, _ = figures.canvas()
     with pytest.raises(InputError, match=f"needs {lacking} text"):
         shown(figure, **{lacking: " "})
-    plt.close(figure)
 
 
 def test_synthetic_stands_on_the_figure_in_its_caption_and_its_words():
@@ -202,7 +208,6 @@ def test_an_undefined_precision_draws_no_marker():
     assert np.isnan(evaluation.estimates["precision"].value)
     figure = figures.precision_recall({"forest": evaluation})
     assert "currentColor" in figures.to_svg(figure, "words")
-    plt.close(figure)
 
 
 def test_tables_carry_a_caption_and_say_synthetic():
@@ -228,4 +233,3 @@ def test_a_curve_of_many_people_is_drawn_with_few_points():
     )
     assert np.abs(whole - line.get_ydata())[5:].max() < 0.02
     assert len(figures.to_svg(figure, "words")) < 60_000
-    plt.close(figure)
