@@ -260,9 +260,24 @@ def test_the_runner_goes_on_where_it_was_and_merges(tmp_path, monkeypatch, capsy
     assert (tmp_path / "o" / "scores.csv.gz").read_bytes() == first
     assert len(pd.read_csv(tmp_path / "o" / "scores.csv.gz")) == 8
     assert run_study_c.main([*words, "--shard", "none.csv"]) == 2
+    assert run_study_c.main([*words, "--at-once", "0"]) == 2
+    assert "--at-once must be 1 or more, not 0" in capsys.readouterr().err
     empty = ["--folder", str(tmp_path / "empty"), "--out", str(tmp_path), "--merge"]
     assert run_study_c.main(empty) == 2
     assert "no shards" in capsys.readouterr().err
+
+
+def test_a_run_that_asks_for_a_gpu_stops_without_one(monkeypatch, capsys):
+    keras = pytest.importorskip("keras")
+    monkeypatch.syspath_prepend(str(ROOT / "tools"))
+    import run_study_c
+
+    monkeypatch.setattr(keras.distribution, "list_devices", lambda kind=None: [])
+    assert run_study_c.main(["--gpu", "--list"]) == 2
+    assert "sees no GPU" in capsys.readouterr().err
+    monkeypatch.setattr(keras.distribution, "list_devices", lambda kind=None: ["gpu:0"])
+    assert run_study_c.main(["--gpu", "--list", "--block", "100"]) == 0
+    assert len(capsys.readouterr().out.split()) == 8
 
 
 def test_the_workflow_fans_out_one_job_a_shard(tmp_path):

@@ -3,6 +3,7 @@
     python tools/run_study_c.py --folder _build/study_c              # all of it
     python tools/run_study_c.py --folder _build/study_c --size 200 --setting right
     python tools/run_study_c.py --folder _build/study_c --merge      # only merge
+    python tools/run_study_c.py --folder _build/study_c --gpu --block 100
 
 A shard whose repeats are there already is not run again, so a stopped run goes on;
 several of these may share a folder, on one machine or on many.  Merging writes
@@ -25,6 +26,7 @@ import pandas as pd
 from sudlib import runs
 from sudlib.files import InputError, sha256
 from sudlib.owl import forks, study
+from sudlib.owl.rules import choose_engine
 from sudlib.owl.simulation import SETTINGS, SIZES
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -41,6 +43,15 @@ def parse(words=None):
     parser.add_argument("--size", type=int, choices=SIZES, action="append")
     parser.add_argument("--repeats", type=int, default=study.REPEATS)
     parser.add_argument("--block", type=int, default=10, help="repeats in a shard")
+    parser.add_argument(
+        "--at-once",
+        type=int,
+        metavar="N",
+        help="repeats trained as one computation (with --gpu: the whole shard)",
+    )
+    parser.add_argument(
+        "--gpu", action="store_true", help="train with Keras on the GPU that it sees"
+    )
     parser.add_argument("--seed", type=int, default=study.SEED)
     parser.add_argument("--shard", help="only this one, by the name of its file")
     parser.add_argument("--list", action="store_true", help="name the shards and stop")
@@ -60,7 +71,7 @@ def write_whole(path, text):
     other.replace(path)
 
 
-def run(plan, folder, seed):
+def run(plan, folder, seed, at_once=None):
     """Run every shard that is not there yet."""
     began, there = time.perf_counter(), set()
     for path in folder.glob("*_n*_r*.csv"):
@@ -84,7 +95,7 @@ def run(plan, folder, seed):
 
     for shard in todo:
         cpu, wall = time.process_time(), time.perf_counter()
-        scores = study.run_shard(*shard, seed=seed, progress=progress)
+        scores = study.run_shard(*shard, seed=seed, progress=progress, at_once=at_once)
         target = folder / study.shard_name(*shard)
         write_whole(target, scores.to_csv(index=False, float_format="%.8g"))
         note = {
@@ -173,6 +184,20 @@ def merge(folder, out):
 def main(words=None):
     """Run what the arguments ask for; return the exit status."""
     asked = parse(words)
+    if asked.at_once is not None and asked.at_once < 1:
+        print(f"--at-once must be 1 or more, not {asked.at_once}", file=sys.stderr)
+        return 2
+    if asked.gpu:
+        import keras  # loaded, it is what engine="auto" takes when there is a GPU
+
+        if choose_engine("auto") != "keras":
+            print(
+                f"Keras on {keras.backend.backend()} sees no GPU; set KERAS_BACKEND to"
+                " one that does, or leave --gpu out",
+                file=sys.stderr,
+            )
+            return 2
+        asked.at_once = asked.at_once or asked.block
     plan = study.shards(
         tuple(asked.setting or SETTINGS),
         tuple(asked.size or SIZES),
@@ -192,7 +217,7 @@ def main(words=None):
         return 0
     try:
         if not asked.merge:
-            run(plan, asked.folder, asked.seed)
+            run(plan, asked.folder, asked.seed, asked.at_once)
         if not asked.shard and not asked.no_merge:
             merge(asked.folder, asked.out)
     except InputError as error:
