@@ -17,8 +17,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit
 
-from sudlib.combinations import combination_number as places
-from sudlib.combinations import combinations
+from sudlib.combinations import combination_number, combinations
 from sudlib.files import InputError, data_file, sha256
 
 #: People in the study's extract.
@@ -734,4 +733,4 @@ def true_value(treatments, covariates, *, burden=BURDEN):
     """
     treatments = np.broadcast_to(treatments, (len(covariates), len(TREATMENTS)))
     drops = expected_drops(covariates, burden=burden)
-    return float(drops[np.arange(len(drops)), places(treatments)].mean())
+    return float(drops[np.arange(len(drops)), combination_number(treatments)].mean())

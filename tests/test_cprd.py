@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from sudlib import cprd
+from sudlib.combinations import combination_number, combinations
 from sudlib.files import InputError, data_file
 
 EVERY = list(cprd.COVARIATES) + list(cprd.TREATMENTS) + [cprd.OUTCOME]
@@ -179,13 +180,15 @@ def test_propensities_are_chances_and_match_what_is_given(many, covariates):
     assert chances.min() > 0
     np.testing.assert_allclose(chances.sum(axis=1), 1)
     _, given, _ = cprd.arrays(many)
-    shares = np.bincount(cprd.places(given), minlength=16) / len(many)
+    shares = np.bincount(combination_number(given), minlength=16) / len(many)
     np.testing.assert_allclose(shares, chances.mean(axis=0), atol=0.008)
 
 
 def test_weighting_by_the_true_propensity_gives_the_true_value(many, covariates):
     _, given, drop = cprd.arrays(many)
-    chance = cprd.propensities(covariates)[np.arange(len(many)), cprd.places(given)]
+    chance = cprd.propensities(covariates)[
+        np.arange(len(many)), combination_number(given)
+    ]
     for rule in (
         cprd.best_rule(covariates),
         np.tile([-1, 1, 1, -1], (len(many), 1)),
@@ -197,7 +200,9 @@ def test_weighting_by_the_true_propensity_gives_the_true_value(many, covariates)
 
 def test_outcomes_scatter_around_the_expected_drops(many, covariates):
     _, given, drop = cprd.arrays(many)
-    expected = cprd.expected_drops(covariates)[np.arange(len(many)), cprd.places(given)]
+    expected = cprd.expected_drops(covariates)[
+        np.arange(len(many)), combination_number(given)
+    ]
     residual = drop - expected
     assert abs(residual.mean()) < 0.02
     assert residual.std() == pytest.approx(1.0, abs=0.05)
@@ -207,7 +212,7 @@ def test_outcomes_scatter_around_the_expected_drops(many, covariates):
 def test_no_rule_beats_the_best_rule(covariates):
     best = cprd.true_value(cprd.best_rule(covariates), covariates)
     assert best > cprd.true_value(cprd.hamming_rule(covariates), covariates)
-    for same in cprd.combinations(4):
+    for same in combinations(4):
         assert best > cprd.true_value(same, covariates) + 0.2
 
 
@@ -240,13 +245,13 @@ def test_truth_needs_complete_covariates():
 @pytest.mark.parametrize("count", [0, 1, 13])
 def test_combinations_are_listed_for_2_to_12_treatments(count):
     with pytest.raises(InputError, match="2 to 12"):
-        cprd.combinations(count)
+        combinations(count)
 
 
 def test_places_are_the_rows_of_combinations():
     for count in (2, 5, 12):
-        every = cprd.combinations(count)
-        np.testing.assert_array_equal(cprd.places(every), np.arange(2**count))
+        every = combinations(count)
+        np.testing.assert_array_equal(combination_number(every), np.arange(2**count))
 
 
 def test_people_must_be_a_positive_whole_number():

@@ -8,6 +8,7 @@ from scipy.optimize import minimize_scalar
 from sklearn.base import clone
 from sklearn.utils import estimator_checks
 
+from sudlib.combinations import combination_number, combinations
 from sudlib.files import InputError
 from sudlib.owl import (
     BoundedEffectsNetwork,
@@ -38,14 +39,14 @@ def fit(rule, people, **more):
 
 @pytest.mark.parametrize("order", [1, 2, 3, 4])
 def test_hamming_loss_counts_the_subsets_that_are_not_all_right(order):
-    for A, D in itertools.product(losses.combinations(4), repeat=2):
+    for A, D in itertools.product(combinations(4), repeat=2):
         subsets = list(itertools.combinations(range(4), order))
         wrong = sum(any(A[k] != D[k] for k in subset) for subset in subsets)
         assert losses.hamming_loss(A, D, order) == pytest.approx(wrong / len(subsets))
 
 
 def test_orders_go_from_hamming_to_zero_one_and_never_fall():
-    A = losses.combinations(5)
+    A = combinations(5)
     D = A[::-1][np.random.default_rng(0).permutation(32)]
     by_order = np.array([losses.hamming_loss(A, D, order) for order in range(1, 6)])
     assert np.allclose(by_order[0], (A != D).mean(axis=1))
@@ -121,7 +122,7 @@ def _assert_slope(loss, outputs, rows, step=1e-6):
 
 def _small_problem(generator, size, treatments=3):
     """Return expected outcomes, each effect and the interactions of one person."""
-    every = losses.combinations(treatments)
+    every = combinations(treatments)
     effects = generator.normal(size=treatments) * 2
     rest = generator.uniform(-size, size, len(every))
     return every, ((every > 0) @ effects) + rest + 20, effects, rest
@@ -456,15 +457,15 @@ def test_the_best_combination_is_found_by_enumeration(treatments):
 def test_one_against_one_trains_each_pair_as_if_it_were_alone():
     """All pairs in one product, against one network a pair on the same rows."""
     generator = np.random.default_rng(11)
-    every = losses.combinations(2)
+    every = combinations(2)
     A = np.repeat(every, 8, axis=0)
     X = generator.normal(size=(32, 3)).astype("f4")
     outcome = generator.normal(size=32)
     rule = OneAgainstOne(steps=30, batch_size=8, standardise=False, strength=0.01)
     rule.fit(X, A, outcome)
     for place, (first, second) in enumerate(rule.pairs_):
-        inside = np.isin(losses.combination_number(A), (first, second))
-        side = np.where(losses.combination_number(A) == first, 1.0, -1.0)
+        inside = np.isin(combination_number(A), (first, second))
+        side = np.where(combination_number(A) == first, 1.0, -1.0)
         alone = batched.train(
             X[inside],
             (
@@ -523,7 +524,7 @@ def test_the_curvature_of_a_known_curve_is_found(curvature):
     assert rule.curvature_ == pytest.approx(curvature, rel=0.05)
     assert rule.bound_ == pytest.approx(2.0, rel=0.05)
     assert rule.errors_.shape == (2, 3)
-    every = losses.combinations(3)
+    every = combinations(3)
     sums = effects @ (every > 0).T
     best = (sums + curvature * sums**2).max(axis=1)
     mine = ((rule.predict(X) > 0) * effects).sum(axis=1)
@@ -668,7 +669,7 @@ def test_unknown_choices_name_the_allowed_ones(changes, said, people):
 @pytest.mark.parametrize("treatments", [1, 13])
 def test_enumerating_needs_2_to_12_treatments(treatments):
     with pytest.raises(InputError, match="2 to 12 treatments"):
-        losses.combinations(treatments)
+        combinations(treatments)
 
 
 def test_one_treatment_cannot_be_enumerated_but_can_be_learnt():

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from sudlib import claims, rivals
+from sudlib.combinations import combination_number, combinations
 from sudlib.files import InputError, data_file, sha256
 from sudlib.owl import (
     BoundedEffectsNetwork,
@@ -18,7 +19,6 @@ from sudlib.owl import (
     OutcomeWeightedClassifier,
     RidgeQ,
     forks,
-    losses,
     simulation,
     study,
 )
@@ -60,7 +60,7 @@ def test_outcomes_are_those_of_the_equations_written_as_a_loop(setting):
         u = world.second.T.astype(float) @ h
         T = np.sign(u) * (0.05 / (1 + np.exp(-u)) + 2.0)
         M = 0.05 / (1 + np.exp(-(world.main.astype(float) @ x))) - 2.05
-        for j, a in enumerate(losses.combinations(5)):
+        for j, a in enumerate(combinations(5)):
             total = sum(T[k] for k in range(5) if a[k] == 1)
             if setting == "wrong":
                 total -= 0.1 * total**2
@@ -77,7 +77,7 @@ def test_expected_outcomes_stay_within_the_bounds_the_study_gives():
 def test_the_bayes_rule_of_the_right_model_is_the_sign_of_each_effect():
     world = simulation.draw_truth("right", 9)
     people = simulation.draw(world, 500, 10)
-    advice = losses.combinations(5)[people.bayes]
+    advice = combinations(5)[people.bayes]
     assert np.array_equal(advice, np.sign(world.effects(people.X)))
 
 
@@ -95,7 +95,7 @@ def test_the_bayes_rule_errs_as_printed_and_never_without_noise():
 
 def test_every_combination_is_given_about_equally_often():
     people = simulation.draw(simulation.draw_truth("right", 1), 32_000, 2)
-    counts = np.bincount(losses.combination_number(people.A), minlength=32)
+    counts = np.bincount(combination_number(people.A), minlength=32)
     assert np.abs(counts - 1000).max() < 160
 
 
@@ -110,7 +110,7 @@ def test_unknown_worlds_are_refused(changes):
 
 def test_scores_are_the_studys_equations_counted_by_hand():
     generator = np.random.default_rng(13)
-    every, n = losses.combinations(3), 60
+    every, n = combinations(3), 60
     best = generator.integers(0, 7, n)  # the last combination is best for nobody
     advice = every[generator.integers(0, 8, n)]
     outcomes = generator.normal(size=(n, 8))

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from sudlib import rivals
-from sudlib.cprd import combinations, places
+from sudlib.combinations import combination_number, combinations
 from sudlib.files import InputError
 
 
@@ -64,7 +64,7 @@ def test_expected_outcomes_are_the_ridge_fit_written_out():
     np.testing.assert_allclose(
         every[:, 7] - every[:, 3], 2 * model.decision_function(X)[:, 0]
     )
-    fitted = every[np.arange(400), places(A)]
+    fitted = every[np.arange(400), combination_number(A)]
     assert np.corrcoef(fitted, outcome)[0, 1] > 0.9
 
 
@@ -83,7 +83,7 @@ def test_tree_of_depth_two_is_the_best_of_all_trees():
     X = random.standard_normal((60, 2))
     scores = random.standard_normal((60, 4)) + np.where(X[:, :1] > 0, 1, -1)
     tree = rivals.PolicyTree(cuts=3, smallest=5).fit(X, scores)
-    found = scores[np.arange(60), places(tree.predict(X))].sum()
+    found = scores[np.arange(60), combination_number(tree.predict(X))].sum()
 
     masks = [
         X[:, j] <= cut

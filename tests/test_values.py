@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from sudlib import cprd, values
+from sudlib.combinations import combination_number, combinations
 from sudlib.files import InputError
 
 
@@ -65,7 +66,7 @@ def test_propensities_sum_to_one_and_average_to_what_is_given(cohort, how):
     X, A, _ = cohort
     chances = values.Propensity(how).fit(X, A).matrix(X)
     np.testing.assert_allclose(chances.sum(axis=1), 1)
-    shares = np.bincount(cprd.places(A), minlength=16) / len(A)
+    shares = np.bincount(combination_number(A), minlength=16) / len(A)
     np.testing.assert_allclose(
         chances.mean(axis=0), shares, atol=0.03 if how == "product" else 0.005
     )
@@ -163,7 +164,7 @@ def test_doubly_robust_is_right_when_only_one_model_is():
 
 
 def combinations_taken(count):
-    return cprd.combinations(count)[None] > 0
+    return combinations(count)[None] > 0
 
 
 def test_cross_fitted_value_never_scores_a_person_by_a_rule_that_saw_them(cohort):
@@ -199,9 +200,9 @@ def test_splits_are_the_study_s_912_and_227():
 
 
 def test_stratified_splits_keep_the_shares_or_say_why_they_cannot():
-    given = np.repeat(cprd.combinations(2), 10, axis=0)
+    given = np.repeat(combinations(2), 10, axis=0)
     for _, rest in values.splits(given, test=8, repeats=5, stratify=True):
-        assert np.bincount(cprd.places(given[rest])).tolist() == [2, 2, 2, 2]
+        assert np.bincount(combination_number(given[rest])).tolist() == [2, 2, 2, 2]
     alone = np.vstack([given, [[1, 1]]])[10:]
     alone = np.vstack([alone[alone.sum(axis=1) < 2], [[1, 1]]])
     with pytest.raises(InputError, match="at least 2 people"):
@@ -213,7 +214,7 @@ def test_stratified_splits_keep_the_shares_or_say_why_they_cannot():
 @pytest.mark.parametrize("test", [0, 40, 50])
 def test_a_test_part_of_nobody_or_everybody_is_refused(test):
     with pytest.raises(InputError, match="from 1 to 39"):
-        values.splits(np.repeat(cprd.combinations(2), 10, axis=0), test=test)
+        values.splits(np.repeat(combinations(2), 10, axis=0), test=test)
 
 
 def test_networks_trained_together_advise_as_one_alone_would():

@@ -27,7 +27,8 @@ import numpy as np
 import pandas as pd
 from lightgbm import LGBMRegressor
 
-from sudlib import cprd, owl, rivals
+from sudlib import owl, rivals
+from sudlib.combinations import combination_number, combinations
 from sudlib.owl import simulation
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -61,7 +62,7 @@ def boosted_arms(train, test):
     """LightGBM on covariates and treatments; the best of 32 predictions."""
     model = LGBMRegressor(n_estimators=300, learning_rate=0.05, verbose=-1, n_jobs=1)
     model.fit(np.column_stack([train.X, train.A]), train.outcome)
-    every = cprd.combinations(5)
+    every = combinations(5)
     told = [
         model.predict(np.column_stack([test.X, np.tile(arm, (len(test.X), 1))]))
         for arm in every
@@ -89,9 +90,9 @@ def all_arms(make):
     """Return a policy learner of EconML over the 32 combinations as arms."""
 
     def advise(train, test):
-        arms = cprd.places(train.A).astype(int)
+        arms = combination_number(train.A).astype(int)
         policy = make().fit(train.outcome, arms, X=train.X)
-        return cprd.combinations(5)[np.asarray(policy.predict(test.X), int)]
+        return combinations(5)[np.asarray(policy.predict(test.X), int)]
 
     return advise
 
@@ -246,7 +247,7 @@ def main():
 
 def rivals_regret(advice, test):
     """Return what a rule loses against the Bayes rule, in expected outcome."""
-    own = test.expected[np.arange(len(test.X)), cprd.places(advice)]
+    own = test.expected[np.arange(len(test.X)), combination_number(advice)]
     return float((test.expected.max(axis=1) - own).mean())
 
 

@@ -12,7 +12,6 @@ import math
 
 import numpy as np
 
-from sudlib.combinations import combination_number, combinations  # noqa: F401
 from sudlib.files import InputError
 
 
