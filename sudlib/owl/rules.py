@@ -7,7 +7,7 @@ notebooks c01 (the idea), c02 and c03 (the study's rules and ours).
 
 import itertools
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -748,6 +748,28 @@ class _OutcomeNetwork(_Rule):
         self.centre_ = float(outcome.mean())
         return (X, A, outcome - self.centre_), (*held[:2], held[2] - self.centre_)
 
+    def _descend(self, data, loss, fits, outputs, number, steps):
+        """Return ``number`` networks on each data set, each where ``fits`` was best."""
+        X, rows = data
+        return train(
+            X,
+            rows,
+            loss,
+            hidden=tuple(self.hidden),
+            outputs=outputs,
+            strengths=[self.alpha / X.shape[1]] * number,
+            penalty="ridge",
+            steps=steps,
+            batch_size=self.batch_size,
+            learning_rate=self.learning_rate,
+            decay=True,
+            seed=self.random_state,
+            alike=True,
+            watch=fits,
+            watch_every=max(1, steps // 20),
+            engine=self.engine,
+        )
+
 
 class ContrastNetwork(_OutcomeNetwork):
     r"""Our rule: one network for the outcome's contrasts (additive A-learning).
@@ -827,24 +849,9 @@ class ContrastNetwork(_OutcomeNetwork):
             def fits(step, networks, seen=seen):
                 return _each(networks, seen, _fit)
 
-            found[order] = train(
-                X,
-                (basis[:, None], outcome[:, None, :, None]),
-                SquaredContrast(),
-                hidden=tuple(self.hidden),
-                outputs=basis.shape[-1],
-                strengths=[self.alpha / X.shape[1]] * self.members,
-                penalty="ridge",
-                steps=self.steps,
-                batch_size=self.batch_size,
-                learning_rate=self.learning_rate,
-                decay=True,
-                seed=self.random_state,
-                alike=True,
-                watch=fits,
-                watch_every=max(1, self.steps // 20),
-                engine=self.engine,
-            )
+            data = X, (basis[:, None], outcome[:, None, :, None])
+            sizes = basis.shape[-1], self.members, self.steps
+            found[order] = self._descend(data, SquaredContrast(), fits, *sizes)
         return found
 
     def _finish(self, networks, held):
@@ -969,8 +976,8 @@ class BoundedEffectsNetwork(_OutcomeNetwork):
         errors = np.full((len(X), len(grid)), np.nan)
         if len(grid) > 1:
             steps = max(1, round(self.search * self.steps))
-            networks = self._descend(data, few, loss, steps)
-            errors = -_curve_fit(networks, loss, few)
+            curves = self._curves(data, few, loss, steps)
+            errors = -_each(curves, few, _curve_fit)
         # a fit that diverged has no error and is not chosen
         best = np.nan_to_num(errors, nan=np.inf).argmin(axis=1)[:, None, None, None]
         loss = SquaredCurve(
@@ -979,33 +986,16 @@ class BoundedEffectsNetwork(_OutcomeNetwork):
                 for array in (loss.bound, loss.curvature)
             )
         )
-        return _Curves(self._descend(data, few, loss, self.steps), loss, errors)
+        return replace(self._curves(data, few, loss, self.steps), errors=errors)
 
-    def _descend(self, data, few, loss, steps):
+    def _curves(self, data, few, loss, steps):
         """Return trained networks, one for each bound and curvature of the loss."""
-        X, rows = data
 
         def fits(step, networks):
-            return _curve_fit(networks, loss, few)
+            return _each(_Curves(networks, loss), few, _curve_fit)
 
-        return train(
-            X,
-            rows,
-            loss,
-            hidden=tuple(self.hidden),
-            outputs=1 + rows[0].shape[-1],
-            strengths=[self.alpha / X.shape[1]] * loss.bound.shape[1],
-            penalty="ridge",
-            steps=steps,
-            batch_size=self.batch_size,
-            learning_rate=self.learning_rate,
-            decay=True,
-            seed=self.random_state,
-            alike=True,
-            watch=fits,
-            watch_every=max(1, steps // 20),
-            engine=self.engine,
-        )
+        sizes = 1 + self.n_treatments_, loss.bound.shape[1], steps
+        return _Curves(self._descend(data, loss, fits, *sizes), loss)
 
     def _finish(self, curves, held):
         """Keep the networks, and what was chosen."""
@@ -1034,21 +1024,18 @@ class _Curves:
 
     networks: Networks
     loss: SquaredCurve
-    errors: np.ndarray
+    errors: np.ndarray | None = None
 
     def __getitem__(self, chosen):
         """Return those of some data sets."""
-        return _Curves(self.networks[chosen], self.loss[chosen], self.errors[chosen])
+        errors = None if self.errors is None else self.errors[chosen]
+        return _Curves(self.networks[chosen], self.loss[chosen], errors)
 
 
-def _curve_fit(networks, loss, held):
-    """Return minus the mean squared error of every fit on its own people, (G, F)."""
-    scores = []
-    for place, (X, taken, left) in enumerate(held):
-        own = slice(place, place + 1)
-        said = loss[own].outcome(np, networks[own].outputs(X), taken)
-        scores.append(-((left - said) ** 2).mean(axis=(-1, -2)))
-    return np.concatenate(scores)
+def _curve_fit(curves, X, taken, left):
+    """Return minus the mean squared error, (G, F)."""
+    said = curves.loss.outcome(np, curves.networks.outputs(X), taken)
+    return -((left - said) ** 2).mean(axis=(-1, -2))
 
 
 __all__ = [
