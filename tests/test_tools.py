@@ -260,6 +260,20 @@ def test_a_zip_gives_the_same_counts_and_its_own_hash(counted, tmp_path):
     assert size.csv_sha256 == tables["files"].iloc[0].csv_sha256
 
 
+def test_a_file_of_2015_is_counted_with_its_two_more_columns(tmp_path):
+    frame = twin.sample(2015, rows=60, seed=3)
+    frame["CASEID"] = 20_150_000_000 + 1_000_000 + np.arange(len(frame))
+    frame["NUMSUBS"] = (frame[["SUB1", "SUB2", "SUB3"]] > 1).sum(axis=1)
+    frame["YEAR"] = 2015
+    frame = frame.rename(columns={"CBSA2010": "CBSA"})
+    frame.to_csv(tmp_path / "small.csv", index=False)
+    tables = count_teds.count(2015, tmp_path / "small.csv")
+    assert tables["files"]["columns"].iloc[0] == 78
+    table = tables["frequencies"].set_index("variable").frequency
+    assert table["NUMSUBS"].sum() == table["CBSA2010"].sum() == 60
+    assert "YEAR" not in table.index
+
+
 def test_made_up_records_are_not_counted(tmp_path):
     path = teds.write(twin.sample(2019, rows=30, seed=2), tmp_path / "mine.csv")
     with pytest.raises(InputError, match="made-up records"):
@@ -537,7 +551,8 @@ def test_the_log_of_training_is_read_out_of_a_notebook(tmp_path, capsys):
         lines += [
             f"Epoch {epoch}/15\n",
             f"9537/9537 [==============================] - 18{epoch}s 199ms/step -"
-            f" loss: {loss} - precision: 0.7 - true_positives: 2.5 - val_loss: 0.574{epoch} -"
+            f" loss: {loss} - precision: 0.7 - true_positives: 2.5 -"
+            f" val_loss: 0.574{epoch} -"
             " val_precision: 0.85 - val_true_positives: 13309.0000 -"
             " val_true_negatives: 78832.0000 - val_false_negatives: 36388.0000 -"
             " val_false_positives: 2263.0000\n",
