@@ -9,7 +9,7 @@ A.  No row of a real file is read.
 
 What is guessed, not fitted, stands here too: how substances differ in their routes, in
 who uses them and where (PRIORS), and which sets of features act together on completion
-(sudlib.twin.INTERACTIONS, with effects drawn from a seed).  Every guess is bent until
+(sudlib.twin.completion.INTERACTIONS, with effects drawn from a seed).  Every guess is bent until
 the published margins hold.
 
 Stages: features (about 4 minutes) and outcome (about 5 minutes); each can be run by
@@ -29,7 +29,10 @@ import pandas as pd
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from sudlib import codebook, twin  # noqa: E402
+from sudlib import twin  # noqa: E402
+from sudlib.teds import codebook  # noqa: E402
+from sudlib.twin import completion as completion_model  # noqa: E402
+from sudlib.twin import specification  # noqa: E402
 
 OUT = ROOT / "data" / "twin"
 WORK = Path(tempfile.gettempdir()) / "sudlib-twin-features.npz"  # between the stages
@@ -959,9 +962,9 @@ def lines_of(slopes):
     lines = {}
     for name, slope in slopes.items():
         codes, counts = twin.margin(2019, name)
-        table = np.zeros(twin._WIDTH, np.int32)
+        table = np.zeros(specification._WIDTH, np.int32)
         effect = np.rint(twin.UNIT * slope * _standard(codes, counts))
-        table[codes + twin._SHIFT] = effect.astype(np.int32)
+        table[codes + specification._SHIFT] = effect.astype(np.int32)
         lines[name] = table
     return lines
 
@@ -1131,7 +1134,7 @@ def fit_outcome(folder, rows, rounds, resume):
         drawn = study if year == 2018 else Year(of_year(year), year, 1)
         parameters = of_year(year) | {"lines": lines_of(slopes)}
         score = twin.add_up(parameters, drawn.columns, drawn.level)
-        goals = twin._fit_to_rows(
+        goals = completion_model._fit_to_rows(
             parameters, drawn.targets, drawn.place, drawn.service, drawn.group
         )
         completion = twin.rake_completion(
@@ -1157,7 +1160,7 @@ def fit_outcome(folder, rows, rounds, resume):
             cells,
             SHAPE,
             drawn.targets[0][:, 1:],
-            twin._services_in(drawn.targets, drawn.service)[:, 1:],
+            completion_model._services_in(drawn.targets, drawn.service)[:, 1:],
         )
         for place in range(3):
             stored[f"{year}/completion/{place}"] = np.round(completion[place], 4)

@@ -5,7 +5,7 @@
 PRINTED.json holds one record for each row that study B prints (446).  Written are
 
 * ``study_b.csv``: one claim for each number or statement, as
-  :mod:`sudlib.claims` reads it;
+  :mod:`sudlib.book.claims` reads it;
 * ``tables_b.csv``: the rows as printed, for the page that holds them against each
   other.
 """
