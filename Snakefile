@@ -22,7 +22,10 @@ rule site:
         expand(OUT + "/results/{name}.json", name=plan.NOTEBOOKS),
         pages=[str(path) for path in sorted(Path("book").rglob("*")) if path.is_file()],
         settings=["_config.yml", "workflow/build_site.py", "workflow/stage.py"],
-        claims=["sudlib/claims.py", *map(str, sorted(Path("data/claims").glob("*")))],
+        claims=[
+            *map(str, sorted(Path("sudlib/book").glob("*.py"))),
+            *map(str, sorted(Path("data/claims").glob("*"))),
+        ],
         devices="data/results/study_a/devices.csv",
     output:
         "_build/html/index.html",

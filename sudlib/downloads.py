@@ -1,8 +1,8 @@
-"""Download a file so that nothing is lost and nothing wrong is kept (floor 0).
+"""Download a file so that nothing is lost and nothing wrong is kept.
 
 pooch verifies a download and puts it in its place; its own downloader begins anew each
 time.  The one here goes on where an earlier one stopped, and several addresses are
-tried in turn.  Used by ``sudlib.teds.fetch`` and for the weights of networks.
+tried in turn.  Used by ``sudlib.teds.fetch.fetch`` and for the weights of networks.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""Records as numbers a model can learn from (floor 2).
+"""Records as numbers a model can learn from.
 
 Three ways to hand the same 28 codes to a model: as they stand (the study), one column
 a code, or as categories that a booster splits by itself.  Taught in the notebook
@@ -10,8 +10,8 @@ import pandas as pd
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from sudlib import codebook, cohorts
 from sudlib.files import InputError
+from sudlib.teds import codebook, cohorts
 
 #: Each flag and the substance it stands for; both lists run in the same order.
 FLAGS = {

@@ -1,4 +1,4 @@
-"""Find and fingerprint the files that come with the book (floor 0)."""
+"""Find and fingerprint the files that come with the book."""
 
 import hashlib
 from pathlib import Path

@@ -13,8 +13,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from sudlib import codebook, teds, twin
+from sudlib import teds, twin
 from sudlib.files import InputError
+from sudlib.teds import codebook
 
 
 def load(data="twin", *, years=(2018,), rows=None, seed=33, columns=None):
@@ -134,7 +135,7 @@ def example_aloud(records, columns=None):
     made_up = records.attrs.get("synthetic")
     one = records if made_up else load("twin", rows=1, years=(2019,))
     asked = records.columns if columns is None else columns
-    words = codebook.read_aloud(one[one.columns.intersection(asked)].iloc[0])
+    words = teds.read_aloud(one[one.columns.intersection(asked)].iloc[0])
     if made_up:
         return words
     return f"{words} (This one is made up: the book shows no real person's record.)"

@@ -1,4 +1,4 @@
-"""How well a score finds the people who completed, with intervals (floor 4).
+"""How well a score finds the people who completed, with intervals.
 
 Point values are scikit-learn's.  What is added: 95 % intervals by a stratified
 bootstrap fast enough for 90,000 rows, differences of two models on the same draws, a

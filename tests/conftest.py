@@ -65,13 +65,13 @@ def tiny_project(tmp_path):
     for name, use in {
         "first": "from sudlib import upper\nupper.count()",
         "second": "1 + 1",
-        "last": "from sudlib import runs as again\nlen(str(seed))",
+        "last": "from sudlib import book as again\nlen(str(seed))",
     }.items():
         make_notebook(
             project / "notebooks" / f"{name}.ipynb",
             declare,
-            "from sudlib import runs\n"
-            f'run = runs.start("{name}", size=size, seed=seed)',
+            "from sudlib import book\n"
+            f'run = book.start("{name}", size=size, seed=seed)',
             use,
             "run.finish()",
         )

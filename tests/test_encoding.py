@@ -11,8 +11,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 from sklearn.tree import DecisionTreeClassifier
 
-from sudlib import codebook, cohorts, encoding, twin
+from sudlib import encoding, twin
 from sudlib.files import InputError
+from sudlib.teds import codebook, cohorts
 
 ENCODERS = [
     encoding.IntegerCodes(),

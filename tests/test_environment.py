@@ -126,9 +126,10 @@ def test_a_wheel_as_colab_installs_it_finds_its_data(tmp_path):
             sys.executable,
             "-c",
             "import sys; sys.path.insert(0, sys.argv[1])\n"
-            "import sudlib.files, sudlib.codebook\n"
+            "import sudlib.files, sudlib.teds.codebook\n"
             "assert sys.argv[1] in sudlib.files.__file__, sudlib.files.__file__\n"
-            "print(sudlib.codebook.size(2018), sudlib.files.data_file('README.md'))",
+            "print(sudlib.teds.codebook.size(2018),"
+            " sudlib.files.data_file('README.md'))",
             site,
         ],
         capture_output=True,

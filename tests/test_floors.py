@@ -4,7 +4,7 @@ import re
 from graphlib import TopologicalSorter
 from pathlib import Path
 
-from sudlib import runs
+from sudlib.book import freshness
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -14,7 +14,7 @@ def imports():
     found = {}
     for path in sorted((ROOT / "sudlib").rglob("*.py")):
         name = path.relative_to(ROOT / "sudlib").parts[0].removesuffix(".py")
-        modules, _ = runs.read_dependencies(runs.source_of(path))
+        modules, _ = freshness.read_dependencies(freshness.source_of(path))
         found.setdefault(name, set()).update(modules)
     known = set(found) - {"__init__"}
     return {name: (found[name] & known) - {name} for name in known}

@@ -16,8 +16,9 @@ from sklearn.model_selection import (
     train_test_split,
 )
 
-from sudlib import claims, cohorts, encoding, forests, scores, twin
+from sudlib import book, encoding, forests, scores, twin
 from sudlib.files import InputError
+from sudlib.teds import cohorts
 
 SHARED = Path(
     os.environ.get("SUDLIB_SHARED", Path(__file__).parent.parent.parent / "shared")
@@ -469,6 +470,6 @@ def test_who_cannot_go_on_is_told(cohorts_of_two):
 
 
 def test_no_printed_score_lies_above_the_best_of_its_printed_curve():
-    printed = claims.published("a")["value"]
+    printed = book.published("a")["value"]
     for stem, best in forests.printed_curves().items():
         assert printed[f"{stem}.f05"] - 0.005 <= best < 1

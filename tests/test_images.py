@@ -16,8 +16,10 @@ from hypothesis import strategies as st
 from pictures import draw_codes, picture
 from PIL import Image
 
-from sudlib import codebook, cohorts, files, images, twin
+from sudlib import files, images, twin
 from sudlib.files import InputError
+from sudlib.images import layouts
+from sudlib.teds import codebook, cohorts
 
 ROOT = Path(__file__).resolve().parent.parent
 COLUMN = {name: column for column, name in enumerate(images.VARIABLES)}
@@ -420,7 +422,7 @@ class TestBadInput:
     def test_words_that_lack_a_code(self, monkeypatch):
         fewer = {name: dict(said) for name, said in images.words().items()}
         del fewer["AGE"][12]
-        monkeypatch.setattr(images, "words", lambda: fewer)
+        monkeypatch.setattr(layouts, "words", lambda: fewer)
         with pytest.raises(InputError, match="no words for AGE = 12"):
             images.TextImage("general")
 
@@ -437,9 +439,9 @@ class TestBadInput:
     def test_a_bundled_font_that_was_changed(self, tmp_path, monkeypatch):
         changed_font = tmp_path / "LiberationSans-Regular.ttf"
         changed_font.write_bytes(images.font_file().read_bytes() + b"\0")
-        real = images.data_file
+        real = layouts.data_file
         monkeypatch.setattr(
-            images,
+            layouts,
             "data_file",
             lambda name: changed_font if name.endswith(".ttf") else real(name),
         )

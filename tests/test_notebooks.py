@@ -8,7 +8,8 @@ import nbformat
 import pytest
 import yaml
 
-from sudlib import runs
+from sudlib import book
+from sudlib.book import freshness
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -37,18 +38,18 @@ class TestNotebook:
         assert read(path).metadata["kernelspec"]["name"] == "sudlib"
 
     def test_declares_strict_parameters(self, path):
-        runs.check_parameters(path, {})
+        book.check_parameters(path, {})
 
     def test_starts_with_its_name_and_all_its_parameters(self, path):
         calls = [
             node
-            for node in ast.walk(ast.parse(runs.source_of(path)))
-            if isinstance(node, ast.Call) and ast.unparse(node.func) == "runs.start"
+            for node in ast.walk(ast.parse(freshness.source_of(path)))
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "book.start"
         ]
         assert len(calls) == 1
         assert ast.literal_eval(calls[0].args[0]) == path.stem
         named = {word.arg for word in calls[0].keywords}
-        assert named == set(runs.declared_parameters(path))
+        assert named == set(book.declared_parameters(path))
 
     def test_ends_with_its_provenance(self, path):
         assert "run.finish()" in code_cells(path)[-1].source

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from sudlib import claims, cohorts, records
+from sudlib import book, records
+from sudlib.teds import cohorts
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = Path(os.environ.get("SUDLIB_SHARED", ROOT.parent / "shared"))
@@ -47,7 +48,7 @@ def test_the_forests_run_on_the_sample_and_no_verdict_follows():
     results = {
         path.stem: json.loads(path.read_text()) for path in folder.glob("a0[23]*.json")
     }
-    table = claims.compare(results)
+    table = book.compare(results)
     ours = table[table["ours"].notna()]
     assert len(ours) > 5
     assert set(ours["verdict"]) == {"not comparable"}

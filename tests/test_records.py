@@ -6,8 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sudlib import codebook, records, teds
+from sudlib import records, teds
 from sudlib.files import InputError, sha256
+from sudlib.teds import codebook, registry
+from sudlib.teds import fetch as fetch_door
 
 
 def test_examples_in_docstrings_run():
@@ -33,7 +35,7 @@ def agency(monkeypatch, tmp_path, years):
         frame["CASEID"] = year * 10**7 + 10**6 + np.arange(100)
         return teds.write(frame, tmp_path / f"agency_{year}.csv")
 
-    monkeypatch.setattr(teds, "fetch", fetch)
+    monkeypatch.setattr(fetch_door, "fetch", fetch)
     return asked
 
 
@@ -127,8 +129,8 @@ def test_folder_of_official_files_is_a_door(mine, monkeypatch, tmp_path):
         year: teds.Download(**{**vars(known[year]), "csv": f"{year}.csv"})
         for year in (2017, 2018)
     }
-    monkeypatch.setattr(teds, "registry", lambda: small)
-    monkeypatch.setattr(teds, "_official", lambda name: None)
+    monkeypatch.setattr(registry, "registry", lambda: small)
+    monkeypatch.setattr(registry, "_official", lambda name: None)
     for year in (2017, 2018):
         part = frame.assign(DISYR=np.int16(year), STFIPS=np.int8(1))
         part["CASEID"] = year * 10**7 + 10**6 + np.arange(500)
@@ -175,7 +177,7 @@ def test_a_frame_of_the_twin_is_still_made_up_when_it_comes_back(tmp_path):
 def test_no_real_record_is_read_aloud(tmp_path):
     frame = records.load("twin", rows=20)
     first = frame.iloc[0]
-    assert records.example_aloud(frame) == codebook.read_aloud(first)
+    assert records.example_aloud(frame) == teds.read_aloud(first)
     frame.attrs["synthetic"] = False
     said = records.example_aloud(frame, ["AGE", "GENDER", "SUB1"])
     assert "made up" in said

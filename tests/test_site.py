@@ -22,7 +22,8 @@ sys.path.insert(0, str(ROOT / "workflow"))
 import build_site  # noqa: E402
 import stage  # noqa: E402
 
-from sudlib import claims, runs  # noqa: E402
+from sudlib import book  # noqa: E402
+from sudlib.book import freshness  # noqa: E402
 from sudlib.files import InputError  # noqa: E402
 
 BOOK = ROOT / "book"
@@ -64,7 +65,7 @@ def test_claims_are_the_second_page():
 def glued_names(notebook):
     """Return the names given to ``run.value`` in a notebook; f-strings as patterns."""
     names, patterns = set(), []
-    for node in ast.walk(ast.parse(runs.source_of(notebook))):
+    for node in ast.walk(ast.parse(freshness.source_of(notebook))):
         if not (
             isinstance(node, ast.Call)
             and ast.unparse(node.func) == "run.value"
@@ -234,7 +235,7 @@ def small(tmp_path, notebook_maker, monkeypatch):
         "stamp": {
             "parameters": {"seed": 33},
             "data": [{"data": "twin", "synthetic": True}],
-            "fingerprints": runs.fingerprints(source, {"seed": 33}, root),
+            "fingerprints": freshness.fingerprints(source, {"seed": 33}, root),
             "minutes": 1.26,
         },
         "claims": [],
@@ -272,7 +273,7 @@ def test_numbers_reach_the_pages_of_prose(small):
     _, _, names = small(allow_missing=True)
     assert names == {
         "one_share": "42%",
-        "verdict_a_general_forest_f05": claims.badge("not yet run"),
+        "verdict_a_general_forest_f05": book.badge("not yet run"),
     }
 
 

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sudlib import codebook, cohorts, twin
+from sudlib import twin
 from sudlib.files import InputError
+from sudlib.teds import codebook, cohorts
 
 FULL_BYTES = 318_572_676  # the agency's CSV file of 2019
 SIZES_2018 = {"general": 622_821, "methadone": 167_301}  # study A

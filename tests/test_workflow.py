@@ -95,12 +95,12 @@ def test_a_notebook_whose_kernel_dies_is_named(tiny_project, notebook_maker):
 
 
 def test_a_kernel_that_will_not_start_says_why(tiny_project, tmp_path, monkeypatch):
-    from sudlib import kernel
+    from sudlib.book import jupyter_kernel
 
     missing = [name for name in ("torch", "jax") if not importlib.util.find_spec(name)]
     if not missing:
         pytest.skip("jax and torch are both installed here: the kernel would start")
-    kernel.install(prefix=tmp_path)
+    jupyter_kernel.install(prefix=tmp_path)
     monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "share" / "jupyter"))
     monkeypatch.setenv("KERAS_BACKEND", missing[0])
     status, said = book(tiny_project, "--only", "second")

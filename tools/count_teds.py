@@ -19,8 +19,9 @@ from pathlib import Path
 import pandas as pd
 import sources
 
-from sudlib import codebook, cohorts, teds
+from sudlib import teds
 from sudlib.files import InputError, sha256
+from sudlib.teds import codebook, cohorts
 
 KEYS = {
     "files": ["year"],

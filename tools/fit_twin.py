@@ -7,9 +7,10 @@ Everything it needs stands in ``data/``: the codebooks' frequencies, the correla
 29 variables in 2019, REASON by state and by service (``make_targets.py``), the cohorts'
 sizes and completion of study A.  No row of a real file is read.
 
-What is guessed, not fitted, stands in ``twin_guesses.py`` and in sudlib.twin: which
-sets of features act together on completion (INTERACTIONS), with effects drawn from a
-seed.  Every guess is bent until the published margins hold.
+What is guessed, not fitted, stands in ``twin_guesses.py`` and in
+sudlib.twin.completion: which sets of features act together on completion
+(INTERACTIONS), with effects drawn from a seed.  Every guess is bent until the published
+margins hold.
 
 First the features of every year are fitted, then the outcome.  ``--share`` fits to so
 large a part of the official files: a quick try, not what the book needs.
@@ -24,7 +25,10 @@ import pandas as pd
 import sources
 from twin_guesses import guess
 
-from sudlib import codebook, twin
+from sudlib import twin
+from sudlib.teds import codebook
+from sudlib.twin import completion as completion_model
+from sudlib.twin import specification
 
 SEED = 2019  # of everything random in the fit
 
@@ -526,9 +530,9 @@ def lines_of(slopes):
     lines = {}
     for name, slope in slopes.items():
         codes, counts = twin.margin(2019, name)
-        table = np.zeros(twin._WIDTH, np.int32)
+        table = np.zeros(specification._WIDTH, np.int32)
         effect = np.rint(twin.UNIT * slope * _standard(codes, counts))
-        table[codes + twin._SHIFT] = effect.astype(np.int32)
+        table[codes + specification._SHIFT] = effect.astype(np.int32)
         lines[name] = table
     return lines
 
@@ -687,7 +691,7 @@ def fit_outcome(arrays, wanted, rows, rounds, share=1.0):
         drawn = study if year == 2018 else Year(of_year(year), year, 1, share)
         parameters = of_year(year) | {"lines": lines_of(slopes)}
         score = twin.add_up(parameters, drawn.columns, drawn.level)
-        goals = twin._fit_to_rows(
+        goals = completion_model._fit_to_rows(
             parameters, drawn.targets, drawn.place, drawn.service, drawn.group
         )
         completion = twin.rake_completion(
@@ -713,7 +717,7 @@ def fit_outcome(arrays, wanted, rows, rounds, share=1.0):
             cells,
             SHAPE,
             drawn.targets[0][:, 1:],
-            twin._services_in(drawn.targets, drawn.service)[:, 1:],
+            completion_model._services_in(drawn.targets, drawn.service)[:, 1:],
         )
         for place in range(3):
             stored[f"{year}/completion/{place}"] = np.round(completion[place], 4)

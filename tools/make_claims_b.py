@@ -4,7 +4,7 @@
 
 ``data/claims/tables_b.csv`` is the transcription: its 446 rows as printed, copied from
 the paper by hand.  ``data/claims/study_b.csv`` is made from it, one claim for each
-number or statement, as :mod:`sudlib.claims` reads it.
+number or statement, as :mod:`sudlib.book.claims` reads it.
 """
 
 import argparse

@@ -27,9 +27,15 @@ import numpy as np
 import pandas as pd
 from lightgbm import LGBMRegressor
 
-from sudlib import owl, rivals
-from sudlib.combinations import combination_number, combinations
-from sudlib.owl import simulation
+from sudlib.policy import (
+    a_learning,
+    combination_number,
+    combinations,
+    outcome_networks,
+    owl,
+    q_learning,
+    simulation,
+)
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "data" / "results" / "study_c" / "other_software.csv"
@@ -151,9 +157,9 @@ def methods():
         (
             "sudlib",
             "additive Q-learning, ridge",
-            of_sudlib(rivals.AdditiveQLearner),
+            of_sudlib(q_learning.AdditiveQLearner),
         ),
-        ("sudlib", "A-learning, ridge", of_sudlib(rivals.ContrastLearner)),
+        ("sudlib", "A-learning, ridge", of_sudlib(a_learning.ContrastLearner)),
         (
             "sudlib",
             "DNN-simple",
@@ -167,17 +173,19 @@ def methods():
         (
             "sudlib",
             "contrast network",
-            of_sudlib(lambda: owl.ContrastNetwork(1, random_state=SEED)),
+            of_sudlib(lambda: outcome_networks.ContrastNetwork(1, random_state=SEED)),
         ),
         (
             "sudlib",
             "bounded-effects network",
-            of_sudlib(lambda: owl.BoundedEffectsNetwork(random_state=SEED)),
+            of_sudlib(
+                lambda: outcome_networks.BoundedEffectsNetwork(random_state=SEED)
+            ),
         ),
         (
             "sudlib",
             "additive Q-learning, boosting",
-            of_sudlib(lambda: rivals.AdditiveQLearner("boosting")),
+            of_sudlib(lambda: q_learning.AdditiveQLearner("boosting")),
         ),
         ("lightgbm", "one model, best of 32 predictions", boosted_arms),
         ("R", "lm: additive Q-learning", in_r("lm")),

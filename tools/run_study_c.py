@@ -23,11 +23,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from sudlib import runs
+from sudlib import book
 from sudlib.files import InputError, sha256
-from sudlib.owl import forks, study
-from sudlib.owl.rules import choose_engine
-from sudlib.owl.simulation import SETTINGS, SIZES
+from sudlib.policy import multiverse, simulation_study
+from sudlib.policy.owl import choose_engine
+from sudlib.policy.simulation import SETTINGS, SIZES
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -41,7 +41,7 @@ def parse(words=None):
     parser.add_argument("--out", type=Path, default=ROOT / "data/results/study_c")
     parser.add_argument("--setting", choices=tuple(SETTINGS), action="append")
     parser.add_argument("--size", type=int, choices=SIZES, action="append")
-    parser.add_argument("--repeats", type=int, default=study.REPEATS)
+    parser.add_argument("--repeats", type=int, default=simulation_study.REPEATS)
     parser.add_argument("--block", type=int, default=10, help="repeats in a shard")
     parser.add_argument(
         "--at-once",
@@ -52,7 +52,7 @@ def parse(words=None):
     parser.add_argument(
         "--gpu", action="store_true", help="train with Keras on the GPU that it sees"
     )
-    parser.add_argument("--seed", type=int, default=study.SEED)
+    parser.add_argument("--seed", type=int, default=simulation_study.SEED)
     parser.add_argument("--shard", help="only this one, by the name of its file")
     parser.add_argument("--list", action="store_true", help="name the shards and stop")
     parser.add_argument("--merge", action="store_true", help="only merge what is there")
@@ -75,9 +75,11 @@ def run(plan, folder, seed, at_once=None):
     """Run every shard that is not there yet."""
     began, there = time.perf_counter(), set()
     for path in folder.glob("*_n*_r*.csv"):
-        there |= study.repeats_of(path.name)
+        there |= simulation_study.repeats_of(path.name)
     todo = [
-        shard for shard in plan if study.repeats_of(study.shard_name(*shard)) - there
+        shard
+        for shard in plan
+        if simulation_study.repeats_of(simulation_study.shard_name(*shard)) - there
     ]
     print(f"{len(plan) - len(todo)} of {len(plan)} shards are there already")
     total = sum(shard[3] for shard in todo)
@@ -95,17 +97,19 @@ def run(plan, folder, seed, at_once=None):
 
     for shard in todo:
         cpu, wall = time.process_time(), time.perf_counter()
-        scores = study.run_shard(*shard, seed=seed, progress=progress, at_once=at_once)
-        target = folder / study.shard_name(*shard)
+        scores = simulation_study.run_shard(
+            *shard, seed=seed, progress=progress, at_once=at_once
+        )
+        target = folder / simulation_study.shard_name(*shard)
         write_whole(target, scores.to_csv(index=False, float_format="%.8g"))
         note = {
             "shard": target.name,
             "seed": seed,
             "cpu_seconds": round(time.process_time() - cpu, 2),
             "wall_seconds": round(time.perf_counter() - wall, 2),
-            "commit": runs.git_commit(),
-            "versions": runs.versions(),
-            "device": runs.device(),
+            "commit": book.git_commit(),
+            "versions": book.versions(),
+            "device": book.device(),
             "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="minutes"),
         }
         write_whole(target.with_suffix(".json"), json.dumps(note, indent=1) + "\n")
@@ -119,18 +123,18 @@ def run_forks(repeats, out, seed):
     """
     some = max(1, repeats // 4)
     cells = [(setting, size) for setting in SETTINGS for size in SIZES]
-    plan = [(forks.NAIVE, ("naive",), *cell, some) for cell in cells]
+    plan = [(multiverse.NAIVE, ("naive",), *cell, some) for cell in cells]
     plan += [
-        (tuple(forks.FORKS), None, "right", 200, repeats),
-        (tuple(forks.FORKS), None, "right", 1000, some),
+        (tuple(multiverse.FORKS), None, "right", 200, repeats),
+        (tuple(multiverse.FORKS), None, "right", 1000, some),
     ]
     key = ["fork", "setting", "n_train", "repeat", "method"]
     frames = []
     for names, methods, setting, size, number in plan:
-        some = max(1, study.AT_ONCE // (size * study.TREATMENTS))
+        some = max(1, simulation_study.AT_ONCE // (size * simulation_study.TREATMENTS))
         for first in range(0, number, some):
             part = range(first, min(first + some, number))
-            scores = forks.run_forks(
+            scores = multiverse.run_forks(
                 names, size, part, methods=methods, setting=setting, seed=seed
             )
             frames.append(scores)
@@ -154,7 +158,7 @@ def merge(folder, out):
     paths = sorted(folder.glob("*_n*_r*.csv"))
     if not paths:
         raise InputError(f"no shards in {folder}; run them first")
-    table = study.merge(pd.read_csv(path) for path in paths)
+    table = simulation_study.merge(pd.read_csv(path) for path in paths)
     target = out / "scores.csv.gz"
     pack(table, target)
     notes = [json.loads(path.with_suffix(".json").read_text()) for path in paths]
@@ -198,19 +202,23 @@ def main(words=None):
             )
             return 2
         asked.at_once = asked.at_once or asked.block
-    plan = study.shards(
+    plan = simulation_study.shards(
         tuple(asked.setting or SETTINGS),
         tuple(asked.size or SIZES),
         asked.repeats,
         asked.block,
     )
     if asked.shard:
-        plan = [shard for shard in plan if study.shard_name(*shard) == asked.shard]
+        plan = [
+            shard
+            for shard in plan
+            if simulation_study.shard_name(*shard) == asked.shard
+        ]
         if not plan:
             print(f"no shard is named {asked.shard}; see --list", file=sys.stderr)
             return 2
     if asked.list:
-        print("\n".join(study.shard_name(*shard) for shard in plan))
+        print("\n".join(simulation_study.shard_name(*shard) for shard in plan))
         return 0
     if asked.forks:
         run_forks(asked.forks, asked.out, asked.seed)

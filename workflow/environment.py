@@ -107,7 +107,7 @@ def main():
         "--editable",
         ROOT,
     )
-    call(python, "-m", "sudlib.kernel", "install")
+    call(python, "-m", "sudlib.book.jupyter_kernel", "install")
     STAMP.write_text(wanted)
 
 

@@ -17,7 +17,7 @@ from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_client.manager import AsyncKernelManager
 from nbclient.exceptions import DeadKernelError
 
-from sudlib import runs
+from sudlib import book
 from sudlib.files import InputError
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -46,7 +46,8 @@ def check_kernel(name):
     if name not in known:
         raise InputError(
             f"there is no Jupyter kernel {name!r}; there are {', '.join(known)}. The"
-            " book's own are registered by: python -m sudlib.kernel install [--gpu]"
+            " book's own are registered by: python -m sudlib.book.jupyter_kernel"
+            " install [--gpu]"
         )
 
 
@@ -137,7 +138,7 @@ def main(arguments=None):
     for path in (given.executed, given.result, given.log):
         path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        runs.check_parameters(given.notebook, given.parameters)
+        book.check_parameters(given.notebook, given.parameters)
         check_kernel(given.kernel)
     except InputError as error:
         report(given.log, f"{stem} was not started: {error}")

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import yaml
 
-from sudlib import runs
+from sudlib import book
+from sudlib.book import freshness
 from sudlib.files import InputError
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -24,7 +25,7 @@ def parameters(name, profile, given):
     Those of the profile and of the command line go to the notebooks that declare
     them; a notebook's own must be declared.
     """
-    declared = runs.declared_parameters(ROOT / source(name))
+    declared = book.declared_parameters(ROOT / source(name))
     common = {**PROFILES[profile], **given}
     chosen = {key: value for key, value in common.items() if key in declared}
     return {**chosen, **NOTEBOOKS[name].get("parameters", {})}
@@ -48,20 +49,20 @@ def check(profile, given):
             raise InputError(
                 f"workflow/notebooks.yml names {name}, but there is no {source(name)}"
             )
-        runs.check_parameters(ROOT / source(name), parameters(name, profile, given))
+        book.check_parameters(ROOT / source(name), parameters(name, profile, given))
         needs(name)
 
 
 def fingerprint(name, profile, given):
     """Return the SHA-256s of everything a notebook's outputs depend on."""
     path = ROOT / source(name)
-    full = runs.check_parameters(path, parameters(name, profile, given))
-    return runs.fingerprints(path, full, ROOT)
+    full = book.check_parameters(path, parameters(name, profile, given))
+    return freshness.fingerprints(path, full, ROOT)
 
 
 def own_inputs(name):
     """Return the files a notebook depends on, relative to the checkout."""
-    found = runs.inputs(ROOT / source(name), ROOT)
+    found = freshness.inputs(ROOT / source(name), ROOT)
     return [
         path.relative_to(ROOT).as_posix() for paths in found.values() for path in paths
     ]

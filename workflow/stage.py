@@ -20,7 +20,8 @@ import nbformat
 import pandas as pd
 import yaml
 
-from sudlib import claims, runs
+from sudlib import book
+from sudlib.book import freshness
 from sudlib.files import InputError
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -113,38 +114,38 @@ def substitutions(results):
     who completed, from a printed confusion matrix), ``<notebook>_<name>`` for each
     ``run.value``, ``minutes_<notebook>``, and the counts below.
     """
-    table = claims.compare(results)
+    table = book.compare(results)
     first = table[~table.index.duplicated()]
     names = {}
     for key, row in first.iterrows():
-        ours = claims.our_text(row)
+        ours = book.our_text(row)
         if ours and row["synthetic"]:
             ours += " *(synthetic)*"
-        names[f"paper_{slug(key)}"] = claims.paper_text(row, error=False)
+        names[f"paper_{slug(key)}"] = book.paper_text(row, error=False)
         names[f"ours_{slug(key)}"] = ours or NOT_RUN
-        names[f"verdict_{slug(key)}"] = claims.badge(row["verdict"])
-    counts = claims.count_verdicts(table)
-    for verdict in claims.VERDICTS:
+        names[f"verdict_{slug(key)}"] = book.badge(row["verdict"])
+    counts = book.count_verdicts(table)
+    for verdict in book.VERDICTS:
         names[f"count_{verdict.replace(' ', '_')}"] = str(counts[verdict].sum())
-        for study in claims.STUDIES:
+        for study in book.STUDIES:
             name = f"count_{study}_{verdict.replace(' ', '_')}"
             names[name] = str(counts[verdict].get(study, 0))
     names["count_claims"] = str(len(first))
-    for study in claims.STUDIES:
+    for study in book.STUDIES:
         names[f"count_{study}_claims"] = str((first["study"] == study).sum())
     for key, row in first[first["kind"] == "matrix"].iterrows():
         (tn, fp), (fn, tp) = row["matrix"]
         cohort = slug(key.rsplit(".", 2)[0])
         names[f"share_{cohort}"] = f"{(fn + tp) / (tn + fp + fn + tp):.1%}"
-    checks = claims.check_printed()
+    checks = book.check_printed()
     names["checks"] = str(len(checks))
     names["checks_agree"] = str(checks["agrees"].sum())
     names["checks_disagree"] = str((~checks["agrees"]).sum())
     names["errata_table"] = errata_table(checks)
     names["verdict_table"] = verdict_table(counts)
     names["devices_table"] = devices_table(pd.read_csv(DEVICES))
-    names["four_cells"] = f"{claims.FOUR_CELLS:.2f}"
-    names["enough_rows"] = f"{claims.ENOUGH_ROWS:.0%}"
+    names["four_cells"] = f"{book.FOUR_CELLS:.2f}"
+    names["enough_rows"] = f"{book.ENOUGH_ROWS:.0%}"
     for stem, result in results.items():
         for name, text in result["values"].items():
             names[f"{stem}_{name}"] = text
@@ -172,7 +173,7 @@ def data_words(results):
 
 def errata_table(checks):
     """Return the printed numbers that contradict each other, as a Markdown table."""
-    printed = claims.published()
+    printed = book.published()
     lines = [
         "| number | printed | but | gives |",
         "| --- | ---: | --- | ---: |",
@@ -180,7 +181,7 @@ def errata_table(checks):
     for _, check in checks[~checks["agrees"]].iterrows():
         claim = printed.loc[check["key"]]
         lines.append(
-            f"| {claims.describe(claim)} ({claim['where']}) | {check['printed']}"
+            f"| {book.describe(claim)} ({claim['where']}) | {check['printed']}"
             f" | {check['check']} | {check['expected']} |"
         )
     return "\n".join(lines)
@@ -188,14 +189,14 @@ def errata_table(checks):
 
 def verdict_table(counts):
     """Return how many claims have which verdict, as a Markdown table."""
-    shown = [verdict for verdict in claims.VERDICTS if counts[verdict].sum()]
+    shown = [verdict for verdict in book.VERDICTS if counts[verdict].sum()]
     lines = [
-        "| study | " + " | ".join(claims.badge(verdict) for verdict in shown) + " |",
+        "| study | " + " | ".join(book.badge(verdict) for verdict in shown) + " |",
         "| --- |" + " ---: |" * len(shown),
     ]
     for study, row in counts.iterrows():
         numbers = " | ".join(str(row[verdict]) for verdict in shown)
-        lines.append(f"| {claims.STUDIES[study]} | {numbers} |")
+        lines.append(f"| {book.STUDIES[study]} | {numbers} |")
     return "\n".join(lines)
 
 
@@ -265,7 +266,7 @@ def stage_notebook(source, executed, result, out, root=ROOT):
             notebook = with_banner(
                 notebook, SYNTHETIC.format(words=synthetic_words(result))
             )
-        reason = runs.stale(result, source, root)
+        reason = freshness.stale(result, source, root)
         if reason:
             notebook = with_banner(notebook, STALE.format(reason=reason))
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -300,7 +301,7 @@ def stage(results, notebooks, out, *, allow_missing=False, root=ROOT):
     """
     results, notebooks, out = Path(results), Path(notebooks), Path(out)
     toc = read_toc(root)
-    found = runs.read_results(results)
+    found = book.read_results(results)
     stems = {
         name.split("/")[1] for name in entries(toc) if name.startswith("notebooks/")
     }

@@ -1,4 +1,4 @@
-"""Rates of groups, worst-case ratios, their intervals, and reweighing (floor 4).
+"""Rates of groups, worst-case ratios, their intervals, and reweighing.
 
 The way is always the same: count rows by (cell of the group columns, true class,
 predicted class), sum the counts to a family of groups, take rates, take the extremes.

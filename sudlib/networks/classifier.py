@@ -1,4 +1,4 @@
-"""Networks on drawn records, as scikit-learn's estimators (floor 3).
+"""Networks on drawn records, as scikit-learn's estimators.
 
 Taught in the notebook *A network from scratch*.
 """
@@ -7,13 +7,13 @@ import keras
 import numpy as np
 
 from sudlib.files import InputError
-from sudlib.networks import costs, scratch, training
+from sudlib.networks import architectures, flops, training
 from sudlib.networks.estimator import CodesClassifier
 
 #: What a network is, by its name, and how it is trained when nothing else is said.
 ARCHITECTURES = {
     "published": training.Recipe(),
-    "cells": scratch.CELL_RECIPE,
+    "cells": architectures.CELL_RECIPE,
 }
 
 
@@ -36,7 +36,7 @@ class PictureClassifier(CodesClassifier):
         Pixels from 0 to 1, or from 0 to 255 as published.  Cells know only the first.
     blocks : {"atlas", "plain", "grey"}, optional
         Whether the first layers are computed on patches or on whole pictures: the same
-        weights and logits, see :mod:`sudlib.networks.scratch`.  By default what is
+        weights and logits, see :mod:`sudlib.networks.architectures`.  By default what is
         fastest here.
     seed : int, default=33
         First weights, order of the records and dropout.
@@ -103,12 +103,14 @@ class PictureClassifier(CodesClassifier):
         if self.architecture == "cells":
             if self.preprocessing != "unit":
                 raise InputError('cells are read as preprocessing="unit" only')
-            return scratch.cell_network(
+            return architectures.cell_network(
                 self.picture or "grid", blocks=self.blocks or "atlas"
             )
         picture = self.picture or "general"
-        return scratch.published_network(
-            picture, self.preprocessing, blocks=self.blocks or scratch.fastest(picture)
+        return architectures.published_network(
+            picture,
+            self.preprocessing,
+            blocks=self.blocks or architectures.fastest(picture),
         )
 
     def fit(self, people, completed, watch=None):
@@ -117,7 +119,7 @@ class PictureClassifier(CodesClassifier):
         Parameters
         ----------
         people : pandas.DataFrame or numpy.ndarray
-            Records, or their codes from :func:`sudlib.images.encode`.
+            Records, or their codes from :func:`sudlib.images.codes.encode`.
         completed : array-like of 0 and 1
         watch : tuple of people and completed, optional
             Rows that decide when to stop and which epoch is best.
@@ -140,5 +142,5 @@ class PictureClassifier(CodesClassifier):
             recipe=self.recipe or ARCHITECTURES[self.architecture],
             progress=self.progress,
         )
-        self.multiply_adds_ = costs.multiply_adds(model, self.training_.batch_size)
+        self.multiply_adds_ = flops.multiply_adds(model, self.training_.batch_size)
         return self

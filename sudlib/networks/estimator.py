@@ -1,4 +1,4 @@
-"""What the networks that are scikit-learn's estimators have in common (floor 3).
+"""What the networks that are scikit-learn's estimators have in common.
 
 Taught in the notebook *A network from scratch*.
 """

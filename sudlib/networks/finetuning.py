@@ -1,9 +1,9 @@
-"""The last stages of a base, tuned to pictures of records (floor 3).
+"""The last stages of a base, tuned to pictures of records.
 
 Study A fine-tuned ResNet50, and the notebook is lost.  What stands here is a documented
 recipe: first a head on the frozen base, then head and last stage together, at a low
 rate, with batch normalisation frozen.  What lies before that stage never changes, so
-its maps are computed once (:func:`sudlib.networks.features.compute`) and only the rest
+its maps are computed once (:func:`sudlib.networks.feature_cache.compute`) and only the rest
 is trained: the same function, for a fraction of the work.  Taught in
 ``a06_fine_tuning``.
 """
@@ -104,25 +104,12 @@ class Tuned:
         return float(self.course.history["val_loss"].min())
 
 
-def head_weights(head):
-    """Return kernel and bias of a converged head, for features as they are.
-
-    Parameters
-    ----------
-    head : sudlib.networks.features.Head
-    """
-    scaler, regression = head.model
-    kernel = regression.coef_[0] / scaler.scale_
-    bias = regression.intercept_ - scaler.mean_ @ kernel
-    return [kernel[:, None].astype("float32"), bias.astype("float32")]
-
-
 def top_of(base, way=DOCUMENTED, *, start=None, seed=33):
     """Return what is trained: the last stages of a base, an average, and one logit.
 
     Parameters
     ----------
-    base : sudlib.networks.bases.Base
+    base : sudlib.networks.backbones.Base
         It stays as it is: the stages are copies.
     way : Way
     start : list of array, optional
@@ -217,8 +204,8 @@ def whole(base, picture, top, stages=1):
 
     Parameters
     ----------
-    base : sudlib.networks.bases.Base
-    picture : sudlib.images.TextImage
+    base : sudlib.networks.backbones.Base
+    picture : sudlib.images.text_image.TextImage
     top : keras.Model
         From :func:`top_of`, with the same number of stages.
     stages : {1, 2}

@@ -1,4 +1,4 @@
-"""Keras layers of our own: drawing records inside a network (floor 3).
+"""Keras layers of our own: drawing records inside a network.
 
 Taught in ``a04_records_as_pictures``.
 """
@@ -23,7 +23,7 @@ class DrawRecords(keras.layers.Layer):
     Parameters
     ----------
     picture : TextImage, str or dict
-        What draws: a :class:`sudlib.images.TextImage`, the name of its layout, or
+        What draws: a :class:`sudlib.images.text_image.TextImage`, the name of its layout, or
         what its ``to_config`` returned.
     channels : {1, 3}
         3 repeats the grey picture, as photographs' networks expect.
@@ -35,7 +35,7 @@ class DrawRecords(keras.layers.Layer):
 
     Notes
     -----
-    Input: integers, records x 28, from :func:`sudlib.images.encode`.  Output: records
+    Input: integers, records x 28, from :func:`sudlib.images.codes.encode`.  Output: records
     x height x width x channels.  A saved model keeps the patches, not the font.
 
     Examples

@@ -1,4 +1,4 @@
-"""Training of the networks of study A: one recipe, one function (floor 3).
+"""Training of the networks of study A: one recipe, one function.
 
 Keras 3 does the work, on whatever backend it runs on; what stands here is which of its
 parts work together, so that every arm of an experiment is trained in the same way: a

@@ -1,4 +1,4 @@
-"""From one cohort to another: what a network carries over (floor 3).
+"""From one cohort to another: what a network carries over.
 
 A source network, trained on many people of one kind, meets few people of another.
 Five things can be done with it, from nothing to everything: apply it as it is, fit the
@@ -16,20 +16,17 @@ from functools import partial
 import keras
 import numpy as np
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import cross_val_score
-from sklearn.preprocessing import StandardScaler
 
 from sudlib.files import InputError
 from sudlib.images import TextImage
 from sudlib.networks import training
+from sudlib.networks.heads import _both, logistic_head
 
 #: Fine-tuning from end to end: a tenth of the study's rate, for fewer epochs.
 FINE_TUNING = training.Recipe(
     epochs=8, learning_rate=1e-4, optimizer="adamw", weight_decay=1e-2, patience=3
 )
 
-#: Penalties of the new head that its cross-validation tries, strongest first.
-HEAD_STRENGTHS = tuple(10.0**power for power in range(-4, 0))
 
 #: A small network of ours on few people, begun anew.
 ANEW = training.Recipe(
@@ -41,6 +38,7 @@ ANEW = training.Recipe(
     weight_decay=2e-2,
     patience=10,
 )
+
 
 #: The same network, carried on from a source.
 ON = dataclasses.replace(ANEW, epochs=8, learning_rate=5e-4, patience=8)
@@ -200,8 +198,8 @@ def redraw(model, picture):
     ----------
     model : keras.Model
         A layer of it holds a picture, as :class:`sudlib.networks.layers.DrawRecords`
-        and the layers of :mod:`sudlib.networks.scratch` do.
-    picture : sudlib.images.TextImage
+        and the layers of :mod:`sudlib.networks.architectures` do.
+    picture : sudlib.images.text_image.TextImage
         Of the same height and width.
 
     Returns
@@ -276,17 +274,6 @@ def _carried(arm, model, rows, kept, begin):
         training=kept,
         seconds=time.perf_counter() - begin,
     )
-
-
-def _both(completed):
-    """Return the outcomes as whole numbers, or say that only one occurs."""
-    completed = np.asarray(completed).astype(int)
-    if len(np.unique(completed)) != 2:
-        raise InputError(
-            f"of the {len(completed)} target rows {completed.sum()} completed: rows"
-            " with both outcomes are needed"
-        )
-    return completed
 
 
 def platt(source, inputs, completed, *, watch=None, recipe=None, seed=33, start=None):
@@ -405,38 +392,6 @@ def new_head(source, inputs, completed, *, watch=None, recipe=None, seed=33):
     model = keras.Model(base.input, top(base.output))
     top.set_weights(weights)
     return _carried("new_head", model, len(found), kept, begin)
-
-
-def logistic_head(found, completed):
-    """Return kernel and bias of a penalised logistic regression on the features.
-
-    Parameters
-    ----------
-    found : numpy.ndarray of shape (n, features)
-    completed : array-like of 0 and 1
-
-    Returns
-    -------
-    list of numpy.ndarray
-        As the weights of a dense layer: ``found @ kernel + bias`` is the logit.
-    """
-    completed = _both(completed)
-    scaler = StandardScaler().fit(found)
-    scaled = scaler.transform(found)
-    folds = min(3, np.bincount(completed).min())
-    heads = [
-        LogisticRegression(C=strength, max_iter=500) for strength in HEAD_STRENGTHS
-    ]
-    if folds > 1:
-        losses = [
-            cross_val_score(head, scaled, completed, cv=folds, scoring="neg_log_loss")
-            for head in heads
-        ]
-        heads = [heads[int(np.argmax(np.mean(losses, axis=1)))]]
-    fitted = heads[0].fit(scaled, completed)
-    kernel = fitted.coef_[0] / scaler.scale_
-    bias = fitted.intercept_[0] - scaler.mean_ @ kernel
-    return [kernel[:, None], np.array([bias])]
 
 
 def _end_to_end(arm, make, source, inputs, completed, settings):

@@ -22,8 +22,8 @@ import keras
 import numpy as np
 import pandas as pd
 
-from sudlib import images, runs
-from sudlib.networks import bases, costs, scratch, training
+from sudlib import book, images
+from sudlib.networks import architectures, backbones, flops, training
 from sudlib.networks.layers import DrawRecords
 
 SAVED = Path(__file__).resolve().parents[2] / "data/results/study_a/devices.csv"
@@ -90,7 +90,7 @@ def bench_draw(batch, seconds, precision):
 def bench_base(name, batch, seconds, precision):
     """Return (rate, multiply-adds) of a frozen base on drawn pictures."""
     with _policy(precision):
-        base = bases.base(name, weights="random")
+        base = backbones.base(name, weights="random")
         draw = DrawRecords("general", channels=3)
         found = forward(lambda codes: base.model(draw(codes)), batch, seconds)
     return found, base.multiply_adds
@@ -99,14 +99,14 @@ def bench_base(name, batch, seconds, precision):
 def bench_scratch(blocks, batch, seconds, precision):
     """Return (rate, multiply-adds of a forward pass) of a training step."""
     with _policy(precision):
-        network = scratch.published_network(
+        network = architectures.published_network(
             images.TextImage("general"), preprocessing="unit", blocks=blocks
         )
     network.compile("adam", training.loss(), jit_compile=training.compiled())
     codes = some_records(batch)
     completed = (np.arange(batch) % 2).astype("float32").reshape(-1, 1)
     found = rate(lambda: network.train_on_batch(codes, completed), batch, seconds)
-    return found, costs.multiply_adds(network)
+    return found, flops.multiply_adds(network)
 
 
 WORK = {
@@ -140,7 +140,7 @@ def main():
     parser.add_argument("--save", action="store_true", help=f"into {SAVED.name}")
     parser.add_argument("--only", nargs="+", choices=WORK, default=list(WORK))
     given = parser.parse_args()
-    device = runs.device()
+    device = book.device()
     gpu = any("gpu" in name for name in keras.distribution.list_devices())
     batch = given.batch or (256 if gpu else 32)
     print(f"{device}\n")

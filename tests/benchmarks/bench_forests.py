@@ -21,7 +21,8 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.pipeline import make_pipeline
 from threadpoolctl import threadpool_limits
 
-from sudlib import cohorts, encoding, forests, records, scores
+from sudlib import encoding, forests, records, scores
+from sudlib.teds import cohorts
 
 
 class Clock:

@@ -28,7 +28,7 @@ def measure(options):
     import keras
 
     from sudlib import images
-    from sudlib.networks import scratch, training
+    from sudlib.networks import architectures, training
 
     print(
         f"\nKeras {keras.__version__} on {keras.backend.backend()},"
@@ -44,8 +44,8 @@ def measure(options):
     def model(name, blocks):
         keras.utils.set_random_seed(33)
         if name == "cells":
-            return scratch.cell_network(blocks=blocks)
-        return scratch.published_network("general", "unit", blocks=blocks)
+            return architectures.cell_network(blocks=blocks)
+        return architectures.published_network("general", "unit", blocks=blocks)
 
     print(
         f"{'network':<18} {'precision':<15} {'batch':>5} {'blocks':<6}"

@@ -31,7 +31,7 @@ def records(rows):
 
 def measure(side, rows):
     """Print seconds, CPU seconds, peak memory and made-up rows of one side as JSON."""
-    from sudlib.balancing import SMOTEN
+    from sudlib.smoten import SMOTEN
 
     X, y = records(rows)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -1,0 +1,56 @@
+"""What makes a notebook a page of the book: runs, claims, figures, freshness."""
+
+from sudlib.book import figures, freshness
+from sudlib.book.claims import compare, count_verdicts
+from sudlib.book.claims_html import badge, page_table, show, to_html
+from sudlib.book.claims_text import describe, our_text, paper_text
+from sudlib.book.consistency import check_printed, from_matrix, split_sizes
+from sudlib.book.parameters import Parameter, check_parameters, declared_parameters
+from sudlib.book.printed import STUDIES, published
+from sudlib.book.provenance import device, git_commit, versions
+from sudlib.book.results import ROOT, finished_results, read_results, write_json
+from sudlib.book.run import start
+from sudlib.book.verdicts import (
+    ENOUGH_ROWS,
+    FOUR_CELLS,
+    VERDICTS,
+    compare_matrices,
+    judge,
+    tolerance,
+)
+
+__all__ = [
+    "ENOUGH_ROWS",
+    "FOUR_CELLS",
+    "Parameter",
+    "ROOT",
+    "STUDIES",
+    "VERDICTS",
+    "badge",
+    "check_parameters",
+    "check_printed",
+    "compare",
+    "compare_matrices",
+    "count_verdicts",
+    "declared_parameters",
+    "describe",
+    "device",
+    "figures",
+    "finished_results",
+    "freshness",
+    "from_matrix",
+    "git_commit",
+    "judge",
+    "our_text",
+    "page_table",
+    "paper_text",
+    "published",
+    "read_results",
+    "show",
+    "split_sizes",
+    "start",
+    "to_html",
+    "tolerance",
+    "versions",
+    "write_json",
+]

@@ -1,0 +1,121 @@
+"""The forest as study A tuned it: grid, draws, printed curves."""
+
+import json
+
+import numpy as np
+import pandas as pd
+from sklearn.metrics import fbeta_score, make_scorer
+from sklearn.model_selection import ParameterSampler
+
+from sudlib.files import data_file
+
+#: What ``predict`` of a forest does: completed when the score is *above* one half.
+PUBLISHED_THRESHOLD = float(np.nextafter(0.5, 1))
+
+
+FOLDS = 3
+
+
+#: F0.5 as the study scored it: 0 for settings that flag nobody.
+F05 = make_scorer(fbeta_score, beta=0.5, zero_division=0)
+
+
+def _settings():
+    with open(data_file("study_a/forest_grid.json"), encoding="utf-8") as stream:
+        return json.load(stream)
+
+
+def scaled(number, trees):
+    """Return a number of trees multiplied by ``trees``, at least 5.
+
+    Examples
+    --------
+    >>> scaled(600, 0.1), scaled(20, 0.1)
+    (60, 5)
+    """
+    return max(5, round(number * trees))
+
+
+def _scaled(grid, trees):
+    if "n_estimators" in grid:
+        numbers = [scaled(number, trees) for number in grid["n_estimators"]]
+        grid = {**grid, "n_estimators": numbers}
+    return grid
+
+
+def published_grid(trees=1.0):
+    """Return the study's grid, as scikit-learn takes it today.
+
+    ``max_features="auto"`` is gone from scikit-learn; for classifiers it meant
+    ``"sqrt"``.  The grid keeps both entries, so that the same seed draws the same ten
+    candidates as it did for the study.
+
+    Parameters
+    ----------
+    trees : float, default=1.0
+        Every number of trees is multiplied by this.
+
+    Returns
+    -------
+    dict of str to list
+
+    Examples
+    --------
+    >>> published_grid()["max_features"]
+    ['sqrt', 'sqrt']
+    """
+    grid = dict(_settings()["published"]["grid"])
+    grid["max_features"] = [
+        {"auto": "sqrt"}.get(entry, entry) for entry in grid["max_features"]
+    ]
+    grid["class_weight"] = [_weights(entry) for entry in grid["class_weight"]]
+    return _scaled(grid, trees)
+
+
+def _weights(entry):
+    """Return class weights with whole numbers as keys, which JSON cannot hold."""
+    return None if entry is None else {int(key): value for key, value in entry.items()}
+
+
+def printed_curves():
+    """Return the best F0.5 along the curves that study A prints, as read off them.
+
+    The curves are pictures, so the numbers hold to about 0.005.
+
+    Returns
+    -------
+    pandas.Series
+        Index: the claim without its last word.
+
+    Examples
+    --------
+    >>> float(printed_curves()["a.methadone.forest"])
+    0.414
+    """
+    path = data_file("study_a/printed_curves.csv")
+    return pd.read_csv(path, index_col="key")["best_f05"]
+
+
+def published_best():
+    """Return the settings that the study printed as best for its methadone set."""
+    best = dict(_settings()["published"]["best_methadone"])
+    best["class_weight"] = _weights(best["class_weight"])
+    return best
+
+
+def published_candidates(seed=33):
+    """Return the settings that the study's search tried, in its order.
+
+    Returns
+    -------
+    list of dict
+
+    Examples
+    --------
+    The winner that the study printed is among the ten, which shows that grid, order
+    and seed are the study's.
+
+    >>> published_candidates().index(published_best())
+    1
+    """
+    return list(ParameterSampler(published_grid(), 10, random_state=seed))

@@ -1,0 +1,101 @@
+"""What a network costs, counted.
+
+Multiplications, each with its addition, of one record on its way forward; training
+takes about three times as many, once forward and twice backward.  Taught in the
+notebook *A network from scratch*.
+"""
+
+import math
+
+import keras
+import pandas as pd
+
+from sudlib.files import InputError
+from sudlib.networks import training
+
+
+def multiply_adds(model, batch_size=32):
+    """Return the multiplications (each with its addition) of one record, forward.
+
+    Convolutions and dense layers are counted; activations, pools, normalisation and
+    the drawing of records are not, as in the figures printed for known networks.
+
+    Parameters
+    ----------
+    model : keras.Model
+        With inputs of a known size.
+    batch_size : int, default=32
+        Layers that do work once a batch (those on patches) share it among so many.
+
+    Returns
+    -------
+    int
+
+    Raises
+    ------
+    InputError
+        If a layer has weights and nothing is known of its work.
+    """
+    return round(by_layer(model, batch_size)["multiply-adds"].sum())
+
+
+def by_layer(model, batch_size=32):
+    """Return one row a layer that multiplies: its type, its output, its work.
+
+    Parameters
+    ----------
+    model : keras.Model
+    batch_size : int, default=32
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns ``type``, ``output`` and ``multiply-adds``, by the layer's name.
+    """
+    rows = []
+    for layer in training.leaves(model):
+        work = _work(layer, batch_size)
+        if work:
+            output = " x ".join(map(str, layer.output.shape[1:]))
+            rows.append((layer.name, type(layer).__name__, output, work))
+    columns = ["layer", "type", "output", "multiply-adds"]
+    return pd.DataFrame(rows, columns=columns).set_index("layer")
+
+
+#: Layers with weights whose work is not counted, as is usual.
+FREE = (
+    keras.layers.BatchNormalization,
+    keras.layers.LayerNormalization,
+    keras.layers.Normalization,
+    keras.layers.Embedding,
+)
+
+
+def _work(layer, batch_size):
+    """Return the multiplications of one record in one layer."""
+    if hasattr(layer, "batch_multiply_adds"):
+        return layer.batch_multiply_adds() / batch_size
+    if not layer.weights or isinstance(layer, FREE):
+        return 0
+    output = layer.output.shape[1:]
+    if None in output:
+        raise InputError(
+            f"the size of what layer {layer.name} returns is not known: give the model"
+            " inputs of a fixed size"
+        )
+    if isinstance(layer, keras.layers.Dense):
+        return math.prod(output) * layer.kernel.shape[0]
+    if isinstance(layer, keras.layers.DepthwiseConv2D):
+        return math.prod(output) * math.prod(layer.kernel_size)
+    if isinstance(layer, keras.layers.SeparableConv2D):
+        inputs = layer.input.shape[-1]
+        deep = inputs * layer.depth_multiplier
+        positions = math.prod(output[:-1])
+        return positions * deep * (math.prod(layer.kernel_size) + output[-1])
+    if isinstance(layer, keras.layers.Conv2D):
+        # The kernel's third axis is that of the inputs it sees, groups included.
+        seen = math.prod(layer.kernel_size) * layer.input.shape[-1] // layer.groups
+        return math.prod(output) * seen
+    raise InputError(
+        f"nothing is known of the work of layer {layer.name} ({type(layer).__name__})"
+    )

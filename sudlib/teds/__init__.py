@@ -1,0 +1,21 @@
+"""The Treatment Episode Data Set: codebook, files, cohorts."""
+
+from sudlib.teds import codebook, cohorts
+from sudlib.teds.fetch import cache_folder, fetch
+from sudlib.teds.read_aloud import read_aloud
+from sudlib.teds.reader import read
+from sudlib.teds.registry import PAGE, Download, registry
+from sudlib.teds.writer import write
+
+__all__ = [
+    "Download",
+    "PAGE",
+    "cache_folder",
+    "codebook",
+    "cohorts",
+    "fetch",
+    "read",
+    "read_aloud",
+    "registry",
+    "write",
+]

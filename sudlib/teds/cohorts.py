@@ -1,0 +1,318 @@
+"""The people each study looks at: rules that pick rows of the records.
+
+Every cohort is a function from a records frame to the rows of it that fit; none
+changes its input.  ``FEATURES`` are the 28 columns study A learns from, and
+``completed`` is what it predicts.
+
+Taught in ``a01_discharge_records``; the rules are those of the studies' own notebooks
+(A) and text (B, section 3).
+"""
+
+import csv
+
+import pandas as pd
+
+from sudlib.files import InputError, data_file
+from sudlib.teds import codebook
+
+FEATURES = (
+    *("AGE", "GENDER", "RACE", "ETHNIC", "MARSTAT", "EDUC", "VET", "PREG", "EMPLOY"),
+    *("LIVARAG", "ARRESTS", "METHUSE", "PSOURCE", "NOPRIOR", "SUB1", "FREQ1"),
+    *("FRSTUSE1", "SUB2", "SUB3", "ROUTE1", "ROUTE2", "ROUTE3", "ALCFLG", "COKEFLG"),
+    *("MARFLG", "METHFLG", "OPSYNFLG", "HERFLG"),
+)
+"""The 28 features of study A, in its order."""
+
+
+RULES = {
+    "all": "every record",
+    "general": "SERVICES in 6, 7, 8; SUB1 in 1-4, 8-19; METHUSE = 2",
+    "methadone": "METHUSE = 1; SUB1 in 5, 6, 7",
+    "heroin": "SUB1 = 5",
+    "other_opioids": "SUB1 = 7; SUB2 and SUB3 not 5",
+    "oklahoma services-4": "STFIPS = 40; SERVICES = 4",
+    "oklahoma los-30": "STFIPS = 40; LOS in 1-30",
+}
+"""The rule of each cohort, in words; a CASEID counts once in all of them."""
+
+
+READINGS = ("services-4", "los-30")
+"""Two readings of study B's "30-day centres"."""
+
+
+OUTPATIENT = (6, 7, 8)
+
+
+OPIOIDS = (5, 6, 7)
+
+
+OTHER_THAN_OPIOIDS = (1, 2, 3, 4, *range(8, 20))
+
+
+HEROIN, OTHER_OPIATES = 5, 7
+
+
+OKLAHOMA = 40
+
+
+def _need(records, *columns):
+    """Raise unless the records have these columns."""
+    absent = [column for column in columns if column not in records.columns]
+    if absent:
+        raise InputError(
+            f"this needs the column{'s' * (len(absent) > 1)} {', '.join(absent)};"
+            f" the records have {', '.join(map(str, records.columns))}"
+        )
+
+
+def _pick(records, mask):
+    """Return the rows of a mask, each case once, with what is known of the file."""
+    picked = records[mask]
+    # From 2020 on the numbers begin anew each year, so the year belongs to the case.
+    key = [name for name in ("DISYR", "CASEID") if name in records.columns]
+    if "CASEID" in key:
+        picked = picked[~picked.duplicated(subset=key)]
+    picked.attrs = dict(records.attrs)
+    return picked
+
+
+def general(records):
+    """Return people in outpatient treatment for other substances than opioids.
+
+    Study A, experiment 1: no medication-assisted opioid therapy is planned.
+
+    Parameters
+    ----------
+    records : pandas.DataFrame
+        Needs SERVICES, SUB1, METHUSE.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The rows that fit, in their order, with their index.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> records = pd.DataFrame(
+    ...     {"SERVICES": [7, 4, 7], "SUB1": [2, 2, 5], "METHUSE": [2, 2, 2]})
+    >>> general(records).index.tolist()
+    [0]
+    """
+    _need(records, "SERVICES", "SUB1", "METHUSE")
+    return _pick(
+        records,
+        records.SERVICES.isin(OUTPATIENT)
+        & records.SUB1.isin(OTHER_THAN_OPIOIDS)
+        & (records.METHUSE == 2),
+    )
+
+
+def methadone(records):
+    """Return people treated for opioids with medication (methadone and others).
+
+    Study A, experiment 2, calls it the methadone set; the variable METHUSE says
+    methadone, buprenorphine or naltrexone.
+
+    Parameters
+    ----------
+    records : pandas.DataFrame
+        Needs SUB1, METHUSE.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The rows that fit, in their order, with their index.
+    """
+    _need(records, "SUB1", "METHUSE")
+    return _pick(records, (records.METHUSE == 1) & records.SUB1.isin(OPIOIDS))
+
+
+def heroin(records):
+    """Return people whose primary substance is heroin (study A, 2017 and 2018).
+
+    Parameters
+    ----------
+    records : pandas.DataFrame
+        Needs SUB1.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The rows that fit, in their order, with their index.
+    """
+    _need(records, "SUB1")
+    return _pick(records, records.SUB1 == HEROIN)
+
+
+def other_opioids(records):
+    """Return people whose primary substance is another opiate, without heroin.
+
+    Study A, 2017 and 2018: the set to which what heroin taught is carried over.
+    Non-prescription methadone (SUB1 = 6) does not belong to it.
+
+    Parameters
+    ----------
+    records : pandas.DataFrame
+        Needs SUB1, SUB2, SUB3.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The rows that fit, in their order, with their index.
+    """
+    _need(records, "SUB1", "SUB2", "SUB3")
+    return _pick(
+        records,
+        (records.SUB1 == OTHER_OPIATES)
+        & (records.SUB2 != HEROIN)
+        & (records.SUB3 != HEROIN),
+    )
+
+
+def oklahoma(records, reading="services-4"):
+    """Return people treated in Oklahoma's "30-day centres" (study B).
+
+    Parameters
+    ----------
+    records : pandas.DataFrame
+        Needs STFIPS and SERVICES or LOS.
+    reading : {"services-4", "los-30"}
+        What "30-day centres" means, which the study does not say: admitted to
+        short-term residential treatment (SERVICES = 4), or stayed at most 30 days
+        (LOS 1 to 30 are days, above are bands, -9 is missing).  The study's own
+        columns speak against the first: other services are among them.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The rows that fit, in their order, with their index.
+    """
+    if reading not in READINGS:
+        raise InputError(f'reading must be "services-4" or "los-30", not {reading!r}')
+    if reading == "services-4":
+        _need(records, "STFIPS", "SERVICES")
+        short = records.SERVICES == 4
+    else:
+        _need(records, "STFIPS", "LOS")
+        short = records.LOS.between(1, 30)
+    return _pick(records, (records.STFIPS == OKLAHOMA) & short)
+
+
+COHORTS = {
+    "all": lambda records: _pick(records, slice(None)),
+    "general": general,
+    "methadone": methadone,
+    "heroin": heroin,
+    "other_opioids": other_opioids,
+    "oklahoma services-4": lambda records: oklahoma(records, "services-4"),
+    "oklahoma los-30": lambda records: oklahoma(records, "los-30"),
+}
+"""Every cohort by name, as a function from records to records."""
+
+
+def completed(records):
+    """Return whether each person completed treatment: REASON is 1.
+
+    Every other reason counts as not completed, a transfer and a death too, as in
+    studies A and B.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> completed(pd.DataFrame({"REASON": [1, 2, 7]})).tolist()
+    [True, False, False]
+    """
+    _need(records, "REASON")
+    return (records.REASON == 1).rename("completed")
+
+
+def table(records):
+    """Return each cohort's rule, size and share that completed.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns ``cohort``, ``rule``, ``rows``, ``completed``, ``share``; a cohort
+        without rows has no share (NaN).
+    """
+    rows = []
+    for name, pick in COHORTS.items():
+        done = completed(pick(records))
+        rows.append((name, RULES[name], len(done), int(done.sum()), done.mean()))
+    columns = ["cohort", "rule", "rows", "completed", "share"]
+    return pd.DataFrame(rows, columns=columns).astype({"share": float})
+
+
+def against_known(records):
+    """Return each cohort's size and completion beside what is known of the real file.
+
+    Sizes are compared as shares of all records, so that a part of a file, or some
+    rows of the twin, can be held against the whole file.
+
+    Parameters
+    ----------
+    records : pandas.DataFrame
+        With DISYR; what is known holds for 2018 (study A's first two cohorts) or for
+        2017 and 2018 together.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns ``cohort``, ``years``, ``rows``, ``of_all`` (share of all records of
+        these years), ``known_rows``, ``known_of_all``, ``share`` (that completed) and
+        ``known_share``.  Where a year is not among the records, or something is not
+        known, the cell is empty.
+    """
+    _need(records, "DISYR")
+    present = set(records.DISYR.unique().tolist())
+    facts = known().set_index("cohort")
+    rows = []
+    for name, pick in COHORTS.items():
+        fact = facts.loc[name] if name in facts.index else None
+        years = [int(year) for year in fact.years.split()] if fact is not None else []
+        same = bool(years) and set(years) <= present
+        years = years if same else sorted(present)
+        part = records[records.DISYR.isin(years)]
+        done = completed(pick(part))
+        size, share = (fact["rows"], fact.completed_share) if same else (pd.NA, pd.NA)
+        everybody = sum(codebook.size(year) for year in years) if same else pd.NA
+        rows.append(
+            {
+                "cohort": name,
+                "years": " ".join(map(str, years)),
+                "rows": len(done),
+                "of_all": len(done) / len(part) if len(part) else pd.NA,
+                "known_rows": size,
+                "known_of_all": size / everybody,
+                "share": done.mean() if len(done) else pd.NA,
+                "known_share": share,
+            }
+        )
+    numbers = dict.fromkeys(
+        ["of_all", "known_of_all", "share", "known_share"], "Float64"
+    )
+    return pd.DataFrame(rows).astype({"known_rows": "Int64", **numbers})
+
+
+def known():
+    """Return what is known of the cohorts in the agency's real files.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns ``cohort``, ``years`` (text), ``rows``, ``completed_share``,
+        ``source``.
+
+    Examples
+    --------
+    >>> int(known().set_index("cohort").rows["methadone"])
+    167301
+    """
+    with open(
+        data_file("codebook/cohorts.csv"), newline="", encoding="utf-8"
+    ) as stream:
+        facts = pd.DataFrame(list(csv.DictReader(stream)))
+    facts["rows"] = pd.to_numeric(facts.rows).astype("Int64")
+    facts["completed_share"] = pd.to_numeric(facts.completed_share)
+    return facts

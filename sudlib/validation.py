@@ -1,0 +1,203 @@
+"""Input gates: one check for each kind of argument, with one form of message.
+
+Every message says what was wrong, what is allowed and what was given.  The gates of a
+single field of study stand beside it (treatments in ``policy``, codes in ``teds``);
+what several share stands here.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+
+from sudlib.files import InputError
+
+
+def check_choice(name: str, given: Any, allowed: Iterable[Any]) -> Any:
+    """Return ``given`` if it is among the allowed values.
+
+    Parameters
+    ----------
+    name : str
+        The argument's name, for the message.
+    given : object
+        What was given.
+    allowed : iterable
+        The values allowed, in the order in which the message lists them.
+
+    Returns
+    -------
+    object
+        ``given``, unchanged.
+
+    Raises
+    ------
+    InputError
+        If it is not among them.
+
+    Examples
+    --------
+    >>> check_choice("size", "tiny", ("quick", "paper"))
+    Traceback (most recent call last):
+    sudlib.files.InputError: size must be one of quick, paper, not 'tiny'
+    """
+    allowed = list(allowed)
+    try:
+        known = any(given is each or bool(given == each) for each in allowed)
+    except (TypeError, ValueError):  # an array, for instance, is never a choice
+        known = False
+    if not known:
+        raise InputError(
+            f"{name} must be one of {', '.join(map(str, allowed))}, not {given!r}"
+        )
+    return given
+
+
+def check_whole(
+    name: str,
+    given: Any,
+    low: int = 0,
+    high: int | None = None,
+    *,
+    none: str | None = None,
+) -> Any:
+    """Return ``given`` as a Python int if it is a whole number within bounds.
+
+    NumPy's integers are whole numbers; booleans, floats and text are not.
+
+    Parameters
+    ----------
+    name : str
+        The argument's name, for the message.
+    given : object
+        What was given.
+    low, high : int
+        Smallest and largest value allowed; no largest by default.
+    none : str, optional
+        What None stands for; without it None is refused.
+
+    Returns
+    -------
+    int or None
+
+    Raises
+    ------
+    InputError
+        For anything else.
+
+    Examples
+    --------
+    >>> check_whole("folds", np.int64(5), 2)
+    5
+    >>> check_whole("folds", 2.5, 2)
+    Traceback (most recent call last):
+    sudlib.files.InputError: folds must be a whole number from 2 up, not 2.5
+    """
+    if given is None and none is not None:
+        return None
+    whole = isinstance(given, Integral) and not isinstance(given, (bool, np.bool_))
+    if whole and low <= given and (high is None or given <= high):
+        return int(given)
+    span = f"{low} up" if high is None else f"{low} to {high:,}"
+    instead = f", or None for {none}" if none else ""
+    raise InputError(
+        f"{name} must be a whole number from {span}{instead}, not {given!r}"
+    )
+
+
+def check_number(
+    name: str,
+    given: Any,
+    low: float = -math.inf,
+    high: float = math.inf,
+    *,
+    open_low: bool = False,
+    open_high: bool = False,
+) -> float:
+    """Return ``given`` as a float if it is a finite number within bounds.
+
+    Parameters
+    ----------
+    name : str
+        The argument's name, for the message.
+    given : object
+        What was given.
+    low, high : float
+        Bounds; by default none.
+    open_low, open_high : bool, default=False
+        Whether the bound itself is excluded.
+
+    Returns
+    -------
+    float
+
+    Raises
+    ------
+    InputError
+        For anything else.
+
+    Examples
+    --------
+    >>> check_number("test_size", 1.5, 0, 1)
+    Traceback (most recent call last):
+    sudlib.files.InputError: test_size must be a number from 0 to 1, not 1.5
+    """
+    number = isinstance(given, Real) and not isinstance(given, (bool, np.bool_))
+    if number and math.isfinite(given):
+        above = given > low if open_low else given >= low
+        below = given < high if open_high else given <= high
+        if above and below:
+            return float(given)
+    parts = []
+    if low > -math.inf:
+        parts.append(f"{'above' if open_low else 'from'} {low:g}")
+    if high < math.inf:
+        parts.append(f"{'below' if open_high else 'to'} {high:g}")
+    span = f" {' '.join(parts)}" if parts else ""
+    raise InputError(f"{name} must be a number{span}, not {given!r}")
+
+
+def check_same_length(**columns: Any) -> int:
+    """Return the common length of one-dimensional columns given by name.
+
+    Parameters
+    ----------
+    **columns
+        Array-likes; None is passed over.
+
+    Returns
+    -------
+    int
+
+    Raises
+    ------
+    InputError
+        If one is not one-dimensional, their lengths differ or there are no rows.
+
+    Examples
+    --------
+    >>> check_same_length(y_true=[0, 1], y_pred=[1, 1])
+    2
+    >>> check_same_length(y_true=[0, 1], y_pred=[1])
+    Traceback (most recent call last):
+    sudlib.files.InputError: y_true and y_pred must have the same length, not 2 and 1
+    """
+    shapes = {
+        name: np.shape(column) for name, column in columns.items() if column is not None
+    }
+    for name, shape in shapes.items():
+        if len(shape) != 1:
+            raise InputError(f"{name} must be one column, not of shape {shape}")
+    lengths = [shape[0] for shape in shapes.values()]
+    if len(set(lengths)) > 1:
+        raise InputError(
+            f"{' and '.join(shapes)} must have the same length, not"
+            f" {' and '.join(map(str, lengths))}"
+        )
+    if not lengths or not lengths[0]:
+        raise InputError(f"{' and '.join(shapes) or 'the input'} must have rows: none")
+    return lengths[0]

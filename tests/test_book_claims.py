@@ -1,0 +1,497 @@
+"""The claims: what is printed, the tolerance, the verdict, and what is shown."""
+
+import json
+import math
+import os
+from decimal import ROUND_HALF_DOWN, ROUND_HALF_EVEN, ROUND_HALF_UP, Decimal
+from html.parser import HTMLParser
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from sklearn import metrics
+from sklearn.model_selection import train_test_split
+
+from sudlib import book
+from sudlib.files import InputError
+
+ROOT = Path(__file__).resolve().parent.parent
+SHARED = Path(os.environ.get("SUDLIB_SHARED", ROOT.parent / "shared"))
+F05 = "a.general.forest.f05"
+MATRIX = "a.methadone.forest.confusion"
+
+shares = st.floats(0, 1)
+widths = st.floats(0, 0.5)
+patient = settings(deadline=None)  # the machine may be busy
+
+
+def result(*numbers, notebook="a02_forest_general"):
+    """Return a result file with these claims."""
+    return {"notebook": notebook, "claims": list(numbers)}
+
+
+def number(key=F05, value=0.671, **more):
+    """Return one number of ours: by default real, of 2018, whole, as published."""
+    return {
+        "key": key,
+        "value": value,
+        "low": None,
+        "high": None,
+        "arm": "published",
+        "n": 93_424,
+        "note": None,
+        "synthetic": False,
+        "data": "teds-d-2018",
+        "years": [2018],
+        "size": "paper",
+        **more,
+    }
+
+
+def verdict(*numbers, key=F05):
+    """Return verdict and reason of a claim, given these numbers of ours."""
+    printed = book.published().loc[[key]]
+    row = book.compare([result(*numbers)], printed).iloc[0]
+    return row["verdict"], row["reason"]
+
+
+# ------------------------------------------------------------------ what is printed
+
+
+@pytest.mark.skipif(
+    not (SHARED / "published").is_dir(),
+    reason=f"the record of printed numbers is not at {SHARED / 'published'}",
+)
+def test_every_printed_claim_of_study_a_is_in_the_table():
+    record = json.loads((SHARED / "published/study_a_published.json").read_text())
+    table = book.published("a")
+    for claim in record["claims"]:
+        row = table.loc[claim["id"]]
+        if row["kind"] == "matrix":
+            assert row["matrix"] == claim["value"]
+            continue
+        assert row["value"] == claim["value"]
+        assert row["exact"] == claim.get("exact")
+        if "decimals" in claim:
+            assert row["decimals"] == claim["decimals"]
+    assert len(record["claims"]) == 32
+
+
+def test_each_claim_is_stated_once_and_whole():
+    table = book.published()
+    assert table.index.is_unique
+    for key, claim in table.iterrows():
+        assert key.startswith(f"{claim['study']}.")
+        assert all(claim[name] for name in ("cohort", "metric", "kind", "where"))
+        if claim["kind"] != "matrix" and claim["decimals"] is not None:
+            assert claim["printed"] == f"{claim['value']:.{claim['decimals']}f}"
+        assert not claim["same_as"] or claim["same_as"] in table.index
+
+
+def test_an_unknown_study_is_named():
+    with pytest.raises(InputError, match="a, b, c, not 'd'"):
+        book.published("d")
+
+
+# -------------------------------------------------------------------- the tolerance
+
+
+@pytest.mark.parametrize(
+    ("paper", "ours", "given_", "expected"),
+    [
+        # Printed .67, ours .66 (.653 to .667): .005 of rounding, .007 of interval.
+        (0.67, 0.66, {"decimals": 2, "low": 0.653, "high": 0.667}, 0.012),
+        # The printed number lies below ours: the lower arm counts.
+        (0.67, 0.68, {"decimals": 2, "low": 0.67, "high": 0.70}, 0.015),
+        # No interval of ours: rounding alone.
+        (0.67, 0.68, {"decimals": 2}, 0.005),
+        # A count: nothing.
+        (622_821, 622_820, {}, 0.0),
+        # A printed standard error and no interval: twice the error.
+        (0.2125, 0.21, {"decimals": 4, "standard_error": 0.0016}, 0.00325),
+        # Both: in quadrature (3-4-5), plus half a unit of the fourth decimal.
+        (
+            0.50,
+            0.40,
+            {"decimals": 4, "standard_error": 0.015, "low": 0.3, "high": 0.44},
+            0.05005,
+        ),
+        # An interval that lies wholly beyond our number on the far side adds nothing.
+        (0.50, 0.40, {"decimals": 2, "low": 0.30, "high": 0.39}, 0.005),
+    ],
+)
+def test_tolerance_is_the_sum_worked_out_by_hand(paper, ours, given_, expected):
+    assert book.tolerance(paper, ours, **given_) == pytest.approx(expected, abs=1e-12)
+
+
+@patient
+@given(shares, shares, st.integers(0, 4), widths, widths)
+def test_a_wider_interval_never_lowers_the_tolerance(paper, ours, decimals, one, two):
+    narrow, wide = sorted((one, two))
+
+    def allowed(width):
+        return book.tolerance(
+            paper, ours, decimals=decimals, low=ours - width, high=ours + width
+        )
+
+    assert allowed(narrow) <= allowed(wide) + 1e-12
+
+
+@patient
+@given(st.floats(-1, 1), widths, widths)
+def test_a_verdict_is_monotone_in_the_tolerance(gap, one, two):
+    small, large = sorted((one, two))
+    if book.judge(gap, small) == "reproduced":
+        assert book.judge(gap, large) == "reproduced"
+
+
+@patient
+@given(
+    st.decimals(0, 1, places=6, allow_nan=False),
+    st.integers(0, 4),
+    st.sampled_from([ROUND_HALF_UP, ROUND_HALF_EVEN, ROUND_HALF_DOWN]),
+)
+def test_whatever_rounds_to_the_printed_number_is_reproduced(true, decimals, rule):
+    printed = float(true.quantize(Decimal(1).scaleb(-decimals), rounding=rule))
+    allowed = book.tolerance(printed, float(true), decimals=decimals)
+    assert book.judge(float(true) - printed, allowed) == "reproduced"
+
+
+@patient
+@given(st.integers(0, 100), st.integers(1, 9), st.sampled_from([-1, 1]))
+def test_what_rounds_to_a_neighbour_differs(hundredths, tenths, sign):
+    printed = hundredths / 100
+    ours = printed + sign * (0.005 + tenths / 10_000)
+    allowed = book.tolerance(printed, ours, decimals=2)
+    assert book.judge(ours - printed, allowed) == "differs"
+
+
+def test_half_way_cases_are_in():
+    for ours in (0.665, 0.675):
+        allowed = book.tolerance(0.67, ours, decimals=2)
+        assert book.judge(ours - 0.67, allowed) == "reproduced"
+
+
+# --------------------------------------------------------------- confusion matrices
+
+
+def test_matrices_of_one_classifier_are_reproduced_95_times_in_100():
+    rng = np.random.default_rng(33)
+    truth = [0.61, 0.01, 0.30, 0.08]
+    draws = [rng.multinomial(8_366, truth, size=4_000) for _ in range(2)]
+    good = 0
+    for one, two in zip(*draws, strict=True):
+        gap, allowed = book.compare_matrices(one.reshape(2, 2), two.reshape(2, 2))
+        good += book.judge(gap, allowed) == "reproduced"
+    assert 0.945 < good / 4_000 < 0.985
+
+
+def test_matrix_gap_is_that_of_the_cell_furthest_out():
+    paper, ours = [[50, 10], [20, 20]], [[40, 20], [20, 20]]
+    gap, allowed = book.compare_matrices(paper, ours)
+    assert gap == pytest.approx(0.10)  # FP: 20 against 10 of 100; TN is less far out
+    assert allowed == pytest.approx(2.4977 * math.sqrt(0.15 * 0.85 * 2 / 100), rel=1e-4)
+
+
+@patient
+@given(
+    st.lists(st.integers(0, 500), min_size=4, max_size=4),
+    st.integers(1, 50),
+)
+def test_a_matrix_agrees_with_itself_at_any_size(cells, times):
+    assume(sum(cells))
+    paper = [cells[:2], cells[2:]]
+    ours = [[times * cell for cell in row] for row in paper]
+    gap, allowed = book.compare_matrices(paper, ours)
+    assert book.judge(gap, allowed) == "reproduced"
+
+
+@pytest.mark.parametrize("wrong", [[1, 2, 3, 4], [[1, 2]], [[1, -2], [3, 4]], 0.5])
+def test_what_is_no_matrix_is_refused(wrong):
+    with pytest.raises(InputError, match="two rows of two counts"):
+        book.compare_matrices([[1, 2], [3, 4]], wrong)
+
+
+def test_an_empty_matrix_is_refused():
+    with pytest.raises(InputError, match="at least one row"):
+        book.compare_matrices([[0, 0], [0, 0]], [[1, 2], [3, 4]])
+
+
+# ---------------------------------------------------------------------- the verdicts
+
+
+def test_reproduced_and_differs():
+    assert verdict(number(value=0.6712)) == ("reproduced", "")
+    assert verdict(number(value=0.6601, low=0.655, high=0.6651)) == ("reproduced", "")
+    assert verdict(number(value=0.6601, low=0.656, high=0.6640)) == ("differs", "")
+
+
+def test_the_unrounded_number_counts_where_it_is_known():
+    key = "a.methadone.forest.f05"  # printed 0.38, in the output 0.381493...
+    near = number(key, 0.3815, n=8_366)
+    assert verdict(near, key=key)[0] == "differs"
+    near |= {"low": 0.3814, "high": 0.3816}
+    assert verdict(near, key=key)[0] == "reproduced"
+
+
+def test_a_count_must_be_equal():
+    key = "a.general.train.rows"
+    assert verdict(number(key, 435_974), key=key)[0] == "reproduced"
+    assert verdict(number(key, 435_973), key=key)[0] == "differs"
+
+
+def test_a_matrix_gets_a_verdict():
+    key = MATRIX
+    same = number(key, [[5290, 1400], [877, 799]], n=8_366)
+    assert verdict(same, key=key)[0] == "reproduced"
+    other = number(key, [[5000, 1690], [877, 799]], n=8_366)
+    assert verdict(other, key=key)[0] == "differs"
+
+
+@settings(max_examples=8, deadline=None)
+@given(shares)
+def test_made_up_records_never_get_a_verdict(value):
+    assert verdict(number(value=value, synthetic=True))[0] == "synthetic"
+
+
+def test_the_2023_sample_is_not_comparable():
+    found = verdict(number(years=[2023], n=200, data="tedsd_2023_sample_1000.csv"))
+    assert found[0] == "not comparable"
+    assert "year 2023, the claim is about 2018" in found[1]
+    assert "too few rows: 200 of 93,424" in found[1]
+
+
+@pytest.mark.parametrize(
+    ("more", "reason"),
+    [
+        ({"arm": "repaired"}, "another recipe than the study's (repaired)"),
+        ({"size": "quick"}, "quick size: a smaller run than the study's"),
+        ({"n": None}, "the number of rows is not recorded"),
+        ({"n": 84_081}, "too few rows: 84,081 of 93,424"),
+        ({"value": None}, "our number is undefined"),
+        ({"years": [2017, 2018]}, "year 2017 and 2018, the claim is about 2018"),
+        ({"years": []}, "year unknown, the claim is about 2018"),
+    ],
+)
+def test_why_a_real_number_gets_no_verdict(more, reason):
+    assert verdict(number(**more)) == ("not comparable", reason)
+
+
+def test_ninety_per_cent_of_the_rows_are_enough():
+    assert verdict(number(n=84_082))[0] == "reproduced"
+
+
+def test_what_cannot_be_reproduced_keeps_its_reason_beside_any_number():
+    key = "a.general.finetune.f05"
+    assert verdict(key=key)[0] == "cannot be reproduced"
+    found = verdict(number(key, 0.55), key=key)
+    assert found[0] == "cannot be reproduced"
+    assert "not in the study's repository" in found[1]
+
+
+def test_a_claim_without_a_number_is_not_yet_run():
+    assert verdict(key="b.completed.tree.accuracy")[0] == "not yet run"
+
+
+def test_a_simulation_needs_no_year():
+    key = "c.right.n1000.dnn_simple.adjusted_mcr"  # 0.2125, standard error 0.0016
+    ours = number(key, 0.2150, years=[], n=None, size="quick", low=0.213, high=0.217)
+    assert verdict(ours, key=key)[0] == "reproduced"
+    assert verdict({**ours, "value": 0.2200, "low": 0.2190}, key=key)[0] == "differs"
+
+
+def test_the_recipe_of_the_study_decides_whatever_the_order():
+    numbers = number(arm="repaired", value=0.9), number(value=0.671)
+    table = book.compare([result(*numbers)]).loc[[F05]]
+    assert list(table["arm"]) == ["published", "repaired"]
+    assert list(table["verdict"]) == ["reproduced", "not comparable"]
+    counts = book.count_verdicts(book.compare([result(*numbers)]))
+    assert counts.loc["a", "reproduced"] == 1
+    assert counts.loc["a", "not comparable"] == 0
+    assert counts.to_numpy().sum() == len(book.published())
+
+
+def test_a_number_answers_the_claims_that_repeat_it():
+    ours = number("a.heroin_opioid.forest.f05", 0.3321, years=[2017, 2018], n=1_161)
+    table = book.compare([result(ours)])
+    assert table.loc["a.heroin_opioid.forest.f05_readme", "ours"] == 0.3321
+
+
+def test_a_claim_nobody_makes_is_refused_with_the_nearest():
+    with pytest.raises(InputError, match="did you mean 'a.general.forest.f05'"):
+        book.compare([result(number("a.general.forrest.f05"))])
+
+
+INPUT = "b.completed.setting.c_grid"  # printed: [0.1, 1, 10, 100]
+
+
+@pytest.mark.parametrize("synthetic", [True, False])
+def test_a_setting_is_used_as_printed_or_otherwise_whatever_the_records(synthetic):
+    more = {"synthetic": synthetic, "years": [2018], "size": "quick", "n": None}
+    same = number(INPUT, (0.1, 1, 10, 100), **more)
+    assert verdict(same, key=INPUT) == ("used as printed", "")
+    other = number(INPUT, [0.1, 1], note="thinned", **more)
+    assert verdict(other, key=INPUT) == ("used otherwise", "")
+    assert verdict(key=INPUT)[0] == "not yet run"
+
+
+def test_a_setting_shows_what_is_used_and_why():
+    table = book.compare([result(number(INPUT, [0.1, 1], note="thinned"))])
+    cells = book.to_html(table.loc[[INPUT]])
+    assert "[0.1, 1]" in cells and "thinned" in cells and "used otherwise" in cells
+    assert "teds-d-2018" not in cells  # it depends on no records
+    table = book.compare([result(number(INPUT, [0.1, 1, 10, 100]))])
+    assert book.our_text(table.loc[INPUT]) == "as printed"
+
+
+def test_a_setting_nobody_could_use_keeps_its_reason():
+    [key] = [key for key in book.published("b").index if key.endswith("noprior_2")]
+    assert verdict(key=key)[0] == "cannot be reproduced"
+
+
+def test_results_may_come_by_name():
+    by_name = {"a02_forest_general": result(number())}
+    assert book.compare(by_name).loc[F05, "verdict"] == "reproduced"
+
+
+# ---------------------------------------------------- do the printed numbers agree?
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.integers(1, 60), min_size=4, max_size=4))
+def test_scores_of_a_matrix_equal_scikit_learns(cells):
+    tn, fp, fn, tp = cells
+    true = [0] * (tn + fp) + [1] * (fn + tp)
+    guess = [0] * tn + [1] * fp + [0] * fn + [1] * tp
+    expected = {
+        "f05": metrics.fbeta_score(true, guess, beta=0.5),
+        "f1": metrics.f1_score(true, guess),
+        "precision": metrics.precision_score(true, guess),
+        "recall": metrics.recall_score(true, guess),
+        "accuracy": metrics.accuracy_score(true, guess),
+        "balanced_accuracy": metrics.balanced_accuracy_score(true, guess),
+        "roc_auc": metrics.roc_auc_score(true, guess),
+    }
+    found = book.from_matrix([[tn, fp], [fn, tp]])
+    assert found == pytest.approx(expected, abs=1e-12)
+
+
+def test_a_score_without_a_denominator_is_undefined():
+    assert math.isnan(book.from_matrix([[5, 0], [3, 0]])["precision"])
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(10, 5_000), st.sampled_from([0.10, 0.30]))
+def test_split_sizes_are_scikit_learns(rows, aside):
+    rest, away = train_test_split(np.arange(rows), test_size=aside, random_state=33)
+    assume(len(away) > 1)
+    one, two = train_test_split(away, test_size=0.50, random_state=33)
+    assert book.split_sizes(rows, aside) == (len(rest), len(one), len(two))
+
+
+def test_exactly_these_printed_numbers_contradict_others():
+    checks = book.check_printed()
+    failed = checks[~checks["agrees"]].set_index("key")["expected"].to_dict()
+    assert failed == {
+        "a.general.rows": "622,821",
+        "a.general.test.rows_text": "93,424",
+        "a.heroin_opioid.cnn_transfer.f05_readme": "0.40",
+        "a.heroin_opioid.forest.f05_readme": "0.33",
+        "a.methadone_large.cnn_scratch.accuracy": "0.81",
+        "a.methadone_large.cnn_scratch.balanced_accuracy": "0.54",
+    }
+    assert len(checks) > 40
+
+
+def test_a_changed_digit_is_noticed():
+    printed = book.published("a")
+    printed.at["a.methadone.forest.precision", "value"] += 1e-9
+    printed.at["a.methadone.cnn.confusion", "matrix"] = [[6665, 25], [1575, 102]]
+    checks = book.check_printed(printed)
+    failed = set(checks.loc[~checks["agrees"], "key"])
+    assert {"a.methadone.forest.precision", "a.methadone.cnn.confusion"} <= failed
+    assert "a.methadone.cnn.recall" in failed
+
+
+# --------------------------------------------------------------------- what is shown
+
+
+class Rows(HTMLParser):
+    """Collect the text of each table row by its ``data-key``, and the tags seen."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.rows, self.tags, self.key = {}, [], None
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append(tag)
+        if tag == "tr":
+            self.key = dict(attributes).get("data-key")
+
+    def handle_data(self, data):
+        if self.key:
+            self.rows[self.key] = self.rows.get(self.key, "") + data + " "
+
+
+def test_the_table_says_number_interval_verdict_and_synthetic():
+    ours = number(value=0.6712, low=0.66, high=0.68, synthetic=True)
+    rows = Rows(book.to_html(book.compare([result(ours)]))).rows
+    assert set(rows) == set(book.published().index)
+    for words in ("0.67", "0.671 (0.660 to 0.680)", "synthetic", "93,424 people"):
+        assert words in rows[F05]
+    for word in ("reproduced", "differs"):
+        assert word not in rows[F05]
+    assert "disagrees" in rows["a.general.rows"]
+
+
+def test_what_a_note_holds_is_text_not_markup():
+    ours = number(note="<script>alert(1)</script>")
+    page = Rows(book.to_html(book.compare([result(ours)])))
+    assert "script" not in page.tags
+    assert "<script>alert(1)</script>" in page.rows[F05]
+
+
+def test_a_page_shows_its_own_claims():
+    run = SimpleNamespace(
+        notebook="a02_forest_general",
+        claims=[number(), number(arm="repaired", value=0.7)],
+    )
+    rows = Rows(book.page_table(run).data).rows
+    assert list(rows) == [F05]
+    assert "0.671" in rows[F05] and "0.700" in rows[F05]
+
+
+def test_a_page_can_name_claims_by_key_or_beginning():
+    run = SimpleNamespace(notebook="a03", claims=[])
+    rows = Rows(book.page_table(run, [F05, "a.methadone.forest."]).data).rows
+    assert list(rows)[0] == F05 and MATRIX in rows and len(rows) > 5
+    with pytest.raises(InputError, match=r"no study makes the claim 'a.nothing'"):
+        book.page_table(run, ["a.nothing"])
+
+
+def test_a_page_without_claims_has_an_empty_table():
+    run = SimpleNamespace(notebook="d01", claims=[])
+    assert not Rows(book.page_table(run).data).rows
+
+
+@pytest.mark.parametrize("word", book.VERDICTS)
+def test_a_badge_says_its_word(word):
+    assert word in book.badge(word)
+    assert f'class="verdict {word.replace(" ", "-")}"' in book.badge(word)
+
+
+def test_where_finished_results_are(monkeypatch, tmp_path):
+    monkeypatch.setenv("SUDLIB_RESULTS", str(tmp_path / "quick/logs/unfinished"))
+    monkeypatch.delenv("SUDLIB_FINISHED", raising=False)
+    assert book.finished_results() == tmp_path / "quick" / "results"
+    monkeypatch.setenv("SUDLIB_RESULTS", str(tmp_path / "mine"))
+    assert book.finished_results() == tmp_path / "mine"
+    monkeypatch.setenv("SUDLIB_FINISHED", str(tmp_path / "asked"))
+    assert book.finished_results() == tmp_path / "asked"
+    monkeypatch.delenv("SUDLIB_FINISHED")
+    monkeypatch.delenv("SUDLIB_RESULTS")
+    assert book.finished_results().name == "results"

@@ -1,0 +1,209 @@
+"""Strict parameters, dependencies, fingerprints, results."""
+
+import json
+import math
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from sudlib import book
+from sudlib.book import freshness, provenance
+from sudlib.files import InputError, sha256
+
+DECLARED = """data: str = "twin"  # a comment
+size: str = "quick"
+seed: int = 33
+rate: float = 0.5
+deep: bool = False
+path: str | None = None"""
+
+
+@pytest.fixture
+def notebook(tmp_path, notebook_maker):
+    return notebook_maker(tmp_path / "notebooks" / "one.ipynb", DECLARED, "seed")
+
+
+def test_parameters_are_read_with_types_and_defaults(notebook):
+    found = book.declared_parameters(notebook)
+    assert list(found) == ["data", "size", "seed", "rate", "deep", "path"]
+    assert found["seed"] == book.Parameter("seed", "int", 33)
+    assert found["path"].type == "str | None"
+
+
+def test_given_parameters_replace_defaults(notebook):
+    full = book.check_parameters(notebook, {"seed": 7, "rate": 1, "path": "x"})
+    assert full["seed"] == 7 and full["rate"] == 1 and full["data"] == "twin"
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"sed": 3}, "no parameter 'sed'; it has data, size, seed"),
+        ({"seed": "3"}, "seed must be of type int, not '3' of type str"),
+        ({"seed": True}, "seed must be of type int, not True of type bool"),
+        ({"deep": 1}, "deep must be of type bool, not 1 of type int"),
+        ({"rate": "half"}, "rate must be of type float"),
+        ({"path": 3}, "path must be of type str | None"),
+        ({"size": "tiny"}, 'size must be "quick" or "paper", not \'tiny\''),
+    ],
+)
+def test_wrong_parameters_name_what_is_allowed(notebook, given, said):
+    with pytest.raises(InputError) as caught:
+        book.check_parameters(notebook, given)
+    assert said in str(caught.value)
+
+
+@pytest.mark.parametrize("cell", ["seed = 33", "import os", "seed: int"])
+def test_a_parameters_cell_of_another_form_is_refused(tmp_path, notebook_maker, cell):
+    notebook = notebook_maker(tmp_path / "bad.ipynb", cell)
+    with pytest.raises(InputError, match="every line of the parameters cell"):
+        book.declared_parameters(notebook)
+
+
+def test_inputs_follow_imports_and_data_files(tiny_project):
+    def names(notebook):
+        found = freshness.inputs(tiny_project / "notebooks" / notebook, tiny_project)
+        return {kind: {path.name for path in paths} for kind, paths in found.items()}
+
+    first, second = names("first.ipynb"), names("second.ipynb")
+    assert {"upper.py", "lower.py", "files.py", "run.py"} <= first["sudlib"]
+    assert first["data"] == {"one.csv"}
+    assert not {"upper.py", "lower.py"} & second["sudlib"]
+    assert second["data"] == set()
+
+
+@pytest.mark.parametrize(
+    ("source", "modules", "data"),
+    [
+        ("from sudlib import teds, twin as t", {"teds", "twin"}, set()),
+        (
+            "import sudlib.twin.sampler\nfrom sudlib.scores import x",
+            {"twin", "scores"},
+            set(),
+        ),
+        ("def f():\n    from . import twin", {"twin"}, set()),
+        ("import pandas\ndata_file('a/b.csv')", set(), {"a/b.csv"}),
+        ("files.data_file(f'twin/{year}.npz')", set(), {"twin/*.npz"}),
+        ("data_file(name)", set(), set()),
+    ],
+)
+def test_every_form_of_import_and_data_file_is_seen(source, modules, data):
+    assert freshness.read_dependencies(source) == (modules, data)
+
+
+def test_every_data_file_call_of_the_library_is_a_literal():
+    for path in (book.ROOT / "sudlib").rglob("*.py"):
+        for line in path.read_text().splitlines():
+            if "data_file(" in line and "def data_file" not in line:
+                after = line.split("data_file(", 1)[1].lstrip("f")
+                assert after[:1] in "\"'" or ">>>" in line, f"{path.name}: {line}"
+
+
+def test_an_outside_data_file_counts_by_its_content(notebook, tmp_path):
+    outside = tmp_path / "real.csv"
+    outside.write_text("a")
+    given = {"data": str(outside)}
+    before = freshness.fingerprints(notebook, given)["data"]
+    outside.write_text("bb")
+    assert freshness.fingerprints(notebook, given)["data"] != before
+
+
+def test_a_stamp_goes_stale_with_each_kind_of_input(tiny_project):
+    notebook = tiny_project / "notebooks" / "first.ipynb"
+    given = {"size": "quick", "seed": 33}
+    result = {
+        "stamp": {
+            "parameters": given,
+            "fingerprints": freshness.fingerprints(notebook, given, tiny_project),
+        }
+    }
+    assert freshness.stale(result, notebook, tiny_project) is None
+    for kind, name in {
+        "sudlib": "sudlib/lower.py",
+        "data": "data/one.csv",
+        "lock": "requirements.lock",
+    }.items():
+        path = tiny_project / name
+        kept = path.read_text()
+        path.write_text(kept + "\n")
+        assert freshness.stale(result, notebook, tiny_project).endswith(f": {kind}")
+        path.write_text(kept)
+    (tiny_project / "data" / "two.csv").write_text("other")
+    assert freshness.stale(result, notebook, tiny_project) is None
+    result["stamp"]["parameters"] = {"size": "paper", "seed": 33}
+    assert freshness.stale(result, notebook, tiny_project).endswith(": parameters")
+    assert "gone" in freshness.stale(
+        result, notebook.with_name("none.ipynb"), tiny_project
+    )
+
+
+def test_results_come_back_as_written(tmp_path, monkeypatch):
+    monkeypatch.setenv("SUDLIB_RESULTS", str(tmp_path))
+    run = book.start("not_in_the_book", size="quick", variant="published", seed=1)
+    frame = pd.DataFrame({"a": [1, 2]})
+    frame.attrs = {"data": "twin", "years": [2018], "synthetic": True, "sha256": None}
+    assert run.uses(frame) is frame
+    run.claim("a.x", np.float64(0.5), low=0.4, high=math.nan, n=np.int64(3))
+    assert run.value("share", 0.12345, "{:.1%}") == "12.3%"
+    run.table("t", pd.DataFrame({"b": [1.5]}, index=["row"]))
+    shown = run.finish().data
+    result = book.read_results(tmp_path)["not_in_the_book"]
+    claim = result["claims"][0]
+    assert claim["value"] == 0.5 and claim["high"] is None and claim["n"] == 3
+    assert claim["synthetic"] and claim["arm"] == "published"
+    assert claim["years"] == [2018]
+    assert result["values"] == {"share": "12.3%"}
+    assert result["tables"]["t"] == [{"index": "row", "b": 1.5}]
+    assert "twin (2018), synthetic" in shown
+    assert "variant = &#x27;published&#x27;" in shown
+    for key in ("commit", "versions", "device", "minutes", "date"):
+        assert result["stamp"][key] is not None
+
+
+def test_a_start_outside_the_book_still_checks_allowed_values():
+    with pytest.raises(InputError, match='size must be "quick" or "paper"'):
+        book.start("not_in_the_book", size="huge")
+
+
+def test_written_json_is_whole_or_absent(tmp_path, monkeypatch):
+    path = tmp_path / "r.json"
+    book.write_json(path, {"a": 1})
+    with pytest.raises(TypeError):
+        book.write_json(path, {"a": object()})
+    assert json.loads(path.read_text()) == {"a": 1}
+
+
+def test_sha256_matches_the_standard_vector(tmp_path):
+    path = tmp_path / "abc"
+    path.write_bytes(b"abc")
+    # FIPS 180-2, appendix B.1
+    assert sha256(path).startswith("ba7816bf8f01cfea414140de5dae2223b00361a396177a9c")
+
+
+@pytest.mark.parametrize("text", ["33,744", "0.670", "(1, 2)", "it's 5 % (4 to 6)"])
+def test_a_glued_number_is_shown_as_it_was_printed(text):
+    from IPython.core.formatters import PlainTextFormatter
+    from myst_nb.core.variables import format_plain_text
+
+    assert format_plain_text(PlainTextFormatter()(text), "") == text
+
+
+def test_the_stamp_names_the_card_a_backend_computes_on(monkeypatch):
+    class Card:
+        platform, device_kind = "gpu", "NVIDIA H200"
+
+    class Processor:
+        platform, device_kind = "cpu", "cpu"
+
+    class Framework:
+        @staticmethod
+        def devices():
+            return found
+
+    monkeypatch.setitem(sys.modules, "jax", Framework)
+    found = [Card, Processor]
+    assert provenance._kinds("jax") == ["NVIDIA H200"]
+    found = [Processor]
+    assert provenance._kinds("jax") == []

@@ -1,0 +1,248 @@
+"""Carrying a network over: what is trained, what stays, and what it can change."""
+
+import numpy as np
+import pytest
+from scipy.stats import rankdata
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import average_precision_score, log_loss
+from sklearn.model_selection import cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from sudlib.files import InputError
+from sudlib.images import TextImage, levels
+
+keras = pytest.importorskip("keras")
+
+from sudlib.networks import architectures, layers, training, transfer  # noqa: E402
+from sudlib.networks import heads as network_heads  # noqa: E402
+
+SHORT = training.Recipe(epochs=3)
+RANDOM = np.random.default_rng(4)
+CODES = (RANDOM.random((900, 28)) * levels()).astype("uint8")
+SOURCE, TARGET, TEST = slice(0, 500), slice(500, 740), slice(740, None)
+SIGNAL = CODES[:, 0] / 6 - CODES[:, 14] / 9
+#: The target wants half of what the source wants, and another variable much more.
+OUTCOME = np.where(
+    np.arange(900) < 500,
+    SIGNAL + RANDOM.normal(0, 0.5, 900) > 0,
+    SIGNAL / 2 + CODES[:, 1] + RANDOM.normal(0, 0.3, 900) > 1.2,
+).astype(int)
+INPUTS, COMPLETED = CODES[TARGET], OUTCOME[TARGET]
+
+
+def network(seed=1):
+    keras.utils.set_random_seed(seed)
+    given = keras.Input((28,), dtype="uint8")
+    x = keras.layers.Rescaling(0.1)(given)
+    x = keras.layers.Dense(12, activation="relu")(x)
+    x = keras.layers.Dropout(0.2)(x)
+    return keras.Model(given, keras.layers.Dense(1)(x))
+
+
+@pytest.fixture(scope="module")
+def source():
+    model = network()
+    recipe = training.Recipe(epochs=25, learning_rate=1e-2)
+    training.train(model, CODES[SOURCE], OUTCOME[SOURCE], recipe=recipe)
+    return model
+
+
+@pytest.fixture(autouse=True)
+def untouched(source):
+    """Whatever is carried over, the source stays as it was."""
+    before = [weight.copy() for weight in source.get_weights()]
+    yield
+    for old, new in zip(before, source.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)
+    assert transfer.trainable(source) == 28 * 12 + 12 + 13
+
+
+def area(carried):
+    return average_precision_score(OUTCOME[TEST], carried.logits(CODES[TEST]))
+
+
+def test_the_published_transfer_has_nothing_to_train(source):
+    moved = transfer.zero_shot(
+        source, INPUTS, COMPLETED, watch=(CODES[TEST], OUTCOME[TEST]), recipe=SHORT
+    )
+    assert moved.trained == 0
+    assert moved.training.history["val_loss"].nunique() == 1
+    assert len(moved.training.history) == 3
+    np.testing.assert_array_equal(
+        moved.logits(CODES[TEST]), training.logits(source, CODES[TEST])
+    )
+
+
+def test_two_parameters_change_no_rank_and_so_no_curve(source):
+    nothing = transfer.zero_shot(source)
+    moved = transfer.platt(source, INPUTS, COMPLETED)
+    assert moved.trained == 2 and transfer.slope_of(moved) > 0
+    before, after = (each.logits(CODES[TEST]) for each in (nothing, moved))
+    np.testing.assert_array_equal(rankdata(before), rankdata(after))
+    assert area(moved) == area(nothing)
+    assert not np.allclose(before, after)
+
+
+def test_the_exact_line_is_the_maximum_of_the_likelihood(source):
+    """There the residuals sum to nothing, as they are and times the logit."""
+    moved = transfer.platt(source, INPUTS, COMPLETED)
+    left = moved.score(INPUTS) - COMPLETED
+    assert abs(left.mean()) < 1e-4
+    assert abs((left * training.logits(source, INPUTS)).mean()) < 1e-4
+    assert log_loss(COMPLETED, moved.score(INPUTS)) < log_loss(
+        COMPLETED, transfer.zero_shot(source).score(INPUTS)
+    )
+
+
+def test_a_start_below_zero_turns_the_ranks_round_and_stays_there(source):
+    recipe = training.Recipe(epochs=3)
+    moved = transfer.platt(source, INPUTS, COMPLETED, recipe=recipe, start=-1.0)
+    steps = 3 * -(-len(INPUTS) // 32)
+    assert transfer.slope_of(moved) < -1 + 1.5e-3 * steps
+    turned = average_precision_score(
+        OUTCOME[TEST], -training.logits(source, CODES[TEST])
+    )
+    assert area(moved) == pytest.approx(turned)
+    up = transfer.platt(source, INPUTS, COMPLETED, recipe=recipe, start=1.0)
+    assert area(up) == area(transfer.zero_shot(source))
+
+
+def test_a_new_head_is_a_logistic_regression_on_the_last_features(source):
+    moved = transfer.new_head(source, INPUTS, COMPLETED)
+    assert moved.trained == 13
+    base = keras.Model(source.input, source.layers[-1].input)
+    found = np.asarray(base(CODES))
+    strengths = network_heads.HEAD_STRENGTHS
+    heads = [
+        make_pipeline(StandardScaler(), LogisticRegression(C=strength, max_iter=500))
+        for strength in strengths
+    ]
+    scaled = StandardScaler().fit_transform(found[TARGET])
+    losses = [
+        cross_val_score(
+            head["logisticregression"],
+            scaled,
+            COMPLETED,
+            cv=3,
+            scoring="neg_log_loss",
+        ).mean()
+        for head in heads
+    ]
+    best = heads[int(np.argmax(losses))].fit(found[TARGET], COMPLETED)
+    np.testing.assert_allclose(
+        moved.score(CODES[TEST]), best.predict_proba(found[TEST])[:, 1], atol=1e-5
+    )
+    for old, new in zip(source.layers[:-1], moved.model.layers, strict=False):
+        for one, other in zip(old.get_weights(), new.get_weights(), strict=True):
+            np.testing.assert_array_equal(one, other)
+
+
+def test_a_new_head_can_be_trained_by_keras_too(source):
+    recipe = training.Recipe(epochs=60, learning_rate=1e-2)
+    moved = transfer.new_head(source, INPUTS, COMPLETED, recipe=recipe)
+    assert moved.trained == 13 and moved.training.images == 60 * len(INPUTS)
+    exact = transfer.new_head(source, INPUTS, COMPLETED)
+    assert np.corrcoef(moved.score(CODES[TEST]), exact.score(CODES[TEST]))[0, 1] > 0.9
+
+
+def test_fine_tuning_moves_every_layer_and_helps_where_the_target_differs(source):
+    recipe = training.Recipe(epochs=40, learning_rate=1e-2)
+    moved = transfer.unfrozen(source, INPUTS, COMPLETED, recipe=recipe)
+    assert moved.trained == transfer.trainable(source)
+    for old, new in zip(source.get_weights(), moved.model.get_weights(), strict=True):
+        assert not np.array_equal(old, new)
+    assert area(moved) > area(transfer.zero_shot(source)) + 0.05
+
+
+def test_from_scratch_knows_nothing_of_the_source(source):
+    one = transfer.from_scratch(source, INPUTS, COMPLETED, recipe=SHORT, seed=5)
+    other = transfer.from_scratch(
+        network(seed=9), INPUTS, COMPLETED, recipe=SHORT, seed=5
+    )
+    np.testing.assert_array_equal(one.logits(CODES[TEST]), other.logits(CODES[TEST]))
+    third = transfer.from_scratch(source, INPUTS, COMPLETED, recipe=SHORT, seed=6)
+    assert not np.array_equal(one.logits(CODES[TEST]), third.logits(CODES[TEST]))
+
+
+def drawing(picture, seed=2):
+    keras.utils.set_random_seed(seed)
+    given = keras.Input((28,), dtype="uint8")
+    x = layers.DrawRecords(picture, scale=1 / 255)(given)
+    x = keras.layers.AveragePooling2D(10)(x)
+    return keras.Model(given, keras.layers.Dense(1)(keras.layers.Flatten()(x)))
+
+
+def test_a_network_shown_another_layout_reads_the_pictures_of_that_layout():
+    general, clinic = TextImage("general"), TextImage("clinic")
+    model = drawing(general)
+    shown = transfer.redraw(model, clinic)
+    kernel, bias = model.layers[-1].get_weights()
+    for picture, network_of in ((general, model), (clinic, shown)):
+        pixels = picture.draw(CODES[:9]) / 255
+        pooled = pixels.reshape(9, 25, 10, 25, 10).mean(axis=(2, 4)).reshape(9, -1)
+        np.testing.assert_allclose(
+            training.logits(network_of, CODES[:9]),
+            (pooled @ kernel + bias)[:, 0],
+            atol=1e-5,
+        )
+    assert model.layers[1].picture.layout.name == "general"
+
+
+def test_what_cannot_be_carried_over_is_said(source):
+    given = keras.Input((28,))
+    two = keras.Model(given, keras.layers.Dense(2)(given))
+    with pytest.raises(InputError, match="dense layer with one unit"):
+        transfer.zero_shot(two)
+    soft = keras.Model(given, keras.layers.Activation("relu")(given))
+    with pytest.raises(InputError, match="not in Activation"):
+        transfer.new_head(soft, INPUTS, COMPLETED)
+    for arm in (transfer.platt, transfer.new_head, transfer.unfrozen):
+        with pytest.raises(InputError, match="both outcomes are needed"):
+            arm(source, INPUTS, np.zeros(len(INPUTS)))
+    with pytest.raises(InputError, match="none of the network's layers draws"):
+        transfer.redraw(source, TextImage("grid"))
+    with pytest.raises(InputError, match="must be of the size the network reads"):
+        transfer.redraw(drawing("general"), TextImage("grid"))
+
+
+def test_samples_share_nobody_as_long_as_there_are_people():
+    found = transfer.samples(100, 10, 10, seed=1)
+    assert len(np.unique(np.concatenate([r for pair in found for r in pair]))) == 100
+    assert all(len(learn) == len(report) == 5 for learn, report in found)
+    again = transfer.samples(100, 10, 12, seed=1)
+    np.testing.assert_array_equal(again[3][0], found[3][0])
+    assert len(again) == 12 and not set(again[11][0]) & set(again[11][1])
+    with pytest.raises(InputError, match="from 2 to 100 people"):
+        transfer.samples(100, 101, 1)
+
+
+@pytest.mark.parametrize("name", ["cells", "published"])
+def test_the_networks_of_the_study_and_ours_can_be_carried_over(name):
+    small = {each: TextImage(each).resized(46) for each in ("general", "clinic")}
+    build = {
+        "cells": lambda: architectures.cell_network(blocks="atlas"),
+        "published": lambda: architectures.published_network(
+            small["general"], "unit", blocks="grey"
+        ),
+    }[name]
+    keras.utils.set_random_seed(7)
+    model = build()
+    rows, outcome = INPUTS[:60], COMPLETED[:60]
+    last = transfer.last_layer(model)
+    moved = transfer.new_head(model, rows, outcome)
+    assert moved.trained == last.get_weights()[0].size + 1
+    np.testing.assert_allclose(
+        transfer.zero_shot(model).logits(rows), training.logits(model, rows)
+    )
+    assert transfer.trainable(transfer.fresh(model)) == transfer.trainable(model)
+    if name == "published":
+        shown = transfer.redraw(model, small["clinic"])
+        there = architectures.published_network(small["clinic"], "unit", blocks="grey")
+        there.set_weights(model.get_weights())
+        np.testing.assert_allclose(
+            training.logits(shown, rows), training.logits(there, rows), atol=1e-6
+        )
+        assert not np.allclose(
+            training.logits(shown, rows), training.logits(model, rows)
+        )

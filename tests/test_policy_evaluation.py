@@ -1,0 +1,305 @@
+"""The value of a rule from data: against hand computation and the synthetic truth."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from sudlib import disclosure, policy
+from sudlib.files import InputError
+from sudlib.policy import combination_number, combinations, cprd
+
+
+@pytest.fixture(scope="module")
+def cohort():
+    records = cprd.sample(4000, seed=11, missing=False)
+    return cprd.arrays(records)
+
+
+# ----------------------------------------------------------------------------- T and N
+
+
+def test_T_and_N_by_hand():
+    given = np.array([[1, 1], [1, -1], [-1, 1], [1, 1]])
+    advice = np.array([[1, 1], [1, -1], [1, 1], [1, 1]])
+    outcome = np.array([2.0, 4.0, 100.0, 1.0])
+    chance = np.array([0.5, 0.25, 0.1, 0.25])
+    value, people = policy.matched_average(outcome, given, advice, chance)
+    assert people == 3
+    assert value == pytest.approx((2 / 0.5 + 4 / 0.25 + 1 / 0.25) / (2 + 4 + 4))
+    raw, _ = policy.matched_average(outcome, given, advice, chance, normalise=False)
+    assert raw == pytest.approx((4 + 16 + 4) / 4)
+
+
+def test_T_is_undefined_when_nobody_agrees():
+    value, people = policy.matched_average([1.0], [[1, 1]], [[1, -1]], [0.5])
+    assert np.isnan(value) and people == 0
+    estimate = policy.matched_interval([1.0], [[1, 1]], [[1, -1]], [0.5])
+    assert np.isnan(estimate.low) and estimate.people == 0
+
+
+@pytest.mark.parametrize("wrong", [0.0, -0.1, 1.2, np.nan])
+def test_a_propensity_outside_0_to_1_is_refused(wrong):
+    with pytest.raises(InputError, match="above 0 and at most 1; row 2"):
+        policy.matched_average(
+            [1.0, 2.0], [[1, 1], [1, 1]], [[1, 1], [1, 1]], [0.5, wrong]
+        )
+
+
+def test_bootstrap_interval_of_T_covers_as_often_as_it_says():
+    random = np.random.default_rng(0)
+    inside = []
+    for trial in range(200):
+        given = np.where(random.random((300, 2)) < 0.5, 1, -1)
+        outcome = given.sum(axis=1) + random.standard_normal(300)
+        estimate = policy.matched_interval(
+            outcome, given, np.ones((300, 2)), np.full(300, 0.25), seed=trial
+        )
+        inside.append(estimate.low <= 2 <= estimate.high)
+    assert 0.89 < np.mean(inside) < 0.985
+
+
+# ------------------------------------------------------------------------ propensity
+
+
+@pytest.mark.parametrize("how", ["marginal", "product", "multinomial"])
+def test_propensities_sum_to_one_and_average_to_what_is_given(cohort, how):
+    X, A, _ = cohort
+    chances = policy.Propensity(how).fit(X, A).matrix(X)
+    np.testing.assert_allclose(chances.sum(axis=1), 1)
+    shares = np.bincount(combination_number(A), minlength=16) / len(A)
+    np.testing.assert_allclose(
+        chances.mean(axis=0), shares, atol=0.03 if how == "product" else 0.005
+    )
+
+
+def test_multinomial_comes_nearest_to_the_true_propensity_when_there_are_many():
+    X, A, _ = cprd.arrays(cprd.sample(20_000, seed=12, missing=False))
+    truth = cprd.propensities(X)
+    error = {
+        how: np.abs(policy.Propensity(how).fit(X, A).matrix(X) - truth).mean()
+        for how in ("marginal", "product", "multinomial")
+    }
+    assert error["multinomial"] < error["product"] < error["marginal"]
+
+
+def test_marginal_propensity_is_the_share_of_the_combination():
+    A = np.array([[1, 1], [1, 1], [1, -1], [-1, -1]])
+    chance = (
+        policy.Propensity("marginal")
+        .fit(np.zeros((4, 1)), A)
+        .predict(np.zeros((4, 1)), A)
+    )
+    np.testing.assert_allclose(chance, [0.5, 0.5, 0.25, 0.25])
+
+
+@pytest.mark.parametrize("how", ["product", "multinomial"])
+def test_a_treatment_that_all_have_does_not_break_the_propensity(how):
+    random = np.random.default_rng(0)
+    X = random.standard_normal((50, 2))
+    A = np.column_stack([np.ones(50), np.where(random.random(50) < 0.5, 1, -1)])
+    chances = policy.Propensity(how).fit(X, A).matrix(X)
+    np.testing.assert_allclose(chances.sum(axis=1), 1)
+    same = policy.Propensity(how).fit(X, np.ones((50, 2))).predict(X, np.ones((50, 2)))
+    np.testing.assert_allclose(same, 1)
+
+
+def test_another_way_and_too_many_treatments_are_refused():
+    X, A = np.zeros((20, 2)), np.ones((20, 13))
+    with pytest.raises(InputError, match='"marginal", "product" or "multinomial"'):
+        policy.Propensity("guess").fit(X, A)
+    with pytest.raises(InputError, match="2 to 12"):
+        policy.Propensity().fit(X, A)
+    with pytest.raises(InputError, match="2 to 12"):
+        policy.Propensity().fit(X, A[:, :1])
+
+
+# --------------------------------------------------------------------- doubly robust
+
+
+def test_with_true_chances_scores_are_unbiased_for_every_combination():
+    records = cprd.sample(20_000, seed=21, missing=False)
+    X, A, drop = cprd.arrays(records)
+    scores = policy.augmented_scores(
+        X, A, drop, propensity=cprd.propensities(X), least=0.0
+    )
+    truth = cprd.expected_drops(X).mean(axis=0)
+    error = scores.std(axis=0) / np.sqrt(len(X))
+    assert (np.abs(scores.mean(axis=0) - truth) < 4 * error + 1e-9).all()
+
+
+def test_doubly_robust_value_beats_marginal_T_against_the_truth(cohort):
+    X, A, drop = cohort
+    everything = np.ones_like(A)
+    truth = cprd.true_value(everything, X)
+    estimate = policy.augmented_value(policy.augmented_scores(X, A, drop), everything)
+    marginal = policy.Propensity("marginal").fit(X, A).predict(X, A)
+    naive, _ = policy.matched_average(drop, A, everything, marginal)
+    assert naive > truth + 0.8
+    assert abs(estimate.value - truth) < 3 * estimate.error
+    assert estimate.low < estimate.value < estimate.high
+
+
+def test_doubly_robust_is_right_when_only_one_model_is():
+    random = np.random.default_rng(4)
+    X = random.standard_normal((20_000, 2))
+    chance = 1 / (1 + np.exp(-1.5 * X))
+    A = np.where(random.random(X.shape) < chance, 1, -1)
+    advice = np.ones_like(A)
+    right = np.where(combinations_taken(2), chance[:, None], 1 - chance[:, None])
+    # The outcome is quadratic, which the ridge model misses; the chances are right.
+    outcome = (
+        A.sum(axis=1) + 2 * X[:, 0] ** 2 * (A[:, 0] > 0) + random.normal(size=20_000)
+    )
+    truth = 2 + 2
+    scores = policy.augmented_scores(
+        X, A, outcome, propensity=right.prod(axis=2), least=0
+    )
+    assert policy.augmented_value(scores, advice).value == pytest.approx(truth, abs=0.3)
+    # The outcome is linear; the chances are wrong.
+    linear = (
+        A.sum(axis=1) + X[:, 0] * A[:, 0] + 3 * X[:, 1] + random.normal(size=20_000)
+    )
+    scores = policy.augmented_scores(X, A, linear, propensity="marginal")
+    assert policy.augmented_value(scores, advice).value == pytest.approx(2, abs=0.1)
+
+
+def combinations_taken(count):
+    return combinations(count)[None] > 0
+
+
+def test_cross_fitted_value_never_scores_a_person_by_a_rule_that_saw_them(cohort):
+    X, A, drop = (part[:500] for part in (cohort[0].to_numpy(), *cohort[1:]))
+    fitted, asked = [], []
+
+    class Spy:
+        def fit(self, X, A, outcome):
+            fitted.append(X)
+            return self
+
+        def predict(self, X):
+            asked.append(X)
+            return np.ones((len(X), 4), int)
+
+    estimate, advice = policy.cross_fitted_value(Spy, X, A, drop)
+    assert advice.shape == A.shape and estimate.people == 500
+    assert sum(map(len, asked)) == 500
+    for train, rest in zip(fitted, asked, strict=True):
+        assert not {tuple(row) for row in train} & {tuple(row) for row in rest}
+
+
+# ------------------------------------------------------------------- splits and guard
+
+
+def test_splits_are_the_study_s_912_and_227():
+    given = cprd.arrays(cprd.sample())[1]
+    parts = policy.splits(given, repeats=3, seed=1)
+    assert [(len(train), len(rest)) for train, rest in parts] == [(912, 227)] * 3
+    assert all(len(set(train) | set(rest)) == 1139 for train, rest in parts)
+    again = policy.splits(given, repeats=3, seed=1)
+    np.testing.assert_array_equal(parts[2][1], again[2][1])
+
+
+def test_stratified_splits_keep_the_shares_or_say_why_they_cannot():
+    given = np.repeat(combinations(2), 10, axis=0)
+    for _, rest in policy.splits(given, test=8, repeats=5, stratify=True):
+        assert np.bincount(combination_number(given[rest])).tolist() == [2, 2, 2, 2]
+    alone = np.vstack([given, [[1, 1]]])[10:]
+    alone = np.vstack([alone[alone.sum(axis=1) < 2], [[1, 1]]])
+    with pytest.raises(InputError, match="at least 2 people"):
+        policy.splits(alone, test=8, stratify=True)
+    with pytest.raises(InputError, match="stratify=False or more people"):
+        policy.splits(given, test=3, stratify=True)
+
+
+@pytest.mark.parametrize("test", [0, 40, 50])
+def test_a_test_part_of_nobody_or_everybody_is_refused(test):
+    with pytest.raises(InputError, match="from 1 to 39"):
+        policy.splits(np.repeat(combinations(2), 10, axis=0), test=test)
+
+
+def test_networks_trained_together_advise_as_one_alone_would():
+    records = cprd.sample(300, seed=4, missing=False)
+    X, A, drop = cprd.arrays(records)
+    X = X.to_numpy()
+    parts = policy.splits(A, test=60, repeats=3, seed=1)
+    trains = [(X[a], A[a], drop[a]) for a, _ in parts]
+    tests = [X[b] for _, b in parts]
+    together = policy.network_advice(trains, tests, steps=50)
+    assert together.shape == (3, 60, 4)
+    assert set(np.unique(together)) <= {-1, 1}
+    alone = policy.network_advice(trains[:1], tests[:1], steps=50)
+    assert (together[0] == alone[0]).mean() > 0.9  # only the random start differs
+
+
+def test_networks_learn_from_the_cohort_and_naive_pairs_do_not():
+    records = cprd.sample(4000, seed=4, missing=False)
+    X, A, drop = cprd.arrays(records)
+    new = cprd.sample(4000, seed=5, missing=False)[list(cprd.COVARIATES)]
+    advice = policy.network_advice(
+        [(X.to_numpy(), A, drop)], [new.to_numpy()], weights="augmented"
+    )
+    nothing = cprd.true_value([-1, -1, -1, -1], new)
+    best = cprd.true_value(cprd.best_rule(new), new)
+    assert cprd.true_value(advice[0], new) > nothing + 0.85 * (best - nothing)
+
+
+def test_held_out_averages_imputations_first_and_then_splits():
+    records = cprd.sample(200, seed=4, missing=False)
+    X, A, drop = cprd.arrays(records)
+    parts = policy.splits(A, test=50, repeats=4, seed=1)
+    same = policy.one_by_one(lambda: Everything())
+    table = policy.held_out(
+        [X, X], A, drop, parts, {"all": same}, truth=lambda d, rows: 7.0
+    )
+    assert len(table) == 8 and (table["all"] == 1).all()
+    summary = policy.over_splits(table)
+    by_split = table[table["imputation"] == 0]
+    assert summary.loc["all", "N"] == pytest.approx(by_split["N"].mean())
+    assert summary.loc["all", "N_se"] == pytest.approx(by_split["N"].std() / 2)
+    assert summary.loc["all", "value"] == 7
+    rows = parts[0][1]
+    agree = (A[rows] == 1).all(axis=1)
+    assert table["N"][0] == agree.sum()
+    # With one chance for all who agree, T is their plain mean.
+    assert table["T"][0] == pytest.approx(drop[rows][agree].mean())
+
+
+class Everything:
+    """A rule that advises everything to everybody."""
+
+    def fit(self, X, A, outcome):
+        return self
+
+    def predict(self, X):
+        return np.ones((len(X), 4), int)
+
+
+def test_no_cell_under_ten_is_left_and_none_can_be_worked_out():
+    random = np.random.default_rng(0)
+    for _ in range(300):
+        counts = pd.Series(random.integers(0, 40, random.integers(1, 17)))
+        shown = disclosure.guard_counts(counts.rename(str))
+        assert (shown >= disclosure.LEAST).all()
+        if counts.sum() >= disclosure.LEAST:
+            assert shown.sum() == counts.sum()
+
+
+def test_guard_hides_small_numbers_also_zero():
+    assert [disclosure.guard(n) for n in (0, 9, 10, 1139)] == [
+        "under 10",
+        "under 10",
+        "10",
+        "1,139",
+    ]
+
+
+def test_rules_of_another_width_are_refused():
+    with pytest.raises(InputError, match="recommends on 3 treatments, 2 were given"):
+        policy.agreement([[1, 1]], [[1, 1, 1]])
+
+
+@pytest.mark.parametrize("outcome", [[1.0, np.nan], [1.0]])
+def test_outcomes_must_be_one_finite_number_a_person(outcome):
+    given = [[1, 1], [1, -1]]
+    with pytest.raises(InputError, match="one finite number for each of 2"):
+        policy.matched_average(outcome, given, given, [0.5, 0.5])

@@ -1,0 +1,190 @@
+"""SMOTEN makes the rows imbalanced-learn makes, also where that runs out of memory."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from imblearn.metrics.pairwise import ValueDifferenceMetric
+from imblearn.over_sampling import SMOTEN as Peer
+from scipy import sparse
+from scipy.stats import mode
+from sklearn.base import clone
+
+from sudlib import smoten
+from sudlib.files import InputError
+from sudlib.oklahoma import audit, impossible, value_differences
+from sudlib.smoten import SMOTEN, neighbours
+
+
+def records(seed, rows, columns, levels, classes):
+    random = np.random.default_rng(seed)
+    X = random.integers(0, levels, (rows, columns))
+    y = random.integers(0, classes, rows)
+    y[random.random(rows) < 0.4] = 0
+    return X, y
+
+
+def metric(X, y):
+    levels = X.max(axis=0) + 1
+    return ValueDifferenceMetric(n_categories=levels).fit(X.astype(np.int32), y)
+
+
+@pytest.mark.parametrize("classes", [2, 3, 5])
+@pytest.mark.parametrize("levels", [2, 7])
+def test_fast_path_makes_the_rows_of_imbalanced_learn(classes, levels):
+    # Enough columns that no two distances are equal: then nothing is left to choose.
+    X, y = records(classes + levels, 420, 40, levels, classes)
+    ours = SMOTEN(random_state=5, method="fast").fit_resample(X, y)
+    theirs = Peer(random_state=5).fit_resample(X, y)
+    assert np.array_equal(ours[1], theirs[1])
+    assert np.array_equal(ours[0], theirs[0])
+
+
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    rows=st.integers(14, 60),
+    columns=st.integers(1, 8),
+    levels=st.integers(1, 4),
+    classes=st.integers(2, 4),
+    count=st.integers(1, 5),
+)
+@settings(max_examples=60, deadline=None)
+def test_neighbours_are_as_near_as_imbalanced_learns(
+    seed, rows, columns, levels, classes, count
+):
+    X, y = records(seed, rows, columns, levels, classes)
+    y[:classes] = np.arange(classes)
+    vdm = metric(X, y)
+    members = X[y == 0]
+    if len(members) <= count:
+        return
+    exact = vdm.pairwise(members.astype(np.int32))
+    found = neighbours(members, vdm.proba_per_class_, count)
+    assert all(len(set(row)) == count + 1 for row in found)
+    # Rows tie often here: the same distances, though not always the same rows.
+    ours = np.sort(np.take_along_axis(exact, found, axis=1), axis=1)
+    assert np.allclose(ours, np.sort(exact, axis=1)[:, : count + 1], atol=1e-9)
+
+
+def test_of_equally_near_rows_the_first_are_taken():
+    X = np.zeros((9, 3), int)
+    profiles = [np.array([[0.5, 0.5]])] * 3
+    assert (neighbours(X, profiles, 2) == [0, 1, 2]).all()
+
+
+def test_blocks_change_nothing(monkeypatch):
+    X, y = records(1, 300, 12, 3, 3)
+    whole = SMOTEN(random_state=1, method="fast").fit_resample(X, y)[0]
+    monkeypatch.setattr(smoten, "_BLOCK", 500)
+    assert np.array_equal(
+        SMOTEN(random_state=1, method="fast").fit_resample(X, y)[0], whole
+    )
+
+
+def test_commonest_level_is_scipys_mode():
+    codes = np.random.default_rng(2).integers(0, 4, (50, 9))
+    near = np.random.default_rng(3).integers(0, 50, (30, 6))
+    assert np.array_equal(
+        smoten._commonest(codes, near), mode(codes[near], axis=1).mode
+    )
+
+
+def test_auto_leaves_small_classes_to_imbalanced_learn():
+    X, y = records(4, 200, 3, 2, 2)  # full of ties: only the same code agrees
+    ours = SMOTEN(random_state=0).fit_resample(X, y)[0]
+    assert np.array_equal(ours, Peer(random_state=0).fit_resample(X, y)[0])
+
+
+def test_classes_become_as_large_as_the_largest_and_real_rows_stay():
+    X, y = records(6, 900, 10, 3, 3)
+    frame = pd.DataFrame(X, columns=[f"V{j}" for j in range(10)]).astype("category")
+    made, label = SMOTEN(random_state=0, method="fast").fit_resample(frame, y)
+    assert len(set(np.bincount(label))) == 1
+    assert (made.iloc[:900].astype(int).to_numpy() == X).all()
+    assert list(made.columns) == list(frame.columns)
+
+
+def test_binary_distance_is_euclidean_in_the_levels_shares():
+    X, y = records(8, 60, 5, 3, 2)
+    vdm = metric(X, y)
+    place = np.column_stack(
+        [2 * s[X[:, j], 1] for j, s in enumerate(vdm.proba_per_class_)]
+    )
+    euclid = ((place[:, None] - place[None]) ** 2).sum(axis=2)
+    assert np.allclose(vdm.pairwise(X.astype(np.int32)), euclid, atol=1e-12)
+
+
+def test_it_is_a_scikit_learn_object():
+    sampler = SMOTEN(k_neighbors=3, method="fast", fewer_neighbours=True)
+    assert clone(sampler).get_params() == sampler.get_params()
+
+
+def test_a_class_with_too_few_rows_stops_or_uses_what_it_has():
+    X, y = np.zeros((12, 2), int), np.array([0] * 9 + [1] * 3)
+    with pytest.raises(InputError, match="class 1 has 3 rows and needs 6"):
+        SMOTEN().fit_resample(X, y)
+    label = SMOTEN(fewer_neighbours=True).fit_resample(X, y)[1]
+    assert (np.bincount(label) == 9).all()
+
+
+@pytest.mark.parametrize(
+    ("X", "message"),
+    [
+        (np.array([[0.5, 1], [1, 2]]), "column 0 is continuous"),
+        (np.array([[np.nan, 1], [1, 2]]), "1 missing values"),
+        (pd.DataFrame({"SUB1": ["a", None]}), "'SUB1' has 1 missing"),
+        (sparse.csr_matrix([[0, 1], [1, 0]]), "dense table"),
+    ],
+)
+def test_what_is_not_levels_is_refused(X, message):
+    with pytest.raises(InputError, match=message):
+        SMOTEN().fit_resample(X, [0, 1])
+
+
+def test_one_class_and_unknown_method_are_refused():
+    with pytest.raises(InputError, match="at least two classes"):
+        SMOTEN().fit_resample([[0], [1]], [1, 1])
+    with pytest.raises(InputError, match='method must be one of "auto"'):
+        SMOTEN(method="slow").fit_resample([[0], [1]], [0, 1])
+
+
+# ------------------------------------------------------------------------- audit
+
+
+def test_value_differences_are_equation_1_by_hand():
+    levels = pd.Series(["full"] * 4 + ["none"] * 5)
+    y = [1, 1, 1, 0, 1, 0, 0, 0, 0]
+    profiles, differences = value_differences(levels, y)
+    assert profiles.loc["full"].tolist() == [0.25, 0.75]
+    by_hand = abs(1 / 4 - 4 / 5) + abs(3 / 4 - 1 / 5)
+    assert differences.loc["full", "none"] == pytest.approx(by_hand)
+    assert differences.loc["full", "full"] == 0
+
+
+def test_audit_counts_repeats_copies_contradictions_and_impossible_rows():
+    X = pd.DataFrame(
+        [[1, 0], [1, 0], [0, 1], [1, 0], [1, 1], [1, 1], [0, 1], [0, 0]],
+        columns=["SEX_a", "SEX_b"],
+    )
+    y = ["x", "x", "y", "y", "y", "y", "y", "y"]
+    table = audit(X, y, 3).loc["y"]
+    assert table.to_dict() == {
+        "real": 1, "made_up": 5, "repeats": 1, "copies": 1, "contradictions": 1,
+        "impossible": 3,
+    }  # fmt: skip
+    assert audit(X, y, 3, drop_first=True).loc["y", "impossible"] == 2
+    with pytest.raises(InputError, match="originals must be 1 to"):
+        audit(X, y, 0)
+
+
+def test_levels_are_never_impossible_but_encoded_columns_are():
+    random = np.random.default_rng(0)
+    levels = pd.DataFrame({f"V{j}": random.integers(0, 4, 300) for j in range(6)})
+    y = (random.random(300) < 0.3).astype(int)
+    encoded = pd.get_dummies(levels.astype("category"), dtype=int)
+    good = SMOTEN(random_state=0).fit_resample(levels, y)[0]
+    bad = SMOTEN(random_state=0).fit_resample(encoded, y)[0]
+    assert not impossible(good).any()
+    assert not impossible(encoded).any()
+    assert impossible(bad)[300:].mean() > 0.5
