@@ -138,6 +138,19 @@ def test_transcriptions_and_records_agree_with_what_else_is_known(path):
             assert product.check(remake.Context())
 
 
+def test_a_repeat_that_comes_out_otherwise_is_told():
+    path = DATA / "results/study_c/scores.csv.gz"
+    made = pd.read_csv(path).query("setting == 'right' and n_train == 200")
+    made = made[made.repeat == 0]
+    assert "9 of 9 rules run again are the same" in remake._again(made, path)
+    other = made.assign(ab=made.ab + 0.1 * (np.arange(len(made)) < 3))
+    assert "6 of 9 rules run again are the same" in remake._again(other, path)
+    with pytest.raises(remake.Wrong, match="0 of 9 rules"):
+        remake._again(made.assign(ab=made.ab + 0.1), path)
+    with pytest.raises(remake.Wrong, match="lacks rows"):
+        remake._again(made.assign(repeat=1000), path)
+
+
 # ------------------------------------------------------------------ sources
 
 
