@@ -36,8 +36,6 @@ NOT_YET = {path.stem for path in NOTEBOOKS} & {
     "b07_what_the_printed_numbers_prove",
     "b08_beyond",
     "c01_the_idea",
-    "c02_simulation_right_model",
-    "c03_simulation_wrong_model",
     "c04_what_the_paper_leaves_open",
     "c05_diabetes",
     "c06_beyond_the_paper",
@@ -178,3 +176,24 @@ def test_links_to_the_bibliography_become_citations_on_the_site():
         "A forest {cite:p}`breiman_2001`, as {cite:t}`breiman_2001` says; see"
         " [the list](../book/references.md)."
     )
+
+
+def test_the_two_simulations_share_all_code_but_one_parameter():
+    def code(name):
+        notebook = nbformat.read(ROOT / "notebooks" / f"{name}.ipynb", as_version=4)
+        return [cell.source for cell in notebook.cells if cell.cell_type == "code"]
+
+    right, wrong = (
+        code(name)
+        for name in ("c02_simulation_right_model", "c03_simulation_wrong_model")
+    )
+    words = ("run.say(", "book.start(", "setting: str")
+    assert len(right) == len(wrong)
+    for one, two in zip(right, wrong, strict=True):
+        if one != two:
+            assert any(word in one for word in words), one
+    declared = [
+        [line for cell in cells for line in cell.splitlines() if "setting: str" in line]
+        for cells in (right, wrong)
+    ]
+    assert ['"right"' in declared[0][0], '"wrong"' in declared[1][0]] == [True, True]
