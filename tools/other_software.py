@@ -145,7 +145,7 @@ def methods():
     from econml.dr import LinearDRLearner
     from econml.policy import DRPolicyForest, DRPolicyTree
     from sklearn.ensemble import HistGradientBoostingRegressor
-    from sklearn.linear_model import LassoCV, LogisticRegression
+    from sklearn.linear_model import LassoCV, LogisticRegression, MultiTaskLassoCV
 
     def plain():
         return {
@@ -213,7 +213,9 @@ def methods():
             "LinearDML, all treatments at once",
             all_treatments(
                 lambda: LinearDML(
-                    model_y=LassoCV(cv=3), model_t=LassoCV(cv=3), random_state=SEED
+                    model_y=LassoCV(cv=3),
+                    model_t=MultiTaskLassoCV(cv=3),
+                    random_state=SEED,
                 )
             ),
         ),
