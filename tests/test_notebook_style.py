@@ -27,7 +27,6 @@ NOT_YET = {path.stem for path in NOTEBOOKS} & {
     "a08_experiment_1_side_by_side",
     "a09_methadone_transfer",
     "a10_heroin_to_other_opioids",
-    "b04_trees_forests_networks",
     "b05_fairness_measures",
     "b06_interactions_reweighing_worst_case",
     "b07_what_the_printed_numbers_prove",
