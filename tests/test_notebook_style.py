@@ -29,8 +29,6 @@ NOT_YET = {path.stem for path in NOTEBOOKS} & {
     "b06_interactions_reweighing_worst_case",
     "b07_what_the_printed_numbers_prove",
     "b08_beyond",
-    "claims",
-    "d01_how_real_is_the_twin",
 }
 
 
