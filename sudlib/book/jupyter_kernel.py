@@ -100,7 +100,7 @@ def first_with_gpu():
     for backend in BACKENDS:
         if importlib.util.find_spec(BACKENDS[backend]) is None:
             continue
-        ask = f"from sudlib import kernel; print(len(kernel.see_gpus({backend!r})))"
+        ask = f"from {__spec__.name} import see_gpus; print(len(see_gpus({backend!r})))"
         done = subprocess.run(
             [sys.executable, "-c", ask], capture_output=True, text=True
         )
