@@ -482,16 +482,3 @@ def test_a_page_without_claims_has_an_empty_table():
 def test_a_badge_says_its_word(word):
     assert word in book.badge(word)
     assert f'class="verdict {word.replace(" ", "-")}"' in book.badge(word)
-
-
-def test_where_finished_results_are(monkeypatch, tmp_path):
-    monkeypatch.setenv("SUDLIB_RESULTS", str(tmp_path / "quick/logs/unfinished"))
-    monkeypatch.delenv("SUDLIB_FINISHED", raising=False)
-    assert book.finished_results() == tmp_path / "quick" / "results"
-    monkeypatch.setenv("SUDLIB_RESULTS", str(tmp_path / "mine"))
-    assert book.finished_results() == tmp_path / "mine"
-    monkeypatch.setenv("SUDLIB_FINISHED", str(tmp_path / "asked"))
-    assert book.finished_results() == tmp_path / "asked"
-    monkeypatch.delenv("SUDLIB_FINISHED")
-    monkeypatch.delenv("SUDLIB_RESULTS")
-    assert book.finished_results().name == "results"

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from sudlib import book
-from sudlib.book import provenance
+from sudlib.book import provenance, results
 from sudlib.files import InputError, sha256
 
 DECLARED = """data: str = "twin"  # a comment
@@ -71,14 +71,17 @@ def test_results_come_back_as_written(tmp_path, monkeypatch):
     run.claim("a.x", np.float64(0.5), low=0.4, high=math.nan, n=np.int64(3))
     assert run.value("share", 0.12345, "{:.1%}") == "12.3%"
     run.table("t", pd.DataFrame({"b": [1.5]}, index=["row"]))
+    run.started -= 90  # as if it had begun a minute and a half ago
     shown = run.finish().data
     result = book.read_results(tmp_path)["not_in_the_book"]
     claim = result["claims"][0]
-    assert claim["value"] == 0.5 and claim["high"] is None and claim["n"] == 3
+    assert (claim["value"], claim["low"], claim["n"]) == (0.5, 0.4, 3)
+    assert claim["high"] is None, "JSON has no NaN"
     assert claim["synthetic"] and claim["arm"] == "published"
     assert claim["years"] == [2018]
     assert result["values"] == {"share": "12.3%"}
     assert result["tables"]["t"] == [{"index": "row", "b": 1.5}]
+    assert 1.5 <= result["stamp"]["minutes"] < 2
     assert "twin (2018), synthetic" in shown
     assert "variant = &#x27;published&#x27;" in shown
     for key in ("commit", "versions", "device", "minutes", "date"):
@@ -173,3 +176,31 @@ def test_the_stamp_names_the_card_a_backend_computes_on(monkeypatch):
     assert provenance._kinds("jax") == ["NVIDIA H200"]
     found = [Processor]
     assert provenance._kinds("jax") == []
+
+
+def test_where_finished_results_are(monkeypatch, tmp_path):
+    monkeypatch.setenv("SUDLIB_RESULTS", str(tmp_path / "quick/logs/unfinished"))
+    monkeypatch.delenv("SUDLIB_FINISHED", raising=False)
+    assert book.finished_results() == tmp_path / "quick" / "results"
+    monkeypatch.setenv("SUDLIB_RESULTS", str(tmp_path / "mine"))
+    assert book.finished_results() == tmp_path / "mine"
+    monkeypatch.setenv("SUDLIB_FINISHED", str(tmp_path / "asked"))
+    assert book.finished_results() == tmp_path / "asked"
+    monkeypatch.delenv("SUDLIB_FINISHED")
+    monkeypatch.delenv("SUDLIB_RESULTS")
+    monkeypatch.setattr(results, "ROOT", tmp_path)
+    (tmp_path / "pyproject.toml").write_text("")
+    interactive = tmp_path / "_build" / "interactive" / "results"
+    assert book.finished_results() == interactive == results.results_folder()
+    quick = tmp_path / "_build" / "quick" / "results"
+    quick.mkdir(parents=True)
+    assert book.finished_results() == quick
+    assert results.results_folder() == interactive
+    (tmp_path / "pyproject.toml").unlink()  # installed, as in Colab
+    monkeypatch.chdir(tmp_path / "_build")
+    assert (
+        results.results_folder()
+        == tmp_path / "_build" / "_build" / "interactive" / "results"
+    )
+    monkeypatch.setenv("SUDLIB_RESULTS", str(tmp_path / "mine"))
+    assert results.results_folder() == tmp_path / "mine"
