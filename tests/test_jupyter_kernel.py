@@ -79,9 +79,9 @@ def test_the_question_to_a_backend_is_python_that_runs(monkeypatch):
         return real([words[0], "-c", code], **keywords)
 
     monkeypatch.setattr(jupyter_kernel.subprocess, "run", answer)
-    monkeypatch.setattr(jupyter_kernel, "BACKENDS", {"a framework": "sys"})
-    # str("a framework") has more than 0 letters: as if it saw that many cards.
-    assert jupyter_kernel.first_with_gpu() == "a framework"
+    monkeypatch.setattr(jupyter_kernel, "BACKENDS", ("sys",))
+    # str("sys") has three letters: as if it saw three cards.
+    assert jupyter_kernel.first_with_gpu() == "sys"
 
 
 @pytest.mark.slow

@@ -18,10 +18,13 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from symtable import symtable
 from typing import Any
 
 from sudlib.book.results import ROOT
 from sudlib.files import sha256
+
+_DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 
 def source_of(path: str | os.PathLike[str]) -> str:
@@ -72,7 +75,14 @@ def data_pattern(argument: ast.expr) -> str | None:
 def code_digest(source: str) -> str:
     """Return the SHA-256 of Python code without its comments and docstrings.
 
-    Docstrings count where the code itself reads them (``__doc__``).
+    Parameters
+    ----------
+    source : str
+        Where it reads docstrings itself (``__doc__``), these count.
+
+    Returns
+    -------
+    str
 
     Examples
     --------
@@ -82,12 +92,9 @@ def code_digest(source: str) -> str:
     False
     """
     tree = ast.parse(source)
-    if "__doc__" not in source:
-        for node in ast.walk(tree):
-            documented = ast.Module | ast.ClassDef | ast.FunctionDef
-            if isinstance(node, documented | ast.AsyncFunctionDef):
-                if ast.get_docstring(node, clean=False) is not None:
-                    node.body = node.body[1:] or [ast.Pass()]
+    for node in ast.walk(tree) if "__doc__" not in source else []:
+        if isinstance(node, _DOCUMENTED) and ast.get_docstring(node) is not None:
+            node.body = node.body[1:] or [ast.Pass()]
     return hashlib.sha256(ast.unparse(tree).encode()).hexdigest()
 
 
@@ -105,16 +112,10 @@ class _Source(ast.NodeVisitor):
 
     def read(self, text: str) -> _Source:
         """Fill the fields from a source text; return the object."""
-        tree = ast.parse(text)
-        for node in tree.body:
-            if isinstance(node, ast.FunctionDef | ast.ClassDef):
-                self.defines.add(node.name)
-            elif isinstance(node, ast.Assign | ast.AnnAssign):
-                targets = (
-                    node.targets if isinstance(node, ast.Assign) else [node.target]
-                )
-                self.defines |= {ast.unparse(target) for target in targets}
-        self.visit(tree)
+        self.visit(ast.parse(text))
+        names = symtable(text, "", "exec").get_symbols()
+        defined = [each for each in names if each.is_assigned()]
+        self.defines = {each.get_name() for each in defined if not each.is_imported()}
         return self
 
     def visit_Import(self, node: ast.Import) -> None:  # noqa: N802
