@@ -91,7 +91,9 @@ def check_printed(printed: pd.DataFrame | None = None) -> pd.DataFrame:
 _Check = tuple[str, str, str, str, bool]
 
 
-def _number_check(key: str, claim: Any, check: str, expected: float, agrees: bool):
+def _number_check(
+    key: str, claim: Any, check: str, expected: float, agrees: bool
+) -> _Check:
     """Return the row of a check of one printed number."""
     texts = _number(claim["value"], claim), _number(expected, claim)
     return key, check, *texts, bool(agrees)
@@ -161,13 +163,13 @@ def _check_splits(printed: pd.DataFrame) -> Iterator[_Check]:
         if rows and said is not None:
             check = "the rows to train, split 70/30"
             yield _count_check(f"a.general.train.{name}", check, said, made)
-    sample, *halves = (
+    sample, train, test = (
         _count(printed, f"a.methadone.{part}.rows")
         for part in ("sample", "train", "test")
     )
-    if sample is not None and None not in halves:
+    if sample and train and test:
         key = "a.methadone.sample.rows"
-        yield _count_check(key, "its two halves", sample, sum(halves))
+        yield _count_check(key, "its two halves", sample, train + test)
 
 
 def _count(printed: pd.DataFrame, key: str) -> int | None:

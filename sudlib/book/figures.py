@@ -48,9 +48,7 @@ _MARKERS = "os^DvP"
 _LOOK = mpl.rc_params_from_file(
     data_file("style/book.mplstyle"), use_default_template=False
 )
-_LOOK["axes.prop_cycle"] = mpl.cycler(
-    color=list(PALETTE.values()), linestyle=list(_DASHES)
-)
+_LOOK["axes.prop_cycle"] = plt.cycler(color=PALETTE.values(), linestyle=_DASHES)
 #: One panel, in inches.
 WIDTH, HEIGHT = _LOOK["figure.figsize"]
 #: The colour of text, axes and rules.  In SVG it becomes the page's own text colour.
@@ -117,10 +115,10 @@ def to_svg(figure: Figure, alt: str) -> str:
     str
         One ``<svg>`` element; its ids are its own, so that many fit on one page.
     """
-    buffer, metadata = io.StringIO(), {"Date": None, "Creator": None}
-    tight = {"bbox_inches": "tight", "pad_inches": 0.05}
+    buffer, undated = io.StringIO(), {"Date": None, "Creator": None}
+    small: dict[str, Any] = {"bbox_inches": "tight", "pad_inches": 0.05}
     with mpl.rc_context(_LOOK):
-        figure.savefig(buffer, format="svg", metadata=metadata, **tight)
+        figure.savefig(buffer, format="svg", metadata=undated, **small)
     _, tag, text = buffer.getvalue().partition("<svg")
     text = tag + text
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.S)
@@ -150,7 +148,7 @@ def mark_synthetic(figure: Figure) -> Figure:
     matplotlib.figure.Figure
     """
     if not any(text.get_gid() == "synthetic" for text in figure.texts):
-        corner = {"ha": "right", "va": "bottom", "gid": "synthetic"}
+        corner: dict[str, Any] = {"ha": "right", "va": "bottom", "gid": "synthetic"}
         figure.text(1, 1, "synthetic data", fontsize=10, style="italic", **corner)
     return figure
 
@@ -247,7 +245,7 @@ def _point(index: int, size: float) -> dict[str, Any]:
 
 def _legend_below(axes: Axes) -> None:
     """Put the legend under the axes, one line an entry, where it hides nothing."""
-    where = {"loc": "outside lower left", "alignment": "left"}
+    where: dict[str, Any] = {"loc": "outside lower left", "alignment": "left"}
     axes.figure.legend(*axes.get_legend_handles_labels(), **where)
 
 
@@ -353,6 +351,7 @@ def confusion(
         words = np.vectorize("{:,}\n{:.0%}".format)(matrix, share)
         seaborn.heatmap(share, annot=words, ax=axes, **cells)
         axes.set(title=name, xlabel="predicted", ylabel="true")
+        axes.grid(False)
         axes.tick_params(length=0, labelrotation=0)
     return figure
 

@@ -12,7 +12,7 @@ from typing import Any
 from sudlib.files import InputError
 
 ALLOWED = {"size": ("quick", "paper"), "variant": ("published", "repaired")}
-_TYPES = {"str": str, "int": int, "float": (float, int), "bool": bool}
+_TYPES: dict[str, Any] = {"str": str, "int": int, "float": (float, int), "bool": bool}
 
 
 @dataclass(frozen=True)

@@ -32,9 +32,8 @@ def finished_results() -> Path:
     """
     if os.environ.get("SUDLIB_FINISHED"):
         return Path(os.environ["SUDLIB_FINISHED"])
-    writing = os.environ.get("SUDLIB_RESULTS")
-    if writing:
-        writing = Path(writing)
+    if os.environ.get("SUDLIB_RESULTS"):
+        writing = Path(os.environ["SUDLIB_RESULTS"])
         # In a build a notebook writes to <build>/logs/unfinished first.
         beside = writing.parent.parent / "results"
         return beside if writing.name == "unfinished" else writing

@@ -7,42 +7,89 @@ and ends with :meth:`Run.finish`.  How it is used is shown on the page
 *How to rerun* of the book.
 """
 
+from __future__ import annotations
+
 import datetime
 import time
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 from sudlib.book.freshness import fingerprints
 from sudlib.book.parameters import Parameter, check_parameters, check_value
 from sudlib.book.provenance import device, git_commit, provenance, versions
 from sudlib.book.results import ROOT, plain, results_folder, write_json
 
+if TYPE_CHECKING:
+    import pandas as pd
+    from IPython.display import HTML
+
 
 @dataclass
 class Run:
-    """One run of one notebook: its parameters, its data and its numbers."""
+    """One run of one notebook: its parameters, its data and its numbers.
+
+    Parameters
+    ----------
+    notebook : str
+        Its file name without the ending.
+    parameters : dict
+        All of them, by name.
+    started : float
+        When it began, by :func:`time.perf_counter`.
+    data : list of dict
+        What :meth:`uses` has noted.
+    claims : list of dict
+        What :meth:`claim` and :meth:`used` have noted.
+    values : dict of str to str
+        Numbers for prose.
+    tables : dict of str to list
+        Small tables kept with the results.
+    fingerprints : dict of str to str
+        From :func:`sudlib.book.freshness.fingerprints`.
+    """
 
     notebook: str
-    parameters: dict
+    parameters: dict[str, Any]
     started: float = field(default_factory=time.perf_counter)
-    data: list = field(default_factory=list)
-    claims: list = field(default_factory=list)
-    values: dict = field(default_factory=dict)
-    tables: dict = field(default_factory=dict)
-    fingerprints: dict = field(default_factory=dict)
+    data: list[dict[str, Any]] = field(default_factory=list)
+    claims: list[dict[str, Any]] = field(default_factory=list)
+    values: dict[str, str] = field(default_factory=dict)
+    tables: dict[str, Any] = field(default_factory=dict)
+    fingerprints: dict[str, str] = field(default_factory=dict)
 
     @property
-    def synthetic(self):
+    def synthetic(self) -> bool:
         """True when any records of this run came from a twin."""
         return any(used.get("synthetic") for used in self.data)
 
-    def uses(self, records):
-        """Remember which data a frame of records came from; return the frame."""
+    def uses(self, records: pd.DataFrame) -> pd.DataFrame:
+        """Remember which data a frame of records came from; return the frame.
+
+        Parameters
+        ----------
+        records : pandas.DataFrame
+            Its ``attrs`` say where it came from, as the library's readers set them.
+
+        Returns
+        -------
+        pandas.DataFrame
+            ``records``, unchanged.
+        """
         self.data.append(plain(dict(records.attrs)))
         return records
 
     def claim(
-        self, key, value, *, low=None, high=None, arm=None, n=None, note=None, **more
-    ):
+        self,
+        key: str,
+        value: Any,
+        *,
+        low: float | None = None,
+        high: float | None = None,
+        arm: str | None = None,
+        n: int | None = None,
+        note: str | None = None,
+        **more: Any,
+    ) -> None:
         """Keep our number for a claim of a study.
 
         Parameters
@@ -84,7 +131,7 @@ class Run:
             )
         )
 
-    def used(self, key, value, *, note=None):
+    def used(self, key: str, value: Any, *, note: str | None = None) -> Any:
         """Keep what this page really uses of a setting that a study prints.
 
         The claims page compares it with what is printed; records, years and sizes do
@@ -108,7 +155,7 @@ class Run:
         self.claim(key, value, arm="published", note=note)
         return value
 
-    def value(self, name, value, form="{}"):
+    def value(self, name: str, value: Any, form: str = "{}") -> str:
         """Name a number for prose: here by ``glue``, elsewhere by substitution.
 
         Parameters
@@ -134,12 +181,24 @@ class Run:
         glue(name, text, display=False)
         return text
 
-    def table(self, name, frame):
-        """Keep a small table with the results; return it."""
+    def table(self, name: str, frame: pd.DataFrame) -> pd.DataFrame:
+        """Keep a small table with the results; return it.
+
+        Parameters
+        ----------
+        name : str
+        frame : pandas.DataFrame
+            Its index is kept as columns.
+
+        Returns
+        -------
+        pandas.DataFrame
+            ``frame``, unchanged.
+        """
         self.tables[name] = plain(frame.reset_index().to_dict(orient="records"))
         return frame
 
-    def finish(self):
+    def finish(self) -> HTML:
         """Write the results and show where they came from.
 
         Returns
@@ -170,7 +229,7 @@ class Run:
         return HTML(provenance(result))
 
 
-def start(notebook, **parameters):
+def start(notebook: str, **parameters: Any) -> Run:
     """Return a new run; call it once, in the cell below the imports.
 
     Parameters
