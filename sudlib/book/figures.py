@@ -30,8 +30,6 @@ from sudlib.files import InputError, data_file
 if TYPE_CHECKING:
     from IPython.display import HTML
 
-    from sudlib.scores import Evaluation
-
 #: Colour-blind safe (Okabe and Ito 2008); orange and sky blue are darkened until each
 #: has a contrast of 3:1 on white and on the book's dark page (a test measures it).
 PALETTE = {
@@ -250,7 +248,7 @@ def _legend_below(axes: Axes) -> None:
 
 
 def precision_recall(
-    evaluations: Mapping[str, Evaluation], *, share: float | None = None
+    evaluations: Mapping[str, Any], *, share: float | None = None
 ) -> Figure:
     """Return a figure of precision-recall curves, intervals and marked thresholds.
 
