@@ -166,7 +166,17 @@ class Library:
     root: Path = ROOT
 
     def path(self, module: str) -> Path | None:
-        """Return the file of a module, given its dotted name, or None."""
+        """Return the file of a module, or None where there is none.
+
+        Parameters
+        ----------
+        module : str
+            Its dotted name.
+
+        Returns
+        -------
+        pathlib.Path or None
+        """
         base = self.root.joinpath(*module.split("."))
         for path in (base / "__init__.py", base.with_suffix(".py")):
             if path.is_file():
@@ -174,7 +184,17 @@ class Library:
         return None
 
     def modules(self, package: str = "sudlib") -> list[str]:
-        """Return the dotted names of all modules of a package, itself included."""
+        """Return the dotted names of all modules of a package, itself included.
+
+        Parameters
+        ----------
+        package : str, default="sudlib"
+
+        Returns
+        -------
+        list of str
+            Sorted.
+        """
         names = set()
         for path in self.root.joinpath(*package.split(".")).rglob("*.py"):
             parts = path.relative_to(self.root).with_suffix("").parts
@@ -182,7 +202,16 @@ class Library:
         return sorted(names)
 
     def source(self, module: str) -> _Source:
-        """Return what a module says, read again only when its file has changed."""
+        """Return what a module says, read again only when its file has changed.
+
+        Parameters
+        ----------
+        module : str
+
+        Returns
+        -------
+        _Source
+        """
         path = self.path(module)
         assert path is not None, module
         package = module if path.name == "__init__.py" else module.rpartition(".")[0]
@@ -193,6 +222,15 @@ class Library:
 
         Imports below ``if TYPE_CHECKING`` count: a package that loads its modules on
         demand lists its names there.
+
+        Parameters
+        ----------
+        package : str
+
+        Returns
+        -------
+        dict of str to str
+            Origins as for :meth:`locate`.
         """
         return {
             bound: target
@@ -201,7 +239,16 @@ class Library:
         }
 
     def is_package(self, module: str) -> bool:
-        """Return whether a module is a package."""
+        """Return whether a module is a package.
+
+        Parameters
+        ----------
+        module : str
+
+        Returns
+        -------
+        bool
+        """
         path = self.path(module)
         return path is not None and path.name == "__init__.py"
 
@@ -251,7 +298,16 @@ class Library:
         return set(self.modules(module))
 
     def needs(self, source: _Source) -> set[str]:
-        """Return the modules of the library that a source uses directly."""
+        """Return the modules of the library that a source uses directly.
+
+        Parameters
+        ----------
+        source : _Source
+
+        Returns
+        -------
+        set of str
+        """
         wanted: set[str] = set()
         for bound, target in source.imports:
             if re.split("[.:]", target)[0] != "sudlib":
@@ -268,7 +324,17 @@ class Library:
         return wanted
 
     def closure(self, source: _Source) -> set[str]:
-        """Return every module that a source depends on, directly or through others."""
+        """Return every module that a source depends on, directly or through others.
+
+        Parameters
+        ----------
+        source : _Source
+            From :func:`read_source`.
+
+        Returns
+        -------
+        set of str
+        """
         waiting, seen = self.needs(source), set()
         while waiting:
             module = waiting.pop()
@@ -290,6 +356,10 @@ def read_source(path: str | os.PathLike[str], package: str = "") -> _Source:
     path : path-like
     package : str, optional
         The package that its relative imports start from.
+
+    Returns
+    -------
+    _Source
     """
     state = os.stat(path)
     return _source_at(str(path), package, state.st_size, state.st_mtime_ns)
