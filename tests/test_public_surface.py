@@ -142,5 +142,5 @@ if __name__ == "__main__":  # make the list again: python tests/test_public_surf
         for part, value in members(name, each)
         if problems(part, value)
     ]
-    head = "# Public names without whole annotations or documentation: this list shrinks.\n"
+    head = "# Public names whose annotations or documentation lack something.\n"
     LIST.write_text(head + "".join(f"{name}\n" for name in names))

@@ -48,7 +48,10 @@ def call_jupyter_book(source, place):
         "--path-output", place.resolve(),
         "--warningiserror", "--nitpick", "--keep-going", "--all",
     ]  # fmt: skip
-    done = subprocess.run([str(word) for word in command])
+    # Sphinx finds workflow/api_links.py and the library's docstrings there.
+    paths = [str(ROOT), str(ROOT / "workflow"), os.environ.get("PYTHONPATH", "")]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
+    done = subprocess.run([str(word) for word in command], env=environment)
     made = place / "_build" / "html"
     if done.returncode or not (made / "index.html").exists():
         raise InputError(
