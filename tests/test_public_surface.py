@@ -1,8 +1,10 @@
 """Every public name is annotated and documented, but for a list that must shrink."""
 
 import dataclasses
+import functools
 import importlib
 import inspect
+import io
 import re
 from pathlib import Path
 
@@ -11,6 +13,10 @@ import pytest
 from sudlib.book.freshness import Library
 
 validate = pytest.importorskip("numpydoc.validate").validate
+
+from docutils import nodes  # noqa: E402
+from docutils.core import publish_doctree  # noqa: E402
+from numpydoc.docscrape_sphinx import SphinxDocString  # noqa: E402
 
 #: Names still to be done, one a line; a test fails for one that is done but listed.
 LIST = Path(__file__).parent / "undocumented.txt"
@@ -82,6 +88,26 @@ def is_annotated(each):
     )
 
 
+@functools.cache
+def sphinx_roles():
+    """Teach docutils the roles of Sphinx, as text."""
+    from docutils.parsers.rst import roles
+
+    for role in "attr class data doc exc func meth mod obj ref".split():
+        roles.register_generic_role(role, nodes.literal)
+
+
+def markup_problems(each):
+    """Return what is wrong with a docstring's markup, as Sphinx would warn."""
+    sphinx_roles()
+    text = str(SphinxDocString(inspect.getdoc(each)))
+    settings = {"report_level": 2, "halt_level": 5, "warning_stream": io.StringIO()}
+    tree = publish_doctree(text, settings_overrides=settings)
+    lines = settings["warning_stream"].getvalue().splitlines()
+    assert tree is not None
+    return [f"markup: {line}" for line in lines if line.startswith("<string>")]
+
+
 def problems(name, each):
     """Return what an object lacks, as short texts."""
     lacking = [] if is_annotated(each) else ["annotations"]
@@ -101,7 +127,7 @@ def problems(name, each):
         for code, message in validate(name)["errors"]
         if code in CHECKS - ignored
     ]
-    return lacking
+    return [*lacking, *markup_problems(each)]
 
 
 @pytest.fixture(scope="module")

@@ -8,10 +8,11 @@ titles of notebooks that a docstring names in *italics* become links.  And
 from __future__ import annotations
 
 import json
-import pydoc
 import re
 from collections import defaultdict
 from functools import cache
+from importlib import import_module
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -114,9 +115,16 @@ def skip_foreign(
 @cache
 def home(name: str) -> str | None:
     """Return where what a dotted name stands for is defined; None for no such name."""
-    obj = pydoc.locate(name)
-    parts = getattr(obj, "__module__", ""), getattr(obj, "__qualname__", name)
-    return None if obj is None else ".".join(parts)
+    parts = name.split(".")
+    for end in range(len(parts), 0, -1):  # the longest module, then its attributes
+        try:
+            obj: Any = import_module(".".join(parts[:end]))
+            obj = attrgetter(".".join(parts[end:]))(obj) if parts[end:] else obj
+        except (ImportError, AttributeError, ValueError):
+            continue
+        place = getattr(obj, "__module__", ""), getattr(obj, "__qualname__", name)
+        return ".".join(place)
+    return None
 
 
 def resolve(app: Any, env: Any, node: Any, contnode: Any) -> Any:
