@@ -588,6 +588,8 @@ def test_the_verdict_says_how_far_off_and_what_is_allowed():
     assert '<a href="a02_forest_general.html">' in first
     assert "<caption>&lt;</caption>" in first
     assert "href" not in book.to_html(book.compare([result(number())]))
+    assert ">General outpatient: tuned random forest</th>" in first
+    assert ">general outpatient" not in first
 
 
 def test_numbers_are_printed_with_the_digits_of_the_claim():

@@ -14,14 +14,16 @@ if TYPE_CHECKING:
     from sudlib.book.claims_text import describe, our_text, paper_text
     from sudlib.book.consistency import check_printed, from_matrix, split_sizes
     from sudlib.book.parameters import (
+        ARMS,
         Parameter,
         check_parameters,
         declared_parameters,
     )
     from sudlib.book.printed import STUDIES, published
+    from sudlib.book.prose import direction
     from sudlib.book.provenance import device, git_commit, versions
     from sudlib.book.results import ROOT, finished_results, read_results, write_json
-    from sudlib.book.run import start
+    from sudlib.book.run import Run, start
     from sudlib.book.verdicts import (
         ENOUGH_ROWS,
         FOUR_CELLS,
@@ -32,10 +34,12 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "ARMS",
     "ENOUGH_ROWS",
     "FOUR_CELLS",
     "Parameter",
     "ROOT",
+    "Run",
     "STUDIES",
     "VERDICTS",
     "badge",
@@ -47,6 +51,7 @@ __all__ = [
     "declared_parameters",
     "describe",
     "device",
+    "direction",
     "figures",
     "finished_results",
     "freshness",

@@ -135,7 +135,11 @@ def _distance(row: Mapping[str, Any]) -> str:
 
 
 def page_table(
-    run: Run, keys: Iterable[str] | None = None, *, caption: str = ""
+    run: Run,
+    keys: Iterable[str] | None = None,
+    *,
+    numbers: dict[str, Any] | None = None,
+    caption: str = "",
 ) -> HTML:
     """Return this notebook's numbers beside the study's, for the end of a page.
 
@@ -147,6 +151,8 @@ def page_table(
         Claims to show, in this order; by default those the run has numbers for, in
         the order of the study.  A key that ends in a dot stands for all that begin
         with it.
+    numbers : dict, optional
+        Our numbers, kept first as :meth:`sudlib.book.Run.claim` keeps a dict.
     caption : str, optional
         What the table shows, in one sentence.
 
@@ -160,6 +166,8 @@ def page_table(
         If a key is no claim of a study.
     """
     every = published()
+    if numbers:
+        run.claim(numbers)
     if keys is None:
         wanted = {ours["key"] for ours in run.claims}
         keys = every.index[every.index.isin(wanted) | every["same_as"].isin(wanted)]

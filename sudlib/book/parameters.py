@@ -11,6 +11,9 @@ from typing import Any
 
 from sudlib.files import InputError
 
+ARMS = ("published", "repaired")
+
+
 ALLOWED = {"size": ("quick", "paper"), "variant": ("published", "repaired")}
 _TYPES: dict[str, Any] = {"str": str, "int": int, "float": (float, int), "bool": bool}
 
