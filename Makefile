@@ -3,7 +3,7 @@ PYTHON ?=
 BIN = .venv/bin
 export PYTHON
 
-.PHONY: book test test-all lab lint house mutants clean clean-all environment help
+.PHONY: book test test-all lab lint notebook house mutants clean clean-all environment help
 
 help:           ## list what can be made
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*##/:/'
@@ -25,6 +25,9 @@ lab: environment    ## open JupyterLab on the notebooks
 
 lint: environment   ## check style and annotations
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+
+notebook: environment  ## begin an experiment (NAME=a11_short_name TITLE="A question?")
+	@$(BIN)/python tools/new_notebook.py "$(NAME)" "$(TITLE)"
 
 house: environment  ## draw the rooms and arrows of the library into the README
 	@$(BIN)/python tools/draw_house.py --write
