@@ -2,7 +2,7 @@
 
     python tools/new_notebook.py a11_how_long_people_stay "How long do people stay?"
 
-The first letter of the name is its study: a, b, c, or d for the data.  The notebook gets
+The first letter of the name is its study: a, b, c, or d for the data.  The notebook has
 the cells that every page has; ``workflow/notebooks.yml`` and ``book/_toc.yml`` list it
 after the last page of its study.  What comes next: CONTRIBUTING.md.
 """
