@@ -103,6 +103,11 @@ def add_links(app: Any, what: str, name: str, obj: Any, options: Any, lines: lis
     lines[:] = text.split("\n")
 
 
+def join_lines(app: Any, what: str, name: str, obj: Any, options: Any, lines: list):
+    """Join lines that end in a backslash, which a raw docstring leaves apart."""
+    lines[:] = re.sub(r"\\\n\s*", "", "\n".join(lines)).split("\n")
+
+
 def skip_foreign(
     app: Any, what: str, name: str, obj: Any, skip: bool, options: Any
 ) -> bool | None:
@@ -150,6 +155,7 @@ def resolve(app: Any, env: Any, node: Any, contnode: Any) -> Any:
 
 def setup(app: Any) -> dict[str, bool]:
     """Register the extension; its links come after numpydoc has made its sections."""
+    app.connect("autodoc-process-docstring", join_lines, priority=100)
     app.connect("autodoc-process-docstring", add_links, priority=900)
     app.connect("autodoc-skip-member", skip_foreign)
     app.connect("missing-reference", resolve)
