@@ -590,6 +590,9 @@ def test_the_verdict_says_how_far_off_and_what_is_allowed():
     assert "href" not in book.to_html(book.compare([result(number())]))
     assert ">General outpatient: tuned random forest</th>" in first
     assert ">general outpatient" not in first
+    # A claim about a cohort and no model has the cohort's name and no colon.
+    table = book.compare([], book.published().loc[["a.general.rows"]])
+    assert ">General outpatient</th>" in book.to_html(table)
 
 
 def test_numbers_are_printed_with_the_digits_of_the_claim():
@@ -638,3 +641,11 @@ def test_a_page_without_claims_has_an_empty_table():
 def test_a_badge_says_its_word(word):
     assert word in book.badge(word)
     assert f'class="verdict {word.replace(" ", "-")}"' in book.badge(word)
+
+
+def test_a_verdict_is_not_told_by_its_colour_alone():
+    signs = {word: book.badge(word).split(">")[1][:2] for word in book.VERDICTS}
+    assert signs["reproduced"] == "✓ " and signs["differs"] == "✗ "
+    assert signs["synthetic"] == "≈ "
+    assert signs["used as printed"] == "= " and signs["used otherwise"] == "≠ "
+    assert book.badge("agrees").count("✓") == book.badge("disagrees").count("✗") == 1

@@ -293,7 +293,9 @@ class Library:
             cannot be told, or where it is the package itself.
         """
         module, attributes = self.locate(target)
-        if not self.is_package(module) or self.source(module).defines & {*attributes}:
+        if not self.is_package(module) or self.source(module).defines.intersection(
+            attributes[:1]
+        ):
             return {module} if self.path(module) else set()
         return set(self.modules(module))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 
 import pandas as pd
 
@@ -55,7 +56,12 @@ def published(study: str | None = None) -> pd.DataFrame:
     """
     if study is None:
         return pd.concat([published(name) for name in STUDIES])
-    check_choice("study", study, STUDIES)
+    return _read(check_choice("study", study, STUDIES)).copy()
+
+
+@cache
+def _read(study: str) -> pd.DataFrame:
+    """Return the table of one study, read once."""
     path = data_file(f"claims/study_{study}.csv")
     table = pd.read_csv(path, dtype=str, keep_default_na=False)
     table = table.rename(columns={"value": "printed"}).assign(study=study)
