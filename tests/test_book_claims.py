@@ -601,6 +601,12 @@ def test_numbers_are_printed_with_the_digits_of_the_claim():
     assert book.paper_text(printed, error=False) == "0.2125"
     row = book.compare([result(number(value=0.6712, low=0.66, high=None))]).loc[F05]
     assert book.our_text(row) == "0.671", "half an interval is none"
+    row = {"kind": "score", "ours": 0.21504, "low": 0.2, "high": 0.25, "decimals": 4}
+    assert book.our_text(row) == "0.2150 (0.2000 to 0.2500)", "four at most"
+    assert book.our_text({**row, "decimals": 3, "low": None}) == "0.2150"
+    assert book.our_text({**row, "decimals": 1, "low": None}) == "0.215"
+    assert book.our_text({**row, "kind": "ratio", "decimals": 2, "low": None}) == "0.22"
+    assert book.our_text({**row, "kind": "count", "ours": 1e4, "low": None}) == "10,000"
     words = {"kind": "words", "ours": "Yes", "printed": "yes"}
     assert book.our_text(words) == "Yes"
     assert book.our_text({"kind": "words", "ours": [1, 2]}) == "[1, 2]"
