@@ -116,6 +116,9 @@ def mend_page(text):
         ),
         (r'(<button class="btn search-button-field[^>]*) aria-label="Search"', r"\1"),
         (r'<summary aria-label="Toggle hidden content">', "<summary>"),
+        # Links from source code back to the API know one name of each module, and
+        # miss where a module's objects are documented under two.
+        (r'<a class="viewcode-back"[^>]*>[^<]*</a>', ""),
         # The empty corner of a pandas table is no heading.
         (r"<th></th>", "<td></td>"),
         (r'<th class="blank( level\d+)?"\s*>(&nbsp;|\s)*</th>', "<td></td>"),
