@@ -1,6 +1,9 @@
 """Find and fingerprint the files that come with the book."""
 
+from __future__ import annotations
+
 import hashlib
+import os
 from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parent
@@ -14,7 +17,7 @@ class InputError(ValueError):
     """
 
 
-def data_file(name):
+def data_file(name: str) -> Path:
     """Return the path of an embedded data file.
 
     Call it with a literal string: the build reads these calls to know which notebook
@@ -50,7 +53,17 @@ def data_file(name):
     )
 
 
-def sha256(path):
-    """Return the SHA-256 of a file as 64 hexadecimal digits, read in pieces."""
+def sha256(path: str | os.PathLike[str]) -> str:
+    """Return the SHA-256 of a file, read in pieces.
+
+    Parameters
+    ----------
+    path : path-like
+
+    Returns
+    -------
+    str
+        64 hexadecimal digits.
+    """
     with open(path, "rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()

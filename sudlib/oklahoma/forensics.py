@@ -8,7 +8,7 @@ import itertools
 import numpy as np
 import pandas as pd
 
-from sudlib.fairness.reweighing import Reweighing
+from sudlib.fairness import Reweighing
 from sudlib.files import InputError, data_file
 from sudlib.oklahoma.coding import FEATURES, VARIABLES
 from sudlib.smoten import SMOTEN

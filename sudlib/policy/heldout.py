@@ -99,7 +99,7 @@ def network_advice(
     hidden : tuple of int, default=()
         ``()`` is DNN-simple, ``(45,)`` DNN-1hdd.
     weights, propensity
-        As in :class:`sudlib.owl.OutcomeWeightedClassifier`.
+        As in :class:`sudlib.policy.OutcomeWeightedClassifier`.
     strengths : sequence of float
         Penalties to choose from.
     steps : int, default=2000

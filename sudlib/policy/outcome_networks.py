@@ -202,7 +202,7 @@ class BoundedEffectsNetwork(_OutcomeNetwork):
 
     Examples
     --------
-    >>> from sudlib.owl import BoundedEffectsNetwork, simulation
+    >>> from sudlib.policy import BoundedEffectsNetwork, simulation
     >>> world = simulation.draw_truth("wrong", 33)
     >>> train = simulation.draw(world, 1000, 1)
     >>> rule = BoundedEffectsNetwork(steps=200, members=1)

@@ -78,7 +78,7 @@ class OutcomeWeightedClassifier(_Rule):
 
     Examples
     --------
-    >>> from sudlib.owl import simulation
+    >>> from sudlib.policy import simulation
     >>> world = simulation.draw_truth("right", 33)
     >>> people = simulation.draw(world, 500, 34)
     >>> rule = OutcomeWeightedClassifier(steps=200)
