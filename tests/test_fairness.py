@@ -146,7 +146,7 @@ def test_report_holds_the_same_numbers_as_the_functions(table):
         sensitive_features=table["groups"],
         labels=range(table["classes"]),
         families=["each", "pairs"],
-        draws=0,
+        n_resamples=0,
     )
     for row in report.worst.itertuples():
         expected = compute(table, row.measure, family=row.family)
@@ -385,7 +385,7 @@ def make_people(rows, seed=7):
 def test_intervals_equal_a_bootstrap_over_rows():
     true, predicted, groups = make_people(800)
     report = fairness.assess(
-        true, predicted, sensitive_features=groups, families=["pairs"], draws=4000
+        true, predicted, sensitive_features=groups, families=["pairs"], n_resamples=4000
     )
     random = np.random.default_rng(1)
     draws = {name: [] for name in MEASURES}
@@ -396,7 +396,7 @@ def test_intervals_equal_a_bootstrap_over_rows():
             predicted[rows],
             sensitive_features=groups.iloc[rows],
             families=["pairs"],
-            draws=0,
+            n_resamples=0,
         ).worst
         for name, value in zip(drawn["measure"], drawn["value"], strict=True):
             draws[name].append(value)
@@ -448,7 +448,7 @@ def test_intervals_of_one_rate_cover_as_often_as_they_say():
             sensitive_features=groups,
             families=["joint"],
             measures=["demographic_parity_difference"],
-            draws=250,
+            n_resamples=250,
             seed=trial,
         ).worst.iloc[0]
         inside += row["low"] <= 0.2 <= row["high"]
@@ -465,7 +465,7 @@ def test_weighted_intervals_equal_a_bootstrap_over_rows():
         sample_weight=weight,
         families=["joint"],
         measures=["demographic_parity_difference"],
-        draws=3000,
+        n_resamples=3000,
     ).worst.iloc[0]
     random = np.random.default_rng(3)
     found = []
@@ -485,7 +485,7 @@ def test_weighted_intervals_equal_a_bootstrap_over_rows():
 
 def test_intervals_depend_on_the_seed_alone():
     true, predicted, groups = make_people(300)
-    arguments = dict(sensitive_features=groups, draws=50)
+    arguments = dict(sensitive_features=groups, n_resamples=50)
     first = fairness.assess(true, predicted, seed=1, families=["each"], **arguments)
     again = fairness.assess(true, predicted, seed=1, families=["each"], **arguments)
     other = fairness.assess(true, predicted, seed=2, families=["each"], **arguments)
@@ -502,7 +502,7 @@ def test_fair_null_equals_shuffling_predictions():
             sensitive_features=groups,
             family="pairs",
             measure=measure,
-            draws=2000,
+            n_resamples=2000,
         )
         random = np.random.default_rng(4)
         found = []
@@ -539,7 +539,7 @@ def test_conditional_fair_null_equals_shuffling_predictions_within_levels():
     true = random.integers(0, 2, n)
     predicted = (random.random(n) < 0.3 + 0.3 * level).astype(int)
     ours = fairness.fair_null(
-        true, predicted, sensitive_features=groups, condition=level, draws=2000
+        true, predicted, sensitive_features=groups, condition=level, n_resamples=2000
     )
 
     def worst(said):
@@ -636,7 +636,11 @@ def test_a_small_group_that_attains_the_extreme_settles_nothing():
     groups = ["a"] * 5000 + ["b"] * 5000 + ["c"] * 3
     predicted = [1, 0] * 5000 + [0] * 3
     report = fairness.assess(
-        predicted, predicted, sensitive_features=groups, families=["joint"], draws=100
+        predicted,
+        predicted,
+        sensitive_features=groups,
+        families=["joint"],
+        n_resamples=100,
     )
     verdicts = report.worst.set_index("measure")["verdict"]
     assert verdicts["demographic_parity_ratio"] == "inconclusive"
@@ -645,7 +649,7 @@ def test_a_small_group_that_attains_the_extreme_settles_nothing():
         predicted,
         sensitive_features=groups,
         families=["joint"],
-        draws=100,
+        n_resamples=100,
         min_n=30,
     )
     verdicts = report.worst.set_index("measure")["verdict"]
@@ -662,7 +666,7 @@ def test_bias_is_how_far_the_draws_are_off_and_verdicts_allow_for_it():
         sensitive_features=groups,
         families=["triples"],
         measures=["demographic_parity_ratio"],
-        draws=300,
+        n_resamples=300,
     ).worst.iloc[0]
     # Many groups: each resample looks less fair than the sample, by the bias.
     assert row["bias"] < -0.05 and row["high"] < 0.8
@@ -673,7 +677,7 @@ def test_bias_is_how_far_the_draws_are_off_and_verdicts_allow_for_it():
         sensitive_features=np.repeat([0, 1], 350),
         families=["joint"],
         measures=["demographic_parity_ratio"],
-        draws=300,
+        n_resamples=300,
     ).worst.iloc[0]
     assert abs(two["bias"]) < 0.05
 
@@ -697,8 +701,8 @@ def test_classes_never_predicted_have_a_rate_of_zero_not_undefined():
     ("change", "words"),
     [
         ({"sensitive_features": ["a", None, "b", "b"]}, "1 missing values of 4"),
-        ({"sensitive_features": ["a", "b"]}, "same number of rows"),
-        ({"y_pred": [0, 1]}, "same number of rows"),
+        ({"sensitive_features": ["a", "b"]}, "must have the same length"),
+        ({"y_pred": [0, 1]}, "must have the same length"),
         ({"sample_weight": [1, 1, 1, -1]}, "at least 0"),
         ({"sample_weight": [1, 1, 1, np.nan]}, "finite"),
         ({"labels": [0, 2]}, r"not among the labels \[0, 2\]: \[1\]"),
@@ -733,7 +737,7 @@ def test_words_as_classes_need_a_positive_one():
 
 
 def test_no_rows_is_an_error():
-    with pytest.raises(InputError, match="no rows"):
+    with pytest.raises(InputError, match="must have rows"):
         fairness.demographic_parity_ratio([], [], sensitive_features=[])
 
 
@@ -810,7 +814,7 @@ def test_conditional_parity_is_the_worst_of_the_levels():
         sensitive_features=groups,
         condition=level,
         families=["joint"],
-        draws=200,
+        n_resamples=200,
     )
     row = report.worst.set_index("measure").loc["conditional_statistical_parity_ratio"]
     assert row["value"] == pytest.approx(float(found))
@@ -888,5 +892,5 @@ def test_the_default_does_not_warn():
             *make_people(200)[:2],
             sensitive_features=make_people(200)[2],
             families=["each", "pairs"],
-            draws=20,
+            n_resamples=20,
         )
