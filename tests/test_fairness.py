@@ -705,7 +705,7 @@ def test_classes_never_predicted_have_a_rate_of_zero_not_undefined():
         ({"y_pred": [0, 1]}, "must have the same length"),
         ({"sample_weight": [1, 1, 1, -1]}, "at least 0"),
         ({"sample_weight": [1, 1, 1, np.nan]}, "finite"),
-        ({"labels": [0, 2]}, r"not among the labels \[0, 2\]: \[1\]"),
+        ({"labels": [0, 2]}, r"not among \[0, 2\]: \[1\]"),
         ({"labels": [0, 1, 1]}, "must not repeat"),
         ({"pos_label": 7}, "pos_label must be one of"),
         ({"family": "quadruples"}, "family must be one of"),

@@ -35,7 +35,7 @@ from sudlib.fairness.reweighing import (
     ReweighingWarning,
     effective_sample_size,
 )
-from sudlib.fairness.tabulation import (
+from sudlib.fairness.tables import (
     FAMILIES,
     SMALL,
     Counts,

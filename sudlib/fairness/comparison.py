@@ -9,28 +9,28 @@ from typing import Any, Self, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from sudlib.fairness.inputs import judged_classes
+from sudlib.fairness.inputs import Floats, judged_classes
 from sudlib.fairness.published import paper_disparity
 from sudlib.fairness.rates import divide, extremes, rates_of
-from sudlib.fairness.tabulation import SMALL, Counts, Family, sum_to_groups
+from sudlib.fairness.tables import SMALL, Counts, Family, sum_to_groups
 from sudlib.validation import check_choice, check_whole
+
+_COMPARED = {
+    "demographic_parity": ("selection_rate",),
+    "equal_opportunity": ("true_positive_rate",),
+    "equalized_odds": ("true_positive_rate", "false_positive_rate"),
+}
 
 #: Measure: the rates it compares, and how.
 MEASURES = {
-    "demographic_parity_difference": (("selection_rate",), "difference"),
-    "demographic_parity_ratio": (("selection_rate",), "ratio"),
-    "equal_opportunity_difference": (("true_positive_rate",), "difference"),
-    "equal_opportunity_ratio": (("true_positive_rate",), "ratio"),
-    "equalized_odds_difference": (
-        ("true_positive_rate", "false_positive_rate"),
-        "difference",
-    ),
-    "equalized_odds_ratio": (("true_positive_rate", "false_positive_rate"), "ratio"),
+    f"{name}_{kind}": (rates, kind)
+    for name, rates in _COMPARED.items()
+    for kind in ("difference", "ratio")
 }
 
 AGGREGATES = ("worst", "mean", "paper")
 
-Rates: TypeAlias = Mapping[str, NDArray[np.float64]]
+Rates: TypeAlias = Mapping[str, Floats]
 
 
 class Disparity(float):
@@ -114,7 +114,7 @@ class ConditionalDisparity(Disparity):
 
 def disparity(
     rates: Rates, measure: str, starts: ArrayLike, agg: str = "worst"
-) -> NDArray[np.float64]:
+) -> Floats:
     """Return a measure for each set of groups and resample, from the groups' rates.
 
     Within a class a difference needs all its rates, and a ratio all but those that are
@@ -149,7 +149,7 @@ def disparity(
 
 def spread_of(
     rates: Rates, measure: str, starts: ArrayLike
-) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+) -> tuple[Floats, NDArray[np.bool_]]:
     """Return how far apart the rates of a measure lie within each set of groups.
 
     Parameters
@@ -176,7 +176,7 @@ def spread_of(
     return np.stack(spreads), np.all(comparable, axis=0)
 
 
-def _mean(values: NDArray[np.float64], axis: int) -> NDArray[np.float64]:
+def _mean(values: Floats, axis: int) -> Floats:
     """Return the mean of what is defined, NaN where nothing is, without a warning."""
     return divide(np.nansum(values, axis), (~np.isnan(values)).sum(axis))
 
@@ -211,7 +211,7 @@ class Comparison:
         Parameters
         ----------
         resampled : array-like of shape (n_categories, n_resamples), optional
-            As in :func:`sudlib.fairness.tabulation.sum_to_groups`.
+            As in :func:`sudlib.fairness.tables.sum_to_groups`.
 
         Returns
         -------
@@ -219,7 +219,7 @@ class Comparison:
         """
         return self.select(sum_to_groups(self.counts, self.family, resampled))
 
-    def select(self, summed: NDArray[np.float64]) -> Rates:
+    def select(self, summed: Floats) -> Rates:
         """Return :meth:`rates` from counts that are already summed to groups.
 
         Parameters

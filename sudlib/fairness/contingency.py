@@ -11,8 +11,14 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import MonteCarloMethod, chi2, chi2_contingency
 
-from sudlib.fairness.inputs import Coded, Columns, code_column, code_groups
-from sudlib.files import InputError
+from sudlib.fairness.inputs import (
+    Coded,
+    Columns,
+    Floats,
+    Ints,
+    code_column,
+    code_groups,
+)
 from sudlib.raking import rake
 from sudlib.validation import check_choice, check_number, check_whole
 
@@ -22,7 +28,7 @@ TESTS = ("cell", "association", "product")
 _SPARSE = 5
 
 
-def holm(p: ArrayLike) -> NDArray[np.float64]:
+def holm(p: ArrayLike) -> Floats:
     """Return p-values adjusted by Holm's method; NaN stays NaN and does not count.
 
     Parameters
@@ -53,7 +59,7 @@ def holm(p: ArrayLike) -> NDArray[np.float64]:
 
 def cell_of_row(
     groups: Mapping[str, Coded], names: Sequence[str], target: Coded
-) -> tuple[NDArray[np.intp], list[int]]:
+) -> tuple[Ints, list[int]]:
     """Return the position of each row in the table of crossed columns and target.
 
     Parameters
@@ -81,7 +87,7 @@ def crosstab(
     groups: Mapping[str, Coded],
     names: Sequence[str],
     target: Coded,
-    weights: NDArray[np.float64] | None = None,
+    weights: Floats | None = None,
 ) -> NDArray[Any]:
     """Return (weighted) counts by the crossed columns and the target, as an array.
 
@@ -166,10 +172,7 @@ def interactions(
     check_whole("n_resamples", n_resamples)
     groups, target = code_groups(sensitive_features, y=y), code_column("y", y)
     for size in sizes:
-        if not 1 <= size <= len(groups):
-            raise InputError(
-                f"cannot cross {size} columns at a time, there are {len(groups)}"
-            )
+        check_whole("each of sizes", size, 1, len(groups))
     random = np.random.default_rng(seed)
     rows = []
     for size in sizes:
@@ -202,7 +205,7 @@ class _Result(NamedTuple):
 
 
 def _chi_squared(
-    counts: NDArray[np.intp], n_resamples: int, random: np.random.Generator | None
+    counts: Ints, n_resamples: int = 0, random: np.random.Generator | None = None
 ) -> _Result:
     """Return Pearson's test of the mutual independence of all axes."""
     statistic, p, dof, expected = chi2_contingency(counts, correction=False)
@@ -215,9 +218,7 @@ def _chi_squared(
     return _Result(statistic, dof, p, cramers_v, expected.min(), method)
 
 
-def _test_cells(
-    counts: NDArray[np.intp], n_resamples: int, random: np.random.Generator
-) -> _Result:
+def _test_cells(counts: Ints, n_resamples: int, random: np.random.Generator) -> _Result:
     """Test crossed cells against the target; empty rows and columns drop out."""
     flat = counts.reshape(-1, counts.shape[-1])
     flat = flat[flat.sum(1) > 0][:, flat.sum(0) > 0]
@@ -228,15 +229,15 @@ def _test_cells(
     return _chi_squared(flat, n_resamples, random)
 
 
-def _test_association(counts: NDArray[np.intp]) -> _Result:
+def _test_association(counts: Ints) -> _Result:
     """Test the columns for (mutual) independence, without the target."""
     columns = counts.sum(-1)
     if min(columns.shape) < 2 or columns.ndim < 2:
         return _Result(reason="a column has only one value")
-    return _chi_squared(columns, 0, None)
+    return _chi_squared(columns)
 
 
-def _test_product(counts: NDArray[np.intp]) -> _Result:
+def _test_product(counts: Ints) -> _Result:
     """Test the product term of all columns in a (multinomial) logistic model.
 
     A logistic model of the target is the log-linear model with all associations of the

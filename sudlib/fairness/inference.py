@@ -7,18 +7,18 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.stats import random_table
 
-from sudlib.fairness import comparison, tabulation
-from sudlib.fairness.inputs import Columns
+from sudlib.fairness import comparison, tables
+from sudlib.fairness.inputs import Columns, Floats
 from sudlib.validation import check_choice, check_number, check_whole
 
 #: What passes: study B's two thresholds (its tables 6.2 and 6.6).
 THRESHOLDS = {"ratio": 0.8, "difference": 0.2}
 
 #: For each measure its value in each set of groups and resample.
-Resampled: TypeAlias = dict[str, NDArray[np.float64]]
+Resampled: TypeAlias = dict[str, Floats]
 
 # Numbers held at once while resampling: 8 million floats are 64 MB.
 _AT_ONCE = 8_000_000
@@ -80,7 +80,7 @@ def resampled_disparities(
 
 def judge(
     found: comparison.Disparity,
-    resampled: NDArray[np.float64],
+    resampled: Floats,
     kind: str,
     confidence_level: float = 0.95,
 ) -> dict[str, Any]:
@@ -153,8 +153,7 @@ def verdict(found: comparison.Disparity, low: float, high: float, kind: str) -> 
     if np.isnan(found):
         return "undefined"
     if any(
-        n is not None and n < tabulation.SMALL
-        for n in (found.lowest_n, found.highest_n)
+        n is not None and n < tables.SMALL for n in (found.lowest_n, found.highest_n)
     ):
         return "inconclusive"
     low, high = (float(found) if np.isnan(end) else end for end in (low, high))
@@ -170,7 +169,7 @@ def fair_null(
     y_pred: ArrayLike,
     *,
     sensitive_features: Columns,
-    family: tabulation.FamilyName = "pairs",
+    family: tables.FamilyName = "pairs",
     measure: str = "demographic_parity_ratio",
     condition: ArrayLike | None = None,
     min_n: int = 0,
@@ -225,17 +224,17 @@ def fair_null(
     """
     check_choice("measure", measure, comparison.MEASURES)
     check_whole("n_resamples", n_resamples, 1)
-    strata = tabulation.tabulate_levels(
+    strata = tables.tabulate_levels(
         condition, y_true, y_pred, sensitive_features, None, labels, missing
     )
     random = np.random.default_rng(seed)
     values, permuted = [], []
     for counts in strata.values():
-        groups = tabulation.families(counts, family)
+        groups = tables.families(counts, family)
         chosen = comparison.compare(counts, groups, agg, min_n, pos_label)
         values.append(comparison.disparity(chosen.rates(), measure, [0], agg)[0, 0])
-        tables = _permuted_tables(counts, measure, n_resamples, random)
-        rates = chosen.select(tabulation.sum_cells(groups, tables))
+        permutations = _permuted_tables(counts, measure, n_resamples, random)
+        rates = chosen.select(tables.sum_cells(groups, permutations))
         permuted.append(comparison.disparity(rates, measure, [0], agg)[0])
     ratio = comparison.MEASURES[measure][1] == "ratio"
     worst = np.fmin if ratio else np.fmax
@@ -251,28 +250,25 @@ def fair_null(
 
 
 def _permuted_tables(
-    counts: tabulation.Counts,
+    counts: tables.Counts,
     measure: str,
     n_resamples: int,
     random: np.random.Generator,
-) -> NDArray[np.float64]:
+) -> Floats:
     """Return tables of cell, truth, prediction and permutation of the predictions.
 
     Cells without a row and classes that are never predicted stay empty.
     """
-    cells, classes = len(counts.cells), len(counts.labels)
-    observed = np.zeros((cells, classes, classes), int)
+    shape = len(counts.cells), len(counts.labels), len(counts.labels)
+    observed = np.zeros(shape, int)
     np.add.at(observed, (counts.cell, counts.truth, counts.predicted), counts.count)
-    if comparison.MEASURES[measure][0] == (
-        "selection_rate",
-    ):  # the true class does not matter
+    if comparison.MEASURES[measure][0] == ("selection_rate",):  # truth does not matter
         observed = observed.sum(1, keepdims=True)
-    tables = np.zeros((n_resamples, cells, classes, classes))
+    permuted = np.zeros((n_resamples, *shape))
     for truth, stratum in enumerate(observed.transpose(1, 0, 2)):
         rows, columns = np.flatnonzero(stratum.sum(1)), np.flatnonzero(stratum.sum(0))
         if len(rows):
-            margins = stratum.sum(1)[rows], stratum.sum(0)[columns]
-            tables[np.ix_(range(n_resamples), rows, [truth], columns)] = random_table(
-                *margins
-            ).rvs(size=n_resamples, random_state=random)[:, :, None]
-    return tables.transpose(1, 2, 3, 0)
+            table = random_table(stratum.sum(1)[rows], stratum.sum(0)[columns])
+            drawn = table.rvs(size=n_resamples, random_state=random)
+            permuted[:, rows[:, None], truth, columns] = drawn
+    return permuted.transpose(1, 2, 3, 0)

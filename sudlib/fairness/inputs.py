@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -18,10 +18,15 @@ MISSING = ("error", "level", "omit")
 Columns: TypeAlias = ArrayLike | pd.Series | pd.DataFrame | Mapping[str, ArrayLike]
 
 
+#: Arrays of numbers, whatever their shape.
+Floats: TypeAlias = NDArray[np.float64]
+Ints: TypeAlias = NDArray[np.intp]
+
+
 class Coded(NamedTuple):
     """A column as positions among its levels; -1 is missing."""
 
-    codes: NDArray[np.intp]
+    codes: Ints
     levels: tuple[Hashable, ...]
 
 
@@ -44,7 +49,7 @@ def ordered(values: Iterable[Any]) -> list[Any]:
         return sorted(values, key=str)
 
 
-def require_complete(name: str, values: ArrayLike, remedy: str) -> None:
+def require_complete(name: str, values: ArrayLike) -> None:
     """Raise an InputError if a column has missing values.
 
     Parameters
@@ -53,13 +58,12 @@ def require_complete(name: str, values: ArrayLike, remedy: str) -> None:
         What the column is, for the message.
     values : array-like
         The column.
-    remedy : str
-        What the caller can do.
     """
     missing = int(pd.isna(np.asarray(values, dtype=object)).sum())
     if missing:
         raise InputError(
-            f"{name} has {missing:,} missing values of {np.size(values):,}; {remedy}"
+            f"{name} has {missing:,} missing values of {np.size(values):,}; leave those"
+            " rows out (for group columns, see also the parameter missing)"
         )
 
 
@@ -116,8 +120,13 @@ def check_rows(columns: Mapping[str, ArrayLike], **others: ArrayLike | None) -> 
     return check_same_length(**others, **named)
 
 
-def code_column(name: str, values: ArrayLike, missing: str = "error") -> Coded:
-    """Return one column as codes and sorted levels; a missing value has the code -1.
+def code_column(
+    name: str,
+    values: ArrayLike,
+    missing: str = "error",
+    levels: Sequence[Any] | None = None,
+) -> Coded:
+    """Return one column as codes and levels; a missing value has the code -1.
 
     Parameters
     ----------
@@ -127,27 +136,42 @@ def code_column(name: str, values: ArrayLike, missing: str = "error") -> Coded:
         One value a row.
     missing : {"error", "level", "omit"}, default="error"
         As in :func:`sudlib.fairness.tabulate`.
+    levels : sequence, optional
+        All levels; by default those that occur, sorted.
 
     Returns
     -------
     Coded
+
+    Raises
+    ------
+    InputError
+        For missing values, unless they are allowed, and for unknown levels.
     """
     column = pd.Series(np.asarray(values, dtype=object)).infer_objects()
     if missing == "error":
-        require_complete(
-            name, column, "leave those rows out (or see the parameter missing)"
-        )
+        require_complete(name, column)
     elif column.isna().all() and len(column):
         raise InputError(f"{name} has no values at all")
     elif missing == "level":
         column = column.astype(object).where(column.notna(), "missing")
-    levels = ordered(column.dropna().unique().tolist())
+    if levels is None:
+        levels = ordered(column.dropna().unique().tolist())
     codes = pd.Index(levels, dtype=object).get_indexer(column.astype(object))
+    unknown = column[(codes < 0) & column.notna()].unique().tolist()
+    if unknown:
+        raise InputError(
+            f"{name} has values that are not among {list(levels)}:"
+            f" {ordered(unknown)[:5]}"
+        )
     return Coded(codes, tuple(levels))
 
 
 def code_groups(
-    sensitive_features: Columns, missing: str = "error", **others: ArrayLike | None
+    sensitive_features: Columns,
+    missing: str = "error",
+    levels: Mapping[str, Sequence[Any]] | None = None,
+    **others: ArrayLike | None,
 ) -> dict[str, Coded]:
     """Return the group columns as codes, if they fit each other and other columns.
 
@@ -157,6 +181,8 @@ def code_groups(
         One or more group columns.
     missing : {"error", "level", "omit"}, default="error"
         As in :func:`sudlib.fairness.tabulate`.
+    levels : dict of str to sequence, optional
+        All levels of columns; by default those that occur.
     **others
         Columns that must have the same number of rows; None is passed over.
 
@@ -167,20 +193,21 @@ def code_groups(
     Raises
     ------
     InputError
-        For columns of different lengths, no rows, missing values.
+        For columns of different lengths, no rows, missing values, unknown levels.
     """
     check_choice("missing", missing, MISSING)
     columns = group_columns(sensitive_features)
     check_rows(columns, **others)
+    known = levels or {}
     return {
-        name: code_column(f"the group column {name!r}", values, missing)
-        for name, values in columns.items()
+        name: code_column(f"the group column {name!r}", each, missing, known.get(name))
+        for name, each in columns.items()
     }
 
 
 def code_classes(
     y_true: ArrayLike, y_pred: ArrayLike, labels: Iterable[Any] | None = None
-) -> tuple[tuple[Any, ...], NDArray[np.intp], NDArray[np.intp]]:
+) -> tuple[tuple[Any, ...], Ints, Ints]:
     """Return the classes in order, and both columns as positions among them.
 
     Parameters
@@ -200,29 +227,17 @@ def code_classes(
     InputError
         For a missing or an undeclared class, or a class that is declared twice.
     """
-    columns = {"y_true": np.asarray(y_true), "y_pred": np.asarray(y_pred)}
-    for name, values in columns.items():
-        require_complete(name, values, "every row needs a class")
     if labels is None:
-        found = set().union(*(values.tolist() for values in columns.values()))
-        labels = [0, 1] if found <= {0, 1} else ordered(found)  # also True and False
+        occur = {*np.asarray(y_true).tolist(), *np.asarray(y_pred).tolist()}
+        labels = [0, 1] if occur <= {0, 1} else ordered(occur)  # also True and False
     labels = list(labels)
     if len(set(labels)) != len(labels):
         raise InputError(f"labels must not repeat, got {labels}")
-    index = pd.Index(labels, dtype=object)
-    coded = []
-    for name, values in columns.items():
-        codes = index.get_indexer(pd.Index(values.tolist(), dtype=object))
-        if (codes < 0).any():
-            unknown = ordered(set(values[codes < 0].tolist()))[:5]
-            raise InputError(
-                f"{name} has classes that are not among the labels {labels}: {unknown}"
-            )
-        coded.append(codes)
-    return tuple(labels), coded[0], coded[1]
+    truth = code_column("y_true", y_true, levels=labels).codes
+    return tuple(labels), truth, code_column("y_pred", y_pred, levels=labels).codes
 
 
-def check_weights(sample_weight: ArrayLike | None, n: int) -> NDArray[np.float64]:
+def check_weights(sample_weight: ArrayLike | None, n: int) -> Floats:
     """Return the weights of rows, 1 by default.
 
     Parameters

@@ -7,7 +7,7 @@ from typing import Any
 
 from numpy.typing import ArrayLike
 
-from sudlib.fairness import comparison, tabulation
+from sudlib.fairness import comparison, tables
 from sudlib.fairness.inputs import Columns
 from sudlib.fairness.published import warn_about_paper
 
@@ -21,7 +21,7 @@ def _define(name: str, what: str, notes: str) -> Callable[..., comparison.Dispar
         *,
         sensitive_features: Columns | None = None,
         sample_weight: ArrayLike | None = None,
-        family: tabulation.FamilyName | Mapping[str, ArrayLike] = "joint",
+        family: tables.FamilyName | Mapping[str, ArrayLike] = "joint",
         agg: str = "worst",
         min_n: int = 0,
         pos_label: Any = None,
@@ -86,13 +86,11 @@ def _define(name: str, what: str, notes: str) -> Callable[..., comparison.Dispar
             warn_about_paper(name)
         masks = isinstance(family, Mapping)
         columns: Any = family if masks else sensitive_features
-        counts = tabulation.tabulate(
+        counts = tables.tabulate(
             y_true, y_pred, columns, sample_weight, labels, missing
         )
         groups = (
-            tabulation.mask_family(counts)
-            if masks
-            else tabulation.families(counts, family)
+            tables.mask_family(counts) if masks else tables.families(counts, family)
         )
         return comparison.compare(counts, groups, agg, min_n, pos_label).describe(name)
 
@@ -155,7 +153,7 @@ def conditional_statistical_parity_ratio(
     condition: ArrayLike,
     sensitive_features: Columns,
     sample_weight: ArrayLike | None = None,
-    family: tabulation.FamilyName = "joint",
+    family: tables.FamilyName = "joint",
     agg: str = "worst",
     min_n: int = 0,
     pos_label: Any = None,
@@ -202,12 +200,12 @@ def conditional_statistical_parity_ratio(
     """
     if agg == "paper":
         warn_about_paper("demographic_parity_ratio")
-    counted = tabulation.tabulate_levels(
+    counted = tables.tabulate_levels(
         condition, y_true, y_pred, sensitive_features, sample_weight, labels, missing
     )
     found = {}
     for level, counts in counted.items():
-        groups = tabulation.families(counts, family)
+        groups = tables.families(counts, family)
         chosen = comparison.compare(counts, groups, agg, min_n, pos_label)
         found[level] = chosen.describe("demographic_parity_ratio")
     return comparison.smallest_over_levels(found)

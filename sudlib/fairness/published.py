@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from sudlib.fairness.inputs import Columns
+from sudlib.fairness.inputs import Columns, Floats
 from sudlib.fairness.rates import divide, extremes, rates_of
-from sudlib.fairness.tabulation import families, sum_to_groups, tabulate
+from sudlib.fairness.tables import families, sum_to_groups, tabulate
 
 
 class PaperFormulaWarning(UserWarning):
@@ -51,8 +51,8 @@ def warn_about_paper(measure: str) -> None:
 
 
 def paper_disparity(
-    rates: Mapping[str, NDArray[np.float64]], kind: str, starts: ArrayLike
-) -> NDArray[np.float64]:
+    rates: Mapping[str, Floats], kind: str, starts: ArrayLike
+) -> Floats:
     """Return a measure by study B's formulas, which the notebooks read off its tables.
 
     * Selection rates of exactly 0 are dropped as if the cell did not exist; over

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from sudlib.fairness import tabulation
-from sudlib.fairness.inputs import Columns
+from sudlib.fairness import tables
+from sudlib.fairness.inputs import Columns, Floats
 
 #: Rate: what its denominator counts, for the reason why a rate is undefined.
 RATES = {
@@ -22,7 +22,7 @@ RATES = {
 }
 
 
-def divide(top: NDArray[Any], bottom: NDArray[Any]) -> NDArray[np.float64]:
+def divide(top: NDArray[Any], bottom: NDArray[Any]) -> Floats:
     """Return a quotient, NaN where the denominator is 0 or NaN.
 
     Parameters
@@ -42,13 +42,13 @@ def divide(top: NDArray[Any], bottom: NDArray[Any]) -> NDArray[np.float64]:
     return np.divide(top, bottom, out=np.full(top.shape, np.nan), where=bottom > 0)
 
 
-def rates_of(summed: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
+def rates_of(summed: Floats) -> dict[str, Floats]:
     """Return the four rates of each group, resample and class from summed counts.
 
     Parameters
     ----------
     summed : numpy.ndarray of shape (n_groups, n_resamples, n_classes, n_classes)
-        From :func:`sudlib.fairness.tabulation.sum_to_groups`.
+        From :func:`sudlib.fairness.tables.sum_to_groups`.
 
     Returns
     -------
@@ -69,9 +69,7 @@ def rates_of(summed: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
     }
 
 
-def extremes(
-    rate: NDArray[np.float64], starts: ArrayLike
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def extremes(rate: Floats, starts: ArrayLike) -> tuple[Floats, Floats]:
     """Return the smallest and the largest rate within each set of groups.
 
     Parameters
@@ -97,7 +95,7 @@ def group_rates(
     sensitive_features: Columns,
     sample_weight: ArrayLike | None = None,
     labels: Iterable[Any] | None = None,
-    family: tabulation.FamilyName = "joint",
+    family: tables.FamilyName = "joint",
     min_n: int = 0,
     missing: str = "error",
 ) -> pd.DataFrame:
@@ -128,14 +126,14 @@ def group_rates(
     >>> table.loc[table["label"] == 1, "reason"].tolist()
     ['', 'false_positive_rate: nobody of another class']
     """
-    counts = tabulation.tabulate(
+    counts = tables.tabulate(
         y_true, y_pred, sensitive_features, sample_weight, labels, missing
     )
-    return rate_table(counts, tabulation.families(counts, family), min_n)
+    return rate_table(counts, tables.families(counts, family), min_n)
 
 
 def rate_table(
-    counts: tabulation.Counts, family: tabulation.Family, min_n: int = 0
+    counts: tables.Counts, family: tables.Family, min_n: int = 0
 ) -> pd.DataFrame:
     """Return :func:`group_rates` for rows that are already counted.
 
@@ -152,7 +150,7 @@ def rate_table(
     -------
     pandas.DataFrame
     """
-    summed = tabulation.sum_to_groups(counts, family)
+    summed = tables.sum_to_groups(counts, family)
     repeated = family.groups.index.repeat(len(counts.labels))
     table = family.groups.loc[repeated].reset_index(drop=True)
     table.insert(2, "label", list(counts.labels) * len(family))
@@ -165,7 +163,7 @@ def rate_table(
     table["status"] = np.select(
         [
             table["n"] == 0,
-            table["n"] < max(min_n, tabulation.SMALL),
+            table["n"] < max(min_n, tables.SMALL),
             undefined.any(axis=1),
         ],
         ["empty", "small", "undefined"],

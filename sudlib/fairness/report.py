@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from sudlib.fairness import comparison, inference, tabulation
-from sudlib.fairness.inputs import Columns
+from sudlib.fairness import comparison, inference, tables
+from sudlib.fairness.inputs import Columns, Floats, Ints
 from sudlib.fairness.published import warn_about_paper
 from sudlib.fairness.rates import rate_table
 from sudlib.validation import check_choice
@@ -54,7 +54,7 @@ def assess(
     *,
     sensitive_features: Columns,
     sample_weight: ArrayLike | None = None,
-    families: Sequence[tabulation.FamilyName] = ("each", "pairs", "triples"),
+    families: Sequence[tables.FamilyName] = ("each", "pairs", "triples"),
     measures: Sequence[str] = tuple(comparison.MEASURES),
     condition: ArrayLike | None = None,
     agg: str = "worst",
@@ -132,9 +132,9 @@ def assess(
             warn_about_paper(measure)
     columns = (sensitive_features, sample_weight, labels, missing)
     how = (agg, min_n, pos_label)
-    counts = tabulation.tabulate(y_true, y_pred, *columns)
-    named = [tabulation.named_sets(counts.columns, family) for family in families]
-    groups = tabulation.families(counts, [names for _, sets in named for names in sets])
+    counts = tables.tabulate(y_true, y_pred, *columns)
+    named = [tables.named_sets(counts.columns, family) for family in families]
+    groups = tables.families(counts, [names for _, sets in named for names in sets])
     firsts = groups.starts[np.cumsum([0, *(len(sets) for _, sets in named[:-1])])]
     chosen = comparison.compare(counts, groups, *how)
     by_family, by_set = inference.resampled_disparities(
@@ -149,7 +149,7 @@ def assess(
     worst = _rows(chosen, firsts, of_family, by_family, confidence_level)
     alone = _rows(chosen, groups.starts, of_set, by_set, confidence_level)
     if condition is not None:
-        levels = tabulation.tabulate_levels(condition, y_true, y_pred, *columns)
+        levels = tables.tabulate_levels(condition, y_true, y_pred, *columns)
         measure = "conditional_statistical_parity_ratio"
         for rows, family, name in zip(worst, families, of_family, strict=True):
             found, values = _conditional(levels, family, how, n_resamples, seed)
@@ -166,14 +166,14 @@ def assess(
 
 def _rows(
     chosen: comparison.Comparison,
-    starts: NDArray[np.intp],
+    starts: Ints,
     names: Sequence[dict[str, str]],
     resampled: inference.Resampled,
     confidence_level: float,
 ) -> list[list[dict[str, Any]]]:
     """Return for each set of groups its rows: one a measure."""
     rates, ends = chosen.rates(), [*starts[1:], len(chosen.family)]
-    rows = []
+    rows: list[list[dict[str, Any]]] = []
     for at, (start, end, name) in enumerate(zip(starts, ends, names, strict=True)):
         rows.append([])
         for measure, values in resampled.items():
@@ -186,12 +186,12 @@ def _rows(
 
 
 def _conditional(
-    levels: Mapping[Any, tabulation.Counts],
-    family: tabulation.FamilyName,
+    levels: Mapping[Any, tables.Counts],
+    family: tables.FamilyName,
     how: tuple[str, int, Any],
     n_resamples: int,
     seed: int,
-) -> tuple[comparison.Disparity, NDArray[np.float64]]:
+) -> tuple[comparison.Disparity, Floats]:
     """Return the conditional statistical parity ratio and its value in resamples.
 
     Each level is resampled by itself, with the rows it has: the condition is given.
@@ -199,7 +199,7 @@ def _conditional(
     measure = "demographic_parity_ratio"
     at_levels, drawn = {}, []
     for number, (level, counts) in enumerate(levels.items()):
-        chosen = comparison.compare(counts, tabulation.families(counts, family), *how)
+        chosen = comparison.compare(counts, tables.families(counts, family), *how)
         at_levels[level] = chosen.describe(measure)
         if not np.isnan(at_levels[level]):
             [resampled] = inference.resampled_disparities(

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import itertools
 import warnings
 from collections.abc import Mapping, Sequence
+from numbers import Integral
 from typing import Any, Self
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import (
     check_is_fitted,
@@ -18,8 +18,16 @@ from sklearn.utils.validation import (
 )
 
 from sudlib.fairness.contingency import cell_of_row, crosstab, interactions
-from sudlib.fairness.inputs import Coded, Columns, code_column, code_groups
-from sudlib.fairness.tabulation import FAMILIES, column_set
+from sudlib.fairness.inputs import (
+    Coded,
+    Columns,
+    Floats,
+    code_column,
+    code_groups,
+    group_columns,
+)
+from sudlib.fairness.rates import divide
+from sudlib.fairness.tables import named_sets
 from sudlib.files import InputError
 from sudlib.raking import rake_cells
 from sudlib.validation import check_choice
@@ -186,7 +194,7 @@ default="significant"
             For unknown parameters, missing values and columns of different lengths.
         """
         check_choice("variant", self.variant, VARIANTS)
-        groups, target = self._coded(X, y, reset=True)
+        groups, target = self._coded(X, y, fitted=False)
         self.columns_ = tuple(groups)
         self.levels_ = {name: column.levels for name, column in groups.items()}
         self.classes_ = target.levels
@@ -205,7 +213,7 @@ default="significant"
         self._warn(raw)
         return self
 
-    def weights(self, X: Columns, y: ArrayLike) -> NDArray[np.float64]:
+    def weights(self, X: Columns, y: ArrayLike) -> Floats:
         """Return the weights of rows like those it was fitted on.
 
         Parameters
@@ -225,52 +233,35 @@ default="significant"
             For a group or class that it was not fitted on.
         """
         check_is_fitted(self)
-        groups, target = self._coded(X, y, reset=False)
-        if tuple(groups) != self.columns_:
-            raise InputError(
-                f"it was fitted on the columns {list(self.columns_)}, not on"
-                f" {list(groups)}"
-            )
-        known = {
-            name: _recoded(name, column, self.levels_[name])
-            for name, column in groups.items()
-        }
-        return self._raw(known, _recoded("y", target, self.classes_)) * self.scale_
+        groups, target = self._coded(X, y, fitted=True)
+        return self._raw(groups, target) * self.scale_
 
     def _coded(
-        self, X: Columns, y: ArrayLike, reset: bool
+        self, X: Any, y: ArrayLike, fitted: bool
     ) -> tuple[dict[str, Coded], Coded]:
         """Return group columns and target as codes; keep or check feature names."""
-        table = pd.DataFrame(X) if isinstance(X, Mapping | pd.Series) else X
-        if np.ndim(table) != 2:
+        if isinstance(X, pd.DataFrame | pd.Series | Mapping):
+            X = pd.DataFrame(group_columns(X))
+        if np.ndim(X) != 2:
             raise InputError(
                 "X must be a table of group columns, not of"
                 f" {np.ndim(X)} dimensions.  Reshape your data: X.reshape(-1, 1)"
             )
-        validate_data(self, table, reset=reset, skip_check_array=True)
-        return code_groups(table, y=y), code_column("y", y)
+        validate_data(self, X, reset=not fitted, skip_check_array=True)
+        levels, classes = (self.levels_, self.classes_) if fitted else (None, None)
+        groups = code_groups(X, levels=levels, y=y)
+        return groups, code_column("y", y, levels=classes)
 
     def _choose(self, X: Columns, y: ArrayLike) -> list[tuple[str, ...]]:
         """Return which sets of columns are used."""
         self.tests_ = None
-        if not isinstance(self.sets, str):
-            return [column_set(self.columns_, entry) for entry in self.sets]
-        check_choice("sets", self.sets, ("significant", *FAMILIES, "joint"))
-        if self.sets != "significant":
-            size = FAMILIES.get(self.sets, len(self.columns_))
-            return list(itertools.combinations(self.columns_, size))
-        published = self.variant == "published"
-        seed = self.random_state
-        if not isinstance(seed, int):
+        if not (isinstance(self.sets, str) and self.sets == "significant"):
+            return named_sets(self.columns_, self.sets, "sets")[1]
+        published, seed = self.variant == "published", self.random_state
+        if not isinstance(seed, Integral):
             seed = check_random_state(seed).randint(2**31)
-        self.tests_ = interactions(
-            X,
-            y,
-            sizes=self.sizes,
-            alpha=self.alpha,
-            n_resamples=0 if published else 4999,
-            seed=seed,
-        )
+        how = {"sizes": self.sizes, "alpha": self.alpha, "seed": seed}
+        self.tests_ = interactions(X, y, n_resamples=0 if published else 4999, **how)
         column = "significant" if published else "significant_holm"
         return list(self.tests_.loc[self.tests_[column], "variables"])
 
@@ -286,12 +277,8 @@ default="significant"
             expected = seen.sum(-1, keepdims=True) * of_class / len(target.codes)
             small = (seen < self.min_n) & (expected > 0)
             extra = np.where(small, self.shrinkage, 0.0)
-            self.tables_[names] = np.divide(
-                expected + extra,
-                seen + extra,
-                out=np.ones(seen.shape),
-                where=seen + extra > 0,
-            )
+            ratio = divide(expected + extra, seen + extra)
+            self.tables_[names] = np.nan_to_num(ratio, nan=1.0)
 
     def _rake(self, groups: Mapping[str, Coded], target: Coded) -> None:
         """Fit one weight for each cell of all columns and class, in turns."""
@@ -316,22 +303,18 @@ default="significant"
         self.converged_ = gap <= self.tol
         self.factors_ = fitted / count
 
-    def _raw(self, groups: Mapping[str, Coded], target: Coded) -> NDArray[np.float64]:
+    def _raw(self, groups: Mapping[str, Coded], target: Coded) -> Floats:
         """Return the weights of coded rows before scaling."""
         if self.variant == "raking":
             cell = self.cells_.get_indexer(_joint(groups, target))
             return np.where(cell < 0, 1.0, self.factors_[cell])
         if not self.sets_:
             return np.ones(len(target.codes))
-        of_sets = np.stack(
-            [
-                self.tables_[names].flat[cell_of_row(groups, names, target)[0]]
-                for names in self.sets_
-            ]
-        )
+        cells = {names: cell_of_row(groups, names, target)[0] for names in self.sets_}
+        of_sets = np.array([self.tables_[names].flat[cells[names]] for names in cells])
         if self.variant == "published":
-            return 1 - np.prod(1 - np.array(of_sets), axis=0)
-        return np.mean(of_sets, axis=0)
+            return 1 - np.prod(1 - of_sets, axis=0)
+        return of_sets.mean(axis=0)
 
     def _residual(self, groups: Mapping[str, Coded], target: Coded) -> float:
         """Return how far the weighted target is from independence, at most."""
@@ -342,7 +325,7 @@ default="significant"
             gaps.append(np.abs(mass - mass.sum(1, keepdims=True) * mass.sum(0)).max())
         return float(max(gaps))
 
-    def _warn(self, raw: NDArray[np.float64]) -> None:
+    def _warn(self, raw: Floats) -> None:
         """Warn about weights that do not do what their name promises."""
         said = []
         if self.variant == "published":
@@ -373,14 +356,3 @@ def _joint(groups: Mapping[str, Coded], target: Coded) -> pd.MultiIndex:
     return pd.MultiIndex.from_arrays(
         [*(g.codes for g in groups.values()), target.codes]
     )
-
-
-def _recoded(name: str, column: Coded, known: tuple[Any, ...]) -> Coded:
-    """Return a column coded by other levels, or say which value is new."""
-    position = pd.Index(known, dtype=object).get_indexer(
-        pd.Index(column.levels, dtype=object)
-    )
-    if (position < 0).any():
-        new = [level for level in column.levels if level not in known]
-        raise InputError(f"{name} has values that it was not fitted on: {new[:5]}")
-    return Coded(position[column.codes], known)

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy import sparse
 
 from sudlib.fairness.inputs import (
     Columns,
+    Floats,
+    Ints,
     check_rows,
     check_weights,
     code_classes,
@@ -64,13 +67,13 @@ class Counts:
 
     columns: tuple[str, ...]
     levels: tuple[tuple[Any, ...], ...]
-    cells: NDArray[np.intp] = field(repr=False)
+    cells: Ints = field(repr=False)
     labels: tuple[Any, ...]
-    cell: NDArray[np.intp] = field(repr=False)
-    truth: NDArray[np.intp] = field(repr=False)
-    predicted: NDArray[np.intp] = field(repr=False)
-    weight: NDArray[np.float64] = field(repr=False)
-    count: NDArray[np.intp] = field(repr=False)
+    cell: Ints = field(repr=False)
+    truth: Ints = field(repr=False)
+    predicted: Ints = field(repr=False)
+    weight: Floats = field(repr=False)
+    count: Ints = field(repr=False)
 
     @property
     def n(self) -> int:
@@ -98,7 +101,7 @@ class Family:
 
     name: str
     sets: list[tuple[str, ...]]
-    starts: NDArray[np.intp] = field(repr=False)
+    starts: Ints = field(repr=False)
     groups: pd.DataFrame = field(repr=False)
     member: sparse.csr_matrix = field(repr=False)
 
@@ -148,23 +151,19 @@ def tabulate(
     >>> counts.n, counts.levels, counts.labels
     (3, (('a', 'b'),), (0, 1))
     """
-    others = {"y_true": y_true, "y_pred": y_pred, "sample_weight": sample_weight}
+    others: Any = {"y_true": y_true, "y_pred": y_pred, "sample_weight": sample_weight}
     coded = code_groups(sensitive_features, missing, **others)
     labels, truth, predicted = code_classes(y_true, y_pred, labels)
     groups = pd.DataFrame({at: codes for at, (codes, _) in enumerate(coded.values())})
-    rows = pd.DataFrame(
-        {
-            "cell": groups.groupby(list(groups)).ngroup(),
-            "truth": truth,
-            "predicted": predicted,
-            "weight": check_weights(sample_weight, len(truth)),
-        }
-    )
+    by_cell = groups.groupby(list(groups))
+    rows = pd.DataFrame({"cell": by_cell.ngroup(), "truth": truth})
+    rows["predicted"] = predicted
+    rows["weight"] = check_weights(sample_weight, len(truth))
     categories = rows.groupby(list(rows)).size().reset_index(name="count")
     return Counts(
         columns=tuple(coded),
         levels=tuple(levels for _, levels in coded.values()),
-        cells=groups.drop_duplicates().sort_values(list(groups)).to_numpy(),
+        cells=by_cell.size().index.to_frame().to_numpy(),
         labels=labels,
         **{name: categories[name].to_numpy() for name in categories},
     )
@@ -203,7 +202,7 @@ def tabulate_levels(
     columns = group_columns(sensitive_features)
     others = {"y_true": y_true, "y_pred": y_pred, "sample_weight": sample_weight}
     n = check_rows(columns, condition=condition, **others)
-    require_complete("condition", condition, "every row needs a level")
+    require_complete("condition", condition)
     labels = code_classes(y_true, y_pred)[0] if labels is None else list(labels)
     y_true, y_pred = np.asarray(y_true), np.asarray(y_pred)
     weight = check_weights(sample_weight, n)
@@ -219,7 +218,7 @@ def tabulate_levels(
 
 
 def named_sets(
-    columns: Sequence[str], family: FamilyName
+    columns: Sequence[str], family: FamilyName, parameter: str = "family"
 ) -> tuple[str, list[tuple[str, ...]]]:
     """Return the name of a family and the sets of columns that it crosses.
 
@@ -229,6 +228,8 @@ def named_sets(
         The columns that there are.
     family : str, int or iterable
         As in :func:`families`.
+    parameter : str, default="family"
+        The name of the argument, for the message.
 
     Returns
     -------
@@ -242,14 +243,11 @@ def named_sets(
     """
     if isinstance(family, str):
         known = {**FAMILIES, "joint": len(columns)}
-        name, size = family, known[check_choice("family", family, known)]
+        name, size = family, known[check_choice(parameter, family, known)]
     elif isinstance(family, Iterable):
-        sets = [column_set(columns, entry) for entry in family]
-        if not sets:
-            raise InputError("family must hold at least one set of columns, got none")
-        return "chosen", sets
+        return "chosen", [column_set(columns, entry) for entry in family]
     else:
-        size = check_whole("family", family, 1)
+        size = check_whole(parameter, family, 1)
         name = f"{size} at a time"
     if size > len(columns):
         raise InputError(
@@ -320,37 +318,37 @@ def families(counts: Counts, family: FamilyName = "joint") -> Family:
     [1, 0, 1, 1]
     """
     name, sets = named_sets(counts.columns, family)
+    if not sets:
+        raise InputError("family must hold at least one set of columns, got none")
     axes = [[counts.columns.index(column) for column in names] for names in sets]
     shapes = [[len(counts.levels[axis]) for axis in crossed] for crossed in axes]
-    sizes = [int(np.prod(shape, dtype=float)) for shape in shapes]
+    sizes = [math.prod(shape) for shape in shapes]
     if sum(sizes) > _MOST_GROUPS:
         raise InputError(
             f"the family would have {sum(sizes):,} groups, at most {_MOST_GROUPS:,} are"
             " allowed; cross fewer columns at a time (family='pairs')"
         )
+    in_words = [
+        [f"{column} {level}" for level in levels]
+        for column, levels in zip(counts.columns, counts.levels, strict=True)
+    ]
     starts = np.cumsum([0, *sizes[:-1]])
-    words, member_group, member_cell = [], [], []
+    words: list[str] = []
+    rows, cells = [], []
     for crossed, shape, start in zip(axes, shapes, starts, strict=True):
         recorded = np.flatnonzero((counts.cells[:, crossed] >= 0).all(axis=1))
-        codes = tuple(counts.cells[np.ix_(recorded, crossed)].T)
-        member_group.append(start + np.ravel_multi_index(codes, shape))
-        member_cell.append(recorded)
-        for levels in itertools.product(*(counts.levels[axis] for axis in crossed)):
-            named = zip((counts.columns[axis] for axis in crossed), levels, strict=True)
-            words.append(", ".join(f"{column} {level}" for column, level in named))
-    position = np.concatenate(member_group), np.concatenate(member_cell)
+        codes = tuple(counts.cells[np.ix_(recorded, np.array(crossed))].T)
+        rows.append(start + np.ravel_multi_index(codes, shape))
+        cells.append(recorded)
+        words += map(", ".join, itertools.product(*(in_words[c] for c in crossed)))
+    place = np.concatenate(rows), np.concatenate(cells)
     member = sparse.csr_matrix(
-        (np.ones(len(position[0])), position), shape=(len(words), len(counts.cells))
+        (np.ones(len(place[0])), place), (len(words), len(counts.cells))
     )
     n_in_cells = np.bincount(counts.cell, counts.count, len(counts.cells))
     variables = np.array([", ".join(names) for names in sets], dtype=object)
-    groups = pd.DataFrame(
-        {
-            "variables": np.repeat(variables, sizes),
-            "group": words,
-            "n": (member @ n_in_cells).round().astype(int),
-        }
-    )
+    groups = pd.DataFrame({"variables": np.repeat(variables, sizes), "group": words})
+    groups["n"] = (member @ n_in_cells).round().astype(int)
     return Family(name, sets, starts, groups, member)
 
 
@@ -388,13 +386,13 @@ def mask_family(counts: Counts) -> Family:
         raise InputError("no group of the family has a row")
     rows = list(members.values())
     groups = each.groups.iloc[rows].reset_index(drop=True).assign(group=list(members))
-    sets = [(name,) for name in members]
+    sets: list[tuple[str, ...]] = [(name,) for name in members]
     return Family("chosen", sets, np.arange(len(rows)), groups, each.member[rows])
 
 
 def sum_to_groups(
     counts: Counts, family: Family, resampled: ArrayLike | None = None
-) -> NDArray[np.float64]:
+) -> Floats:
     """Return the weighted counts of each group, truth and prediction.
 
     Parameters
@@ -420,7 +418,7 @@ def sum_to_groups(
     return sum_cells(family, (to_cells @ drawn).reshape(*shape, drawn.shape[1]))
 
 
-def sum_cells(family: Family, tables: NDArray[np.float64]) -> NDArray[np.float64]:
+def sum_cells(family: Family, tables: Floats) -> Floats:
     """Return tables of truth and prediction summed from cells to groups.
 
     Parameters
