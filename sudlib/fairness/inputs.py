@@ -158,11 +158,11 @@ def code_column(
     if levels is None:
         levels = ordered(column.dropna().unique().tolist())
     codes = pd.Index(levels, dtype=object).get_indexer(column.astype(object))
-    unknown = column[(codes < 0) & column.notna()].unique().tolist()
-    if unknown:
+    unknown = column[codes < 0].dropna()
+    if len(unknown):
         raise InputError(
             f"{name} has values that are not among {list(levels)}:"
-            f" {ordered(unknown)[:5]}"
+            f" {ordered(unknown.unique().tolist())[:5]}"
         )
     return Coded(codes, tuple(levels))
 

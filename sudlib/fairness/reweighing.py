@@ -10,6 +10,7 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
+from scipy.sparse import issparse
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import (
     check_is_fitted,
@@ -28,7 +29,6 @@ from sudlib.fairness.inputs import (
 )
 from sudlib.fairness.rates import divide
 from sudlib.fairness.tables import named_sets
-from sudlib.files import InputError
 from sudlib.raking import rake_cells
 from sudlib.validation import check_choice
 
@@ -240,14 +240,10 @@ default="significant"
         self, X: Any, y: ArrayLike, fitted: bool
     ) -> tuple[dict[str, Coded], Coded]:
         """Return group columns and target as codes; keep or check feature names."""
-        if isinstance(X, pd.DataFrame | pd.Series | Mapping):
+        frame = isinstance(X, pd.DataFrame | pd.Series | Mapping) and not issparse(X)
+        if frame:  # with missing values, which our message counts by column
             X = pd.DataFrame(group_columns(X))
-        if np.ndim(X) != 2:
-            raise InputError(
-                "X must be a table of group columns, not of"
-                f" {np.ndim(X)} dimensions.  Reshape your data: X.reshape(-1, 1)"
-            )
-        validate_data(self, X, reset=not fitted, skip_check_array=True)
+        X = validate_data(self, X, reset=not fitted, skip_check_array=frame, dtype=None)
         levels, classes = (self.levels_, self.classes_) if fitted else (None, None)
         groups = code_groups(X, levels=levels, y=y)
         return groups, code_column("y", y, levels=classes)

@@ -154,19 +154,34 @@ def tabulate(
     others: Any = {"y_true": y_true, "y_pred": y_pred, "sample_weight": sample_weight}
     coded = code_groups(sensitive_features, missing, **others)
     labels, truth, predicted = code_classes(y_true, y_pred, labels)
-    groups = pd.DataFrame({at: codes for at, (codes, _) in enumerate(coded.values())})
-    by_cell = groups.groupby(list(groups))
-    rows = pd.DataFrame({"cell": by_cell.ngroup(), "truth": truth})
-    rows["predicted"] = predicted
-    rows["weight"] = check_weights(sample_weight, len(truth))
-    categories = rows.groupby(list(rows)).size().reset_index(name="count")
+    groups = [codes for codes, _ in coded.values()]
+    weight = check_weights(sample_weight, len(truth))
+    in_cell, cell = _distinct(groups)
+    weight_code = np.unique(weight, return_inverse=True)[1]
+    first, category = _distinct([cell, truth, predicted, weight_code])
     return Counts(
         columns=tuple(coded),
         levels=tuple(levels for _, levels in coded.values()),
-        cells=by_cell.size().index.to_frame().to_numpy(),
+        cells=np.stack(groups, axis=1)[in_cell],
         labels=labels,
-        **{name: categories[name].to_numpy() for name in categories},
+        cell=cell[first],
+        truth=truth[first],
+        predicted=predicted[first],
+        weight=weight[first],
+        count=np.bincount(category),
     )
+
+
+def _distinct(columns: Sequence[Ints]) -> tuple[Ints, Ints]:
+    """Return a row of each combination of codes, sorted, and which one each row has."""
+    joint = np.zeros(len(columns[0]), np.int64)
+    for codes in columns:
+        size = int(codes.max()) + 2  # codes begin at -1
+        if int(joint.max()) * size > 2**62:  # renumber before the product overflows
+            joint = np.unique(joint, return_inverse=True)[1]
+        joint = joint * size + codes + 1
+    _, first, position = np.unique(joint, return_index=True, return_inverse=True)
+    return first, position
 
 
 def tabulate_levels(
