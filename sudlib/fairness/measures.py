@@ -130,8 +130,7 @@ equal_opportunity_ratio = _define(
 equalized_odds_difference = _define(
     "equalized_odds_difference",
     "the larger of the differences in true and in false positive rates",
-    "Study B's equation 15 as Hardt, Price and Srebro (2016) mean it; the study itself"
-    "\n        prints the distance of the two differences (``agg='paper'``).",
+    "Study B's equation 15 as Hardt, Price and Srebro (2016) mean it, not as printed.",
 )
 equalized_odds_ratio = _define(
     "equalized_odds_ratio",

@@ -11,8 +11,8 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from sudlib.fairness.inputs import Columns, Floats
-from sudlib.fairness.rates import divide, extremes, rates_of
-from sudlib.fairness.tables import families, sum_to_groups, tabulate
+from sudlib.fairness.rates import divide, extremes, rate_table
+from sudlib.fairness.tables import families, tabulate
 
 
 class PaperFormulaWarning(UserWarning):
@@ -153,25 +153,17 @@ def paper_class_table(
     [[0.0, 0.0, 1.0], [1.0, 0.5, 0.5]]
     """
     counts = tabulate(values, values, sensitive_features, sample_weight, labels)
-    family = families(counts, "each")
-    rate = rates_of(sum_to_groups(counts, family))["selection_rate"][:, 0]
-    low, high = extremes(rate, family.starts)
-    paper_low, paper_high = extremes(np.where(rate == 0, np.nan, rate), family.starts)
-    difference = paper_high - paper_low
-    thresholds = [np.nan if np.isnan(d) else max_threshold(d) for d in difference.flat]
-    without = np.add.reduceat(rate == 0, family.starts, axis=0, dtype=int)
-    satisfied = (np.round(difference, 2) == 0).any(axis=1)
-    n_classes = len(counts.labels)
-    return pd.DataFrame(
-        {
-            "variable": np.repeat([name for (name,) in family.sets], n_classes),
-            "label": list(counts.labels) * len(family.sets),
-            "ratio": divide(low, high).ravel(),
-            "difference": (high - low).ravel(),
-            "paper_ratio": divide(paper_low, paper_high).ravel(),
-            "paper_difference": difference.ravel(),
-            "paper_max_threshold": thresholds,
-            "n_without": without.ravel(),
-            "paper_satisfied": np.repeat(satisfied, n_classes),
-        }
-    )
+    rates = rate_table(counts, families(counts, "each"))
+    rates["present"] = rates["selection_rate"].replace(0, np.nan)
+    by_class = rates.groupby(["variables", "label"], sort=False)
+    columns = {}
+    for prefix, name in (("", "selection_rate"), ("paper_", "present")):
+        low, high = by_class[name].min(), by_class[name].max()
+        columns |= {f"{prefix}ratio": low / high, f"{prefix}difference": high - low}
+    table = pd.DataFrame(columns)
+    difference = table["paper_difference"]
+    table["paper_max_threshold"] = difference.map(max_threshold, na_action="ignore")
+    table["n_without"] = by_class["selection_rate"].agg(lambda rate: (rate == 0).sum())
+    zero = (difference.round(2) == 0).groupby("variables").transform("any")
+    table["paper_satisfied"] = zero
+    return table.reset_index(names=["variable", "label"])
