@@ -368,7 +368,7 @@ def test_published_weights_saturate_and_warn():
     people, _ = make_people(columns=9)
     chance = 0.2 + 0.07 * people.sum(axis=1)
     y = (np.random.default_rng(2).random(len(people)) < chance).astype(int)
-    with pytest.warns(ReweighingWarning, match="weighs nothing anew"):
+    with pytest.warns(ReweighingWarning, match="effectively unweighted"):
         fitted = Reweighing(variant="published").fit(people, y)
     assert len(fitted.sets_) > 60
     assert fitted.saturated_ > 0.9

@@ -11,14 +11,8 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import MonteCarloMethod, chi2, chi2_contingency
 
-from sudlib.fairness.inputs import (
-    Coded,
-    Columns,
-    Floats,
-    Ints,
-    code_column,
-    code_groups,
-)
+from sudlib.fairness import inputs
+from sudlib.fairness.inputs import Coded, Columns, Floats, Ints
 from sudlib.raking import rake
 from sudlib.validation import check_choice, check_number, check_whole
 
@@ -170,7 +164,10 @@ def interactions(
     check_choice("test", test, TESTS)
     check_number("alpha", alpha, 0, 1, open_low=True, open_high=True)
     check_whole("n_resamples", n_resamples)
-    groups, target = code_groups(sensitive_features, y=y), code_column("y", y)
+    groups, target = (
+        inputs.code_groups(sensitive_features, y=y),
+        inputs.code_column("y", y),
+    )
     for size in sizes:
         check_whole("each of sizes", size, 1, len(groups))
     random = np.random.default_rng(seed)

@@ -156,7 +156,7 @@ def paper_class_table(
     rates = rate_table(counts, families(counts, "each"))
     rates["present"] = rates["selection_rate"].replace(0, np.nan)
     by_class = rates.groupby(["variables", "label"], sort=False)
-    columns = {}
+    columns: dict[str, pd.Series] = {}
     for prefix, name in (("", "selection_rate"), ("paper_", "present")):
         low, high = by_class[name].min(), by_class[name].max()
         columns |= {f"{prefix}ratio": low / high, f"{prefix}difference": high - low}

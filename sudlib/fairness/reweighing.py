@@ -18,15 +18,9 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
+from sudlib.fairness import inputs
 from sudlib.fairness.contingency import cell_of_row, crosstab, interactions
-from sudlib.fairness.inputs import (
-    Coded,
-    Columns,
-    Floats,
-    code_column,
-    code_groups,
-    group_columns,
-)
+from sudlib.fairness.inputs import Coded, Columns, Floats
 from sudlib.fairness.rates import divide
 from sudlib.fairness.tables import named_sets
 from sudlib.raking import rake_cells
@@ -242,11 +236,11 @@ default="significant"
         """Return group columns and target as codes; keep or check feature names."""
         frame = isinstance(X, pd.DataFrame | pd.Series | Mapping) and not issparse(X)
         if frame:  # with missing values, which our message counts by column
-            X = pd.DataFrame(group_columns(X))
+            X = pd.DataFrame(inputs.group_columns(X))
         X = validate_data(self, X, reset=not fitted, skip_check_array=frame, dtype=None)
         levels, classes = (self.levels_, self.classes_) if fitted else (None, None)
-        groups = code_groups(X, levels=levels, y=y)
-        return groups, code_column("y", y, levels=classes)
+        groups = inputs.code_groups(X, levels=levels, y=y)
+        return groups, inputs.code_column("y", y, levels=classes)
 
     def _choose(self, X: Columns, y: ArrayLike) -> list[tuple[str, ...]]:
         """Return which sets of columns are used."""
@@ -329,9 +323,9 @@ default="significant"
             if self.saturated_ > 0.5:
                 said.append(
                     f"study B's weight is above 0.999 for {self.saturated_:.0%} of the"
-                    f" rows ({len(self.sets_)} sets are significant): it weighs nothing"
-                    f" anew, {self.effective_n_:,.0f} of {len(raw):,} rows remain"
-                    " effective"
+                    f" rows ({len(self.sets_)} sets are significant): it leaves the sample"
+                    f" effectively unweighted ({self.effective_n_:,.0f} of"
+                    f" {len(raw):,} rows remain effective)"
                 )
         if self.skipped_:
             said.append(

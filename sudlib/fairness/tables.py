@@ -13,17 +13,8 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from scipy import sparse
 
-from sudlib.fairness.inputs import (
-    Columns,
-    Floats,
-    Ints,
-    check_rows,
-    check_weights,
-    code_classes,
-    code_groups,
-    group_columns,
-    require_complete,
-)
+from sudlib.fairness import inputs
+from sudlib.fairness.inputs import Columns, Floats, Ints
 from sudlib.files import InputError
 from sudlib.validation import check_choice, check_whole
 
@@ -152,10 +143,10 @@ def tabulate(
     (3, (('a', 'b'),), (0, 1))
     """
     others: Any = {"y_true": y_true, "y_pred": y_pred, "sample_weight": sample_weight}
-    coded = code_groups(sensitive_features, missing, **others)
-    labels, truth, predicted = code_classes(y_true, y_pred, labels)
+    coded = inputs.code_groups(sensitive_features, missing, **others)
+    labels, truth, predicted = inputs.code_classes(y_true, y_pred, labels)
     groups = [codes for codes, _ in coded.values()]
-    weight = check_weights(sample_weight, len(truth))
+    weight = inputs.check_weights(sample_weight, len(truth))
     in_cell, cell = _distinct(groups)
     weight_code = np.unique(weight, return_inverse=True)[1]
     first, category = _distinct([cell, truth, predicted, weight_code])
@@ -214,13 +205,13 @@ def tabulate_levels(
     if condition is None:
         how = (sensitive_features, sample_weight, labels, missing)
         return {None: tabulate(y_true, y_pred, *how)}
-    columns = group_columns(sensitive_features)
+    columns = inputs.group_columns(sensitive_features)
     others = {"y_true": y_true, "y_pred": y_pred, "sample_weight": sample_weight}
-    n = check_rows(columns, condition=condition, **others)
-    require_complete("condition", condition)
-    labels = code_classes(y_true, y_pred)[0] if labels is None else list(labels)
+    n = inputs.check_rows(columns, condition=condition, **others)
+    inputs.require_complete("condition", condition)
+    labels = inputs.code_classes(y_true, y_pred)[0] if labels is None else list(labels)
     y_true, y_pred = np.asarray(y_true), np.asarray(y_pred)
-    weight = check_weights(sample_weight, n)
+    weight = inputs.check_weights(sample_weight, n)
     level_of_row = pd.Series(np.asarray(condition))
     counted = {}
     for level in sorted(level_of_row.unique(), key=str):
