@@ -206,7 +206,7 @@ def _agency(years, columns):
 
 def _official(folder, year):
     """Return the agency's file of a year in a folder, by its own name, or raise."""
-    download = teds.registry()[year]
+    download = teds.read_registry()[year]
     for name in (download.csv, download.zip):
         if (folder / name).is_file():
             return folder / name

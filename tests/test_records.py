@@ -9,7 +9,6 @@ import pytest
 from sudlib import records, teds
 from sudlib.files import InputError, sha256
 from sudlib.teds import codebook, registry
-from sudlib.teds import fetch as fetch_door
 
 
 def test_examples_in_docstrings_run():
@@ -35,7 +34,7 @@ def agency(monkeypatch, tmp_path, years):
         frame["CASEID"] = year * 10**7 + 10**6 + np.arange(100)
         return teds.write(frame, tmp_path / f"agency_{year}.csv")
 
-    monkeypatch.setattr(fetch_door, "fetch", fetch)
+    monkeypatch.setattr(teds, "fetch", fetch)
     return asked
 
 
@@ -124,16 +123,16 @@ def test_folder_of_official_files_is_a_door(mine, monkeypatch, tmp_path):
     frame, path = mine
     folder = tmp_path / "official"
     folder.mkdir()
-    known = teds.registry()
+    known = teds.read_registry()
     small = {
         year: teds.Download(**{**vars(known[year]), "csv": f"{year}.csv"})
         for year in (2017, 2018)
     }
-    monkeypatch.setattr(registry, "registry", lambda: small)
-    monkeypatch.setattr(registry, "_official", lambda name: None)
+    monkeypatch.setattr(registry, "read_registry", lambda: small)
     for year in (2017, 2018):
         part = frame.assign(DISYR=np.int16(year), STFIPS=np.int8(1))
         part["CASEID"] = year * 10**7 + 10**6 + np.arange(500)
+        part.attrs["synthetic"] = False
         teds.write(part, folder / f"{year}.csv")
     both = records.load(folder, years=(2017, 2018))
     assert len(both) == 1000 and both.attrs["data"] == "2017.csv + 2018.csv"
