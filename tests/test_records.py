@@ -128,11 +128,12 @@ def test_folder_of_official_files_is_a_door(mine, monkeypatch, tmp_path):
         year: teds.Download(**{**vars(known[year]), "csv": f"{year}.csv"})
         for year in (2017, 2018)
     }
-    monkeypatch.setattr(registry, "read_registry", lambda: small)
+    monkeypatch.setattr(registry, "official_download", lambda name: None)
+    for module in (registry, teds):
+        monkeypatch.setattr(module, "read_registry", lambda: small)
     for year in (2017, 2018):
         part = frame.assign(DISYR=np.int16(year), STFIPS=np.int8(1))
         part["CASEID"] = year * 10**7 + 10**6 + np.arange(500)
-        part.attrs["synthetic"] = False
         teds.write(part, folder / f"{year}.csv")
     both = records.load(folder, years=(2017, 2018))
     assert len(both) == 1000 and both.attrs["data"] == "2017.csv + 2018.csv"
@@ -152,7 +153,10 @@ def test_folder_of_official_files_is_a_door(mine, monkeypatch, tmp_path):
         ({"years": ()}, "at least one year"),
         ({"years": (2018, 2018)}, "each once"),
         ({"years": ("2018",)}, "not '2018'"),
-        ({"rows": 0}, "rows must be a whole number from 1 up or None, not 0"),
+        (
+            {"rows": 0},
+            "rows must be a whole number from 1 up, or None for all there are, not 0",
+        ),
         ({"rows": 1.5}, "not 1.5"),
         ({"rows": True}, "not True"),
         ({"seed": -1}, "seed must be a whole number from 0 up, not -1"),

@@ -33,7 +33,7 @@ def by_scikit_learn(completed, score, threshold):
 
 def test_every_value_is_scikit_learns():
     completed, score = some_rows()
-    kept = scores.evaluate(completed, score, threshold=0.5, draws=10)
+    kept = scores.evaluate(completed, score, threshold=0.5, n_resamples=10)
     wanted = by_scikit_learn(completed, score, 0.5)
     assert kept.estimates.keys() == wanted.keys()
     for name, value in wanted.items():
@@ -43,7 +43,7 @@ def test_every_value_is_scikit_learns():
 def test_every_draw_equals_scikit_learn_on_the_resampled_rows():
     """The brute force: take the rows of each draw and ask scikit-learn."""
     completed, score = some_rows()
-    kept = scores.evaluate(completed, score, threshold=0.5, draws=60, seed=7)
+    kept = scores.evaluate(completed, score, threshold=0.5, n_resamples=60, seed=7)
     positives, negatives = np.flatnonzero(completed), np.flatnonzero(~completed)
     grid = kept.band["recall"].to_numpy()
     bands = []
@@ -68,7 +68,7 @@ def test_every_draw_equals_scikit_learn_on_the_resampled_rows():
 def test_intervals_agree_with_scipys_bootstrap(measure):
     """Two samples, each drawn from itself, is SciPy's way to say stratified."""
     completed, score = some_rows(n=600)
-    kept = scores.evaluate(completed, score, threshold=0.5, draws=4000, band=False)
+    kept = scores.evaluate(completed, score, threshold=0.5, n_resamples=4000, band=False)
 
     def statistic(positive, negative):
         truth = np.repeat([True, False], [len(positive), len(negative)])
@@ -98,7 +98,7 @@ def test_the_interval_covers_the_truth_as_often_as_it_says():
     for _ in range(300):
         completed = np.repeat([True, False], [150, 150])
         score = random.normal(0.35 + 0.25 * completed, 0.25)
-        kept = scores.evaluate(completed, score, draws=200, band=False)
+        kept = scores.evaluate(completed, score, n_resamples=200, band=False)
         hits += kept.estimates["recall"].low <= truth <= kept.estimates["recall"].high
     assert 0.91 <= hits / 300 <= 0.98
 
@@ -130,7 +130,7 @@ def test_best_threshold_is_the_best_of_all_with_ties(rows, beta):
 
 def test_the_curve_is_scikit_learns_with_ties_together():
     completed, score = some_rows(decimals=1)
-    kept = scores.evaluate(completed, score, draws=5)
+    kept = scores.evaluate(completed, score, n_resamples=5)
     precision, recall, threshold = metrics.precision_recall_curve(completed, score)
     np.testing.assert_array_equal(kept.curve["precision"][::-1], precision)
     np.testing.assert_array_equal(kept.curve["recall"][::-1], recall)
@@ -154,7 +154,7 @@ def test_the_printed_matrix_of_the_study_gives_its_printed_numbers():
 
 def test_a_matrix_is_enough_for_the_interval_at_a_threshold():
     completed, score = some_rows(n=3000)
-    kept = scores.evaluate(completed, score, draws=4000, band=False)
+    kept = scores.evaluate(completed, score, n_resamples=4000, band=False)
     from_matrix = scores.evaluate_matrix(kept.matrix)
     for name, estimate in from_matrix.items():
         width = estimate.high - estimate.low
@@ -163,39 +163,39 @@ def test_a_matrix_is_enough_for_the_interval_at_a_threshold():
 
 
 def test_undefined_is_nan_with_a_reason_never_zero():
-    nobody_flagged = scores.evaluate([0, 1, 1], [0.1, 0.2, 0.3], draws=20).estimates
+    nobody_flagged = scores.evaluate([0, 1, 1], [0.1, 0.2, 0.3], n_resamples=20).estimates
     assert np.isnan(nobody_flagged["precision"].value)
     assert "predicted" in nobody_flagged["precision"].reason
     assert nobody_flagged["f05"].value == 0  # recall is 0: this one is defined
-    nobody = scores.evaluate([0, 0, 0], [0.1, 0.2, 0.3], draws=20)
+    nobody = scores.evaluate([0, 0, 0], [0.1, 0.2, 0.3], n_resamples=20)
     for name in ("recall", "average_precision", "f05", "balanced_accuracy"):
         assert np.isnan(nobody.estimates[name].value)
         assert nobody.estimates[name].reason
         assert str(nobody.estimates[name]).startswith("undefined (")
     assert nobody.band is None
     assert np.isnan(scores.f_beta([0, 0], [0, 0]))
-    assert scores.evaluate([0, 1], [-3.0, 2.0], draws=5).estimates["brier"].reason
+    assert scores.evaluate([0, 1], [-3.0, 2.0], n_resamples=5).estimates["brier"].reason
 
 
 def test_draws_without_a_value_are_counted_not_dropped_in_silence():
-    kept = scores.evaluate([1, 1, 0, 0, 0], [0.9, 0.1, 0.2, 0.1, 0.1], draws=400)
+    kept = scores.evaluate([1, 1, 0, 0, 0], [0.9, 0.1, 0.2, 0.1, 0.1], n_resamples=400)
     reason = kept.estimates["precision"].reason
     assert reason.startswith("undefined in ") and reason.endswith("of 400 draws")
 
 
 def test_the_same_seed_draws_the_same_people_for_two_models():
     completed, score = some_rows()
-    first = scores.evaluate(completed, score, draws=200)
-    again = scores.evaluate(completed, score, draws=200)
+    first = scores.evaluate(completed, score, n_resamples=200)
+    again = scores.evaluate(completed, score, n_resamples=200)
     assert scores.difference(first, again, "f05").high == 0
     worse = np.clip(score + np.random.default_rng(2).normal(0, 0.3, len(score)), 0, 1)
-    second = scores.evaluate(completed, worse, draws=200)
+    second = scores.evaluate(completed, worse, n_resamples=200)
     gap = scores.difference(first, second, "average_precision")
     assert gap.low > 0
     unpaired = first.draws["f05"].std() ** 2 + second.draws["f05"].std() ** 2
     paired = (first.draws["f05"] - second.draws["f05"]).std() ** 2
     assert paired < unpaired
-    other = scores.evaluate(completed, score, draws=200, seed=1)
+    other = scores.evaluate(completed, score, n_resamples=200, seed=1)
     with pytest.raises(InputError, match="same rows"):
         scores.difference(first, other, "f05")
 
@@ -219,7 +219,7 @@ def test_calibration_keeps_equal_scores_together():
     ("completed", "score", "words"),
     [
         ([0, 1], [0.1], "same length"),
-        ([], [], "no rows"),
+        ([], [], "must have rows"),
         ([0, 2], [0.1, 0.2], "0 or 1"),
         ([0, 1], [0.1, np.nan], "finite"),
     ],
@@ -236,7 +236,7 @@ def test_side_by_side_shows_what_each_has():
     completed, score = some_rows()
     table = scores.side_by_side(
         {
-            "ours": scores.evaluate(completed, score, draws=50),
+            "ours": scores.evaluate(completed, score, n_resamples=50),
             "printed": scores.evaluate_matrix([[5290, 1400], [877, 799]]),
         }
     )

@@ -54,18 +54,15 @@ def read_registry() -> dict[int, Download]:
     downloads = {}
     with open(data_file("registry.csv"), newline="", encoding="utf-8") as stream:
         for row in csv.DictReader(stream):
-            year = int(row["year"])
-            sizes = {
-                name: int(row[name] or 0) or None for name in row if "bytes" in name
-            }
-            hashes = {name: row[name] or None for name in row if "sha256" in name}
-            downloads[year] = Download(
-                year=year,
+            downloads[int(row["year"])] = Download(
+                year=int(row["year"]),
                 zip=row["zip"],
+                zip_bytes=int(row["zip_bytes"] or 0) or None,
+                zip_sha256=row["zip_sha256"] or None,
                 csv=row["csv"],
+                csv_bytes=int(row["csv_bytes"] or 0) or None,
+                csv_sha256=row["csv_sha256"] or None,
                 urls=tuple(row["urls"].split()),
-                **sizes,
-                **hashes,
             )
     return downloads
 

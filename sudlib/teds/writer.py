@@ -18,7 +18,7 @@ from pyarrow import csv as arrow_csv
 from pyarrow import parquet
 
 from sudlib.files import InputError
-from sudlib.teds.registry import official_download
+from sudlib.teds import registry
 
 
 def write(frame: pd.DataFrame, path: str | PathLike[str]) -> Path:
@@ -73,7 +73,7 @@ def write(frame: pd.DataFrame, path: str | PathLike[str]) -> Path:
             "every column must hold integers (-9 for missing); these do not:"
             f" {', '.join(other) or 'there are no columns'}"
         )
-    if frame.attrs.get("synthetic") and official_download(
+    if frame.attrs.get("synthetic") and registry.official_download(
         path.with_suffix(".csv").name
     ):
         raise InputError(
@@ -90,11 +90,11 @@ def whole_file(path: Path) -> Iterator[Path]:
     """Yield a file beside ``path`` that takes its name when all went well."""
     if not path.parent.is_dir():
         raise InputError(f"there is no folder {str(path.parent)!r} to write into")
-    handle, part = tempfile.mkstemp(
+    handle, name = tempfile.mkstemp(
         prefix=f".{path.stem}.", suffix=f"{path.suffix}.part", dir=path.parent
     )
     os.close(handle)
-    part = Path(part)
+    part = Path(name)
     try:
         with full_disk_told(path):
             yield part
