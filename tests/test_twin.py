@@ -274,7 +274,7 @@ def test_seeds_that_cannot_be_are_refused(seed):
 
 
 def test_an_unknown_coding_is_refused():
-    with pytest.raises(InputError, match='"0-1" or "0-5"'):
+    with pytest.raises(InputError, match="noprior must be one of 0-1, 0-5"):
         twin.sample(2018, rows=10, noprior="0-3")
 
 
