@@ -258,7 +258,7 @@ def count_bytes(records: pd.DataFrame) -> int:
     Examples
     --------
     >>> count_bytes(pd.DataFrame({"AGE": [-9, 12], "LOS": [3, 4]}))
-    20
+    21
     """
     length = len(",".join(records.columns)) + 2
     length += len(records) * (len(records.columns) + 1)  # commas, CR and LF
