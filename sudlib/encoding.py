@@ -130,11 +130,11 @@ class _Encoder(TransformerMixin, BaseEstimator):
             )
         if names is None:
             names = [f"x{position}" for position in range(codes.shape[1])]
-            known = {name: np.unique(codes[:, i]) for i, name in enumerate(names)}
+            known: list[Any] = [np.unique(column) for column in codes.T]
         else:
-            known = {name: self._known(name) for name in names}
+            known = [self._known(name) for name in names]
         #: Codes of each column; None for an ordered variable that stays a number.
-        self.codes_: dict[str, NDArray[Any] | None] = known
+        self.codes_ = dict(zip(names, known, strict=True))
         return self
 
     def _known(self, name: str) -> NDArray[Any] | None:

@@ -426,9 +426,9 @@ def side_by_side(
     rows = {}
     measures = list(measures)
     for name, evaluation in evaluations.items():
-        is_whole = isinstance(evaluation, Evaluation)
-        estimates = evaluation.estimates if is_whole else evaluation
-        rows[name] = {MEASURES[key]: str(estimates.get(key, "")) for key in measures}
+        if isinstance(evaluation, Evaluation):
+            evaluation = evaluation.estimates
+        rows[name] = {MEASURES[key]: str(evaluation.get(key, "")) for key in measures}
     return pd.DataFrame.from_dict(rows, orient="index")
 
 

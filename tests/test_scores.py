@@ -272,3 +272,106 @@ def test_side_by_side_shows_what_each_has():
     assert list(table.columns) == ["F0.5", "precision", "recall", "PR area"]
     assert table.loc["printed", "PR area"] == ""
     assert table.loc["printed", "F0.5"].startswith("0.381 (")
+
+
+def test_what_is_left_out_has_the_default_that_is_documented():
+    completed, score = some_rows()
+    matrix = [[30, 10], [5, 15]]
+    explicit = scores.evaluate(
+        completed, score, threshold=0.5, n_resamples=1000, level=0.95, seed=33
+    )
+    assert scores.evaluate(completed, score).draws.equals(explicit.draws)
+    assert scores.evaluate(completed, score).estimates == explicit.estimates
+    assert scores.evaluate_matrix(matrix) == scores.evaluate_matrix(
+        matrix, n_resamples=10_000, level=0.95, seed=33
+    )
+    first, again = scores.resamples(completed), scores.resamples(completed, 1000, 33)
+    assert [row.tolist() for row in next(first)] == [r.tolist() for r in next(again)]
+    assert len(list(first)) == 999
+    half = exact_f_beta(completed, score >= 0.6, 0.5)
+    assert scores.f_beta(completed, score >= 0.6) == pytest.approx(float(half))
+    chosen = scores.best_threshold(completed, score, 0.5)
+    assert chosen == scores.best_threshold(completed, score)
+    assert chosen != scores.best_threshold(completed, score, 2)
+    ten = scores.calibration(completed, score, bins=10, level=0.95)
+    assert scores.calibration(completed, score).equals(ten)
+    assert list(ten.columns) == ["score", "observed", "low", "high", "n"]
+    other = scores.evaluate(completed, 1 - score)
+    assert scores.difference(explicit, other, "f1") == scores.difference(
+        explicit, other, "f1", 0.95
+    )
+
+
+@pytest.mark.parametrize("level", [0.5, 0.9])
+def test_the_level_is_the_share_of_draws_between_the_ends(level):
+    completed, score = some_rows()
+    kept = scores.evaluate(completed, score, n_resamples=1000, level=level)
+    noise = np.random.default_rng(3).normal(0, 0.1, len(score))
+    worse = scores.evaluate(completed, np.clip(score + noise, 0, 1))
+    gap = scores.difference(kept, worse, "average_precision", level)
+    assert gap.low < gap.value < gap.high
+    draws = kept.draws["average_precision"]
+    estimate = kept.estimates["average_precision"]
+    assert (draws < estimate.low).mean() == pytest.approx((1 - level) / 2, abs=0.002)
+    assert (draws > estimate.high).mean() == pytest.approx((1 - level) / 2, abs=0.002)
+    matrix = scores.evaluate_matrix(kept.matrix, level=level)["recall"]
+    whole = scores.evaluate_matrix(kept.matrix)["recall"]
+    assert whole.low < matrix.low < matrix.value < matrix.high < whole.high
+    narrow = scores.calibration(completed, score, level=level)
+    wide = scores.calibration(completed, score)
+    assert (wide["low"] <= narrow["low"]).all() and (
+        wide["high"] > narrow["high"]
+    ).all()
+
+
+def test_the_band_stands_at_every_hundredth_of_recall():
+    completed, score = some_rows()
+    band = scores.evaluate(completed, score, n_resamples=20).band
+    np.testing.assert_allclose(band["recall"], np.arange(1, 101) / 100)
+    assert (band["low"] <= band["high"]).all()
+    assert scores.evaluate(completed, score, n_resamples=5, band=False).band is None
+
+
+def test_each_class_is_drawn_from_itself_as_often_as_it_has_rows():
+    completed = np.array([0, 1, 0, 0, 0])
+    for positive, negative in scores.resamples(completed, 50, 1):
+        assert positive.tolist() == [0]
+        assert len(negative) == 4 and set(negative) <= {0, 1, 2, 3}
+    (pair,) = scores.resamples([0, 0], 1)
+    assert len(pair[0]) == 0 and len(pair[1]) == 2
+    drawn = np.concatenate([n for _, n in scores.resamples(completed, 2000, 1)])
+    np.testing.assert_allclose(np.bincount(drawn) / len(drawn), 0.25, atol=0.02)
+
+
+@pytest.mark.parametrize("score", [[-0.5, 0.9], [0.2, 1.5]])
+def test_a_score_beyond_zero_and_one_is_no_probability(score):
+    kept = scores.evaluate([0, 1], score, n_resamples=5).estimates["brier"]
+    assert np.isnan(kept.value) and kept.reason == "the score is not a probability"
+    assert scores.evaluate([0, 1], [0.0, 1.0]).estimates["brier"].value == 0
+
+
+def test_why_there_is_no_interval_is_said():
+    none = scores.evaluate([0, 1], [0.2, 0.8], n_resamples=0).estimates["f05"]
+    assert none.value == 1 and np.isnan(none.low) and none.reason == "no draws"
+    lost = scores.difference(
+        *(scores.evaluate([0, 0], [0.2, 0.8], n_resamples=9) for _ in range(2)),
+        "recall",
+    )
+    assert np.isnan(lost.value) and lost.reason == "nobody completed"
+    with pytest.raises(InputError, match="measure must be one of f05"):
+        scores.difference(*[scores.evaluate([0, 1], [0.2, 0.8])] * 2, "f2")
+
+
+def test_tables_hold_what_the_estimates_hold():
+    completed, score = some_rows()
+    kept = scores.evaluate(completed, score, n_resamples=50)
+    table = kept.table
+    assert list(table.index) == list(scores.MEASURES.values())
+    assert table.index.name == "measure"
+    recall = kept.estimates["recall"]
+    row = [recall.value, recall.low, recall.high, recall.reason]
+    assert table.loc["recall"].tolist() == row
+    values = scores.values({"ours": kept}, "recall")
+    assert values.loc["ours"].tolist() == row[:3] and values.dtypes.eq(float).all()
+    assert kept.n == len(score)
+    assert kept.curve["recall"].is_monotonic_increasing

@@ -128,6 +128,40 @@ def test_a_broken_rule_is_seen(records, column, value, where):
     assert twin.check_structure(spoiled).broken.sum() > 0
 
 
+def test_each_rule_counts_its_own_records_and_no_others():
+    """One good record is spoiled in one way at a time."""
+    good = twin.sample(2019, rows=3000, seed=3)
+    good = good[(good.SUB1 == 2) & (good.SUB2 == 4) & (good.SUB3 == 1)].head(3).copy()
+    assert len(good) == 3 and twin.check_structure(good).broken.sum() == 0
+    for changes, rule in (
+        ({"SUB2_D": 3, "SUB3_D": 3}, "no substance is named twice at discharge"),
+        ({"SUB1_D": 3, "SUB2_D": 1, "SUB3_D": 3}, "no substance is named twice at dis"),
+        ({"SUB1_D": 1, "SUB2_D": 2}, "no substance follows where none is named at dis"),
+        (
+            {"SUB2_D": -9, "SUB3_D": 2},
+            "no substance follows where none is named at dis",
+        ),
+        ({"ROUTE3": 1}, "no route, frequency or first use without SUB3"),
+        ({"FREQ3": 1}, "no route, frequency or first use without SUB3"),
+        ({"FRSTUSE3": 1}, "no route, frequency or first use without SUB3"),
+        ({"SUB3_D": 1, "FREQ3_D": 2}, "no frequency at discharge without SUB3_D"),
+        ({"COKEFLG": 1}, "the 18 flags say what SUB1 to SUB3 say"),
+        ({"CASEID": 20180000001}, "CASEID is the year and seven digits, each once"),
+        ({"DIVISION": 99}, "DIVISION is that of the state"),
+        ({"FRSTUSE2": 8}, "no first use at an age not reached yet"),
+        ({"MARSTAT": 5}, "every code is in the year's codebook"),
+    ):
+        spoiled = good.copy()
+        for name, code in changes.items():
+            spoiled.loc[good.index[0], name] = code
+        table = twin.check_structure(spoiled).set_index("rule").broken
+        (found,) = [count for name, count in table.items() if name.startswith(rule)]
+        assert found == 1, rule
+    lowest, highest = 2019 * 10**7, 2020 * 10**7 - 1
+    good["CASEID"] = [lowest, highest, lowest + 5]
+    assert twin.check_structure(good).broken.sum() == 0
+
+
 # ---------------------------------------------------------------- margins
 
 

@@ -37,6 +37,8 @@ class SteadyForest(RandomForestClassifier):
     what becomes of a score of one half.
     """
 
+    n_jobs: int | None
+
     def fit(
         self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None
     ) -> Self:

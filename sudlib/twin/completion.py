@@ -175,8 +175,8 @@ def calibrate_completion(
     step = UNIT // 16
     sizes = (N_STATES, N_SERVICES, len(GROUPS))
     shape = (*sizes, 2 * _REACH // step + 1)
-    binned = (score.astype(np.int32) + _REACH + step // 2) // step
-    cell = np.ravel_multi_index((state, service, group, binned), shape)
+    bins = (score.astype(np.int32) + _REACH + step // 2) // step
+    cell = np.ravel_multi_index((state, service, group, bins), shape)
     counts = np.bincount(cell)
     filled = np.flatnonzero(counts)
     weight = counts[filled].astype(float)
@@ -309,7 +309,8 @@ def draw_reason(
         endings = calibrate_endings(
             counts, parameters["shape"], targets[0][:, 1:], by_service[:, 1:]
         )
-    chances = ending_chances(*endings, parameters["shape"]).reshape(-1, N_OTHER)
+    chances = ending_chances(endings[0], endings[1], parameters["shape"])
+    chances = chances.reshape(-1, N_OTHER)
     if targets is None:
         drawn = rng.random(len(open_rows), dtype=np.float32)
         below = np.cumsum(chances, axis=1)[:, :-1].astype(np.float32)

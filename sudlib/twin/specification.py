@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,7 +50,7 @@ def find_cells(parts: Sequence[Part], columns: Columns) -> NDArray[np.int16]:
     numpy.ndarray of int16, shape (n,)
         A mixed-radix number of the parts' levels.
     """
-    cell = np.int16(0)
+    cell: Any = np.int16(0)
     for part in parts:
         level = _lookup(part.groups)[columns[part.column] + np.int8(SHIFT)]
         cell = cell * np.int16(len(part.groups)) + level
