@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -59,6 +59,31 @@ EFFORTS = {
     ("methadone", "quick"): Effort(170_000, 20_000, trees=0.1, seeds=5),
     ("methadone", "paper"): Effort(None, None, trees=1, seeds=5),
 }
+
+
+def effort_of(experiment: str, size: str, **changes: Any) -> Effort:
+    """Return an effort of :data:`EFFORTS`, with what a notebook's parameters change.
+
+    Parameters
+    ----------
+    experiment : {"general", "methadone"}
+        Which experiment of the study.
+    size : {"quick", "paper"}
+        Which size of the page.
+    **changes
+        Fields of :class:`Effort`; None leaves what the size says.
+
+    Returns
+    -------
+    Effort
+
+    Examples
+    --------
+    >>> effort_of("general", "quick", people=5000, trees=None)
+    Effort(records=80000, people=5000, trees=0.1, seeds=3)
+    """
+    given = {name: value for name, value in changes.items() if value is not None}
+    return EFFORTS[experiment, size]._replace(**given)
 
 
 def take(people: pd.DataFrame, n: int | None, seed: int = 33) -> pd.DataFrame:
