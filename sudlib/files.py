@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import os
+from os import PathLike
 from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parent
 
 
 class InputError(ValueError):
-    """Something a person gave cannot be used.
+    """Raised for an invalid argument or input file.
 
     The message says what was wrong, what is allowed and what was given, so that it
     can be shown without a traceback.
@@ -53,12 +53,12 @@ def data_file(name: str) -> Path:
     )
 
 
-def sha256(path: str | os.PathLike[str]) -> str:
+def sha256(path: str | PathLike[str]) -> str:
     """Return the SHA-256 of a file, read in pieces.
 
     Parameters
     ----------
-    path : path-like
+    path : str or path
 
     Returns
     -------

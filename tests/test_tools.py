@@ -207,7 +207,7 @@ def test_a_source_is_downloaded_once_and_offline_says_what_to_do(monkeypatch, tm
 def test_a_year_comes_from_a_folder_by_its_official_name(tmp_path, monkeypatch):
     monkeypatch.setenv("SUDLIB_CACHE", str(tmp_path / "cache"))
     assert sources.obtain_year(2019, [tmp_path], fetch=False) is None
-    bundle = tmp_path / teds.registry()[2019].zip
+    bundle = tmp_path / teds.read_registry()[2019].zip
     bundle.touch()
     assert sources.obtain_year(2019, [tmp_path], fetch=False) == bundle
     with pytest.raises(InputError, match="must be one of 2015.*not 2014"):

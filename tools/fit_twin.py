@@ -530,9 +530,9 @@ def lines_of(slopes):
     lines = {}
     for name, slope in slopes.items():
         codes, counts = twin.margin(2019, name)
-        table = np.zeros(specification._WIDTH, np.int32)
+        table = np.zeros(specification.WIDTH, np.int32)
         effect = np.rint(twin.UNIT * slope * _standard(codes, counts))
-        table[codes + specification._SHIFT] = effect.astype(np.int32)
+        table[codes + specification.SHIFT] = effect.astype(np.int32)
         lines[name] = table
     return lines
 
@@ -691,10 +691,10 @@ def fit_outcome(arrays, wanted, rows, rounds, share=1.0):
         drawn = study if year == 2018 else Year(of_year(year), year, 1, share)
         parameters = of_year(year) | {"lines": lines_of(slopes)}
         score = twin.add_up(parameters, drawn.columns, drawn.level)
-        goals = completion_model._fit_to_rows(
-            parameters, drawn.targets, drawn.place, drawn.service, drawn.group
+        goals = completion_model.counts_to_meet(
+            parameters, drawn.targets, drawn.service, drawn.group
         )
-        completion = twin.rake_completion(
+        completion = twin.calibrate_completion(
             score, drawn.place, drawn.service, drawn.group, goals
         )
         reason = twin.draw_reason(
@@ -713,11 +713,11 @@ def fit_outcome(arrays, wanted, rows, rounds, share=1.0):
             + drawn.kind[left],
             minlength=52 * 8 * 6,
         ).reshape(52, 8, 6)
-        endings = twin.rake_endings(
+        endings = twin.calibrate_endings(
             cells,
             SHAPE,
             drawn.targets[0][:, 1:],
-            completion_model._services_in(drawn.targets, drawn.service)[:, 1:],
+            completion_model.services_in(drawn.targets, drawn.service)[:, 1:],
         )
         for place in range(3):
             stored[f"{year}/completion/{place}"] = np.round(completion[place], 4)

@@ -408,6 +408,7 @@ PRODUCTS = (
     Product(
         "codebook/cohorts.csv", "transcribed", "", ("study-a", "teds-d"), check=_cohorts
     ),
+    Product("codebook/phrases.csv", "ours"),
     Product("claims/study_a.csv", "transcribed", "", ("study-a",), check=_claims("a")),
     Product("claims/study_c.csv", "transcribed", "", ("study-c",), check=_claims("c")),
     Product("claims/tables_b.csv", "transcribed", "", ("study-b",), check=_printed),

@@ -76,7 +76,7 @@ def encode(people):
     [3, 0, 0]
     """
     people = encoding.derive_flags(
-        people, [name for name in VARIABLES if name in encoding.FLAGS]
+        people, [name for name in VARIABLES if name in codebook.FLAGS]
     )
     absent = [name for name in VARIABLES if name not in people.columns]
     if absent:
