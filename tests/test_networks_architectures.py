@@ -112,8 +112,7 @@ import json, sys
 import numpy as np
 import keras
 sys.path.insert(0, sys.argv[1])
-from test_scratch import CODES, gradients, weights
-from sudlib.networks import scratch
+from test_networks_architectures import CODES, gradients, weights
 print(json.dumps(gradients()))
 """
 

@@ -156,7 +156,7 @@ def test_random_weights_neither_fade_nor_explode(name, grey):
         ("vgg16", {}, "base must be one of resnet50, efficientnet-lite0"),
         ("resnet50", {"side": 31}, "at least 32, not 31 x 31"),
         ("efficientnet-lite0", {"side": (250, 20)}, "at least 32, not 250 x 20"),
-        ("resnet50", {"preprocessing": "mobilenet"}, "must be one of right, raw"),
+        ("resnet50", {"preprocessing": "mobilenet"}, "must be one of imagenet, raw"),
         ("resnet50", {"weights": "imagnet"}, "there is no file 'imagnet'"),
     ],
 )
@@ -170,7 +170,7 @@ def test_bad_input_is_told(name, changes, why):
 
 @pytest.mark.parametrize(
     ("name", "preprocessing"),
-    [("resnet50", "right"), ("efficientnet-lite0", "right"), ("resnet50", "raw")],
+    [("resnet50", "imagenet"), ("efficientnet-lite0", "imagenet"), ("resnet50", "raw")],
 )
 def test_grey_form_computes_the_same(name, preprocessing, grey):
     kind = "random" if name == "resnet50" else "imagenet"
@@ -207,9 +207,9 @@ def test_jax_computes_the_same_features(lite, grey, tmp_path):
     pytest.importorskip("jax", reason="JAX is not installed")
     np.save(tmp_path / "grey.npy", grey)
     program = (
-        "import sys, numpy as np, keras; from sudlib.networks import bases\n"
+        "import sys, numpy as np, keras; from sudlib.networks import backbones\n"
         "assert keras.backend.backend() == 'jax'\n"
-        f"base = bases.base('efficientnet-lite0', side={SIDE})\n"
+        f"base = backbones.base('efficientnet-lite0', side={SIDE})\n"
         "found = base.grey(np.load(sys.argv[1] + '/grey.npy'))\n"
         "np.savez(sys.argv[1] + '/found.npz', found=np.asarray(found), key=base.key)\n"
     )

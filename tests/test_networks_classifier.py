@@ -11,8 +11,7 @@ from sudlib.images import LEVELS, VARIABLES, levels
 
 keras = pytest.importorskip("keras")
 
-from sudlib.networks import training  # noqa: E402
-from sudlib.networks.classifier import PictureClassifier  # noqa: E402
+from sudlib.networks import PictureClassifier, training  # noqa: E402
 
 RANDOM = np.random.default_rng(8)
 CODES = np.stack([RANDOM.integers(0, number, 600) for number in levels()], axis=1)
@@ -25,7 +24,7 @@ SHORT = training.Recipe(epochs=12, batch_size=50, learning_rate=0.01)
 @pytest.fixture(scope="module")
 def fitted():
     model = PictureClassifier("cells", recipe=SHORT, progress=False)
-    return model.fit(CODES[:500], COMPLETED[:500], watch=(CODES[500:], COMPLETED[500:]))
+    return model.fit(CODES[:500], COMPLETED[:500], validation_data=(CODES[500:], COMPLETED[500:]))
 
 
 def test_reads_codes_and_not_their_order(fitted):
@@ -61,7 +60,7 @@ def test_keeps_how_training_went(fitted):
 
 def test_the_same_seed_gives_the_same_scores(fitted):
     again = clone(fitted).fit(
-        CODES[:500], COMPLETED[:500], watch=(CODES[500:], COMPLETED[500:])
+        CODES[:500], COMPLETED[:500], validation_data=(CODES[500:], COMPLETED[500:])
     )
     assert np.allclose(
         again.predict_proba(CODES), fitted.predict_proba(CODES), atol=1e-5
@@ -69,9 +68,9 @@ def test_the_same_seed_gives_the_same_scores(fitted):
 
 
 def test_parameters_can_be_read_set_and_cloned():
-    model = PictureClassifier("cells", seed=5, recipe=SHORT)
+    model = PictureClassifier("cells", random_state=5, recipe=SHORT)
     assert clone(model).get_params() == model.get_params()
-    assert model.set_params(seed=6).seed == 6
+    assert model.set_params(random_state=6).random_state == 6
 
 
 def test_unfitted_it_says_so():

@@ -13,7 +13,7 @@ from sudlib.teds import cohorts
 
 keras = pytest.importorskip("keras")
 
-from sudlib.networks import entity_embedding, training  # noqa: E402
+from sudlib.networks import EmbeddingNetwork, entity_embedding, training  # noqa: E402
 
 SHORT = training.Recipe(epochs=15, learning_rate=5e-3, patience=15)
 
@@ -33,7 +33,7 @@ def people():
 @pytest.fixture(scope="module")
 def fitted(people):
     _, codes, completed = people
-    network = entity_embedding.EmbeddingNetwork(recipe=SHORT)
+    network = EmbeddingNetwork(recipe=SHORT)
     return network.fit(codes[:2000], completed[:2000])
 
 
@@ -119,6 +119,6 @@ def test_what_cannot_be_read_is_said(people):
     with pytest.raises(InputError, match="uint8 with 28 columns"):
         entity_embedding.as_codes(codes[:, :5])
     with pytest.raises(InputError, match="same length"):
-        entity_embedding.EmbeddingNetwork().fit(codes, completed[:5])
+        EmbeddingNetwork().fit(codes, completed[:5])
     assert isinstance(records, pd.DataFrame)
     np.testing.assert_array_equal(entity_embedding.as_codes(records), codes)

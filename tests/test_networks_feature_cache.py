@@ -73,7 +73,7 @@ def test_features_are_those_of_the_drawn_pictures(ask, base, picture):
     average = ask(codes, dtype="float32").values
     np.testing.assert_allclose(average, expected.mean((1, 2)), atol=1e-4)
     places = ask(codes, pooled="places", dtype="float32").values
-    mixed = expected @ feature_cache._places(base.shape)
+    mixed = expected @ feature_cache._mixtures(base.shape)
     np.testing.assert_allclose(places, mixed.reshape(5, -1), atol=1e-3)
     # As many numbers as channels, so that heads are compared fairly.
     assert places.shape == average.shape == (5, 128)
@@ -296,7 +296,7 @@ def test_code_without_a_glyph_and_wrong_size_are_told(ask, base):
 
 def test_value_too_large_for_half_precision_is_told():
     with pytest.raises(InputError, match='ask for dtype="float32"'):
-        feature_cache._cast({"average": np.array([1e5], "float32")}, "float16")
+        feature_cache._cast(np.array([1e5], "float32"), "float16")
 
 
 # ----------------------------------------------------------------------------- heads
@@ -312,23 +312,23 @@ def learnable():
 
 def test_converged_head_has_no_slope_left(learnable):
     values, completed = learnable
-    head = heads.converged_head(
+    head = heads.logistic_head(
         values[:400], completed[:400], (values[400:], completed[400:])
     )
     scaled = head.model[0].transform(values[:400].astype("float32"))
     wrong = head.probabilities(values[:400]) - completed[:400]
-    slope = scaled.T @ wrong + head.model[1].coef_[0] / head.strength
+    slope = scaled.T @ wrong + head.model[1].coef_[0] / head.C
     assert abs(slope).max() < 0.05 * abs(scaled.T @ (0.5 - completed[:400])).max() / 10
-    assert head.losses[head.strength] == min(head.losses.values())
+    assert head.losses[head.C] == min(head.losses.values())
     assert set(head.losses) == set(heads.STRENGTHS)
 
 
 def test_converged_head_is_the_exact_optimum(learnable):
     values, completed = learnable
     watch = values[400:], completed[400:]
-    head = heads.converged_head(values[:400], completed[:400], watch)
+    head = heads.logistic_head(values[:400], completed[:400], watch)
     exact = LogisticRegression(
-        C=head.strength, solver="newton-cholesky", tol=1e-6, max_iter=200
+        C=head.C, solver="newton-cholesky", tol=1e-6, max_iter=200
     ).fit(head.model[0].transform(values[:400].astype("float32")), completed[:400])
     np.testing.assert_allclose(head.model[1].coef_, exact.coef_, atol=5e-3)
 

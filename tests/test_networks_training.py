@@ -20,7 +20,8 @@ keras = pytest.importorskip("keras")
 
 from network_task import codes, completed, fit, network, watch  # noqa: E402
 
-from sudlib.networks import training  # noqa: E402
+from sudlib.networks import devices, training  # noqa: E402
+from sudlib.networks.batches import Batches  # noqa: E402
 
 #: What every child process begins with.
 BEGIN = """
@@ -83,45 +84,45 @@ class TestRecipe:
 
 class TestSplitWatch:
     def test_has_the_studys_sizes(self):
-        train, watched = training.split_watch(np.arange(435_974))
+        train, watched = training.split_validation(np.arange(435_974))
         assert (len(train), len(watched)) == (305_182, 130_792)
 
     def test_of_the_methadone_experiment_too(self):
-        train, watched = training.split_watch(np.arange(8_365))
+        train, watched = training.split_validation(np.arange(8_365))
         assert (len(train), len(watched)) == (5_856, 2_509)
 
     def test_keeps_every_row_once(self):
         rows = np.arange(100) * 7
-        assert set(np.concatenate(training.split_watch(rows))) == set(rows)
+        assert set(np.concatenate(training.split_validation(rows))) == set(rows)
 
     def test_needs_rows(self):
         with pytest.raises(InputError, match="at least 4"):
-            training.split_watch([1, 2, 3])
+            training.split_validation([1, 2, 3])
 
 
 class TestRows:
     def test_every_row_comes_once_an_epoch(self):
-        rows = training.Rows(codes, completed, batch_size=50, seed=3)
+        rows = Batches(codes, completed, batch_size=50, seed=3)
         for epoch in (0, 1):
             rows.epoch = epoch
             seen = np.concatenate([rows[k][0] for k in range(rows.num_batches)])
             assert sorted(map(tuple, seen)) == sorted(map(tuple, codes))
 
     def test_order_hangs_on_seed_and_epoch_alone(self):
-        first = training.Rows(codes, completed, batch_size=50, seed=3)
-        again = training.Rows(codes, completed, batch_size=50, seed=3)
+        first = Batches(codes, completed, batch_size=50, seed=3)
+        again = Batches(codes, completed, batch_size=50, seed=3)
         first.epoch = again.epoch = 5
         assert (first.order() == again.order()).all()
         again.epoch = 6
         assert (first.order() != again.order()).any()
 
     def test_travel_as_small_integers(self):
-        batch, outcome = training.Rows(codes, completed, batch_size=32)[0]
+        batch, outcome = Batches(codes, completed, batch_size=32)[0]
         assert batch.dtype == np.uint8 and batch.nbytes == 32 * 28
         assert outcome.shape == (32, 1)
 
     def test_shared_batches_are_multiples(self):
-        rows = training.Rows(codes[:101], completed[:101], batch_size=15, multiple=4)
+        rows = Batches(codes[:101], completed[:101], batch_size=15, multiple=4)
         sizes = [len(rows[k][0]) for k in range(rows.num_batches)]
         assert all(size % 4 == 0 for size in sizes) and sum(sizes) == 100
 
@@ -132,7 +133,7 @@ def trained(tmp_path_factory):
     folder = tmp_path_factory.mktemp("training") / "run"
     model = network()
     recipe = training.Recipe(epochs=6, learning_rate=0.02, patience=2)
-    found = training.train(model, *fit, watch=watch, recipe=recipe, folder=folder)
+    found = training.train(model, *fit, validation_data=watch, recipe=recipe, folder=folder)
     return model, found, folder, recipe
 
 
@@ -140,7 +141,7 @@ class TestTrain:
     def test_the_same_seed_gives_the_same_weights(self, trained):
         model, _, _, recipe = trained
         again = network()
-        training.train(again, *fit, watch=watch, recipe=recipe)
+        training.train(again, *fit, validation_data=watch, recipe=recipe)
         assert close(model.get_weights(), again.get_weights(), 1e-6)
 
     def test_learns(self, trained):
@@ -160,7 +161,7 @@ class TestTrain:
     def test_counts_the_pictures(self, trained):
         _, found, _, _ = trained
         epochs = len(found.history)
-        assert found.images == epochs * 480 and found.watched == epochs * 240
+        assert found.images == epochs * 480 and found.validation_images == epochs * 240
 
     def test_keeps_the_history_as_csv(self, trained):
         _, found, folder, _ = trained
@@ -170,7 +171,7 @@ class TestTrain:
     def test_a_finished_training_is_not_done_again(self, trained):
         model, found, folder, recipe = trained
         other = network()
-        again = training.train(other, *fit, watch=watch, recipe=recipe, folder=folder)
+        again = training.train(other, *fit, validation_data=watch, recipe=recipe, folder=folder)
         assert close(model.get_weights(), other.get_weights(), 0)
         assert again.history.equals(found.history)
 
@@ -180,16 +181,16 @@ class TestTrain:
         shutil.copytree(trained[2], tmp_path / "run")
         short = training.Recipe(epochs=2)
         found = training.train(network(), *fit, recipe=short, folder=tmp_path / "run")
-        assert "trained anew" in capsys.readouterr().out
+        assert "trained again" in capsys.readouterr().out
         # Without watched rows the last epoch stands.
         assert len(found.history) == found.best_epoch == 2
-        assert "val_loss" not in found.history and found.watched == 0
+        assert "val_loss" not in found.history and found.validation_images == 0
 
     def test_stops_when_the_watched_loss_rises(self):
         noise = np.random.default_rng(1).integers(0, 2, 480)
         recipe = training.Recipe(epochs=40, learning_rate=0.05, patience=2)
         found = training.train(
-            network(dropout=0.0), codes[:480], noise, watch=watch, recipe=recipe
+            network(dropout=0.0), codes[:480], noise, validation_data=watch, recipe=recipe
         )
         assert found.best_epoch == len(found.history) - 2 < 38
 
@@ -207,11 +208,11 @@ class TestTrain:
         model = keras.Model(given, keras.layers.Dense(1)(x))
         recipe = training.Recipe(epochs=1, precision="mixed_bfloat16")
         seen.clear()
-        found = training.train(model, *fit, watch=watch, recipe=recipe)
+        found = training.train(model, *fit, validation_data=watch, recipe=recipe)
         assert set(seen) == {"bfloat16"} and np.isfinite(found.history["loss"]).all()
         assert {weight.dtype for weight in model.weights} == {"float32"}
         seen.clear()
-        with training.precision(model, "mixed_bfloat16"):
+        with devices.precision(model, "mixed_bfloat16"):
             training.probabilities(model, codes[:10])
         assert set(seen) == {"bfloat16"}
         seen.clear()
@@ -281,7 +282,7 @@ def test_a_batch_out_of_memory_is_halved_once_said_and_goes_on(monkeypatch, caps
     monkeypatch.setattr(keras.Model, "fit", space["fit_once"])
     recipe = training.Recipe(epochs=3, batch_size=60, schedule="cosine")
     model = network()
-    found = training.train(model, *fit, watch=watch, recipe=recipe)
+    found = training.train(model, *fit, validation_data=watch, recipe=recipe)
     assert space["sizes"] == [60, 30] and found.batch_size == 30
     assert "batches of 30" in capsys.readouterr().out
     assert len(found.history) == 3  # the first epoch was kept
@@ -308,7 +309,7 @@ slip = keras.losses.BinaryCrossentropy(from_logits=True)
 found["slip"] = float(slip(target, keras.ops.sigmoid(logit)))
 keras.Model.fit = fit_once
 model = network()
-halved = train(model, *fit, watch=watch, recipe=recipe)
+halved = train(model, *fit, validation_data=watch, recipe=recipe)
 found["halved"] = [sizes, halved.batch_size, len(halved.history)]
 print(json.dumps(found))
 """
@@ -375,7 +376,7 @@ recipe = Recipe(
 )
 def run(folder):
     model = network()
-    found = train(model, *fit, watch=watch, recipe=recipe, folder=folder)
+    found = train(model, *fit, validation_data=watch, recipe=recipe, folder=folder)
     return numbers(model), found.history.drop(columns="seconds").to_dict("list")
 """
 
@@ -388,8 +389,8 @@ def test_training_goes_on_after_a_real_kill(tmp_path):
     wait_for_epochs(process, folder / "history.csv", 5)
     process.send_signal(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
-    done = len(training.read_history(folder / "history.csv"))
-    assert 5 <= done < 20 and list((folder / "backup").iterdir())
+    done = len(pd.read_csv(folder / "history.csv"))
+    assert 5 <= done < 20 and list(folder.glob("epoch_*.weights.h5"))
     both = child(
         LONG + "print(json.dumps([run(path) for path in sys.argv[1:]]))",
         *(str(folder), str(tmp_path / "undisturbed")),
@@ -413,7 +414,7 @@ devices = keras.distribution.list_devices()
 recipe = Recipe(epochs=2, batch_size=96, learning_rate=0.01)
 def run(distribution=None):
     model = network()
-    history = train(model, *fit, watch=watch, recipe=recipe, distribution=distribution)
+    history = train(model, *fit, validation_data=watch, recipe=recipe, distribution=distribution)
     return numbers(model), history.history["val_loss"].tolist()
 shared = keras.distribution.DataParallel(devices=devices)
 print(json.dumps([len(devices), run(), run(), run(shared)]))
@@ -437,7 +438,7 @@ tf.config.set_logical_device_configuration(cpu, two)
 recipe = Recipe(epochs=3, batch_size=32, learning_rate=0.01)
 def run(distribution=None):
     model = network(dropout=0.0)
-    history = train(model, *fit, watch=watch, recipe=recipe, distribution=distribution)
+    history = train(model, *fit, validation_data=watch, recipe=recipe, distribution=distribution)
     return numbers(model), history.history["val_loss"].tolist()
 strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 print(json.dumps([strategy.num_replicas_in_sync, run(), run(strategy)]))

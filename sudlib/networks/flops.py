@@ -1,9 +1,10 @@
-"""What a network costs, counted.
+"""What a network costs: multiply-adds of one record, forward.
 
-Multiplications, each with its addition, of one record on its way forward; training
-takes about three times as many, once forward and twice backward.  Taught in the
-notebook *A network from scratch*.
+Training takes about three times as many, once forward and twice backward.  Taught in
+``a07_network_from_scratch``.
 """
+
+from __future__ import annotations
 
 import math
 
@@ -11,56 +12,7 @@ import keras
 import pandas as pd
 
 from sudlib.files import InputError
-from sudlib.networks import training
-
-
-def multiply_adds(model, batch_size=32):
-    """Return the multiplications (each with its addition) of one record, forward.
-
-    Convolutions and dense layers are counted; activations, pools, normalisation and
-    the drawing of records are not, as in the figures printed for known networks.
-
-    Parameters
-    ----------
-    model : keras.Model
-        With inputs of a known size.
-    batch_size : int, default=32
-        Layers that do work once a batch (those on patches) share it among so many.
-
-    Returns
-    -------
-    int
-
-    Raises
-    ------
-    InputError
-        If a layer has weights and nothing is known of its work.
-    """
-    return round(by_layer(model, batch_size)["multiply-adds"].sum())
-
-
-def by_layer(model, batch_size=32):
-    """Return one row a layer that multiplies: its type, its output, its work.
-
-    Parameters
-    ----------
-    model : keras.Model
-    batch_size : int, default=32
-
-    Returns
-    -------
-    pandas.DataFrame
-        Columns ``type``, ``output`` and ``multiply-adds``, by the layer's name.
-    """
-    rows = []
-    for layer in training.leaves(model):
-        work = _work(layer, batch_size)
-        if work:
-            output = " x ".join(map(str, layer.output.shape[1:]))
-            rows.append((layer.name, type(layer).__name__, output, work))
-    columns = ["layer", "type", "output", "multiply-adds"]
-    return pd.DataFrame(rows, columns=columns).set_index("layer")
-
+from sudlib.networks.devices import leaves
 
 #: Layers with weights whose work is not counted, as is usual.
 FREE = (
@@ -71,7 +23,63 @@ FREE = (
 )
 
 
-def _work(layer, batch_size):
+def multiply_adds(model: keras.Model, batch_size: int = 32) -> int:
+    """Return the multiplications (each with its addition) of one record, forward.
+
+    Convolutions and dense layers are counted; activations, pools, normalisation and
+    the drawing of records are not, as in the figures printed for known networks.
+
+    Parameters
+    ----------
+    model : keras.Model
+        With inputs of a known size.
+    batch_size : int, default=32
+        Layers that work once a batch (those on patches) share it among so many records.
+
+    Returns
+    -------
+    int
+
+    Raises
+    ------
+    InputError
+        If a layer has weights and nothing is known of its work.
+
+    Examples
+    --------
+    >>> inputs = keras.Input((28,))
+    >>> multiply_adds(keras.Model(inputs, keras.layers.Dense(10)(inputs)))
+    280
+    """
+    return round(by_layer(model, batch_size)["multiply-adds"].sum())
+
+
+def by_layer(model: keras.Model, batch_size: int = 32) -> pd.DataFrame:
+    """Return one row a layer that multiplies: its type, its output, its work.
+
+    Parameters
+    ----------
+    model : keras.Model
+        With inputs of a known size.
+    batch_size : int, default=32
+        As for :func:`multiply_adds`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns ``type``, ``output`` and ``multiply-adds``, by the layer's name.
+    """
+    rows = []
+    for layer in leaves(model):
+        work = _work(layer, batch_size)
+        if work:
+            output = " x ".join(map(str, layer.output.shape[1:]))
+            rows.append((layer.name, type(layer).__name__, output, work))
+    columns = ["layer", "type", "output", "multiply-adds"]
+    return pd.DataFrame(rows, columns=columns).set_index("layer")
+
+
+def _work(layer: keras.layers.Layer, batch_size: int) -> float:
     """Return the multiplications of one record in one layer."""
     if hasattr(layer, "batch_multiply_adds"):
         return layer.batch_multiply_adds() / batch_size
@@ -88,12 +96,11 @@ def _work(layer, batch_size):
     if isinstance(layer, keras.layers.DepthwiseConv2D):
         return math.prod(output) * math.prod(layer.kernel_size)
     if isinstance(layer, keras.layers.SeparableConv2D):
-        inputs = layer.input.shape[-1]
-        deep = inputs * layer.depth_multiplier
-        positions = math.prod(output[:-1])
-        return positions * deep * (math.prod(layer.kernel_size) + output[-1])
+        depthwise = layer.input.shape[-1] * layer.depth_multiplier
+        area = math.prod(layer.kernel_size)
+        return math.prod(output[:-1]) * depthwise * (area + output[-1])
     if isinstance(layer, keras.layers.Conv2D):
-        # The kernel's third axis is that of the inputs it sees, groups included.
+        # A group of filters sees its own group of inputs only.
         seen = math.prod(layer.kernel_size) * layer.input.shape[-1] // layer.groups
         return math.prod(output) * seen
     raise InputError(
