@@ -18,7 +18,7 @@ from keras import layers
 from numpy.typing import NDArray
 
 from sudlib.files import InputError
-from sudlib.images import VARIABLES, TextImage
+from sudlib.images import TextImage
 from sudlib.networks.atlas import (
     AtlasBlocks,
     GreyConv2D,
@@ -28,7 +28,7 @@ from sudlib.networks.atlas import (
     glyphs,
 )
 from sudlib.networks.devices import has_gpu
-from sudlib.networks.layers import DrawRecords
+from sudlib.networks.layers import DrawRecords, codes_input
 from sudlib.networks.training import Recipe
 from sudlib.validation import check_choice
 
@@ -51,10 +51,6 @@ CELL_RECIPE = Recipe(
 
 def _as_picture(picture: TextImage | str) -> TextImage:
     return TextImage(picture) if isinstance(picture, str) else picture
-
-
-def _codes() -> keras.KerasTensor:
-    return keras.Input((len(VARIABLES),), dtype="uint8", name="codes")
 
 
 def fastest(picture: TextImage | str = "general") -> str:
@@ -128,7 +124,7 @@ def published_network(
             "four blocks need pictures of at least 46 x 46 pixels, not"
             f" {picture.shape[0]} x {picture.shape[1]}"
         )
-    codes = _codes()
+    codes = codes_input()
     if blocks == "atlas":
         x = AtlasBlocks(picture, scale=scale, name="blocks_1_and_2")(codes)
     else:
@@ -188,7 +184,7 @@ def cell_network(
         If the cells of the picture are not equal, or an argument is unknown.
     """
     check_choice("blocks", blocks, ("plain", "atlas"))
-    picture, codes = _as_picture(picture), _codes()
+    picture, codes = _as_picture(picture), codes_input()
     cell = cell_of(picture)
     if blocks == "atlas":
         x = ReadCells(picture, glyphs, scale=1 / 255, name="read_cells")(codes)

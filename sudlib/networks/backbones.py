@@ -23,6 +23,8 @@ from sudlib.files import InputError
 from sudlib.networks import flops, imagenet
 from sudlib.validation import check_choice
 
+Array = NDArray[Any]
+
 #: The backbones, and how they are called on a page.
 BASES = {"resnet50": "ResNet50", "efficientnet-lite0": "EfficientNet-Lite0"}
 
@@ -219,49 +221,12 @@ def _prepare(pixels: Any, name: str, preprocessing: str) -> Any:
     return layers.Rescaling(1.0, means, name="preprocessing")(blue_first)
 
 
-def efficientnet_lite0(
-    side: tuple[int, int] = (224, 224),
-    path: str | os.PathLike[str] | None = None,
-    *,
-    top: bool = False,
-) -> keras.Model:
-    """Return EfficientNet-Lite0: ReLU6, no squeeze-and-excitation.
+def _efficientnet_lite0(x: Any) -> Any:
+    """Return EfficientNet-Lite0's map of prepared pixels: ReLU6, no squeeze.
 
     Padding is TensorFlow's "same", with which the weights were learned: PyTorch's own,
-    symmetric one would shift every second picture by a pixel.
-
-    Parameters
-    ----------
-    side : tuple of int, default=(224, 224)
-        Height and width; 224 is what it was learned on.
-    path : path-like, optional
-        Its weights, as :func:`sudlib.networks.imagenet.locate` finds them.
-    top : bool, default=False
-        End in 1,000 logits, one for each class of ImageNet, instead of the map.
-
-    Returns
-    -------
-    keras.Model
-        It takes prepared pixels: ``(pixels - 127) / 128``.
-
-    References
-    ----------
-    Tan and Le (2019), EfficientNet: rethinking model scaling for convolutional
-    neural networks.
+    symmetric one would shift every second picture by a pixel (Tan and Le 2019).
     """
-    picture = keras.Input((*side, 3), name="prepared")
-    x = _efficientnet_lite0(picture)
-    if top:
-        x = layers.GlobalAveragePooling2D(name="pooled")(x)
-        x = layers.Dense(1000, name="fc")(x)
-    model = keras.Model(picture, x, name="efficientnet_lite0")
-    if path is not None:
-        _load(model, imagenet.read_torch(path))
-    return model
-
-
-def _efficientnet_lite0(x: Any) -> Any:
-    """Return the map of prepared pixels."""
     x = _convolution(x, "conv_stem", "bn0", 32, 3, 2)
     number, channels = 0, 32
     for blocks, kernel, first, wider, out in STAGES:
@@ -284,13 +249,7 @@ def _block(x: Any, number: int, kernel: int, stride: int, width: int, out: int) 
 
 
 def _convolution(
-    x: Any,
-    name: str,
-    norm: str,
-    filters: int | None,
-    kernel: int = 1,
-    stride: int = 1,
-    active: bool = True,
+    x: Any, name: str, norm: str, filters: int | None, kernel=1, stride=1, active=True
 ) -> Any:
     """Return a convolution (of each channel alone: filters None), normalised."""
     shape = dict(strides=stride, padding="same", use_bias=False, name=name)
@@ -306,7 +265,7 @@ def _convolution(
 _AXES = {layers.Conv2D: (2, 3, 1, 0), layers.DepthwiseConv2D: (2, 3, 0, 1)}
 
 
-def _load(model: keras.Model, tensors: dict[str, NDArray[Any]]) -> None:
+def _load(model: keras.Model, tensors: dict[str, Array]) -> None:
     """Give EfficientNet-Lite0 the arrays of PyTorch's file."""
     unused = {name for name in tensors if not name.endswith("num_batches_tracked")}
     for layer in model.layers:
@@ -322,7 +281,7 @@ def _load(model: keras.Model, tensors: dict[str, NDArray[Any]]) -> None:
         values = [tensors[f"{name}.{kind}"] for kind in kinds]
         unused -= {f"{name}.{kind}" for kind in kinds}
         if values[0].ndim > 1:
-            values[0] = values[0].transpose(_AXES.get(type(layer), (1, 0)))
+            values[0] = values[0].transpose(_AXES[type(layer)])
         layer.set_weights(values)
     if unused - {"_fc.weight", "_fc.bias"}:
         raise InputError(
@@ -401,11 +360,7 @@ def folded(model: keras.Model, picture: keras.KerasTensor | None = None) -> kera
     return result
 
 
-def _fold(
-    layer: keras.layers.Layer,
-    values: list[NDArray[Any]],
-    norm: keras.layers.BatchNormalization,
-) -> list[NDArray[np.float32]]:
+def _fold(layer: keras.Layer, values: list[Array], norm: keras.Layer) -> list[Array]:
     """Return kernel and bias of a convolution that has taken a normalisation in."""
     kernel, bias = values[0], values[1] if len(values) > 1 else 0.0
     scale, shift, mean, variance = (np.float64(value) for value in norm.get_weights())

@@ -92,8 +92,7 @@ class _CodesClassifier(ClassifierMixin, BaseEstimator):
             train, rows = training.split_validation(np.arange(len(codes)))
             validation_data = codes[rows], completed[rows]
             codes, completed = codes[train], completed[train]
-        seed = self._seed()
-        self.model_ = self._build(seed)
+        self.model_ = self.build()
         self.training_ = training.train(
             self.model_,
             codes,
@@ -101,7 +100,7 @@ class _CodesClassifier(ClassifierMixin, BaseEstimator):
             validation_data=validation_data,
             recipe=self.recipe or self._default_recipe(),
             folder=self.folder,
-            seed=seed,
+            seed=self._seed(),
             distribution=self.distribution,
             progress=self.progress,
         )
@@ -119,11 +118,15 @@ class _CodesClassifier(ClassifierMixin, BaseEstimator):
             return int(self.random_state)
         return int(check_random_state(self.random_state).randint(2**31 - 1))
 
-    def _build(self, seed: int) -> keras.Model:
-        raise NotImplementedError
+    def build(self) -> keras.Model:
+        """Return the network with its first weights, untrained.
 
-    def _default_recipe(self) -> training.Recipe:
-        raise NotImplementedError
+        Returns
+        -------
+        keras.Model
+        """
+        keras.utils.set_random_seed(self._seed())
+        return self._build()
 
     def predict_proba(
         self,
@@ -244,9 +247,8 @@ class PictureClassifier(_CodesClassifier):
     def _default_recipe(self) -> training.Recipe:
         return ARCHITECTURES[self.architecture]
 
-    def _build(self, seed: int) -> keras.Model:
+    def _build(self) -> keras.Model:
         check_choice("architecture", self.architecture, ARCHITECTURES)
-        keras.utils.set_random_seed(seed)
         if self.architecture == "cells":
             if self.preprocessing != "unit":
                 raise InputError('cells are read as preprocessing="unit" only')
@@ -258,15 +260,6 @@ class PictureClassifier(_CodesClassifier):
         return architectures.published_network(
             picture, self.preprocessing, blocks=blocks
         )
-
-    def build(self) -> keras.Model:
-        """Return the network with its first weights, untrained.
-
-        Returns
-        -------
-        keras.Model
-        """
-        return self._build(self._seed())
 
 
 class EmbeddingNetwork(_CodesClassifier):
@@ -338,7 +331,7 @@ class EmbeddingNetwork(_CodesClassifier):
     def _default_recipe(self) -> training.Recipe:
         return entity_embedding.RECIPE
 
-    def _build(self, seed: int) -> keras.Model:
+    def _build(self) -> keras.Model:
         return entity_embedding.embedding_network(
-            width=self.width, hidden=self.hidden, dropout=self.dropout, seed=seed
+            width=self.width, hidden=self.hidden, dropout=self.dropout, seed=None
         )

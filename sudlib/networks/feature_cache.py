@@ -31,7 +31,7 @@ from sudlib.files import InputError
 from sudlib.networks.backbones import Base
 from sudlib.networks.batches import predict_within_memory
 from sudlib.networks.devices import has_gpu
-from sudlib.networks.layers import DrawRecords
+from sudlib.networks.layers import DrawRecords, codes_input
 from sudlib.validation import check_choice
 
 #: Part of every key: raise it whenever features change.
@@ -193,15 +193,10 @@ def _check(
 
 
 def _key(
-    base: Base,
-    picture: images.TextImage,
-    distinct: NDArray[np.uint8],
-    kind: str,
-    stages: int,
-    dtype: str,
+    base: Base, picture: images.TextImage, distinct: NDArray[np.uint8], *settings: Any
 ) -> str:
     """Return a fingerprint of everything that the features depend on."""
-    settings = [VERSION, base.key, picture.key, kind, stages, dtype, distinct.shape]
+    settings = VERSION, base.key, picture.key, *settings, distinct.shape
     digest = hashlib.sha256(json.dumps(settings).encode())
     digest.update(np.ascontiguousarray(distinct).tobytes())
     return digest.hexdigest()
@@ -231,7 +226,7 @@ def _build(
     base: Base, picture: images.TextImage, kind: str, stages: int
 ) -> keras.Model:
     """Return the network from codes to a dictionary of features."""
-    codes = keras.Input((len(images.VARIABLES),), dtype="uint8", name="codes")
+    codes = codes_input()
     network = base.cut(stages)[0] if stages else base.grey
     output = network(DrawRecords(picture, channels=1)(codes))
     if kind == "map":

@@ -20,11 +20,11 @@ from keras import layers
 from numpy.typing import ArrayLike, NDArray
 from sklearn.metrics import log_loss
 
-from sudlib.images import VARIABLES, TextImage
+from sudlib.images import TextImage
 from sudlib.networks import training
 from sudlib.networks.backbones import Base
 from sudlib.networks.batches import predict
-from sudlib.networks.layers import DrawRecords
+from sudlib.networks.layers import DrawRecords, codes_input
 from sudlib.networks.transfer import count_trainable
 from sudlib.validation import check_choice
 
@@ -260,6 +260,6 @@ def whole(
     keras.Model
     """
     trunk, _ = base.cut(stages)
-    codes = keras.Input((len(VARIABLES),), dtype="uint8", name="codes")
+    codes = codes_input()
     drawn = DrawRecords(picture, channels=1)(codes)
     return keras.Model(codes, top(trunk(drawn, training=False)))

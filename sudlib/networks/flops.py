@@ -14,14 +14,6 @@ import pandas as pd
 from sudlib.files import InputError
 from sudlib.networks.devices import leaves
 
-#: Layers with weights whose work is not counted, as is usual.
-FREE = (
-    keras.layers.BatchNormalization,
-    keras.layers.LayerNormalization,
-    keras.layers.Normalization,
-    keras.layers.Embedding,
-)
-
 
 def multiply_adds(model: keras.Model, batch_size: int = 32) -> int:
     """Return the multiplications (each with its addition) of one record, forward.
@@ -83,7 +75,7 @@ def _work(layer: keras.layers.Layer, batch_size: int) -> float:
     """Return the multiplications of one record in one layer."""
     if hasattr(layer, "batch_multiply_adds"):
         return layer.batch_multiply_adds() / batch_size
-    if not layer.weights or isinstance(layer, FREE):
+    if not layer.weights or isinstance(layer, keras.layers.BatchNormalization):
         return 0
     output = layer.output.shape[1:]
     if None in output:
@@ -95,10 +87,6 @@ def _work(layer: keras.layers.Layer, batch_size: int) -> float:
         return math.prod(output) * layer.kernel.shape[0]
     if isinstance(layer, keras.layers.DepthwiseConv2D):
         return math.prod(output) * math.prod(layer.kernel_size)
-    if isinstance(layer, keras.layers.SeparableConv2D):
-        depthwise = layer.input.shape[-1] * layer.depth_multiplier
-        area = math.prod(layer.kernel_size)
-        return math.prod(output[:-1]) * depthwise * (area + output[-1])
     if isinstance(layer, keras.layers.Conv2D):
         # A group of filters sees its own group of inputs only.
         seen = math.prod(layer.kernel_size) * layer.input.shape[-1] // layer.groups

@@ -16,6 +16,16 @@ from sudlib.images import VARIABLES, TextImage
 from sudlib.validation import check_choice
 
 
+def codes_input() -> keras.KerasTensor:
+    """Return the input of every network here: the 28 codes of a record.
+
+    Returns
+    -------
+    keras.KerasTensor
+    """
+    return keras.Input((len(VARIABLES),), dtype="uint8", name="codes")
+
+
 class PictureLayer(keras.layers.Layer):
     """What the layers that hold a picture have in common.
 

@@ -17,7 +17,7 @@ import math
 import os
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -33,9 +33,8 @@ from sudlib.networks import devices
 from sudlib.networks.batches import Batches, predict
 from sudlib.validation import check_choice, check_number, check_whole
 
-OPTIMIZERS = ("adam", "adamw")
-SCHEDULES = ("constant", "cosine")
-PRECISIONS = ("float32", "mixed_bfloat16")
+Array = NDArray[Any]
+Pair = tuple[Array, ArrayLike]
 
 
 @dataclass(frozen=True)
@@ -86,9 +85,9 @@ class Recipe:
     precision: str = "float32"
 
     def __post_init__(self) -> None:
-        check_choice("optimizer", self.optimizer, OPTIMIZERS)
-        check_choice("schedule", self.schedule, SCHEDULES)
-        check_choice("precision", self.precision, PRECISIONS)
+        check_choice("optimizer", self.optimizer, ("adam", "adamw"))
+        check_choice("schedule", self.schedule, ("constant", "cosine"))
+        check_choice("precision", self.precision, ("float32", "mixed_bfloat16"))
         for name in ("epochs", "batch_size", "patience"):
             whole = check_whole(name, getattr(self, name), 1)
             object.__setattr__(self, name, whole)  # a NumPy integer is no JSON
@@ -127,9 +126,7 @@ class Training:
     validation_images: int = 0
 
 
-def split_validation(
-    rows: ArrayLike, seed: int = 6
-) -> tuple[NDArray[Any], NDArray[Any]]:
+def split_validation(rows: ArrayLike, seed: int = 6) -> tuple[Array, Array]:
     """Return training and validation rows: the study's second 70/30 split.
 
     It rounds as ``image_dataset_from_directory(validation_split=0.3, seed=6)`` does,
@@ -282,9 +279,7 @@ def _optimizer(recipe: Recipe, steps: int) -> keras.optimizers.Optimizer:
     return keras.optimizers.Adam(rate)
 
 
-def _key(
-    model: keras.Model, arrays: tuple[NDArray[Any], ...], recipe: Recipe, seed: int
-) -> str:
+def _key(model: keras.Model, arrays: Iterable[Array], recipe: Recipe, seed: int) -> str:
     """Return a fingerprint of everything that decides what training ends with."""
     digest = hashlib.sha256()
     digest.update(json.dumps([asdict(recipe), seed], sort_keys=True).encode())
@@ -299,9 +294,7 @@ def _key(
     return digest.hexdigest()
 
 
-def _check_rows(
-    name: str, inputs: NDArray[Any], completed: ArrayLike
-) -> tuple[NDArray[Any], NDArray[Any]]:
+def _check_rows(name: str, inputs: Array, completed: ArrayLike) -> tuple[Array, Array]:
     outcome = np.asarray(completed)
     if len(inputs) != len(outcome) or outcome.ndim != 1 or len(inputs) == 0:
         raise InputError(
@@ -329,10 +322,10 @@ def _check_model(model: keras.Model) -> None:
 
 def train(
     model: keras.Model,
-    inputs: NDArray[Any],
+    inputs: Array,
     completed: ArrayLike,
     *,
-    validation_data: tuple[NDArray[Any], ArrayLike] | None = None,
+    validation_data: Pair | None = None,
     recipe: Recipe | None = None,
     folder: str | os.PathLike[str] | None = None,
     seed: int = 33,
@@ -394,9 +387,9 @@ def train(
             trained.set_weights(model.get_weights())
         stack.enter_context(devices.precision(trained, recipe.precision))
         start = trained.get_weights()
-        settings = trained, data, watched, recipe, folder, seed, replicas, progress
+        settings = trained, data, watched, recipe, folder, seed, progress
         try:
-            epochs = _fit(*settings, batch_size)
+            epochs = _fit(*settings, batch_size=batch_size, multiple=replicas)
         except Exception as error:
             halved = batch_size < recipe.batch_size or batch_size < 2 * replicas
             if halved or not devices.is_out_of_memory(error):
@@ -408,7 +401,7 @@ def train(
             )
             _write_state(folder, key, batch_size)
             trained.set_weights(start)
-            epochs = _fit(*settings, batch_size)
+            epochs = _fit(*settings, batch_size=batch_size, multiple=replicas)
         trained.load_weights(folder / "best.weights.h5")
         if trained is not model:
             model.set_weights(trained.get_weights())
@@ -449,23 +442,21 @@ def _resume(folder: Path, key: str, batch_size: int) -> int:
 
 def _fit(
     model: keras.Model,
-    data: tuple[NDArray[Any], NDArray[Any]],
-    validation_data: tuple[NDArray[Any], NDArray[Any]] | None,
+    data: Any,
+    validation_data: Any,
     recipe: Recipe,
     folder: Path,
     seed: int,
-    replicas: int,
     progress: bool,
-    batch_size: int,
+    **shared: int,
 ) -> _Epochs:
     """Train from where the folder stands; the best weights are in it then."""
-    shared = {"batch_size": batch_size, "multiple": replicas}
     batches = Batches(*data, seed=seed, **shared)
     epochs = _Epochs(folder, batches, recipe.patience)
     model.compile(
         optimizer=_optimizer(recipe, batches.num_batches),
         loss=loss(),
-        jit_compile=devices.use_xla(replicas),
+        jit_compile=devices.use_xla(shared["multiple"]),
     )
     model.optimizer.build(model.trainable_variables)
     if epochs.saved:
@@ -488,7 +479,7 @@ def _fit(
 
 
 def probabilities(
-    model: keras.Model, inputs: NDArray[Any], batch_size: int = 256
+    model: keras.Model, inputs: Array, batch_size: int = 256
 ) -> NDArray[np.float64]:
     """Return the predicted probability of completion for each row.
 
@@ -509,7 +500,7 @@ def probabilities(
 
 
 def logits(
-    model: keras.Model, inputs: NDArray[Any], batch_size: int = 256
+    model: keras.Model, inputs: Array, batch_size: int = 256
 ) -> NDArray[np.float32]:
     """Return the logit of each row.
 

@@ -26,6 +26,8 @@ from sudlib.networks.batches import predict
 from sudlib.networks.heads import check_both_outcomes, logistic_head
 from sudlib.validation import check_whole
 
+Array = NDArray[Any]
+
 #: Fine-tuning from end to end: a tenth of the study's learning rate, fewer epochs.
 FINE_TUNING = training.Recipe(
     epochs=8, learning_rate=1e-4, optimizer="adamw", weight_decay=1e-2, patience=3
@@ -108,11 +110,11 @@ class Transferred:
         """Weights that could change on the target rows."""
         return count_trainable(self.model)
 
-    def logits(self, inputs: NDArray[Any]) -> NDArray[np.float32]:
+    def logits(self, inputs: Array) -> NDArray[np.float32]:
         """Return the logit of each row."""
         return training.logits(self.model, inputs)
 
-    def probabilities(self, inputs: NDArray[Any]) -> NDArray[np.float64]:
+    def probabilities(self, inputs: Array) -> NDArray[np.float64]:
         """Return the probability of completion for each row."""
         return training.probabilities(self.model, inputs)
 
@@ -231,7 +233,7 @@ def _replace_top(base: keras.Model, top: keras.layers.Layer) -> keras.Model:
 
 def zero_shot(
     source: keras.Model,
-    inputs: NDArray[Any] | None = None,
+    inputs: Array | None = None,
     completed: ArrayLike | None = None,
     **settings: Any,
 ) -> Transferred:
@@ -262,7 +264,7 @@ def zero_shot(
 
 def platt(
     source: keras.Model,
-    inputs: NDArray[Any],
+    inputs: Array,
     completed: ArrayLike,
     *,
     recipe: training.Recipe | None = None,
@@ -302,7 +304,7 @@ def platt(
     Platt (2000), Probabilities for SV machines.
     """
 
-    def line(logits: NDArray[Any], outcome: NDArray[np.int_]) -> list[NDArray[Any]]:
+    def line(logits: Array, outcome: Array) -> list[Array]:
         regression = LogisticRegression(C=np.inf).fit(logits, outcome)
         return [regression.coef_, regression.intercept_]
 
@@ -312,7 +314,7 @@ def platt(
 
 def new_head(
     source: keras.Model,
-    inputs: NDArray[Any],
+    inputs: Array,
     completed: ArrayLike,
     *,
     recipe: training.Recipe | None = None,
@@ -341,7 +343,7 @@ def new_head(
     Transferred
     """
 
-    def head(features: NDArray[Any], outcome: NDArray[np.int_]) -> list[NDArray[Any]]:
+    def head(features: Array, outcome: Array) -> list[Array]:
         return logistic_head(features, outcome).weights
 
     return _fit_top(features_of(source), inputs, completed, head, recipe, **settings)
@@ -349,13 +351,13 @@ def new_head(
 
 def _fit_top(
     base: keras.Model,
-    inputs: NDArray[Any],
+    inputs: Array,
     completed: ArrayLike,
-    exact: Callable[[NDArray[Any], NDArray[np.int_]], list[NDArray[Any]]],
+    exact: Callable[[Array, Array], list[Array]],
     recipe: training.Recipe | None,
     start: float | None = None,
     *,
-    validation_data: tuple[NDArray[Any], ArrayLike] | None = None,
+    validation_data: training.Pair | None = None,
     seed: int = 33,
     **settings: Any,
 ) -> Transferred:
@@ -402,7 +404,7 @@ def slope_of(transferred: Transferred) -> float:
 
 def unfrozen(
     source: keras.Model,
-    inputs: NDArray[Any],
+    inputs: Array,
     completed: ArrayLike,
     *,
     recipe: training.Recipe = FINE_TUNING,
@@ -435,7 +437,7 @@ def unfrozen(
 
 def from_scratch(
     source: keras.Model,
-    inputs: NDArray[Any],
+    inputs: Array,
     completed: ArrayLike,
     *,
     seed: int = 33,
