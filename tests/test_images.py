@@ -411,7 +411,9 @@ class TestBadInput:
                 dataclasses.replace(general, cells=cells)
 
     def test_a_cell_drawn_as_something_else(self):
-        with pytest.raises(InputError, match="drawn of AGE must be one of words, code, not 'runes'"):
+        with pytest.raises(
+            InputError, match="drawn of AGE must be one of words, code, not 'runes'"
+        ):
             changed(images.layout("general"), "AGE", drawn="runes")
 
     def test_words_for_a_variable_that_has_none(self):

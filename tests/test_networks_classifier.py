@@ -24,7 +24,9 @@ SHORT = training.Recipe(epochs=12, batch_size=50, learning_rate=0.01)
 @pytest.fixture(scope="module")
 def fitted():
     model = PictureClassifier("cells", recipe=SHORT, progress=False)
-    return model.fit(CODES[:500], COMPLETED[:500], validation_data=(CODES[500:], COMPLETED[500:]))
+    return model.fit(
+        CODES[:500], COMPLETED[:500], validation_data=(CODES[500:], COMPLETED[500:])
+    )
 
 
 def test_reads_codes_and_not_their_order(fitted):

@@ -137,7 +137,7 @@ def test_released_weights_are_those_of_the_last_stage_and_the_head(base):
 @pytest.mark.parametrize(
     ("changes", "why"),
     [
-        ({"stages": 3}, "stages must be 1 or 2, not 3"),
+        ({"stages": 3}, "stages must be one of 1, 2, not 3"),
         ({"norm": "off"}, "norm must be one of frozen, trained"),
         ({"learning_rate": 0.0}, "learning_rate must be a number above 0"),
     ],

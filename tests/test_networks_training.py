@@ -133,7 +133,9 @@ def trained(tmp_path_factory):
     folder = tmp_path_factory.mktemp("training") / "run"
     model = network()
     recipe = training.Recipe(epochs=6, learning_rate=0.02, patience=2)
-    found = training.train(model, *fit, validation_data=watch, recipe=recipe, folder=folder)
+    found = training.train(
+        model, *fit, validation_data=watch, recipe=recipe, folder=folder
+    )
     return model, found, folder, recipe
 
 
@@ -171,7 +173,9 @@ class TestTrain:
     def test_a_finished_training_is_not_done_again(self, trained):
         model, found, folder, recipe = trained
         other = network()
-        again = training.train(other, *fit, validation_data=watch, recipe=recipe, folder=folder)
+        again = training.train(
+            other, *fit, validation_data=watch, recipe=recipe, folder=folder
+        )
         assert close(model.get_weights(), other.get_weights(), 0)
         assert again.history.equals(found.history)
 
@@ -190,7 +194,11 @@ class TestTrain:
         noise = np.random.default_rng(1).integers(0, 2, 480)
         recipe = training.Recipe(epochs=40, learning_rate=0.05, patience=2)
         found = training.train(
-            network(dropout=0.0), codes[:480], noise, validation_data=watch, recipe=recipe
+            network(dropout=0.0),
+            codes[:480],
+            noise,
+            validation_data=watch,
+            recipe=recipe,
         )
         assert found.best_epoch == len(found.history) - 2 < 38
 
@@ -414,7 +422,9 @@ devices = keras.distribution.list_devices()
 recipe = Recipe(epochs=2, batch_size=96, learning_rate=0.01)
 def run(distribution=None):
     model = network()
-    history = train(model, *fit, validation_data=watch, recipe=recipe, distribution=distribution)
+    history = train(
+        model, *fit, validation_data=watch, recipe=recipe, distribution=distribution
+    )
     return numbers(model), history.history["val_loss"].tolist()
 shared = keras.distribution.DataParallel(devices=devices)
 print(json.dumps([len(devices), run(), run(), run(shared)]))
@@ -438,7 +448,9 @@ tf.config.set_logical_device_configuration(cpu, two)
 recipe = Recipe(epochs=3, batch_size=32, learning_rate=0.01)
 def run(distribution=None):
     model = network(dropout=0.0)
-    history = train(model, *fit, validation_data=watch, recipe=recipe, distribution=distribution)
+    history = train(
+        model, *fit, validation_data=watch, recipe=recipe, distribution=distribution
+    )
     return numbers(model), history.history["val_loss"].tolist()
 strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 print(json.dumps([strategy.num_replicas_in_sync, run(), run(strategy)]))

@@ -15,7 +15,6 @@ from sudlib.images import TextImage, levels
 keras = pytest.importorskip("keras")
 
 from sudlib.networks import architectures, layers, training, transfer  # noqa: E402
-from sudlib.networks import heads as network_heads  # noqa: E402
 
 SHORT = training.Recipe(epochs=3)
 RANDOM = np.random.default_rng(4)
@@ -64,7 +63,11 @@ def area(carried):
 
 def test_the_published_transfer_has_nothing_to_train(source):
     moved = transfer.zero_shot(
-        source, INPUTS, COMPLETED, validation_data=(CODES[TEST], OUTCOME[TEST]), recipe=SHORT
+        source,
+        INPUTS,
+        COMPLETED,
+        validation_data=(CODES[TEST], OUTCOME[TEST]),
+        recipe=SHORT,
     )
     assert moved.trained == 0
     assert moved.training.history["val_loss"].nunique() == 1
@@ -113,10 +116,9 @@ def test_a_new_head_is_a_logistic_regression_on_the_last_features(source):
     assert moved.trained == 13
     base = keras.Model(source.input, source.layers[-1].input)
     found = np.asarray(base(CODES))
-    strengths = network_heads.HEAD_STRENGTHS
     heads = [
-        make_pipeline(StandardScaler(), LogisticRegression(C=strength, max_iter=500))
-        for strength in strengths
+        make_pipeline(StandardScaler(), LogisticRegression(C=C, max_iter=500))
+        for C in (1e-4, 1e-3, 1e-2, 1e-1)
     ]
     scaled = StandardScaler().fit_transform(found[TARGET])
     losses = [
@@ -131,7 +133,9 @@ def test_a_new_head_is_a_logistic_regression_on_the_last_features(source):
     ]
     best = heads[int(np.argmax(losses))].fit(found[TARGET], COMPLETED)
     np.testing.assert_allclose(
-        moved.probabilities(CODES[TEST]), best.predict_proba(found[TEST])[:, 1], atol=1e-5
+        moved.probabilities(CODES[TEST]),
+        best.predict_proba(found[TEST])[:, 1],
+        atol=1e-5,
     )
     for old, new in zip(source.layers[:-1], moved.model.layers, strict=False):
         for one, other in zip(old.get_weights(), new.get_weights(), strict=True):
@@ -143,7 +147,12 @@ def test_a_new_head_can_be_trained_by_keras_too(source):
     moved = transfer.new_head(source, INPUTS, COMPLETED, recipe=recipe)
     assert moved.trained == 13 and moved.training.images == 60 * len(INPUTS)
     exact = transfer.new_head(source, INPUTS, COMPLETED)
-    assert np.corrcoef(moved.probabilities(CODES[TEST]), exact.probabilities(CODES[TEST]))[0, 1] > 0.9
+    assert (
+        np.corrcoef(moved.probabilities(CODES[TEST]), exact.probabilities(CODES[TEST]))[
+            0, 1
+        ]
+        > 0.9
+    )
 
 
 def test_fine_tuning_moves_every_layer_and_helps_where_the_target_differs(source):
@@ -213,7 +222,7 @@ def test_samples_share_nobody_as_long_as_there_are_people():
     again = transfer.samples(100, 10, 12, seed=1)
     np.testing.assert_array_equal(again[3][0], found[3][0])
     assert len(again) == 12 and not set(again[11][0]) & set(again[11][1])
-    with pytest.raises(InputError, match="from 2 to 100 people"):
+    with pytest.raises(InputError, match="whole number from 2 to 100"):
         transfer.samples(100, 101, 1)
 
 
@@ -235,7 +244,9 @@ def test_the_networks_of_the_study_and_ours_can_be_carried_over(name):
     np.testing.assert_allclose(
         transfer.zero_shot(model).logits(rows), training.logits(model, rows)
     )
-    assert transfer.count_trainable(keras.models.clone_model(model)) == transfer.count_trainable(model)
+    assert transfer.count_trainable(
+        keras.models.clone_model(model)
+    ) == transfer.count_trainable(model)
     if name == "published":
         shown = transfer.redraw(model, small["clinic"])
         there = architectures.published_network(small["clinic"], "unit", blocks="grey")

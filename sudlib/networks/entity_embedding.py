@@ -70,6 +70,10 @@ class EntityEmbedding(keras.layers.Layer):
         rows = keras.ops.cast(codes, "int32") + self.first
         return keras.ops.take(self.vectors, rows, axis=0)
 
+    def batch_multiply_adds(self) -> int:
+        """Return the multiplications of one batch: looking up needs none."""
+        return 0
+
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple:
         """Return the shape of what :meth:`call` returns."""
         return (*input_shape, self.width)
@@ -85,9 +89,10 @@ def embedding_network(
     width: int = 8,
     hidden: Sequence[int] = (128, 64),
     dropout: float = 0.25,
-    seed: int = 33,
 ) -> keras.Model:
     """Return an untrained network: embeddings, dense layers, one logit.
+
+    Its first weights depend on ``keras.utils.set_random_seed``.
 
     Parameters
     ----------
@@ -99,8 +104,6 @@ def embedding_network(
         Widths of the dense layers.
     dropout : float, default=0.25
         After the embeddings and each dense layer.
-    seed : int, default=33
-        Of the first weights.
 
     Returns
     -------
@@ -108,7 +111,6 @@ def embedding_network(
         Takes codes of shape (n, variables), as :func:`sudlib.images.encode` makes them.
     """
     levels = images.levels() if levels is None else tuple(levels)
-    keras.utils.set_random_seed(seed)
     codes = keras.Input((len(levels),), dtype="uint8", name="codes")
     x = keras.layers.Flatten()(EntityEmbedding(levels, width)(codes))
     x = keras.layers.Dropout(dropout)(x)

@@ -333,5 +333,5 @@ class EmbeddingNetwork(_CodesClassifier):
 
     def _build(self) -> keras.Model:
         return entity_embedding.embedding_network(
-            width=self.width, hidden=self.hidden, dropout=self.dropout, seed=None
+            width=self.width, hidden=self.hidden, dropout=self.dropout
         )
