@@ -277,6 +277,28 @@ class TestCosts:
         model = keras.applications.MobileNet(weights=None)
         assert flops.multiply_adds(model) == pytest.approx(569e6, rel=0.005)
 
+    def test_of_every_kind_of_layer_by_hand(self):
+        layers = keras.layers
+        given = keras.Input((9, 9, 4))
+        x = layers.Conv2D(6, (3, 2), groups=2, padding="same")(given)
+        x = layers.BatchNormalization()(layers.DepthwiseConv2D(3, strides=2)(x))
+        x = layers.Dense(5)(layers.Flatten()(x))
+        table = flops.by_layer(keras.Model(given, x))
+        assert table["multiply-adds"].tolist() == [
+            9 * 9 * 6 * (3 * 2 * 4 // 2),
+            4 * 4 * 6 * 3 * 3,
+            4 * 4 * 6 * 5,
+        ]
+        assert table["output"].tolist() == ["9 x 9 x 6", "4 x 4 x 6", "5"]
+
+    def test_work_of_a_batch_is_shared(self):
+        model = architectures.cell_network(blocks="atlas", hidden=(), glyphs=3)
+        layer = model.get_layer("read_cells")
+        assert layer.batch_multiply_adds() == layer.distinct.size * 3
+        assert flops.multiply_adds(model, 10) == round(
+            layer.distinct.size * 3 / 10 + 28 * 3
+        )
+
     def test_an_unknown_layer_is_not_passed_over(self):
         given = keras.Input((5, 3))
         model = keras.Model(given, keras.layers.LSTM(2)(given))

@@ -34,9 +34,6 @@ def resnet():
     return backbones.base("resnet50", "random", side=SIDE)
 
 
-# ----------------------------------------------------------------- the true weights
-
-
 @pytest.fixture(scope="module")
 def classifier():
     """EfficientNet-Lite0 on prepared pixels, with its authors' 1,000 classes."""
@@ -126,9 +123,6 @@ def test_resnet50_takes_a_file_of_keras_weights(resnet, tmp_path, monkeypatch):
         np.testing.assert_array_equal(ours, theirs)
 
 
-# ------------------------------------------------------------------- words and keys
-
-
 def test_words_say_what_the_weights_are(lite, resnet):
     assert str(lite) == "EfficientNet-Lite0, ImageNet weights"
     assert str(resnet) == "ResNet50, random weights"
@@ -171,9 +165,6 @@ def test_random_weights_neither_fade_nor_explode(name, grey):
 def test_bad_input_is_told(name, changes, why):
     with pytest.raises(InputError, match=why):
         backbones.base(name, **changes)
-
-
-# ------------------------------------------------------------------ faster, but equal
 
 
 @pytest.mark.parametrize(

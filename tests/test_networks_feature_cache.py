@@ -61,9 +61,6 @@ def pieces(folder):
     return sorted(folder.rglob("*.npz"))
 
 
-# ---------------------------------------------------------------- what is computed
-
-
 def test_features_are_those_of_the_drawn_pictures(ask, base, picture):
     codes = some_codes(5)
     drawn = picture.draw(codes)[..., None].astype("float32")
@@ -94,9 +91,6 @@ def test_features_before_the_last_stage_lead_to_the_last_map(picture, tmp_path):
     last = feature_cache.compute(base, picture, some_codes(5), **asked).values
     found = keras.ops.convert_to_numpy(base.cut(1)[1](before))
     np.testing.assert_allclose(found, last, atol=2e-5 * abs(last).max())
-
-
-# -------------------------------------------------------------------- counted passes
 
 
 def test_equal_records_are_computed_once(ask):
@@ -172,9 +166,6 @@ def test_run_that_was_stopped_goes_on_where_it_was(ask, monkeypatch):
     np.testing.assert_array_equal(found.values, ask(codes, folder=False).values)
 
 
-# ------------------------------------------------------------------ what is not trusted
-
-
 def truncate(path):
     path.write_bytes(path.read_bytes()[:-200])
 
@@ -229,9 +220,6 @@ def test_folder_that_cannot_be_written_is_told_and_the_run_goes_on(ask):
 def test_cache_is_where_the_environment_says(monkeypatch, tmp_path):
     monkeypatch.setenv("SUDLIB_CACHE", str(tmp_path / "there"))
     assert feature_cache.cache_folder() == tmp_path / "there" / "features"
-
-
-# --------------------------------------------------------------------------- memory
 
 
 class ResourceExhaustedError(Exception):
@@ -307,9 +295,6 @@ def test_value_too_large_for_half_precision_is_told():
         feature_cache._cast(np.array([1e5], "float32"), "float16")
 
 
-# ----------------------------------------------------------------------------- heads
-
-
 @pytest.fixture(scope="module")
 def learnable():
     random = np.random.default_rng(1)
@@ -328,7 +313,7 @@ def test_converged_head_has_no_slope_left(learnable):
     slope = scaled.T @ wrong + head.model[1].coef_[0] / head.C
     assert abs(slope).max() < 0.05 * abs(scaled.T @ (0.5 - completed[:400])).max() / 10
     assert head.losses[head.C] == min(head.losses.values())
-    assert set(head.losses) == set(10.0 ** np.arange(-5, 1))
+    assert set(head.losses) == {10.0**power for power in range(-5, 1)}
 
 
 def test_converged_head_is_the_exact_optimum(learnable):
@@ -339,6 +324,38 @@ def test_converged_head_is_the_exact_optimum(learnable):
         C=head.C, solver="newton-cholesky", tol=1e-6, max_iter=200
     ).fit(head.model[0].transform(values[:400].astype("float32")), completed[:400])
     np.testing.assert_allclose(head.model[1].coef_, exact.coef_, atol=5e-3)
+
+
+def test_noise_of_half_precision_is_not_scaled_up(learnable):
+    """A feature of 100 that varies by 1e-3 would be made as large as all others."""
+    values, completed = learnable
+    noise = 100 + 1e-3 * np.random.default_rng(5).normal(size=(600, 1))
+    with_noise = np.hstack([values, noise])
+    head = heads.logistic_head(with_noise, completed)
+    without = heads.logistic_head(values, completed)
+    assert abs(head.weights[0][-1, 0]) < 0.01
+    np.testing.assert_allclose(
+        head.probabilities(with_noise), without.probabilities(values), atol=1e-3
+    )
+
+
+def test_a_dense_layer_with_the_heads_weights_gives_its_logits(learnable):
+    values, completed = learnable
+    head = heads.logistic_head(values, completed, Cs=[0.5])
+    kernel, bias = head.weights
+    logit = (values @ kernel + bias)[:, 0]
+    np.testing.assert_allclose(
+        1 / (1 + np.exp(-logit)), head.probabilities(values), atol=1e-5
+    )
+    assert head.C == 0.5 and set(head.losses) == {0.5}
+
+
+def test_a_single_completion_gets_the_strongest_penalty():
+    values = np.random.default_rng(0).normal(size=(20, 3))
+    head = heads.logistic_head(values, np.arange(20) == 7)
+    assert head.C == 1e-4
+    with pytest.raises(InputError, match="0 of the 20 records completed"):
+        heads.logistic_head(values, np.zeros(20))
 
 
 def test_training_the_published_head_on_features_is_training_the_frozen_network(

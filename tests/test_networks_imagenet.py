@@ -76,9 +76,6 @@ def test_resnet50_is_the_file_that_keras_names():
     assert kept.url == resnet.BASE_WEIGHTS_PATH + kept.file
 
 
-# ------------------------------------------------------------------------ downloads
-
-
 def test_good_server_gives_the_file_once(offer, tmp_path):
     server = offer(whole(BODY))
     path = imagenet.locate("resnet50")
@@ -136,9 +133,6 @@ def test_wrong_file_in_the_folder_is_put_aside_not_lost(offer, tmp_path):
     assert (tmp_path / "resnet.h5.wrong").read_bytes() == b"mine"
 
 
-# ------------------------------------------------------------------- a path is given
-
-
 def test_random_weights_only_by_name():
     assert imagenet.locate("resnet50", "random") is None
     with pytest.raises(InputError, match='"imagenet", "random" or the path'):
@@ -176,9 +170,6 @@ def test_package_that_is_not_there_is_told(monkeypatch):
     monkeypatch.setattr(imagenet, "PACKAGE", "no_such_package_anywhere")
     with pytest.raises(InputError, match="not installed: pip install"):
         imagenet.locate("efficientnet-lite0")
-
-
-# ------------------------------------------------------------------------ the pickle
 
 
 @pytest.fixture(scope="module")

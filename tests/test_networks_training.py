@@ -81,8 +81,27 @@ class TestRecipe:
         assert (recipe.epochs, recipe.batch_size, recipe.patience) == (15, 32, 5)
         assert recipe.optimizer == "adam" and recipe.learning_rate == 1e-3
 
+    def test_weight_decay_and_schedule_reach_the_optimizer(self):
+        recipe = training.Recipe(
+            epochs=3,
+            learning_rate=0.02,
+            optimizer="adamw",
+            weight_decay=0.05,
+            schedule="cosine",
+        )
+        optimizer = training._optimizer(recipe, steps=10)
+        assert isinstance(optimizer, keras.optimizers.AdamW)
+        assert optimizer.weight_decay == 0.05
+        rates = [float(optimizer._learning_rate(step)) for step in (0, 10, 15, 30)]
+        assert rates == pytest.approx([0.02, 0.015, 0.01, 0], abs=1e-8)
 
-class TestSplitWatch:
+    @pytest.mark.parametrize("wrong", [-0.1, np.nan, "much"])
+    def test_weight_decay_is_a_number_from_zero(self, wrong):
+        with pytest.raises(InputError, match="weight_decay"):
+            training.Recipe(optimizer="adamw", weight_decay=wrong)
+
+
+class TestSplitValidation:
     def test_has_the_studys_sizes(self):
         train, watched = training.split_validation(np.arange(435_974))
         assert (len(train), len(watched)) == (305_182, 130_792)
@@ -100,7 +119,7 @@ class TestSplitWatch:
             training.split_validation([1, 2, 3])
 
 
-class TestRows:
+class TestBatches:
     def test_every_row_comes_once_an_epoch(self):
         rows = Batches(codes, completed, batch_size=50, seed=3)
         for epoch in (0, 1):
@@ -125,6 +144,99 @@ class TestRows:
         rows = Batches(codes[:101], completed[:101], batch_size=15, multiple=4)
         sizes = [len(rows[k][0]) for k in range(rows.num_batches)]
         assert all(size % 4 == 0 for size in sizes) and sum(sizes) == 100
+
+    def test_given_rows_come_in_their_order_or_are_shuffled_among_themselves(self):
+        chosen = np.array([7, 3, 3, 600])
+        batch, outcome = Batches(codes, completed, batch_size=9, rows=chosen)[0]
+        assert (batch == codes[chosen]).all()
+        assert (outcome[:, 0] == completed[chosen]).all()
+        shuffled = Batches(codes, batch_size=9, rows=chosen, seed=1).order()
+        assert sorted(shuffled) == sorted(chosen)
+
+
+@pytest.mark.parametrize(
+    "error, is_memory",
+    [
+        (MemoryError(), True),
+        (RuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 9 bytes"), True),
+        (type("ResourceExhaustedError", (Exception,), {})("OOM"), True),
+        (type("OutOfMemoryError", (RuntimeError,), {})("CUDA"), True),
+        (RuntimeError("INVALID_ARGUMENT"), False),
+        (ValueError("of memory"), False),
+    ],
+)
+def test_lack_of_memory_is_known_by_every_backends_words(error, is_memory):
+    assert devices.is_out_of_memory(error) == is_memory
+
+
+def test_the_device_count_is_the_product_of_the_mesh():
+    mesh = type("Mesh", (), {"shape": (2, 3)})
+    assert devices.count_replicas(None) == 1
+    assert devices.count_replicas(type("D", (), {"device_mesh": mesh})()) == 6
+    assert devices.count_replicas(type("D", (), {"num_replicas_in_sync": 4})()) == 4
+
+
+@pytest.mark.parametrize("backend", ["tensorflow", "jax", "torch"])
+def test_xla_is_used_where_it_is_faster(backend, monkeypatch):
+    monkeypatch.setattr(keras.backend, "backend", lambda: backend)
+    for gpu in (False, True):
+        monkeypatch.setattr(devices, "has_gpu", lambda gpu=gpu: gpu)
+        alone = {"tensorflow": gpu, "jax": True, "torch": False}[backend]
+        assert devices.use_xla() == alone
+        assert devices.use_xla(2) == (backend == "jax")
+
+
+class TestEpochs:
+    """What is done, best, and stopped follows from the history alone."""
+
+    def epochs(self, folder, losses, patience=2):
+        epochs = training._Epochs(folder, Batches(codes, batch_size=9), patience)
+        name = "val_loss" if losses[0] is not None else "loss"
+        epochs.history = [{name: loss if loss else 1.0} for loss in losses]
+        epochs.done = len(losses)
+        return epochs
+
+    @pytest.mark.parametrize(
+        "losses, best, stopped",
+        [
+            ([3, 2, 1], 3, False),
+            ([1, 2], 1, False),
+            ([1, 2, 3], 1, True),
+            ([2, 1, 1, 1], 2, True),  # as low is not lower
+            ([None, None, None, None], 4, False),  # nothing is validated
+        ],
+    )
+    def test_best_and_end(self, tmp_path, losses, best, stopped):
+        epochs = self.epochs(tmp_path, losses)
+        assert epochs.best() == best and epochs.has_stopped() == stopped
+
+    def test_only_epochs_whose_weights_were_saved_count(self, tmp_path):
+        pd.DataFrame({"epoch": [1, 2, 3], "loss": [0.3, 0.2, 0.1]}).to_csv(
+            tmp_path / "history.csv", index=False
+        )
+        (tmp_path / "epoch_0002.weights.h5").touch()
+        epochs = training._Epochs(tmp_path, Batches(codes, batch_size=9), 5)
+        assert epochs.done == 2 and epochs.table()["loss"].tolist() == [0.3, 0.2]
+        assert epochs.table().index.tolist() == [1, 2]
+
+
+@pytest.mark.parametrize("change", ["weights", "inputs", "outcome", "recipe", "seed"])
+def test_the_fingerprint_of_a_training_holds_all_that_decides_its_end(change):
+    model, recipe, seed = network(), training.Recipe(), 3
+    key = training._key(model, fit, recipe, seed)
+    assert key == training._key(network(), fit, training.Recipe(), 3)
+    inputs, outcome = (part.copy() for part in fit)
+    if change == "weights":
+        model = network(seed=2)
+    elif change == "inputs":
+        inputs[0, 0] += 1
+    elif change == "outcome":
+        outcome[0] = 1 - outcome[0]
+    elif change == "recipe":
+        recipe = training.Recipe(patience=6)
+    else:
+        seed = 4
+    assert key != training._key(model, (inputs, outcome), recipe, seed)
 
 
 @pytest.fixture(scope="module")
@@ -159,6 +271,30 @@ class TestTrain:
         best = found.history["val_loss"]
         assert found.best_epoch == best.idxmin()
         assert lost == pytest.approx(best.min(), abs=1e-5)
+
+    def test_resumes_where_it_was_with_early_stopping(self, trained, tmp_path):
+        """As after a kill: the first two epochs are there, the others are gone."""
+        model, found, folder, recipe = trained
+        short = tmp_path / "run"
+        real = keras.Model.fit
+
+        def killed(self, *given, **options):
+            return real(self, *given, **{**options, "epochs": 2})
+
+        again = network()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(keras.Model, "fit", killed)
+            training.train(
+                network(), *fit, validation_data=watch, recipe=recipe, folder=short
+            )
+        assert len(list(short.glob("epoch_0002*"))) == 1
+        resumed = training.train(
+            again, *fit, validation_data=watch, recipe=recipe, folder=short
+        )
+        for name in ("loss", "val_loss"):
+            assert np.allclose(resumed.history[name], found.history[name], atol=1e-6)
+        assert resumed.best_epoch == found.best_epoch
+        assert close(model.get_weights(), again.get_weights(), 1e-6)
 
     def test_counts_the_pictures(self, trained):
         _, found, _, _ = trained

@@ -98,6 +98,17 @@ def test_the_exact_line_is_the_maximum_of_the_likelihood(source):
     )
 
 
+def test_validation_rows_join_where_nothing_needs_validation(source):
+    first, second = slice(0, 150), slice(150, None)
+    pair = INPUTS[second], COMPLETED[second]
+    for arm in (transfer.platt, transfer.new_head):
+        whole = arm(source, INPUTS, COMPLETED)
+        joined = arm(source, INPUTS[first], COMPLETED[first], validation_data=pair)
+        np.testing.assert_allclose(
+            joined.logits(CODES[TEST]), whole.logits(CODES[TEST]), atol=1e-5
+        )
+
+
 def test_a_start_below_zero_turns_the_ranks_round_and_stays_there(source):
     recipe = training.Recipe(epochs=3)
     moved = transfer.platt(source, INPUTS, COMPLETED, recipe=recipe, start=-1.0)

@@ -179,14 +179,14 @@ def base(
     """
     check_choice("base", name, BASES)
     check_choice("preprocessing", preprocessing, PREPROCESSINGS)
-    side = (side, side) if isinstance(side, int) else tuple(side)
-    if min(side) < SMALLEST:
+    height, width = (side, side) if isinstance(side, int) else side
+    if min(height, width) < SMALLEST:
         raise InputError(
             f"{BASES[name]} halves a picture five times: height and width must be at"
-            f" least {SMALLEST}, not {' x '.join(map(str, side))}"
+            f" least {SMALLEST}, not {height} x {width}"
         )
     path = imagenet.locate(name, weights)
-    pixels = keras.Input((*side, 3), name="pixels")
+    pixels = keras.Input((height, width, 3), name="pixels")
     prepared = _prepare(pixels, name, preprocessing)
     if name == "resnet50":
         network = keras.applications.ResNet50(
@@ -202,11 +202,11 @@ def base(
     if path is None:
         _draw_weights(model, name, seed)
     model.trainable = False
-    digest = hashlib.sha256(repr((name, side, preprocessing)).encode())
+    digest = hashlib.sha256(repr((name, height, width, preprocessing)).encode())
     for value in model.get_weights():
         digest.update(value.tobytes())
     words = "random weights" if path is None else "ImageNet weights"
-    return Base(name, words, preprocessing, side, model, digest.hexdigest())
+    return Base(name, words, preprocessing, (height, width), model, digest.hexdigest())
 
 
 def _prepare(pixels: Any, name: str, preprocessing: str) -> Any:
@@ -227,7 +227,7 @@ def _efficientnet_lite0(x: Any) -> Any:
     Padding is TensorFlow's "same", with which the weights were learned: PyTorch's own,
     symmetric one would shift every second picture by a pixel (Tan and Le 2019).
     """
-    x = _convolution(x, "conv_stem", "bn0", 32, 3, 2)
+    x = _convolution(x, "conv_stem", "bn0", 32, (3, 2))
     number, channels = 0, 32
     for blocks, kernel, first, wider, out in STAGES:
         for stride in (first, *[1] * (blocks - 1)):
@@ -241,7 +241,7 @@ def _block(x: Any, number: int, kernel: int, stride: int, width: int, out: int) 
     name, y = f"blocks_{number}", x
     if width != x.shape[-1]:
         y = _convolution(y, f"{name}_expand_conv", f"{name}_bn0", width)
-    y = _convolution(y, f"{name}_depthwise_conv", f"{name}_bn1", None, kernel, stride)
+    y = _convolution(y, f"{name}_depthwise_conv", f"{name}_bn1", None, (kernel, stride))
     y = _convolution(y, f"{name}_project_conv", f"{name}_bn2", out, active=False)
     if stride == 1 and x.shape[-1] == out:
         return layers.Add(name=f"block_{number}_out")([x, y])
@@ -249,14 +249,22 @@ def _block(x: Any, number: int, kernel: int, stride: int, width: int, out: int) 
 
 
 def _convolution(
-    x: Any, name: str, norm: str, filters: int | None, kernel=1, stride=1, active=True
+    x: Any,
+    name: str,
+    norm: str,
+    filters: int | None,
+    shape: tuple[int, int] = (1, 1),
+    active: bool = True,
 ) -> Any:
-    """Return a convolution (of each channel alone: filters None), normalised."""
-    shape = dict(strides=stride, padding="same", use_bias=False, name=name)
+    """Return a convolution, of each channel alone without filters, normalised.
+
+    Its shape is kernel and stride.
+    """
+    given: Any = dict(padding="same", use_bias=False, name=name)
     if filters is None:
-        x = layers.DepthwiseConv2D(kernel, **shape)(x)
+        x = layers.DepthwiseConv2D(*shape, **given)(x)
     else:
-        x = layers.Conv2D(filters, kernel, **shape)(x)
+        x = layers.Conv2D(filters, *shape, **given)(x)
     x = layers.BatchNormalization(epsilon=1e-3, momentum=0.99, name=norm)(x)
     return layers.ReLU(6.0, name=f"{norm}_relu6")(x) if active else x
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import keras
 import numpy as np
@@ -28,7 +28,7 @@ from sudlib.validation import check_choice
 ARCHITECTURES = {"published": training.Recipe(), "cells": architectures.CELL_RECIPE}
 
 #: Records, or their codes.
-Records = pd.DataFrame | ArrayLike
+Records: TypeAlias = pd.DataFrame | ArrayLike
 
 
 class _CodesClassifier(ClassifierMixin, BaseEstimator):

@@ -259,7 +259,7 @@ def _read(
 
 
 def _write(
-    path: Path | Literal[False], key: str, start: int, piece: dict[str, NDArray[Any]]
+    path: Path | Literal[False], key: str, start: int, piece: dict[str, Any]
 ) -> None:
     """Store a piece, whole or not at all; where that cannot be done, warn."""
     if not path:

@@ -82,8 +82,7 @@ class Protocol:
         -------
         sudlib.networks.training.Recipe
         """
-        given = {"epochs": self.epochs, "learning_rate": self.learning_rate}
-        return training.Recipe(**given, **more)
+        return training.Recipe(self.epochs, learning_rate=self.learning_rate, **more)
 
 
 #: The steps and the learning rate of Keras's guide to transfer learning.

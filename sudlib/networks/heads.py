@@ -141,10 +141,10 @@ def logistic_head(
     folds = min(3, np.bincount(outcome).min())
     if validation_data is not None:
         validation = scaler.transform(np.array(validation_data[0], "float32"))
-    if Cs is None:
-        Cs = 10.0 ** np.arange(*((-4, 0) if validation_data is None else (-5, 1)))
-    heads = {float(C): LogisticRegression(C=C, max_iter=5000) for C in Cs}
-    losses = {}
+    powers = range(-4, 0) if validation_data is None else range(-5, 1)
+    grid = [10.0**power for power in powers] if Cs is None else Cs
+    heads = {C: LogisticRegression(C=C, max_iter=5000) for C in grid}
+    losses: dict[float, float] = {}
     # With few rows, threads wait for each other longer than they work.
     with threadpool_limits(1 if len(rows) < 20_000 else None):
         for C, head in heads.items():

@@ -108,10 +108,11 @@ def known() -> dict[str, WeightsFile]:
     94765736
     """
     with open(data_file("weights.csv"), newline="", encoding="utf-8") as stream:
-        return {
-            row["architecture"]: WeightsFile(**{**row, "bytes": int(row["bytes"])})
-            for row in csv.DictReader(stream)
-        }
+        rows: list[dict[str, Any]] = list(csv.DictReader(stream))
+    return {
+        row["architecture"]: WeightsFile(**{**row, "bytes": int(row["bytes"])})
+        for row in rows
+    }
 
 
 def locate(

@@ -237,7 +237,7 @@ class _Epochs(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         self.batches.epoch = epoch
         # From seed and epoch, the state of dropout is the same again after a kill.
-        random = np.random.default_rng([self.batches.seed, epoch, 1])
+        random = np.random.default_rng([self.batches.seed or 0, epoch, 1])
         for variable in self.model.non_trainable_variables:
             if variable.name == "seed_generator_state":
                 variable.assign(random.integers(0, 2**31 - 1, 2).astype("uint32"))
@@ -448,7 +448,7 @@ def _fit(
     folder: Path,
     seed: int,
     progress: bool,
-    **shared: int,
+    **shared: Any,
 ) -> _Epochs:
     """Train from where the folder stands; the best weights are in it then."""
     batches = Batches(*data, seed=seed, **shared)

@@ -257,7 +257,7 @@ def zero_shot(
     """
     last_layer(source)
     model = _replace_top(source, keras.layers.Activation("linear", name="new_top"))
-    if inputs is None:
+    if inputs is None or completed is None:
         return Transferred(model)
     return Transferred(model, training.train(model, inputs, completed, **settings))
 
