@@ -272,6 +272,18 @@ class TestCosts:
         fast = flops.multiply_adds(architectures.published_network(blocks="atlas"), 32)
         assert 3.5 < plain / fast < 6
 
+    def test_on_patches_it_is_that_of_the_two_blocks_on_each_window(self):
+        layers = keras.layers
+        blocks = atlas.AtlasBlocks("clinic", filters=4)
+        windows = [windows.shape for _, _, windows in blocks.parts]
+        total = 0
+        for number, height, width in [*windows, (1, 10, 10)]:
+            given = keras.Input((height, width, 1))
+            x = layers.MaxPooling2D(2)(layers.Conv2D(4, 3)(given))
+            one = keras.Model(given, layers.Conv2D(4, 3)(x))
+            total += number * flops.multiply_adds(one)
+        assert blocks.batch_multiply_adds() == total
+
     def test_of_mobilenet_as_its_paper_prints_it(self):
         # Howard et al. 2017, table 4: 569 million for width 1 at 224 pixels.
         model = keras.applications.MobileNet(weights=None)

@@ -35,21 +35,47 @@ class GreyConv2D(keras.layers.Conv2D):
     """
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
-        """Make the weights that three channels would have."""
+        """Make the weights that three channels would have.
+
+        Parameters
+        ----------
+        input_shape : tuple
+            Of the inputs, the number of records unknown.
+        """
         if input_shape[-1] != 1:
             raise InputError(f"one grey channel is wanted, not {input_shape[-1]}")
         super().build((*input_shape[:-1], 3))
         self.input_spec = keras.layers.InputSpec(min_ndim=4, axes={-1: 1})
 
     def call(self, inputs: Any) -> Any:
-        """Return the convolution of a batch."""
+        """Return the convolution of a batch.
+
+        Parameters
+        ----------
+        inputs : tensor
+            A batch.
+
+        Returns
+        -------
+        tensor
+        """
         kernel = ops.sum(self.kernel, axis=2, keepdims=True)
         x = ops.conv(inputs, kernel, strides=list(self.strides), padding=self.padding)
         x = x + self.bias if self.use_bias else x
         return self.activation(x) if self.activation is not None else x
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple:
-        """Return the shape of the result."""
+        """Return the shape of the result.
+
+        Parameters
+        ----------
+        input_shape : tuple
+            Of the inputs, the number of records unknown.
+
+        Returns
+        -------
+        tuple
+        """
         return super().compute_output_shape((*input_shape[:-1], 3))
 
 
@@ -206,7 +232,13 @@ class AtlasBlocks(PictureLayer):
             self._step[here], self._part[here] = rows * wide, number
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
-        """Make the weights of two convolutions, those of three channels first."""
+        """Make the weights of two convolutions, those of three channels first.
+
+        Parameters
+        ----------
+        input_shape : tuple
+            Of the inputs, the number of records unknown.
+        """
         self.kernel_1, self.bias_1 = self._add_convolution(1, 3)
         self.kernel_2, self.bias_2 = self._add_convolution(2, self.filters)
 
@@ -219,7 +251,17 @@ class AtlasBlocks(PictureLayer):
         return kernel, bias
 
     def blocks(self, pixels: NDArray[np.uint8]) -> Any:
-        """Return both blocks of pictures with one channel."""
+        """Return both blocks of pictures with one channel.
+
+        Parameters
+        ----------
+        pixels : numpy.ndarray of shape (n, height, width)
+            From 0 to 255.
+
+        Returns
+        -------
+        tensor
+        """
         scaled = (pixels * np.float32(self.scale))[..., None]
         x = ops.convert_to_tensor(scaled, self.compute_dtype)
         first = ops.sum(self.kernel_1, axis=2, keepdims=True)
@@ -229,7 +271,17 @@ class AtlasBlocks(PictureLayer):
         return ops.max_pool(x, 2, 2, padding="valid")
 
     def call(self, codes: Any) -> Any:
-        """Return what the two blocks make of the records' pictures."""
+        """Return what the two blocks make of the records' pictures.
+
+        Parameters
+        ----------
+        codes : tensor of shape (n, 28)
+            Codes of a batch of records.
+
+        Returns
+        -------
+        tensor
+        """
         codes = ops.cast(codes, "int32")
         black = np.zeros((1, SEEN, SEEN), np.uint8)
         table = [
@@ -253,11 +305,26 @@ class AtlasBlocks(PictureLayer):
         return chosen
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple:
-        """Return (records, rows, columns, filters)."""
+        """Return (records, rows, columns, filters).
+
+        Parameters
+        ----------
+        input_shape : tuple
+            Of the inputs, the number of records unknown.
+
+        Returns
+        -------
+        tuple
+        """
         return (input_shape[0], *self.shape, self.filters)
 
     def batch_multiply_adds(self) -> int:
-        """Return the multiplications of one batch, however many records it has."""
+        """Return the multiplications of one batch, however many records it has.
+
+        Returns
+        -------
+        int
+        """
         total = 0
         shapes = [windows.shape for _, _, windows in self.parts]
         for number, height, width in [*shapes, (1, SEEN, SEEN)]:
@@ -267,7 +334,12 @@ class AtlasBlocks(PictureLayer):
         return total
 
     def get_config(self) -> dict[str, Any]:
-        """Return what rebuilds the layer: the patches too, but not the font."""
+        """Return what rebuilds the layer: the patches too, but not the font.
+
+        Returns
+        -------
+        dict
+        """
         return {**super().get_config(), "filters": self.filters}
 
 
@@ -369,7 +441,13 @@ class ReadCells(PictureLayer):
         self.which = which.reshape(-1).astype("int32")
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
-        """Make the weights of a convolution of one cell."""
+        """Make the weights of a convolution of one cell.
+
+        Parameters
+        ----------
+        input_shape : tuple
+            Of the inputs, the number of records unknown.
+        """
         shape = (*self.cell, 1, self.filters)
         self.kernel = self.add_weight(shape=shape, name="kernel")
         self.bias = self.add_weight(
@@ -377,7 +455,17 @@ class ReadCells(PictureLayer):
         )
 
     def call(self, codes: Any) -> Any:
-        """Return what is read in each cell of the records' pictures."""
+        """Return what is read in each cell of the records' pictures.
+
+        Parameters
+        ----------
+        codes : tensor of shape (n, 28)
+            Codes of a batch of records.
+
+        Returns
+        -------
+        tensor
+        """
         ink = ops.convert_to_tensor(
             self.distinct * np.float32(self.scale), self.compute_dtype
         )
@@ -389,13 +477,33 @@ class ReadCells(PictureLayer):
         return ops.reshape(cells, (-1, *self.grid, self.filters))
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple:
-        """Return (records, rows, columns, filters)."""
+        """Return (records, rows, columns, filters).
+
+        Parameters
+        ----------
+        input_shape : tuple
+            Of the inputs, the number of records unknown.
+
+        Returns
+        -------
+        tuple
+        """
         return (input_shape[0], *self.grid, self.filters)
 
     def batch_multiply_adds(self) -> int:
-        """Return the multiplications of one batch, however many records it has."""
+        """Return the multiplications of one batch, however many records it has.
+
+        Returns
+        -------
+        int
+        """
         return self.distinct.size * self.filters
 
     def get_config(self) -> dict[str, Any]:
-        """Return what rebuilds the layer: the patches too, but not the font."""
+        """Return what rebuilds the layer: the patches too, but not the font.
+
+        Returns
+        -------
+        dict
+        """
         return {**super().get_config(), "filters": self.filters}

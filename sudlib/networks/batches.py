@@ -65,7 +65,12 @@ class Batches(keras.utils.PyDataset):
         return math.ceil(self.size / self.batch_size)
 
     def order(self) -> NDArray[np.integer]:
-        """Return the rows in the order of the present epoch."""
+        """Return the rows in the order of the present epoch.
+
+        Returns
+        -------
+        numpy.ndarray
+        """
         if self.seed is not None and self._drawn[0] != self.epoch:
             random = np.random.default_rng([self.seed, self.epoch])
             self._drawn = self.epoch, self.rows[random.permutation(len(self.rows))]

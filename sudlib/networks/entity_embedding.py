@@ -58,7 +58,13 @@ class EntityEmbedding(keras.layers.Layer):
         self.first = np.cumsum((0, *self.levels[:-1])).astype("int32")
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
-        """Make the table of vectors."""
+        """Make the table of vectors.
+
+        Parameters
+        ----------
+        input_shape : tuple
+            Of the inputs, the number of records unknown.
+        """
         self.vectors = self.add_weight(
             shape=(sum(self.levels), self.width),
             initializer=keras.initializers.RandomNormal(stddev=0.3),
@@ -66,20 +72,50 @@ class EntityEmbedding(keras.layers.Layer):
         )
 
     def call(self, codes: Any) -> Any:
-        """Return the vectors of these levels."""
+        """Return the vectors of these levels.
+
+        Parameters
+        ----------
+        codes : tensor of shape (n, variables)
+            Levels of a batch of records.
+
+        Returns
+        -------
+        tensor
+        """
         rows = keras.ops.cast(codes, "int32") + self.first
         return keras.ops.take(self.vectors, rows, axis=0)
 
     def batch_multiply_adds(self) -> int:
-        """Return the multiplications of one batch: looking up needs none."""
+        """Return the multiplications of one batch: looking up needs none.
+
+        Returns
+        -------
+        int
+        """
         return 0
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple:
-        """Return the shape of what :meth:`call` returns."""
+        """Return the shape of what :meth:`call` returns.
+
+        Parameters
+        ----------
+        input_shape : tuple
+            Of the inputs, the number of records unknown.
+
+        Returns
+        -------
+        tuple
+        """
         return (*input_shape, self.width)
 
     def get_config(self) -> dict[str, Any]:
-        """Return what rebuilds the layer."""
+        """Return what rebuilds the layer.
+
+        Returns
+        -------
+        dict
+        """
         return {**super().get_config(), "levels": self.levels, "width": self.width}
 
 

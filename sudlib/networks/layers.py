@@ -54,12 +54,27 @@ class PictureLayer(keras.layers.Layer):
         self.picture, self.scale = picture, float(scale)
 
     def compute_output_spec(self, codes: keras.KerasTensor) -> keras.KerasTensor:
-        """Return the symbolic output: its shape and dtype."""
+        """Return the symbolic output: its shape and dtype.
+
+        Parameters
+        ----------
+        codes : keras.KerasTensor
+            Symbolic codes.
+
+        Returns
+        -------
+        keras.KerasTensor
+        """
         shape = self.compute_output_shape(codes.shape)
         return keras.KerasTensor(shape, dtype=self.compute_dtype)
 
     def get_config(self) -> dict[str, Any]:
-        """Return what rebuilds the layer: the patches too, but not the font."""
+        """Return what rebuilds the layer: the patches too, but not the font.
+
+        Returns
+        -------
+        dict
+        """
         own = {"picture": self.picture.to_config(), "scale": self.scale}
         return {**super().get_config(), **own}
 
@@ -116,7 +131,13 @@ class DrawRecords(PictureLayer):
         ]
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
-        """Check that the input has a column for each variable."""
+        """Check that the input has a column for each variable.
+
+        Parameters
+        ----------
+        input_shape : tuple
+            Of the inputs, the number of records unknown.
+        """
         if input_shape[-1] != len(VARIABLES):
             raise InputError(
                 f"this layer draws {len(VARIABLES)} codes a record, not"
@@ -124,7 +145,17 @@ class DrawRecords(PictureLayer):
             )
 
     def call(self, codes: Any) -> Any:
-        """Return the pictures of a batch of codes."""
+        """Return the pictures of a batch of codes.
+
+        Parameters
+        ----------
+        codes : tensor of shape (n, 28)
+            Codes of a batch of records.
+
+        Returns
+        -------
+        tensor
+        """
         # Indices: neither float32 nor bytes are taken as such by every backend.
         codes = ops.cast(codes, "int32")
         shape = (ops.shape(codes)[0], *self.picture.shape, self.channels)
@@ -136,9 +167,24 @@ class DrawRecords(PictureLayer):
         return canvas
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple:
-        """Return (records, height, width, channels)."""
+        """Return (records, height, width, channels).
+
+        Parameters
+        ----------
+        input_shape : tuple
+            Of the inputs, the number of records unknown.
+
+        Returns
+        -------
+        tuple
+        """
         return (input_shape[0], *self.picture.shape, self.channels)
 
     def get_config(self) -> dict[str, Any]:
-        """Return what rebuilds the layer: the patches too, but not the font."""
+        """Return what rebuilds the layer: the patches too, but not the font.
+
+        Returns
+        -------
+        dict
+        """
         return {**super().get_config(), "channels": self.channels}

@@ -111,11 +111,31 @@ class Transferred:
         return count_trainable(self.model)
 
     def logits(self, inputs: Array) -> NDArray[np.float32]:
-        """Return the logit of each row."""
+        """Return the logit of each row.
+
+        Parameters
+        ----------
+        inputs : array of shape (n, ...)
+            What the network takes.
+
+        Returns
+        -------
+        numpy.ndarray of shape (n,)
+        """
         return training.logits(self.model, inputs)
 
     def probabilities(self, inputs: Array) -> NDArray[np.float64]:
-        """Return the probability of completion for each row."""
+        """Return the probability of completion for each row.
+
+        Parameters
+        ----------
+        inputs : array of shape (n, ...)
+            What the network takes.
+
+        Returns
+        -------
+        numpy.ndarray of shape (n,)
+        """
         return training.probabilities(self.model, inputs)
 
 
