@@ -48,6 +48,8 @@ class Estimate:
     0.671 (0.665 to 0.678)
     >>> print(Estimate(np.nan, np.nan, np.nan, "nobody was predicted to complete"))
     undefined (nobody was predicted to complete)
+    >>> f"{Estimate(0.6712, 0.6651, 0.6779):.0%}"
+    '67% (67% to 68%)'
     """
 
     value: float
@@ -56,11 +58,16 @@ class Estimate:
     reason: str = ""
 
     def __str__(self):
+        return format(self, ".3f")
+
+    def __format__(self, form):
+        form = form or ".3f"
         if np.isnan(self.value):
             return f"undefined ({self.reason})"
         if np.isnan(self.low):
-            return f"{self.value:.3f}"
-        return f"{self.value:.3f} ({self.low:.3f} to {self.high:.3f})"
+            return format(self.value, form)
+        ends = (format(end, form) for end in (self.low, self.high))
+        return f"{self.value:{form}} ({' to '.join(ends)})"
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sudlib import book
+from sudlib import book, scores
 from sudlib.book import freshness, provenance
 from sudlib.files import InputError, sha256
 
@@ -160,6 +160,117 @@ def test_results_come_back_as_written(tmp_path, monkeypatch):
     assert "variant = &#x27;published&#x27;" in shown
     for key in ("commit", "versions", "device", "minutes", "date"):
         assert result["stamp"][key] is not None
+
+
+# --------------------------------------------------------------- sentences with numbers
+
+
+@pytest.fixture
+def run():
+    return book.Run("page", {"variant": "repaired"})
+
+
+def test_a_sentence_is_shown_and_its_numbers_have_names(run):
+    gain = scores.Estimate(0.0421, 0.0317, 0.0519)
+    said = run.say(
+        r"""
+        The area rises by {gain.value:+.2f} ({gain.low:.2f} to {gain.high:.2f}).
+
+        * $F_{{0.5}} = \frac{{1}}{{2}}$ of {row[n]:,}, `threshold={t:.1f}`
+        * {whole}; {pd!s}; [next](other.ipynb)
+        """,
+        gain=gain,
+        row={"n": 1234},
+        t=0.35,
+        whole=gain,
+        pd=math.nan,
+    )
+    assert said.data == (
+        "The area rises by +0.04 (0.03 to 0.05).\n\n"
+        "* $F_{0.5} = \\frac{1}{2}$ of 1,234, `threshold=0.3`\n"
+        "* 0.042 (0.032 to 0.052); nan; [next](other.ipynb)"
+    )
+    assert run.values == {
+        "gain_value": "+0.04",
+        "gain_low": "0.03",
+        "gain_high": "0.05",
+        "row_n": "1,234",
+        "t": "0.3",
+        "whole": "0.042 (0.032 to 0.052)",
+        "pd": "nan",
+    }
+
+
+def test_what_is_undefined_is_said_to_be(run):
+    none = scores.Estimate(math.nan, math.nan, math.nan, "nobody")
+    said = run.say("{a:.2f}, {b:.1%}, {c:.2f}", a=math.nan, b=np.float32("nan"), c=none)
+    assert said.data == "undefined, undefined, undefined (nobody)"
+
+
+@pytest.mark.parametrize(
+    "template, numbers, message",
+    [
+        ("{gain}", {}, "no value for the field {gain}; it was given none"),
+        ("{cite}`x`", {}, "roles .* belong in a Markdown cell"),
+        ("{a}", {"a": 1, "b": 2}, "was given b but its template has no such field"),
+        ("{} {a}", {"a": 1}, "takes named fields, such as .*, not {}"),
+        ("{0}", {"a": 1}, "takes named fields"),
+        ("{a:.2f} {a:.1f}", {"a": 0.123}, "prints 'a' in two ways, '0.12' and '0.1'"),
+        ("{a:.{b}f}", {"a": 1, "b": 2}, "no field inside a format"),
+        ("{a:.2f}", {"a": "text"}, "cannot print {a:.2f} of 'text' \\(str\\)"),
+        ("{a.low}", {"a": 1}, "cannot print {a.low} of 1 \\(int\\)"),
+        ("$\\beta$ \frac", {}, "control character '.x0c'"),
+        ("$F_{0.5$", {}, "cannot read its template"),
+        ("{{cite}}`x`", {}, "got a role"),
+        ("```{{note}}\nx\n```", {}, "got a directive"),
+        ("# Result", {}, "got a heading"),
+    ],
+)
+def test_a_sentence_that_cannot_be_said_says_why(run, template, numbers, message):
+    with pytest.raises(InputError, match=message):
+        run.say(template, **numbers)
+    assert not run.values
+
+
+def test_a_sentence_can_be_shown_further_up(run, capsys):
+    with pytest.raises(InputError, match="places made with .* are none"):
+        run.say("{a}", a=1, at="glance")
+    run.place("glance")
+    run.place("glance")
+    assert run.places == ["glance"]
+    assert run.say("{a}", a=1, at="glance") is None
+    assert run.values == {"a": "1"}
+
+
+def test_claims_are_declared_at_once(run):
+    area = scores.Estimate(0.7, 0.6, 0.8)
+    for value in (0.1, 0.2):  # said again, a number takes the place of the one before
+        run.claim(
+            {
+                "a.x": {"published": area, "repaired": {"value": area, "note": "why"}},
+                "a.y": value,
+                "a.z": {"value": 3, "low": 2, "n": 5},
+            },
+            n=4,
+        )
+    kept = [
+        [claim[name] for name in ("key", "arm", "value", "low", "high", "n", "note")]
+        for claim in run.claims
+    ]
+    assert kept == [
+        ["a.x", "published", 0.7, 0.6, 0.8, 4, None],
+        ["a.x", "repaired", 0.7, 0.6, 0.8, 4, "why"],
+        ["a.y", "repaired", 0.2, None, None, 4, None],
+        ["a.z", "repaired", 3, 2, None, 5, None],
+    ]
+
+
+def test_tables_are_kept_together(run):
+    frame = pd.DataFrame({"b": [1.5]}, index=["row"])
+    assert run.keep(frame=frame, series=frame["b"]) is None
+    assert run.tables["frame"] == run.tables["series"] == [{"index": "row", "b": 1.5}]
+    with pytest.raises(InputError, match="data frame or a series, not dict"):
+        run.keep(a={})
 
 
 def test_a_start_outside_the_book_still_checks_allowed_values():

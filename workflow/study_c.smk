@@ -6,7 +6,7 @@
 # A shard that is there is not run again; the merged table does not depend on the order.
 import sys
 
-from sudlib.owl import study
+from sudlib.policy import simulation_study as study
 
 FOLDER = config.get("folder", "_build/study_c")
 OUT = config.get("out", "data/results/study_c")

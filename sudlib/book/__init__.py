@@ -5,11 +5,17 @@ from sudlib.book.claims import compare, count_verdicts
 from sudlib.book.claims_html import badge, page_table, show, to_html
 from sudlib.book.claims_text import describe, our_text, paper_text
 from sudlib.book.consistency import check_printed, from_matrix, split_sizes
-from sudlib.book.parameters import Parameter, check_parameters, declared_parameters
+from sudlib.book.parameters import (
+    ARMS,
+    Parameter,
+    check_parameters,
+    declared_parameters,
+)
 from sudlib.book.printed import STUDIES, published
+from sudlib.book.prose import direction
 from sudlib.book.provenance import device, git_commit, versions
 from sudlib.book.results import ROOT, finished_results, read_results, write_json
-from sudlib.book.run import start
+from sudlib.book.run import Run, start
 from sudlib.book.verdicts import (
     ENOUGH_ROWS,
     FOUR_CELLS,
@@ -20,6 +26,9 @@ from sudlib.book.verdicts import (
 )
 
 __all__ = [
+    "ARMS",
+    "Run",
+    "direction",
     "ENOUGH_ROWS",
     "FOUR_CELLS",
     "Parameter",

@@ -182,7 +182,7 @@ def _verdict_cell(row):
     return text + _small(f"gap {gap}")
 
 
-def page_table(run, keys=None, *, caption=""):
+def page_table(run, keys=None, *, numbers=None, caption=""):
     """Return this notebook's numbers beside the study's, for the end of a page.
 
     Parameters
@@ -193,6 +193,8 @@ def page_table(run, keys=None, *, caption=""):
         Claims to show, in this order; by default those the run has numbers for, in
         the order of the study.  A key that ends in a dot stands for all that begin
         with it.
+    numbers : dict, optional
+        Our numbers, kept first as :meth:`sudlib.book.run.Run.claim` keeps a dict.
     caption : str, optional
         What the table shows, in one sentence.
 
@@ -206,6 +208,8 @@ def page_table(run, keys=None, *, caption=""):
         If a key is no claim of a study.
     """
     every = published()
+    if numbers:
+        run.claim(numbers)
     if keys is None:
         wanted = {ours["key"] for ours in run.claims}
         given = (every.index.isin(wanted)) | every["same_as"].isin(wanted)

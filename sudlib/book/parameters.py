@@ -8,6 +8,9 @@ import nbformat
 
 from sudlib.files import InputError
 
+ARMS = ("published", "repaired")
+
+
 ALLOWED = {"size": ("quick", "paper"), "variant": ("published", "repaired")}
 
 

@@ -2,8 +2,8 @@
 
 Papermill runs a notebook and Snakemake knows when; this module adds what they lack.
 A notebook begins with :func:`start`, names the data it used with :meth:`Run.uses`,
-keeps its numbers with :meth:`Run.claim`, :meth:`Run.value` and :meth:`Run.table`,
-and ends with :meth:`Run.finish`.  How it is used is shown on the page
+says its numbers with :meth:`Run.say`, keeps them with :meth:`Run.claim` and
+:meth:`Run.keep`, and ends with :meth:`Run.finish`.  How it is used is shown on the page
 *How to rerun* of the book.
 """
 
@@ -12,9 +12,11 @@ import time
 from dataclasses import dataclass, field
 
 from sudlib.book.freshness import fingerprints
-from sudlib.book.parameters import Parameter, check_parameters, check_value
+from sudlib.book.parameters import ARMS, Parameter, check_parameters, check_value
+from sudlib.book.prose import fill
 from sudlib.book.provenance import device, git_commit, provenance, versions
 from sudlib.book.results import ROOT, plain, results_folder, write_json
+from sudlib.files import InputError
 
 
 @dataclass
@@ -29,6 +31,7 @@ class Run:
     values: dict = field(default_factory=dict)
     tables: dict = field(default_factory=dict)
     fingerprints: dict = field(default_factory=dict)
+    places: list = field(default_factory=list)
 
     @property
     def synthetic(self):
@@ -41,16 +44,29 @@ class Run:
         return records
 
     def claim(
-        self, key, value, *, low=None, high=None, arm=None, n=None, note=None, **more
+        self,
+        key,
+        value=None,
+        *,
+        low=None,
+        high=None,
+        arm=None,
+        n=None,
+        note=None,
+        **more,
     ):
-        """Keep our number for a claim of a study.
+        """Keep our number for a claim of a study, or our numbers for many.
 
         Parameters
         ----------
-        key : str
-            The claim's key in ``data/claims``.
-        value : float or list
-            Our number; a confusion matrix as a list of rows.
+        key : str or dict
+            The claim's key in ``data/claims``.  Or several at once, each key with a
+            number, an estimate, a dict of the arguments below, or one of these for
+            each arm: ``{"published": ..., "repaired": ...}``.  Said again, such a
+            number takes the place of the one before.
+        value : float, list or estimate
+            Our number; a confusion matrix as a list of rows; or anything with
+            ``value``, ``low`` and ``high``.
         low, high : float, optional
             Ends of the 95 % interval.
         arm : str, optional
@@ -61,7 +77,24 @@ class Run:
             What a reader must know beside it.
         **more
             Anything else to keep with the number.
+
+        Examples
+        --------
+        >>> run = Run("a02_forest_general", {})
+        >>> run.claim(
+        ...     {
+        ...         "a.general.forest.f05": {"published": 0.64, "repaired": 0.65},
+        ...         "a.general.forest.pr_auc": {"value": 0.7, "low": 0.6, "high": 0.8},
+        ...     }
+        ... )
+        >>> [(kept["arm"], kept["value"]) for kept in run.claims[:2]]
+        [('published', 0.64), ('repaired', 0.65)]
         """
+        if isinstance(key, dict):
+            self._claim_each(key, {"arm": arm, "n": n, "note": note, **more})
+            return
+        if hasattr(value, "value") and hasattr(value, "low"):
+            value, low, high = value.value, value.low, value.high
         arm = arm or self.parameters.get("variant")
         years = sorted({year for used in self.data for year in used.get("years", [])})
         self.claims.append(
@@ -83,6 +116,21 @@ class Run:
                 }
             )
         )
+
+    def _claim_each(self, numbers, common):
+        """Keep the numbers of a mapping; each may be given for both arms."""
+        for key, given in numbers.items():
+            both = isinstance(given, dict) and given and set(given) <= set(ARMS)
+            for arm, one in given.items() if both else [(common["arm"], given)]:
+                words = {**common, "arm": arm}
+                words |= one if isinstance(one, dict) else {"value": one}
+                arm = words["arm"] or self.parameters.get("variant")
+                self.claims[:] = [
+                    kept
+                    for kept in self.claims
+                    if (kept["key"], kept["arm"]) != (key, arm)
+                ]
+                self.claim(key, **words)
 
     def used(self, key, value, *, note=None):
         """Keep what this page really uses of a setting that a study prints.
@@ -133,6 +181,91 @@ class Run:
             return text
         glue(name, text, display=False)
         return text
+
+    def say(self, template, /, *, at=None, **numbers):
+        """Return sentences with numbers in them, for a cell to show as its output.
+
+        Parameters
+        ----------
+        template : str
+            Markdown with named fields, as in :meth:`str.format`: ``{gain:+.2f}``,
+            ``{gain.low:.2f}``, ``{row[mean]:.1%}``.  Braces of formulas are doubled
+            (``$F_{{0.5}}$``), backslashes need ``r"..."``.  Paragraphs, lists, tables,
+            formulas and links may stand in it; headings, directives and roles stand
+            in Markdown cells.
+        at : str, optional
+            A :meth:`place` further up: the sentences are shown there, not here.
+        **numbers
+            A value for each field.  NaN is printed as *undefined*.
+
+        Returns
+        -------
+        IPython.display.Markdown or None
+            None where they were shown at a place.
+
+        Raises
+        ------
+        InputError
+            For a field without a value, a value without a field, a field without a
+            name, a field that two formats print differently, or Markdown that one of
+            the readers' programs would show raw.
+
+        Examples
+        --------
+        Every printed number has a name, for the pages of prose.
+
+        >>> run = Run("a02_forest_general", {})
+        >>> run.say("Slightly: {gain:+.2f} ({low:.2f} to {high:.2f}).",
+        ...         gain=0.0421, low=0.0317, high=0.0519).data
+        'Slightly: +0.04 (0.03 to 0.05).'
+        >>> run.values["gain"]
+        '+0.04'
+        """
+        from IPython.display import Markdown, update_display
+
+        text, texts = fill(template, numbers)
+        if at is not None and at not in self.places:
+            raise InputError(
+                f"say(at={at!r}): there is no such place on this page; places made with"
+                f" run.place(...) are {', '.join(map(repr, self.places)) or 'none'}"
+            )
+        self.values.update(texts)
+        if at is None:
+            return Markdown(text)
+        update_display(Markdown(text), display_id=f"{self.notebook}-{at}")
+
+    def place(self, name):
+        """Show a place near the top of the page, for what is computed further down.
+
+        Parameters
+        ----------
+        name : str
+            What ``say(..., at=name)`` calls it.
+        """
+        from IPython.display import Markdown, display
+
+        if name not in self.places:
+            self.places.append(name)
+        display(
+            Markdown("*The numbers of this paragraph appear when all cells have run.*"),
+            display_id=f"{self.notebook}-{name}",
+        )
+
+    def keep(self, **tables):
+        """Keep small tables with the results; show nothing.
+
+        Parameters
+        ----------
+        **tables
+            A data frame, or a series, for each name.
+        """
+        for name, frame in tables.items():
+            if not hasattr(frame, "reset_index"):
+                raise InputError(
+                    f"keep({name}=...) takes a data frame or a series, not"
+                    f" {type(frame).__name__}"
+                )
+            self.table(name, frame.to_frame() if frame.ndim == 1 else frame)
 
     def table(self, name, frame):
         """Keep a small table with the results; return it."""

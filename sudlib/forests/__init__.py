@@ -19,12 +19,14 @@ from sudlib.forests.splits import (
     SPLITS,
     Effort,
     Parts,
+    effort_of,
     split_general,
     split_methadone,
     take,
 )
 
 __all__ = [
+    "effort_of",
     "EFFORTS",
     "Effort",
     "FOLDS",

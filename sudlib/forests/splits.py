@@ -1,6 +1,6 @@
 """Study A's splits into training, threshold and test rows, and the sizes of a run."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -60,6 +60,29 @@ EFFORTS = {
     ("methadone", "quick"): Effort(170_000, 20_000, trees=0.1, candidates=10, seeds=5),
     ("methadone", "paper"): Effort(None, None, trees=1, candidates=10, seeds=5),
 }
+
+
+def effort_of(experiment, size, **changes):
+    """Return an effort of :data:`EFFORTS`, with what a notebook's parameters change.
+
+    Parameters
+    ----------
+    experiment : {"general", "methadone"}
+    size : {"quick", "paper"}
+    **changes
+        Fields of :class:`Effort`; None leaves what the size says.
+
+    Returns
+    -------
+    Effort
+
+    Examples
+    --------
+    >>> effort_of("general", "quick", people=5000, trees=None)
+    Effort(records=80000, people=5000, trees=0.1, candidates=10, seeds=3)
+    """
+    given = {name: value for name, value in changes.items() if value is not None}
+    return replace(EFFORTS[experiment, size], **given)
 
 
 def take(people, effort, seed=33):

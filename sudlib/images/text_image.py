@@ -23,8 +23,8 @@ import pandas as pd
 from PIL import Image, ImageDraw, ImageFont
 
 from sudlib.files import InputError
-from sudlib.images.codes import LEVELS, VARIABLES, as_codes, encode, levels
 from sudlib.images import layouts
+from sudlib.images.codes import LEVELS, VARIABLES, as_codes, encode, levels
 from sudlib.images.layouts import Cell, Layout, font_file, text
 
 
