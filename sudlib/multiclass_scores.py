@@ -15,6 +15,13 @@ from sklearn.metrics import precision_recall_fscore_support
 
 from sudlib.validation import check_same_length
 
+SCORING = {
+    "accuracy": "accuracy",
+    "balanced_accuracy": "balanced_accuracy",
+    "mcc": "matthews_corrcoef",
+}
+"""The same three scores as ``scoring`` of scikit-learn's cross-validation."""
+
 
 def report(
     y_true: ArrayLike, y_pred: ArrayLike, classes: Sequence[str]
