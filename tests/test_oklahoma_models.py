@@ -1,6 +1,7 @@
 """Study B's kernels and networks predict what SVC and Keras predict one by one."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -122,6 +123,9 @@ def test_scale_is_that_of_the_rows_of_fit_and_defined_for_constant_rows():
     by_hand = np.exp(-((X[:, None] - Z[None]) ** 2).sum(axis=2) / (4 * Z.var()))
     assert np.allclose(kernel(X, Z), by_hand)
     assert np.isfinite(kernel(X, np.ones((2, 4)))).all()
+    # SVC hands a frame on as it is.
+    frame = pd.DataFrame(np.r_[X, Z].astype(np.int8), columns=list("abcd"))
+    assert np.allclose(kernel(frame[:1], frame[1:]), by_hand)
 
 
 def test_printed_models_have_the_printed_hyperparameters():

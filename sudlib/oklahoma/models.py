@@ -10,7 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from numpy.typing import NDArray
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from sklearn.metrics.pairwise import pairwise_kernels
 from sklearn.svm import SVC
 
@@ -99,20 +100,21 @@ class DenseKernel:
     def __post_init__(self) -> None:
         check_choice("kernel", self.name, KERNELS)
 
-    def __call__(self, X: NDArray, X_fit: NDArray) -> NDArray:
+    def __call__(self, X: ArrayLike, X_fit: ArrayLike) -> NDArray:
         """Return the kernel's value for each pair of rows.
 
         Parameters
         ----------
-        X : numpy.ndarray of shape (n_rows, n_columns)
-            Rows.
-        X_fit : numpy.ndarray of shape (n_fit, n_columns)
+        X : array-like of shape (n_rows, n_columns)
+            Rows; a dense table.
+        X_fit : array-like of shape (n_fit, n_columns)
             The rows that the machine was fitted on.
 
         Returns
         -------
         numpy.ndarray of shape (n_rows, n_fit)
         """
+        X, X_fit = np.asarray(X, float), np.asarray(X_fit, float)
         gamma = self.gamma
         if gamma == "scale":
             gamma = 1 / (X_fit.shape[1] * X_fit.var() or 1)
