@@ -23,7 +23,7 @@ from sudlib.teds import cohorts
 SHARED = Path(
     os.environ.get("SUDLIB_SHARED", Path(__file__).parent.parent.parent / "shared")
 )
-TINY = forests.Effort(3000, None, trees=0.02, candidates=3, seeds=2)
+TINY = {"trees": 0.02, "n_candidates": 3}
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +44,7 @@ def people():
 
 def learn(recipe, people, parts=None, **keywords):
     features, completed = people
-    keywords = {"choose": scores.best_threshold, "effort": TINY, **keywords}
+    keywords = {"choose": scores.best_threshold, **TINY, **keywords}
     parts = parts or forests.split_general(completed)
     return forests.learn(recipe, features, completed, parts, **keywords)
 
@@ -132,14 +132,14 @@ def test_published_is_plain_scikit_learn_on_the_codes(people):
     """The study's few lines, written out, give the same forest and predictions."""
     features, completed = people
     completed = completed.astype(int)
-    arm = learn("published", people, effort=TINY)
+    arm = learn("published", people)
     train, rest = train_test_split(features, test_size=0.30, random_state=33)
     y_train, y_rest = train_test_split(completed, test_size=0.30, random_state=33)
     _, x_val = train_test_split(rest, test_size=0.50, random_state=33)
     _, y_val = train_test_split(y_rest, test_size=0.50, random_state=33)
     search = RandomizedSearchCV(
         RandomForestClassifier(random_state=33),
-        forests.published_grid(TINY.trees),
+        forests.published_grid(0.02),
         n_iter=3,
         cv=3,
         scoring=make_scorer(fbeta_score, beta=0.5, zero_division=0),
@@ -217,10 +217,9 @@ def test_settings_found_before_are_not_searched_again(people):
 
 @pytest.mark.parametrize("recipe", ["published", "repaired", "boosting", "logistic"])
 def test_every_recipe_learns_what_there_is_to_learn(recipe, people):
-    effort = forests.Effort(None, None, trees=0.05, candidates=1, seeds=1)
-    arm = learn(recipe, people, effort=effort, n_jobs=1)
+    arm = learn(recipe, people, trees=0.05, n_candidates=1, n_jobs=1)
     kept = scores.evaluate(
-        arm.completed, arm.score, threshold=arm.threshold, draws=200, band=False
+        arm.completed, arm.score, threshold=arm.threshold, n_resamples=200, band=False
     )
     assert kept.estimates["average_precision"].low > arm.completed.mean() + 0.1
     assert kept.estimates["balanced_accuracy"].low > 0.55
@@ -228,7 +227,9 @@ def test_every_recipe_learns_what_there_is_to_learn(recipe, people):
 
 def test_the_constant_says_that_everybody_completes(people):
     arm = learn("constant", people)
-    kept = scores.evaluate(arm.completed, arm.score, threshold=arm.threshold, draws=0)
+    kept = scores.evaluate(
+        arm.completed, arm.score, threshold=arm.threshold, n_resamples=0
+    )
     assert kept.estimates["recall"].value == 1
     assert kept.estimates["precision"].value == pytest.approx(arm.completed.mean())
     assert kept.estimates["average_precision"].value == pytest.approx(
@@ -245,7 +246,6 @@ def test_fewer_trees_change_only_the_number_of_trees():
 
 def test_paper_size_scales_nothing_down():
     for (_, size), effort in forests.EFFORTS.items():
-        assert effort.candidates == 10
         if size == "paper":
             assert effort.records is effort.people is None and effort.trees == 1
 
@@ -275,11 +275,11 @@ def test_a_search_is_kept_best_first(people):
 def test_a_small_cohort_is_taken_whole_a_large_one_in_part():
     people = pd.DataFrame({"AGE": np.arange(100)})
     people.attrs = {"data": "twin"}
-    some = forests.Effort(None, 30, trees=1, candidates=1, seeds=1)
-    taken = forests.take(people, some)
+    taken = forests.take(people, 30)
     assert len(taken) == 30 and taken.index.is_monotonic_increasing
     assert taken.attrs == people.attrs and taken.index.is_unique
-    assert forests.take(taken, some) is taken
+    assert forests.take(taken, 30) is taken
+    assert forests.take(people, None) is people
 
 
 def test_repeats_use_other_splits_and_keep_the_settings(people):
@@ -292,7 +292,7 @@ def test_repeats_use_other_splits_and_keep_the_settings(people):
         forests.split_general,
         (1, 2),
         choose=scores.best_threshold,
-        effort=TINY,
+        **TINY,
     )
     assert [each.settings for each in again] == [arm.settings] * 2
     assert not np.array_equal(again[0].score, again[1].score)
@@ -309,7 +309,7 @@ def test_repeats_use_other_splits_and_keep_the_settings(people):
             too_few,
             (1, 2),
             choose=scores.best_threshold,
-            effort=TINY,
+            **TINY,
         )
         == []
     )
@@ -343,7 +343,7 @@ def test_lightgbm_learns_as_boosting_does_and_reports_on_nobody_it_saw(people):
     after = learn("lightgbm", (features, turned), parts, settings=SHORT)
     np.testing.assert_array_equal(before.score, after.score)
     assert before.threshold == after.threshold
-    kept = scores.evaluate(before.completed, before.score, draws=200, band=False)
+    kept = scores.evaluate(before.completed, before.score, n_resamples=200, band=False)
     assert kept.estimates["average_precision"].low > before.completed.mean() + 0.1
     peer = learn("boosting", people, parts, settings={"max_iter": 30})
     assert np.corrcoef(before.score, peer.score)[0, 1] > 0.9

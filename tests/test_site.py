@@ -20,6 +20,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "workflow"))
 
 import build_site  # noqa: E402
+import notebook_style  # noqa: E402
 import stage  # noqa: E402
 
 from sudlib import book  # noqa: E402
@@ -28,15 +29,16 @@ from sudlib.files import InputError  # noqa: E402
 
 BOOK = ROOT / "book"
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
-PAGES = sorted(BOOK.glob("*.md"))
+PAGES = sorted(BOOK.rglob("*.md"))
 PLAN = yaml.safe_load((ROOT / "workflow" / "notebooks.yml").read_text())["notebooks"]
 SITE = Path(os.environ.get("SUDLIB_SITE", ROOT / "_build" / "html"))
 
 
 def prose(notebook):
-    """Return the Markdown cells of a notebook."""
+    """Return the Markdown cells of a notebook, and what its code says."""
     cells = nbformat.read(notebook, as_version=4).cells
-    return [cell.source for cell in cells if cell.cell_type == "markdown"]
+    written = [cell.source for cell in cells if cell.cell_type == "markdown"]
+    return written + notebook_style.templates(freshness.source_of(notebook))
 
 
 def address():
@@ -51,7 +53,7 @@ def address():
 def test_every_page_is_in_the_table_of_contents():
     listed = stage.entries(stage.read_toc())
     assert len(listed) == len(set(listed))
-    pages = {f"book/{page.stem}" for page in PAGES}
+    pages = {page.relative_to(ROOT).with_suffix("").as_posix() for page in PAGES}
     assert {name for name in listed if name.startswith("book/")} == pages
     notebooks = {name.split("/")[1] for name in listed if name.startswith("notebooks/")}
     assert {path.stem for path in NOTEBOOKS} <= notebooks
@@ -63,8 +65,8 @@ def test_claims_are_the_second_page():
 
 
 def glued_names(notebook):
-    """Return the names given to ``run.value`` in a notebook; f-strings as patterns."""
-    names, patterns = set(), []
+    """Return the names of a notebook's numbers; those made by f-strings as patterns."""
+    names, patterns = set(notebook_style.fields(freshness.source_of(notebook))), []
     for node in ast.walk(ast.parse(freshness.source_of(notebook))):
         if not (
             isinstance(node, ast.Call)
@@ -151,6 +153,7 @@ def test_every_work_that_is_cited_is_listed():
     ]:
         for names in re.findall(r"\{cite(?::\w+)?\}`([^`]+)`", text):
             cited |= {name.strip() for name in names.split(",")}
+        cited |= notebook_style.cited(text)
     assert cited <= listed
 
 
@@ -301,6 +304,23 @@ def test_what_has_not_been_run_can_be_allowed(small):
     assert toc["parts"] == [{"chapters": [{"file": "notebooks/one"}]}]
     index = (small.out / "src" / "book" / "index.md").read_text()
     assert "[one](../notebooks/one.ipynb), two" in index
+
+
+def test_what_a_page_says_is_made_ready_for_the_site(small):
+    path = small.out / "executed" / "one.ipynb"
+    notebook = nbformat.read(path, as_version=4)
+    said = (
+        "42 % [[Breiman, 2001]](../book/references.md#breiman_2001) ([two](two.ipynb))"
+    )
+    cell = nbformat.v4.new_code_cell("# @title\nrun.say(...)")
+    cell.outputs = [nbformat.v4.new_output("display_data", {"text/markdown": said})]
+    notebook.cells.append(cell)
+    nbformat.write(notebook, path)
+    small(allow_missing=True)
+    page = nbformat.read(small.out / "src" / "notebooks" / "one.ipynb", as_version=4)
+    assert page.cells[-1].source == "run.say(...)"
+    shown = page.cells[-1].outputs[0].data["text/markdown"]
+    assert shown == "42 % {cite:p}`breiman_2001` (two)"
 
 
 def test_a_number_nobody_computes_stops_the_staging(small):

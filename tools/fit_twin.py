@@ -1,41 +1,35 @@
-"""Fit the synthetic twin of TEDS-D to published tables, and write data/twin.
+"""Fit the synthetic twin of TEDS-D to published tables: ``data/twin/parameters.npz``.
 
-    python tools/fit_twin.py ../shared/teds
+    python tools/fit_twin.py                   # 7 minutes on one core, 3 GB
+    python tools/fit_twin.py --share 0.01 --rows 5000 --rounds 3 --outer 1 --out FOLDER
 
-The folder holds the tables that are not in the repository: the correlations of 29
-variables in 2019, REASON by state 2016-2019 and by service 2019.  The codebooks'
-frequencies come from ``data/codebook``, the cohorts' sizes and completion from study
-A.  No row of a real file is read.
+Everything it needs stands in ``data/``: the codebooks' frequencies, the correlations of
+29 variables in 2019, REASON by state and by service (``make_targets.py``), the cohorts'
+sizes and completion of study A.  No row of a real file is read.
 
-What is guessed, not fitted, stands here too: how substances differ in their routes, in
-who uses them and where (PRIORS), and which sets of features act together on completion
-(sudlib.twin.completion.INTERACTIONS, with effects drawn from a seed).  Every guess is bent until
-the published margins hold.
+What is guessed, not fitted, stands in ``twin_guesses.py`` and in
+sudlib.twin.completion: which sets of features act together on completion
+(INTERACTIONS), with effects drawn from a seed.  Every guess is bent until the published
+margins hold.
 
-Stages: features (about 4 minutes) and outcome (about 5 minutes); each can be run by
-itself.  One core, 3 GB.
+First the features of every year are fitted, then the outcome.  ``--share`` fits to so
+large a part of the official files: a quick try, not what the book needs.
 """
 
 import argparse
-import json
-import sys
-import tempfile
 import time
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import sources
+from twin_guesses import guess
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
+from sudlib import twin
+from sudlib.teds import codebook
+from sudlib.twin import completion as completion_model
+from sudlib.twin import specification
 
-from sudlib import twin  # noqa: E402
-from sudlib.teds import codebook  # noqa: E402
-from sudlib.twin import completion as completion_model  # noqa: E402
-from sudlib.twin import specification  # noqa: E402
-
-OUT = ROOT / "data" / "twin"
-WORK = Path(tempfile.gettempdir()) / "sudlib-twin-features.npz"  # between the stages
 SEED = 2019  # of everything random in the fit
 
 # ------------------------------------------------------------------ what is known
@@ -46,335 +40,6 @@ OTHER_OPIOIDS = 232_200  # rows with SUB1 7 and no heroin, 2017 and 2018 togethe
 COMPLETED = {"general": 0.3795, "methadone": 0.2020, "other": 310 / 1161}
 COMPLETED_BOTH = 0.20  # methadone cohort's members with other opioids: our guess
 FEMALE_GENERAL = 0.38  # study A
-
-# ------------------------------------------------------------------ what is guessed
-# Factors on a variable's margin by level of a key part.  They only set the pattern;
-# the margins are raked afterwards.
-
-DRUG = dict(none=0, alcohol=1, cocaine=2, marijuana=3, opioid=4, stimulant=5, other=6)
-ROUTE_OF = {  # oral, smoked, inhaled, injected, other, in per cent
-    2: (98.5, 0.3, 0.1, 0.1, 1.0),
-    3: (4, 58, 32, 5, 1),
-    4: (3, 95.5, 1, 0.1, 0.4),
-    5: (2, 5, 28, 64, 1),
-    6: (85, 3, 4, 6, 2),
-    7: (58, 4, 22, 14, 2),
-    8: (8, 86, 4, 1, 1),
-    9: (86, 7, 3, 2, 2),
-    10: (4, 57, 11, 27, 1),
-    11: (45, 28, 12, 13, 2),
-    12: (50, 22, 18, 8, 2),
-    13: (93, 2, 4, 0.5, 0.5),
-    14: (92, 3, 3, 1, 1),
-    15: (92, 3, 3, 1, 1),
-    16: (93, 3, 2, 1, 1),
-    17: (6, 10, 80, 2, 2),
-    18: (92, 3, 2, 1, 2),
-    19: (40, 38, 8, 6, 8),
-}
-PRIORS = {
-    "SERVICES": {
-        "drug": {
-            "alcohol": {1: 2.2, 2: 1.5, 8: 1.2},
-            "marijuana": {1: 0.1, 2: 0.1, 4: 0.5, 5: 0.7, 8: 0.2},
-            "opioid": {1: 1.3, 2: 1.7, 8: 3},
-            "stimulant": {1: 0.3, 2: 0.5, 5: 1.5},
-            "none": {1: 0.5, 2: 0.5, 4: 0.6, 5: 0.6},
-        }
-    },
-    "METHUSE": {
-        "class": {1: {1: 6}, 2: {1: 0.25}},
-        "outpatient": {1: {1: 3}, 0: {1: 0.6}},
-    },
-    "AGE": {
-        "drug": {
-            "alcohol": {1: 0.3, 2: 0.3, 3: 0.3, 4: 0.6, 5: 0.7, 9: 1.4, 10: 1.6}
-            | {11: 1.9, 12: 2.6},
-            "cocaine": {1: 0.1, 2: 0.1, 3: 0.3, 4: 0.5, 5: 0.6, 9: 1.6, 10: 1.9}
-            | {11: 1.7},
-            "marijuana": {1: 10, 2: 10, 3: 4, 4: 2, 5: 1.2, 7: 0.6, 8: 0.5}
-            | {9: 0.3, 10: 0.3, 11: 0.2, 12: 0.2},
-            "opioid": {1: 0.02, 2: 0.05, 3: 0.3, 5: 1.3, 6: 1.4, 7: 1.2, 12: 0.6},
-            "stimulant": {1: 0.2, 2: 0.3, 5: 1.2, 6: 1.3, 7: 1.3, 11: 0.5, 12: 0.2},
-        }
-    },
-    "GENDER": {
-        "drug": {
-            "alcohol": {2: 0.75},
-            "marijuana": {2: 0.7},
-            "opioid": {2: 1.1},
-            "stimulant": {2: 1.4},
-        }
-    },
-    "PREG": {
-        "age": {0: {1: 0.4}, 1: {1: 0.8}, 3: {1: 2}, 4: {1: 2}, 5: {1: 0.8}}
-        | {6: {1: 0.01}}
-    },
-    "ETHNIC": {
-        "race": {
-            0: {-9: 100, 4: 0.4},
-            1: {4: 1.3},
-            2: {4: 1.2, 2: 0.5},
-            4: {1: 0.3, 2: 0.1, 3: 0.4, 5: 0.4, 4: 1.2},
-            5: {1: 0.6, 2: 0.9, 3: 0.7, 4: 1.0},
-            7: {1: 6, 2: 4, 3: 5, 5: 5, 4: 0.4},
-            8: {1: 1.5, 2: 1.5},
-        }
-    },
-    "PSOURCE": {
-        "drug": {
-            "marijuana": {7: 2.2, 4: 6, 1: 0.6, 2: 0.5},
-            "alcohol": {7: 1.1, 5: 2},
-            "opioid": {1: 1.4, 7: 0.5, 2: 1.3, 4: 0.1},
-            "stimulant": {7: 1.6, 6: 1.2},
-        }
-    },
-    "DETCRIM": {
-        "drug": {"alcohol": {7: 4}, "opioid": {7: 0.2}, "stimulant": {3: 1.5, 7: 0.1}}
-    },
-    "EDUC": {
-        "age": {
-            0: {1: 30, 2: 1, 3: 0.01, 4: 0, 5: 0},
-            1: {1: 3, 2: 8, 3: 0.2, 4: 0.005, 5: 0},
-            2: {2: 1.6, 4: 0.4, 5: 0.01},
-            3: {4: 0.8, 5: 0.2},
-            6: {5: 1.5, 1: 1.5},
-        }
-    },
-    "MARSTAT": {
-        "age": {
-            0: {2: 0, 3: 0, 4: 0},
-            1: {2: 0.01, 3: 0.01, 4: 0},
-            2: {2: 0.1, 3: 0.1, 4: 0.02},
-            3: {2: 0.4, 3: 0.4, 4: 0.15},
-            4: {2: 0.8, 3: 0.8, 4: 0.5},
-            6: {1: 0.5, 2: 1.4, 4: 2.5},
-        }
-    },
-    "EMPLOY": {
-        "age": {
-            0: {1: 0.01, 2: 0.05, 3: 0.2, 4: 4},
-            1: {1: 0.05, 2: 0.6, 3: 0.4, 4: 3},
-            2: {1: 0.6, 2: 1.5},
-            6: {4: 1.6, 1: 0.7, 2: 0.7},
-        }
-    },
-    "DETNLF": {
-        "age": {
-            0: {2: 60, 3: 0.02, 1: 0.02},
-            1: {2: 40, 3: 0.05, 1: 0.05},
-            2: {2: 8, 3: 0.2},
-            3: {2: 2, 3: 0.3},
-            6: {3: 4, 2: 0.05},
-        }
-    },
-    "LIVARAG": {"age": {0: {1: 0.05, 2: 4}, 1: {1: 0.08, 2: 4}, 2: {1: 0.5, 2: 1.8}}},
-    "PRIMINC": {
-        "employ": {
-            1: {1: 8, 5: 0.05, 2: 0.2, 3: 0.1},
-            2: {1: 4, 5: 0.3},
-            3: {1: 0.1, 5: 1.8},
-            4: {1: 0.15, 3: 2.5, 2: 1.5},
-        }
-    },
-    "PRIMPAY": {
-        "hlthins": {
-            0: {-9: 2},
-            1: {2: 20, 4: 0.1, 1: 0.8},
-            2: {4: 6, 2: 0.1, 1: 0.2},
-            3: {3: 15, 4: 0.7},
-            4: {1: 2.5, 5: 2.5, 6: 2.5, 4: 0.2, 2: 0.1, 3: 0.1},
-        }
-    },
-    "VET": {
-        "age": {0: {1: 0}, 1: {1: 0}, 2: {1: 0.05}, 3: {1: 0.4}, 6: {1: 3}},
-        "gender": {2: {1: 0.25}},
-    },
-    "LOS": {"services": {}},
-}
-DIAGNOSES = {  # DSMCRIT that go with a substance
-    2: {4: 30, 9: 30, 1: 30, 3: 30, 5: 0.05, 6: 0.05, 7: 0.05, 10: 0.05},
-    3: {6: 60, 13: 60, 4: 0.3, 5: 0.1},
-    4: {7: 60, 10: 60, 4: 0.2, 5: 0.05},
-    5: {5: 40, 12: 40, 4: 0.1},
-    6: {5: 40, 12: 40, 4: 0.1},
-    7: {5: 40, 12: 40, 4: 0.1},
-}
-
-
-def _length_prior(codes):
-    """Return factors on LOS by service: how long stays last where."""
-    day = np.array([code if code <= 30 else 0 for code in codes])
-    long = {31: 38, 32: 53, 33: 75, 34: 105, 35: 150, 36: 260, 37: 500}
-    days = np.where(day > 0, day, [long.get(code, 1) for code in codes])
-    middle = {1: 4, 2: 4, 3: 18, 4: 20, 5: 60, 6: 60, 7: 110, 8: 20}
-    spread = {1: 0.7, 2: 0.6, 3: 0.9, 4: 0.7, 5: 1.0, 6: 1.0, 7: 1.2, 8: 1.2}
-    rows = []
-    for service in range(1, 9):
-        away = (np.log(days) - np.log(middle[service])) / spread[service]
-        row = np.exp(-0.5 * away**2) + 0.01
-        if service in (4, 3):
-            row[days > 45] *= 0.15
-        if service in (7, 6):
-            row[0] += 1.5
-        rows.append(row)
-    return np.array(rows)
-
-
-def guess(step, year):
-    """Return the unraked table of a step: keys by codes, not negative."""
-    codes, counts = twin.margin(year, step.variable)
-    name = step.variable
-    column = {int(code): place for place, code in enumerate(codes)}
-    size = twin.key_size(step) if step.keys else 1
-    table = np.tile(np.maximum(counts, 1) / counts.sum(), (size, 1)).astype(float)
-    levels = twin.key_levels(step) if step.keys else {}
-    for part, by_level in PRIORS.get(name, {}).items():
-        for level, factors in by_level.items():
-            level = DRUG.get(level, level)
-            for code, factor in factors.items():
-                if code in column:
-                    table[levels[part] == level, column[code]] *= factor
-    substance = {
-        part: np.array([-9, *range(1, 20)])[levels[part]]
-        for part in ("sub1", "sub2", "sub3", "sub1_d")
-        if part in levels
-    }
-
-    def only(rows, allowed):
-        table[np.ix_(rows, [column[c] for c in column if c not in allowed])] = 0
-
-    if name == "LOS":
-        table *= _length_prior(codes)
-    elif name == "DSMCRIT":
-        for code in range(20):
-            rows = substance["sub1"] == (code or -9)
-            factors = DIAGNOSES.get(code)
-            if factors is None and code > 7:
-                factors = {8: 20, 11: 20, 4: 0.1, 5: 0.1, 6: 0.2, 7: 0.2, 9: 0.3}
-            for diagnosis, factor in (factors or {}).items():
-                table[rows, column[diagnosis]] *= factor
-    elif name in ("ROUTE1", "ROUTE2", "ROUTE3"):
-        named = substance[f"sub{name[-1]}"]
-        for code, shares in ROUTE_OF.items():
-            rows = named == code
-            table[rows, column[-9]] = 0.008
-            for route, share in enumerate(shares, 1):
-                table[rows, column[route]] = share / 100
-        only(named <= 1, {-9})
-        if name == "ROUTE2":
-            table[levels["injects1"] == 1, column[4]] *= 4
-        elif name == "ROUTE3":
-            table[levels["injects"] == 1, column[4]] *= 4
-    elif name.startswith("FRSTUSE"):
-        named = substance[f"sub{name[-1]}"]
-        table[:, column[-9]] *= 0.15
-        late = {2: {1: 1.5, 2: 1.3, 6: 0.6, 7: 0.6}, 4: {1: 2, 2: 2, 5: 0.4, 6: 0.2}}
-        late[4][7] = 0.2
-        for code in (3, 5, 6, 7, 10, 11, 12, 13):
-            late[code] = {1: 0.3, 2: 0.4, 3: 0.7, 5: 1.3, 6: 1.4, 7: 1.4}
-        for code, factors in late.items():
-            for start, factor in factors.items():
-                table[named == code, column[start]] *= factor
-        # Nobody begins at an age that he or she has not reached.
-        latest = np.array([2, 3, 4, 5, 6, 7, 7])[levels["age"]]
-        for start in range(1, 8):
-            table[latest < start, column[start]] = 0
-        only(named <= 1, {-9})
-    elif name in ("FREQ1", "FREQ2", "FREQ3"):
-        named = substance[f"sub{name[-1]}"]
-        daily = {5: 1.6, 7: 1.5, 6: 1.5, 2: 0.8, 4: 0.9, 3: 0.7, 9: 0.3}
-        for code, factor in daily.items():
-            table[named == code, column[3]] *= factor
-        table[named > 1, column[-9]] *= 0.3
-        if "freq1" in levels:
-            for level in range(4):
-                here = levels["freq1"] == level
-                table[here, column[(-9, 1, 2, 3)[level]]] *= 3
-        only(named <= 1, {-9})
-    elif name == "SUB2":
-        first = substance["sub1"]
-        _likes(table, column, first)
-        for code in range(2, 20):
-            table[first == code, column[code]] = 0
-        only(first <= 1, {-9, 1})
-        table[np.ix_(first == -9, [column[-9]])] *= 8
-    elif name == "SUB3":
-        first, second = substance["sub1"], substance["sub2"]
-        _likes(table, column, first)
-        _likes(table, column, second)
-        for code in range(2, 20):
-            table[(first == code) | (second == code), column[code]] = 0
-        # People who inject name a third substance more often.
-        table[first == 5, 2:] *= 1.6
-        only(second <= 1, {-9, 1})
-        table[np.ix_(second == -9, [column[-9]])] *= 6
-    elif name in ("SUB1_D", "SUB2_D", "SUB3_D"):
-        first = substance[f"sub{name[3]}"]
-        table *= 0.02
-        for code in (-9, *range(1, 20)):
-            table[first == code, column[code]] += 0.85 if code > 1 else 0.6
-            if code > 1:
-                table[first == code, column[1]] += 0.06
-                table[first == code, column[-9]] += 0.08
-        if name == "SUB1_D":
-            only(first == 1, {-9, 1, *range(2, 20)})
-        if name == "SUB2_D":
-            lead = substance["sub1_d"]
-            for code in range(2, 20):
-                table[lead == code, column[code]] = 0
-            only(lead <= 1, {-9, 1})
-        if name == "SUB3_D":
-            only(levels["present2_d"] == 0, {-9, 1})
-    elif name.endswith("_D") and name.startswith("FREQ") and "ATND" not in name:
-        before, place = f"freq{name[4]}", f"present{name[4]}_d"
-        for level in range(1, 4):
-            here = levels[before] == level
-            table[here, column[level]] *= 3
-            table[here, column[1]] *= 2
-        only(levels[place] == 0, {-9})
-    elif name in ("EMPLOY_D", "LIVARAG_D", "ARRESTS_D", "FREQ_ATND_SELF_HELP_D"):
-        (part,) = step.keys
-        for level, (code,) in enumerate(twin.PARTS[part].groups):
-            table[levels[part] == level] *= 0.25
-            table[levels[part] == level, column[code]] += 0.75
-    elif name == "SERVICES_D":
-        for level in range(8):
-            table[level] *= 0.02
-            table[level, column[level + 1]] += 0.98
-    elif name == "DETNLF_D":
-        for level in range(1, 6):
-            here = levels["detnlf"] == level
-            table[here] *= 0.25
-            table[here, column[level]] += 0.75
-        only(levels["outside_d"] == 0, {-9})
-        table[levels["outside_d"] == 1, column[-9]] *= 0.05
-    elif name == "DETNLF":
-        only(levels["outside"] == 0, {-9})
-        table[levels["outside"] == 1, column[-9]] *= 0.1
-    elif name == "DETCRIM":
-        only(levels["court"] == 0, {-9})
-        table[levels["court"] == 1, column[-9]] *= 0.1
-    elif name == "PREG":
-        only(levels["gender"] != 2, {-9})
-        table[levels["gender"] == 2, column[-9]] *= 0.05
-    return table
-
-
-def _likes(table, column, first):
-    """Bend the second or third substance towards what is often used with the first."""
-    pairs = {
-        2: {4: 1.5, 3: 1.3, 5: 0.5, 10: 0.8},
-        3: {2: 1.6, 4: 1.2, 5: 1.2},
-        4: {2: 1.6, 10: 0.9, 5: 0.3, 3: 0.7},
-        5: {3: 1.8, 7: 1.6, 13: 1.6, 10: 1.3, 2: 0.5, 4: 0.7},
-        7: {5: 0.9, 13: 1.8, 4: 1.1, 10: 1.2},
-        10: {4: 1.9, 2: 0.9, 5: 1.2, 3: 0.4},
-    }
-    for code, factors in pairs.items():
-        for other, factor in factors.items():
-            table[first == code, column[other]] *= factor
-
 
 # ------------------------------------------------------------------ raking
 
@@ -673,112 +338,25 @@ def _pick(ordered, below):
 # ------------------------------------------------------------------ stage: features
 
 
-def read_reason(folder):
-    """Return REASON by state and by service for every year, as counts."""
-    table = pd.read_csv(
-        folder / "aggregates" / "teds_d_2016_2019_stfips_x_reason_counts.csv"
-    )
-    by_state = {
-        year: part.pivot(index="STFIPS", columns="REASON", values="COUNT").fillna(0)
-        for year, part in table.groupby("YEAR")
-    }
-    known = pd.read_csv(folder / "aggregates" / "teds_d_2019_services_x_reason.csv")
-    shape = known.pivot(index="SERVICES", columns="REASON", values="COUNT")
-    by_service = {2019: shape.astype(float)}
-    for year in twin.YEARS:
-        reason = pd.Series(*twin.margin(year, "REASON")[::-1]).sort_index()
-        states = pd.Series(*twin.margin(year, "STFIPS")[::-1]).sort_index()
-        if year not in by_state:
-            start = by_state[2016].reindex(states.index)
-            for other in (2017, 2018, 2019):
-                start = start.fillna(by_state[other].reindex(states.index))
-            start = start.fillna(reason / reason.sum())
-            by_state[year] = _proportional(start + 0.01, states, reason)
-        if year != 2019:
-            services = pd.Series(*twin.margin(year, "SERVICES")[::-1]).sort_index()
-            by_service[year] = _proportional(shape.astype(float), services, reason)
-    return by_state, by_service
+def official_rows(year):
+    """Return how many rows each state has, in the order of the file."""
+    codes, counts = twin.margin(year, "STFIPS")
+    known = dict(zip(codes.tolist(), counts.tolist(), strict=True))
+    return np.array([known.get(int(row["STFIPS"]), 0) for row in twin.read_states()])
 
 
-def _proportional(table, rows, columns):
-    """Return a table with its margins fitted, its odds ratios kept."""
-    table = table.astype(float)
-    for _ in range(500):
-        table = table.mul(rows / table.sum(axis=1), axis=0)
-        table = table.mul(columns / table.sum(axis=0), axis=1)
-    return table
-
-
-def write_targets(by_state, by_service, wanted):
-    """Write the published tables that the twin is held to."""
-    for name, tables in (("state", by_state), ("service", by_service)):
-        rows = []
-        for year in twin.YEARS:
-            for code, row in tables[year].sort_index().iterrows():
-                cells = [round(float(value), 2) for value in row]
-                cells = [int(v) if v == int(v) else v for v in cells]
-                rows.append([year, int(code), *cells])
-        frame = pd.DataFrame(
-            rows, columns=["year", name, *(f"reason_{k}" for k in range(1, 8))]
-        )
-        frame = frame.astype(object)
-        frame.to_csv(OUT / f"reason_by_{name}.csv", index=False, lineterminator="\n")
-    wanted.round(3).to_csv(OUT / "correlations_2019.csv", lineterminator="\n")
-
-
-def write_completion(folder):
-    """Write completion in 2023, which nothing is fitted to."""
-    files = folder / "aggregates"
-    names = {
-        "Alcohol": 2,
-        "Cocaine/Crack": 3,
-        "Marijuana": 4,
-        "Heroin": 5,
-        "Methadone": 6,
-        "Other Opiates": 7,
-        "PCP": 8,
-        "Hallucinogens": 9,
-        "Methamphetamine": 10,
-        "Other Amphetamines": 11,
-        "Other Stimulants": 12,
-        "Benzodiazepines": 13,
-        "Other Tranquilizers": 14,
-        "Barbiturates": 15,
-        "Other Sedatives": 16,
-        "Inhalants": 17,
-        "OTC Medications": 18,
-        "Other Drugs": 19,
-    }
-    tables = {
-        "AGE": ("age", {}),
-        "GENDER": ("gender", {"Male": 1, "Female": 2}),
-        "SUB1": ("substance", names),
-    }
-    rows = []
-    for variable, (kind, codes) in tables.items():
-        table = pd.read_csv(files / f"teds_d_2023_{kind}_completion.csv")
-        for place, row in enumerate(table.itertuples(index=False), 1):
-            label, share, episodes = row
-            rows.append((variable, codes.get(label, place), share, int(episodes)))
-    frame = pd.DataFrame(rows, columns=["variable", "code", "completed", "rows"])
-    frame = frame.sort_values(["variable", "code"])
-    frame.to_csv(OUT / "completion_2023.csv", index=False, lineterminator="\n")
-
-
-def state_order(table):
+def state_order(year):
     """Return the places of the states from most to least completion."""
-    share = table[1] / table.sum(axis=1)
-    fips = [int(row["STFIPS"]) for row in twin.read_states()]
-    value = [float(share.get(code, 0)) for code in fips]
-    return np.argsort(-np.array(value), kind="stable")
+    table = twin.read_targets(year)[0]
+    sums = table.sum(axis=1)
+    share = np.divide(table[:, 0], sums, where=sums > 0, out=np.zeros(len(table)))
+    return np.argsort(-share, kind="stable")
 
 
-def draw(fit, year, by_state, rows, seed, corrections=None):
+def draw(fit, year, rows, seed, corrections=None):
     """Return rows drawn with cuts worked out on the way, and those cuts."""
-    counts = by_state[year].sum(axis=1)
-    fips = [int(row["STFIPS"]) for row in twin.read_states()]
-    official = np.array([float(counts.get(code, 0)) for code in fips])
-    order = state_order(by_state[year])
+    official = official_rows(year).astype(float)
+    order = state_order(year)
     rng = np.random.default_rng([SEED, seed, year])
     place = np.sort(rng.choice(52, rows, p=official / official.sum())).astype(np.int8)
     parameters = {"mixing": fit.mixing()}
@@ -796,17 +374,11 @@ def draw(fit, year, by_state, rows, seed, corrections=None):
     codes, counts = twin.margin(year, "SUB3_D")
     have = np.array([(columns["SUB3_D"] == code).sum() for code in codes])
     lost = counts * cutter.scale - have
-    return place, columns, cutter, (order, lost)
+    return columns, cutter, order, lost
 
 
-def fit_features(folder, rows, rounds):
-    """Fit correlations on 2019, then the cuts of every year; return what was found."""
-    wanted = pd.read_csv(
-        folder / "aggregates" / "teds_d_2019_corr_29vars.csv", index_col=0
-    )
-    by_state, by_service = read_reason(folder)
-    write_targets(by_state, by_service, wanted)
-    write_completion(folder)
+def fit_features(wanted, rows, rounds):
+    """Return what was found when the correlations of 2019 were fitted."""
     fit = Fit(wanted)
     names = [name for name in wanted.index if name != "REASON"]
     known = wanted.loc[names, names]
@@ -814,9 +386,9 @@ def fit_features(folder, rows, rounds):
     best = None
     for turn in range(rounds):
         if turn in (3, 12):
-            draw(fit, 2018, by_state, rows // 2, 900)  # sets general_share
+            draw(fit, 2018, rows // 2, 900)  # sets general_share
         seed = turn if turn < rounds - 6 else 999
-        _, columns, _, _ = draw(fit, 2019, by_state, rows, seed)
+        columns, *_ = draw(fit, 2019, rows, seed)
         got = correlate(columns, names)
         error = (known - got).to_numpy()
         off = np.abs(error[np.triu_indices(len(names), 1)])
@@ -837,19 +409,19 @@ def fit_features(folder, rows, rounds):
             full["REASON"] = wanted["REASON"]
             fit.update(full, 0.9 if turn < rounds // 2 else 0.5)
     _, fit.latent, fit.tilts, fit.missing = best
-    return fit, by_state, by_service
+    return fit
 
 
-def cut_years(fit, by_state, rows):
+def cut_years(fit, share=1.0):
     """Return the stored arrays of every year."""
     arrays = {"mixing": fit.mixing()}
     for year in (2018, *(year for year in twin.YEARS if year != 2018)):
         began = time.time()
-        count = rows or codebook.size(year)
+        count = round(share * codebook.size(year))
         corrections = {}
         for turn in range(2):
-            place, columns, cutter, (order, lost) = draw(
-                fit, year, by_state, count, 50 + turn, corrections
+            columns, cutter, order, lost = draw(
+                fit, year, count, 50 + turn, corrections
             )
             corrections = {"SUB3_D": lost}
         arrays[f"{year}/order"] = order.astype(np.int8)
@@ -903,11 +475,7 @@ class Year:
     def __init__(self, parameters, year, seed, share=1.0):
         """Draw as many rows as the official file has, or a share of them."""
         rng = np.random.default_rng([SEED, seed, year, 7])
-        fips = [int(row["STFIPS"]) for row in twin.read_states()]
-        codes, counts = twin.margin(year, "STFIPS")
-        known = dict(zip(codes.tolist(), counts.tolist(), strict=True))
-        official = np.array([known.get(code, 0) for code in fips])
-        official = np.rint(official * share).astype(int)
+        official = np.rint(official_rows(year) * share).astype(int)
         self.year = year
         self.place = np.repeat(np.arange(52, dtype=np.int8), official)
         bounds = twin.state_bounds(parameters["order"], official)
@@ -962,9 +530,9 @@ def lines_of(slopes):
     lines = {}
     for name, slope in slopes.items():
         codes, counts = twin.margin(2019, name)
-        table = np.zeros(specification._WIDTH, np.int32)
+        table = np.zeros(specification.WIDTH, np.int32)
         effect = np.rint(twin.UNIT * slope * _standard(codes, counts))
-        table[codes + specification._SHIFT] = effect.astype(np.int32)
+        table[codes + specification.SHIFT] = effect.astype(np.int32)
         lines[name] = table
     return lines
 
@@ -1041,13 +609,8 @@ def score_forest(records, completed, cohort, rows, repeats=1):
     return float(np.mean(scores))
 
 
-def fit_outcome(folder, rows, rounds, resume):
-    """Fit the score for completion; write data/twin/parameters.npz."""
-    with np.load(WORK) as stored:
-        arrays = {name: stored[name] for name in stored.files}
-    wanted = pd.read_csv(
-        folder / "aggregates" / "teds_d_2019_corr_29vars.csv", index_col=0
-    )
+def fit_outcome(arrays, wanted, rows, rounds, share=1.0):
+    """Return the arrays with the fitted score for completion."""
 
     def of_year(year):
         return {
@@ -1079,20 +642,16 @@ def fit_outcome(folder, rows, rounds, resume):
     # SERVICES has its own intercepts; IDU and ALCDRUG follow from other variables.
     fixed = ("REASON", "SERVICES", "IDU", "ALCDRUG")
     slopes = {name: 0.0 for name in wanted.index if name not in fixed}
-    last = Year(of_year(2019), 2019, 1, share=0.25)
-    study = Year(of_year(2018), 2018, 1)
+    last = Year(of_year(2019), 2019, 1, share=0.25 * share)
+    study = Year(of_year(2018), 2018, 1, share)
     study.columns["_methadone"] = (study.group == 1) | (study.group == 2)
     cohorts = {
         "general": study.columns["_general"] == 1,
         "methadone": study.columns["_methadone"],
     }
-    notes = WORK.with_suffix(".json")
-    if resume and notes.exists():
-        kept = json.loads(notes.read_text())
-        slopes, strength[:], pull[:] = kept["slopes"], kept["strength"], kept["pull"]
     for turn in range(rounds):
         began = time.time()
-        long = 20 if turn == 0 and not resume else 6
+        long = 20 if turn == 0 else 6
         slopes = fit_lines(of_year(2019), last, slopes, wanted, long)
         parameters = of_year(2018) | {"lines": lines_of(slopes)}
         _, reason = study.finish(parameters, turn)
@@ -1119,8 +678,6 @@ def fit_outcome(folder, rows, rounds, resume):
         )
         pull[1] = _next_strength(pull[1], found["methadone"], WANTED_SCORE["methadone"])
         strength[1] = pull[1] * METHADONE_RATIO
-        kept = {"slopes": slopes, "strength": strength.tolist(), "pull": pull.tolist()}
-        notes.write_text(json.dumps(kept))
     stored = dict(arrays)
     stored["strength"] = strength.astype(np.int16)
     stored["pull"] = pull.astype(np.int16)
@@ -1131,13 +688,13 @@ def fit_outcome(folder, rows, rounds, resume):
     for place, table in enumerate(tables):
         stored[f"tables/{place}"] = table
     for year in twin.YEARS:
-        drawn = study if year == 2018 else Year(of_year(year), year, 1)
+        drawn = study if year == 2018 else Year(of_year(year), year, 1, share)
         parameters = of_year(year) | {"lines": lines_of(slopes)}
         score = twin.add_up(parameters, drawn.columns, drawn.level)
-        goals = completion_model._fit_to_rows(
-            parameters, drawn.targets, drawn.place, drawn.service, drawn.group
+        goals = completion_model.counts_to_meet(
+            parameters, drawn.targets, drawn.service, drawn.group
         )
-        completion = twin.rake_completion(
+        completion = twin.calibrate_completion(
             score, drawn.place, drawn.service, drawn.group, goals
         )
         reason = twin.draw_reason(
@@ -1156,17 +713,17 @@ def fit_outcome(folder, rows, rounds, resume):
             + drawn.kind[left],
             minlength=52 * 8 * 6,
         ).reshape(52, 8, 6)
-        endings = twin.rake_endings(
+        endings = twin.calibrate_endings(
             cells,
             SHAPE,
             drawn.targets[0][:, 1:],
-            completion_model._services_in(drawn.targets, drawn.service)[:, 1:],
+            completion_model.services_in(drawn.targets, drawn.service)[:, 1:],
         )
         for place in range(3):
             stored[f"{year}/completion/{place}"] = np.round(completion[place], 4)
         for place in range(2):
             stored[f"{year}/endings/{place}"] = np.round(endings[place], 4)
-    np.savez_compressed(OUT / "parameters.npz", **stored)
+    return stored
 
 
 def _next_strength(strength, found, goal):
@@ -1176,30 +733,36 @@ def _next_strength(strength, found, goal):
     )
 
 
-def main(arguments=None):
-    """Run the stages."""
+def make(out, rows=250_000, rounds=26, outer=3, share=1.0):
+    """Fit the twin and write ``twin/parameters.npz`` below ``out``."""
+    wanted = twin.read_correlations()
+    fit = fit_features(wanted, rows, rounds)
+    arrays = cut_years(fit, share)
+    stored = fit_outcome(arrays, wanted, rows, outer, share)
+    path = out / "twin" / "parameters.npz"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    np.savez_compressed(path, **stored)
+    return path
+
+
+def main(words=None):
+    """Fit as the arguments ask for."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("folder", type=Path, help="the folder shared/teds")
-    parser.add_argument(
-        "--stage", choices=("all", "features", "outcome"), default="all"
-    )
+    parser.add_argument("--out", type=Path, default=sources.DATA)
     parser.add_argument("--rows", type=int, default=250_000, help="rows a round")
     parser.add_argument("--rounds", type=int, default=26, help="rounds of features")
     parser.add_argument("--outer", type=int, default=3, help="rounds of the outcome")
-    parser.add_argument(
-        "--resume", action="store_true", help="outcome: go on from the last round"
-    )
-    chosen = parser.parse_args(arguments)
-    OUT.mkdir(parents=True, exist_ok=True)
-    if chosen.stage in ("all", "features"):
-        fit, by_state, _ = fit_features(chosen.folder, chosen.rows, chosen.rounds)
-        arrays = cut_years(fit, by_state, None)
-        np.savez_compressed(WORK, **arrays)
-    if chosen.stage in ("all", "outcome"):
-        fit_outcome(chosen.folder, chosen.rows, chosen.outer, chosen.resume)
+    parser.add_argument("--share", type=float, default=1.0, help="of the official rows")
+    asked = parser.parse_args(words)
+    if not 0 < asked.share <= 1:
+        raise sources.InputError(
+            f"--share must be above 0 and at most 1, not {asked.share}"
+        )
+    make(asked.out, asked.rows, asked.rounds, asked.outer, asked.share)
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sources.run(main)

@@ -1,21 +1,17 @@
-"""Turn the printed numbers of study B into ``data/claims``.
+"""Turn the rows that study B prints into claims.
 
-    python tools/make_claims_b.py PRINTED.json [FOLDER]
+    python tools/make_claims_b.py [--out FOLDER]
 
-PRINTED.json holds one record for each row that study B prints (446).  Written are
-
-* ``study_b.csv``: one claim for each number or statement, as
-  :mod:`sudlib.book.claims` reads it;
-* ``tables_b.csv``: the rows as printed, for the page that holds them against each
-  other.
+``data/claims/tables_b.csv`` is the transcription: its 446 rows as printed, copied from
+the paper by hand.  ``data/claims/study_b.csv`` is made from it, one claim for each
+number or statement, as :mod:`sudlib.book.claims` reads it.
 """
 
-import json
+import argparse
 import re
-import sys
 from pathlib import Path
 
-import pandas as pd
+import sources
 
 COLUMNS = [
     *("key", "cohort", "model", "metric", "kind", "value", "decimals"),
@@ -101,17 +97,14 @@ def slug(text):
     return re.sub(r"[^a-z0-9]+", "_", str(text).lower()).strip("_")
 
 
-def plain(value):
-    """Return a number as text without a needless ``.0``."""
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    return str(value)
+def is_number(text):
+    """Tell whether a printed cell is a number."""
+    return re.fullmatch(r"-?\d+(\.\d+)?", text) is not None
 
 
 def target_of(record):
     """Return the target that a record is about, by its values."""
-    name = str(record.get("dataset", "COMPLETED")).split(" ")[0]
-    return TARGETS.get(name, TARGETS["COMPLETED"])
+    return TARGETS.get(record.get("dataset"), TARGETS["COMPLETED"])
 
 
 def claims_of(record, number):
@@ -131,7 +124,7 @@ def claims_of(record, number):
         row = base | {"key": f"b.{stem}.{key}", "metric": metric, "value": value}
         return row | more
 
-    variable = str(record.get("variable", ""))
+    variable = record.get("variable", "")
     small = slug(variable)
     balanced = {"model": "labels, balanced", "kind": "share"}
     if table == "T_DI_multi":
@@ -143,7 +136,7 @@ def claims_of(record, number):
             condition=f"printed verdict {record['printed_flag']}",
         )
     elif table == "T_SPD_binary":
-        if record["group"] is None:
+        if "group" not in record:
             yield claim(
                 f"parity_difference.{small}",
                 f"statistical parity difference, {variable}",
@@ -199,13 +192,13 @@ def claims_of(record, number):
                 else (field.replace("_diff", "_difference"))
             )
             placed = record.get("dataset_as_placed", "")
-            swapped = placed and placed.split(" ")[0] != record["dataset"].split(" ")[0]
+            swapped = placed and placed != record["dataset"]
             yield claim(
                 f"{short}.{kind}.{small}.{last}",
                 f"{metric}, {variable}",
                 record[field],
                 model=model,
-                condition=f"C = {plain(record['C'])}; printed verdict"
+                condition=f"C = {record['C']}; printed verdict"
                 f" {record['printed_flag']}"
                 + ("; printed in the other target's table" if swapped else ""),
             )
@@ -253,7 +246,7 @@ def claims_of(record, number):
             key, metric = NETWORK[record["measure"]]
             kind = (
                 "words"
-                if isinstance(record["value"], str)
+                if not is_number(record["value"])
                 else "score"
                 if key == "accuracy"
                 else "count"
@@ -284,7 +277,10 @@ def claims_of(record, number):
     elif table == "prose":
         yield from claims_of_prose(record, claim)
     else:
-        raise SystemExit(f"unknown table {table!r} in line {record.get('line')}")
+        raise sources.InputError(
+            f"row {record['row']} of tables_b.csv is of the table {table!r}, which no"
+            " claim is made of"
+        )
 
 
 def claims_of_prose(record, claim):
@@ -292,7 +288,7 @@ def claims_of_prose(record, claim):
     measure, value = record["measure"], record["value"]
     model = MODELS.get(record.get("model"))
     if measure == "accuracy_percent":
-        weighted = record["reweighted"] and "svm" in model[0]
+        weighted = record["reweighted"] == "True" and "svm" in model[0]
         condition = f"C = {record['C']}" if "C" in record else ""
         yield claim(
             f"{model[0]}.accuracy",
@@ -307,7 +303,7 @@ def claims_of_prose(record, claim):
         yield claim(
             f"weighted.{key}",
             metric,
-            round(100 * value),
+            str(round(100 * float(value))),
             model=model[1],
             decimals="0",
             reason=NO_CONDITION if "conditional" in key else NO_WEIGHTS,
@@ -324,11 +320,10 @@ def claims_of_prose(record, claim):
         )
     else:
         name = {"grid": f"{model[0]}.grid"} if model else {}
-        text = value if isinstance(value, str) else json.dumps(value)
         yield claim(
             name.get(measure, f"setting.{measure.lower()}"),
             measure.replace("_", " "),
-            text,
+            value,
             model=model[1] if model else "settings",
             # What won is a result; what was tried, and the thresholds, are settings.
             kind="words" if measure == "best_svm_hyperparameters" else "input",
@@ -336,61 +331,56 @@ def claims_of_prose(record, claim):
         )
 
 
-def rows_as_printed(records):
-    """Return the printed rows, one line each, as a table of text."""
-    order = [
-        *("table", "section", "dataset", "dataset_as_placed", "variable"),
-        *("printed_variable", "group", "class", "model", "C", "measure", "value"),
-        *("max_threshold", "max_tpr", "min_tpr", "max_fpr", "min_fpr", "diff"),
-        *("tpr_diff", "fpr_diff", "eqodds_diff", "eod_diff", "precision", "recall"),
-        *("f1", "support", "reweighted", "printed_flag", "meaning", "note"),
-    ]
-    known = {*order, "threshold", "line"}
-    unknown = {key for record in records for key in record} - known
-    if unknown:
-        raise SystemExit(f"fields that are not written: {sorted(unknown)}")
-    lines = []
-    for number, record in enumerate(records, 1):
-        line = {"row": number}
-        for key in order:
-            value = record.get(key)
-            if isinstance(value, dict | list):
-                value = json.dumps(value)
-            line[key] = "" if value is None else plain(value)
-        line["dataset"] = line["dataset"].split(" ")[0]
-        line["dataset_as_placed"] = line["dataset_as_placed"].split(" ")[0]
-        lines.append(line)
-    return pd.DataFrame(lines)
+def read_printed(path):
+    """Return the printed rows, each with the fields that it has."""
+    rows = sources.read_rows(path)
+    records = [{name: text for name, text in row.items() if text} for row in rows]
+    numbers = [record.get("row") for record in records]
+    if numbers != [str(number) for number in range(1, len(rows) + 1)]:
+        raise sources.InputError(
+            f"the rows of {path} must be numbered 1 to {len(rows)}, in that order"
+        )
+    return records
 
 
-def main():
-    """Write both files."""
-    if len(sys.argv) not in (2, 3):
-        raise SystemExit(__doc__)
-    source = Path(sys.argv[1])
-    here = Path(__file__).resolve().parent.parent / "data" / "claims"
-    folder = Path(sys.argv[2]) if len(sys.argv) == 3 else here
-    records = json.loads(source.read_text(encoding="utf-8"))["records"]
+def claims(records):
+    """Return the claims of all printed rows, each key once."""
     found, columns = {}, 0
     for record in records:
         columns += record["table"] == "T_variables"
         for claim in claims_of(record, columns):
-            row = {name: claim.get(name, "") for name in COLUMNS}
+            row = {name: str(claim.get(name, "")) for name in COLUMNS}
             # A table prints its numbers to the same decimals, also a 1 or a 0.7.
             if row["decimals"]:
                 row["value"] = f"{float(row['value']):.{row['decimals']}f}"
-            row["value"] = plain(row["value"])
             before = found.setdefault(row["key"], row)
             if before["value"] != row["value"]:
-                raise SystemExit(f"{row['key']} is printed with two values")
+                raise sources.InputError(
+                    f"{row['key']} is printed as {before['value']} and, in row"
+                    f" {record['row']} of tables_b.csv, as {row['value']}"
+                )
             if before is not row and not before["condition"]:
                 before["condition"] = row["condition"]
-    table = pd.DataFrame(found.values(), columns=COLUMNS)
-    table.to_csv(folder / "study_b.csv", index=False)
-    printed = rows_as_printed(records)
-    printed.to_csv(folder / "tables_b.csv", index=False)
-    print(f"{len(records)} printed rows, {len(table)} claims")
+    return list(found.values())
+
+
+def make(out, base=sources.DATA):
+    """Write ``claims/study_b.csv`` below ``out`` from the transcription in ``base``."""
+    records = read_printed(base / "claims/tables_b.csv")
+    table = claims(records)
+    sources.write_rows(out / "claims/study_b.csv", table)
+    return len(records), len(table)
+
+
+def main(words=None):
+    """Write the claims."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--out", type=Path, default=sources.DATA)
+    print("{} printed rows, {} claims".format(*make(parser.parse_args(words).out)))
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sources.run(main)

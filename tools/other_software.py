@@ -92,6 +92,18 @@ def each_treatment(make):
     return advise
 
 
+def all_treatments(make):
+    """Return a method of EconML for several treatments at once, effects added up."""
+
+    def advise(train, test):
+        given = (train.A > 0).astype(float)
+        model = make().fit(train.outcome, given, X=train.X)
+        effects = np.asarray(model.const_marginal_effect(test.X))
+        return np.where(effects.reshape(len(test.X), -1) > 0, 1, -1)
+
+    return advise
+
+
 def all_arms(make):
     """Return a policy learner of EconML over the 32 combinations as arms."""
 
@@ -129,11 +141,11 @@ def in_r(method):
 
 def methods():
     """Return every method: its software, its name, the call."""
-    from econml.dml import CausalForestDML
+    from econml.dml import CausalForestDML, LinearDML
     from econml.dr import LinearDRLearner
     from econml.policy import DRPolicyForest, DRPolicyTree
     from sklearn.ensemble import HistGradientBoostingRegressor
-    from sklearn.linear_model import LassoCV, LogisticRegression
+    from sklearn.linear_model import LassoCV, LogisticRegression, MultiTaskLassoCV
 
     def plain():
         return {
@@ -195,6 +207,17 @@ def methods():
             "econml",
             "LinearDRLearner for each treatment",
             each_treatment(lambda: LinearDRLearner(**plain())),
+        ),
+        (
+            "econml",
+            "LinearDML, all treatments at once",
+            all_treatments(
+                lambda: LinearDML(
+                    model_y=LassoCV(cv=3),
+                    model_t=MultiTaskLassoCV(cv=3),
+                    random_state=SEED,
+                )
+            ),
         ),
         (
             "econml",

@@ -9,14 +9,16 @@ Usage: python workflow/stage.py --results _build/quick/results
 """
 
 import argparse
-import json
 import math
 import re
 import shutil
 import sys
+from functools import partial
 from pathlib import Path
 
+import api_links
 import nbformat
+import notebook_style
 import pandas as pd
 import yaml
 
@@ -112,7 +114,8 @@ def substitutions(results):
     ``paper_<key>``, ``ours_<key>`` and ``verdict_<key>`` for each claim (dots become
     underscores; ours is that of the study's own recipe), ``share_<cohort>`` (of people
     who completed, from a printed confusion matrix), ``<notebook>_<name>`` for each
-    ``run.value``, ``minutes_<notebook>``, and the counts below.
+    field of a ``run.say`` and each ``run.value``, ``minutes_<notebook>``, and the
+    counts below.
     """
     table = book.compare(results)
     first = table[~table.index.duplicated()]
@@ -243,6 +246,26 @@ def without_glue(notebook):
     return notebook
 
 
+def change_prose(notebook, change):
+    """Change the Markdown of a notebook's cells and of its outputs; return it."""
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            cell.source = change(cell.source)
+        for output in cell.get("outputs", []):
+            if "text/markdown" in output.get("data", {}):
+                text = output["data"]["text/markdown"]
+                output["data"]["text/markdown"] = change("".join(text))
+    return notebook
+
+
+def for_the_site(notebook):
+    """Make citations of links to the bibliography, and leave out Colab's titles."""
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.source = notebook_style.without_title(cell.source)
+    return change_prose(notebook, notebook_style.with_citations)
+
+
 def stage_notebook(source, executed, result, out, root=ROOT):
     """Write one page's notebook; return why it is stale, or None.
 
@@ -269,8 +292,11 @@ def stage_notebook(source, executed, result, out, root=ROOT):
         reason = freshness.stale(result, source, root)
         if reason:
             notebook = with_banner(notebook, STALE.format(reason=reason))
+    links = api_links.links_cell(source, root)
+    if links:
+        notebook.cells.append(nbformat.v4.new_markdown_cell(links))
     out.parent.mkdir(parents=True, exist_ok=True)
-    nbformat.write(notebook, out)
+    nbformat.write(for_the_site(notebook), out)
     return reason
 
 
@@ -310,7 +336,7 @@ def stage(results, notebooks, out, *, allow_missing=False, root=ROOT):
     shutil.copytree(root / "book", out / "book")
     stale, absent = {}, set()
     for name in entries(toc):
-        folder, stem = name.split("/")
+        folder, _, stem = name.partition("/")
         if folder != "notebooks":
             if not (root / f"{name}.md").exists():
                 raise InputError(
@@ -386,12 +412,8 @@ def unlink_absent(out, absent):
         text = page.read_text(encoding="utf-8")
         page.write_text(pattern.sub(r"\1", text), encoding="utf-8")
     for page in (out / "notebooks").glob("*.ipynb"):
-        content = json.loads(page.read_text(encoding="utf-8"))
-        for cell in content["cells"]:
-            if cell["cell_type"] == "markdown":
-                source = "".join(cell["source"])
-                cell["source"] = pattern.sub(r"\1", source)
-        page.write_text(json.dumps(content, indent=1), encoding="utf-8")
+        notebook = nbformat.read(page, as_version=4)
+        nbformat.write(change_prose(notebook, partial(pattern.sub, r"\1")), page)
 
 
 def main(words=None):

@@ -2,55 +2,111 @@
 
 Papermill runs a notebook and Snakemake knows when; this module adds what they lack.
 A notebook begins with :func:`start`, names the data it used with :meth:`Run.uses`,
-keeps its numbers with :meth:`Run.claim`, :meth:`Run.value` and :meth:`Run.table`,
-and ends with :meth:`Run.finish`.  How it is used is shown on the page
+says its numbers with :meth:`Run.say`, keeps them with :meth:`Run.claim` and
+:meth:`Run.keep`, and ends with :meth:`Run.finish`.  How it is used is shown on the page
 *How to rerun* of the book.
 """
+
+from __future__ import annotations
 
 import datetime
 import time
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 from sudlib.book.freshness import fingerprints
-from sudlib.book.parameters import Parameter, check_parameters, check_value
+from sudlib.book.parameters import ARMS, Parameter, check_parameters, check_value
+from sudlib.book.prose import fill
 from sudlib.book.provenance import device, git_commit, provenance, versions
 from sudlib.book.results import ROOT, plain, results_folder, write_json
+from sudlib.files import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from IPython.display import HTML, Markdown
 
 
 @dataclass
 class Run:
-    """One run of one notebook: its parameters, its data and its numbers."""
+    """One run of one notebook: its parameters, its data and its numbers.
+
+    Parameters
+    ----------
+    notebook : str
+        Its file name without the ending.
+    parameters : dict
+        All of them, by name.
+    started : float
+        When it began, by :func:`time.perf_counter`.
+    data : list of dict
+        What :meth:`uses` has noted.
+    claims : list of dict
+        What :meth:`claim` and :meth:`used` have noted.
+    values : dict of str to str
+        Numbers for pages of prose, as :meth:`say` and :meth:`value` printed them.
+    tables : dict of str to list
+        Small tables kept with the results.
+    fingerprints : dict of str to str
+        From :func:`sudlib.book.freshness.fingerprints`.
+    places : list of str
+        What :meth:`place` has made.
+    """
 
     notebook: str
-    parameters: dict
+    parameters: dict[str, Any]
     started: float = field(default_factory=time.perf_counter)
-    data: list = field(default_factory=list)
-    claims: list = field(default_factory=list)
-    values: dict = field(default_factory=dict)
-    tables: dict = field(default_factory=dict)
-    fingerprints: dict = field(default_factory=dict)
+    data: list[dict[str, Any]] = field(default_factory=list)
+    claims: list[dict[str, Any]] = field(default_factory=list)
+    values: dict[str, str] = field(default_factory=dict)
+    tables: dict[str, Any] = field(default_factory=dict)
+    fingerprints: dict[str, str] = field(default_factory=dict)
+    places: list[str] = field(default_factory=list)
 
     @property
-    def synthetic(self):
+    def synthetic(self) -> bool:
         """True when any records of this run came from a twin."""
         return any(used.get("synthetic") for used in self.data)
 
-    def uses(self, records):
-        """Remember which data a frame of records came from; return the frame."""
+    def uses(self, records: pd.DataFrame) -> pd.DataFrame:
+        """Remember which data a frame of records came from; return the frame.
+
+        Parameters
+        ----------
+        records : pandas.DataFrame
+            Its ``attrs`` say where it came from, as the library's readers set them.
+
+        Returns
+        -------
+        pandas.DataFrame
+            ``records``, unchanged.
+        """
         self.data.append(plain(dict(records.attrs)))
         return records
 
     def claim(
-        self, key, value, *, low=None, high=None, arm=None, n=None, note=None, **more
-    ):
-        """Keep our number for a claim of a study.
+        self,
+        key: str | dict[str, Any],
+        value: Any = None,
+        *,
+        low: float | None = None,
+        high: float | None = None,
+        arm: str | None = None,
+        n: int | None = None,
+        note: str | None = None,
+        **more: Any,
+    ) -> None:
+        """Keep our number for a claim of a study, or our numbers for many.
 
         Parameters
         ----------
-        key : str
-            The claim's key in ``data/claims``.
-        value : float or list
-            Our number; a confusion matrix as a list of rows.
+        key : str or dict
+            The claim's key in ``data/claims``.  Or several at once, each key with a
+            number, an estimate, a dict of the arguments below, or one of these for
+            each arm: ``{"published": ..., "repaired": ...}``.  Said again, such a
+            number takes the place of the one before.
+        value : float, list or estimate
+            Our number; a confusion matrix as a list of rows; or anything with
+            ``value``, ``low`` and ``high``.
         low, high : float, optional
             Ends of the 95 % interval.
         arm : str, optional
@@ -61,30 +117,49 @@ class Run:
             What a reader must know beside it.
         **more
             Anything else to keep with the number.
+
+        Examples
+        --------
+        >>> run = Run("a02_forest_general", {})
+        >>> run.claim(
+        ...     {
+        ...         "a.general.forest.f05": {"published": 0.64, "repaired": 0.65},
+        ...         "a.general.forest.pr_auc": {"value": 0.7, "low": 0.6, "high": 0.8},
+        ...     }
+        ... )
+        >>> [(kept["arm"], kept["value"]) for kept in run.claims[:2]]
+        [('published', 0.64), ('repaired', 0.65)]
         """
+        if isinstance(key, dict):
+            self._claim_each(key, {"arm": arm, "n": n, "note": note, **more})
+            return
+        if hasattr(value, "value") and hasattr(value, "low"):
+            value, low, high = value.value, value.low, value.high
         arm = arm or self.parameters.get("variant")
-        years = sorted({year for used in self.data for year in used.get("years", [])})
+        number = {"key": key, "arm": arm, "value": value, "low": low, "high": high}
+        source = {
+            "synthetic": self.synthetic,
+            "data": ", ".join(sorted({used.get("data", "") for used in self.data})),
+            "years": sorted({y for used in self.data for y in used.get("years", [])}),
+        }
+        common = {name: self.parameters.get(name) for name in ("size", "seed")}
         self.claims.append(
-            plain(
-                {
-                    "key": key,
-                    "arm": arm,
-                    "value": value,
-                    "low": low,
-                    "high": high,
-                    "n": n,
-                    "note": note,
-                    "synthetic": self.synthetic,
-                    "data": ", ".join(sorted({u.get("data", "") for u in self.data})),
-                    "years": years,
-                    "size": self.parameters.get("size"),
-                    "seed": self.parameters.get("seed"),
-                    **more,
-                }
-            )
+            plain({**number, "n": n, "note": note, **source, **common, **more})
         )
 
-    def used(self, key, value, *, note=None):
+    def _claim_each(self, numbers: dict[str, Any], common: dict[str, Any]) -> None:
+        """Keep the numbers of a mapping; each may be given for both arms."""
+        for key, given in numbers.items():
+            both = isinstance(given, dict) and given and set(given) <= set(ARMS)
+            for arm, one in given.items() if both else [(common["arm"], given)]:
+                words = {**common, "arm": arm or self.parameters.get("variant")}
+                words |= one if isinstance(one, dict) else {"value": one}
+                said = key, words["arm"]
+                others = [c for c in self.claims if (c["key"], c["arm"]) != said]
+                self.claims[:] = others
+                self.claim(key, **words)
+
+    def used(self, key: str, value: Any, *, note: str | None = None) -> Any:
         """Keep what this page really uses of a setting that a study prints.
 
         The claims page compares it with what is printed; records, years and sizes do
@@ -108,7 +183,7 @@ class Run:
         self.claim(key, value, arm="published", note=note)
         return value
 
-    def value(self, name, value, form="{}"):
+    def value(self, name: str, value: Any, form: str = "{}") -> str:
         """Name a number for prose: here by ``glue``, elsewhere by substitution.
 
         Parameters
@@ -134,12 +209,112 @@ class Run:
         glue(name, text, display=False)
         return text
 
-    def table(self, name, frame):
-        """Keep a small table with the results; return it."""
+    def say(
+        self, template: str, /, *, at: str | None = None, **numbers: Any
+    ) -> Markdown | None:
+        """Return sentences with numbers in them, for a cell to show as its output.
+
+        Parameters
+        ----------
+        template : str
+            Markdown with named fields, as in :meth:`str.format`: ``{gain:+.2f}``,
+            ``{gain.low:.2f}``, ``{row[mean]:.1%}``.  Braces of formulas are doubled
+            (``$F_{{0.5}}$``), backslashes need ``r"..."``.  Paragraphs, lists, tables,
+            formulas and links may stand in it; headings, directives and roles stand
+            in Markdown cells.
+        at : str, optional
+            A :meth:`place` further up: the sentences are shown there, not here.
+        **numbers
+            A value for each field.  NaN is printed as *undefined*.
+
+        Returns
+        -------
+        IPython.display.Markdown or None
+            None where they were shown at a place.
+
+        Raises
+        ------
+        InputError
+            For a field without a value, a value without a field, a field without a
+            name, a field that two formats print differently, or Markdown that one of
+            the readers' programs would show raw.
+
+        Examples
+        --------
+        Every printed number has a name, for the pages of prose.
+
+        >>> run = Run("a02_forest_general", {})
+        >>> run.say("Slightly: {gain:+.2f} ({low:.2f} to {high:.2f}).",
+        ...         gain=0.0421, low=0.0317, high=0.0519).data
+        'Slightly: +0.04 (0.03 to 0.05).'
+        >>> run.values["gain"]
+        '+0.04'
+        """
+        from IPython.display import Markdown, update_display
+
+        text, texts = fill(template, numbers)
+        if at is not None and at not in self.places:
+            raise InputError(
+                f"say(at={at!r}): there is no such place on this page; places made with"
+                f" run.place(...) are {', '.join(map(repr, self.places)) or 'none'}"
+            )
+        self.values.update(texts)
+        if at is None:
+            return Markdown(text)
+        update_display(Markdown(text), display_id=f"{self.notebook}-{at}")
+        return None
+
+    def place(self, name: str) -> None:
+        """Show a place near the top of the page, for what is computed further down.
+
+        Parameters
+        ----------
+        name : str
+            What ``say(..., at=name)`` calls it.
+        """
+        from IPython.display import Markdown, display
+
+        if name not in self.places:
+            self.places.append(name)
+        display(
+            Markdown("*The numbers of this paragraph appear when all cells have run.*"),
+            display_id=f"{self.notebook}-{name}",
+        )
+
+    def keep(self, **tables: pd.DataFrame | pd.Series) -> None:
+        """Keep small tables with the results; show nothing.
+
+        Parameters
+        ----------
+        **tables
+            A data frame, or a series, for each name.
+        """
+        for name, frame in tables.items():
+            if not hasattr(frame, "reset_index"):
+                raise InputError(
+                    f"keep({name}=...) takes a data frame or a series, not"
+                    f" {type(frame).__name__}"
+                )
+            self.table(name, frame.to_frame() if frame.ndim == 1 else frame)
+
+    def table(self, name: str, frame: pd.DataFrame) -> pd.DataFrame:
+        """Keep a small table with the results; return it.
+
+        Parameters
+        ----------
+        name : str
+        frame : pandas.DataFrame
+            Its index is kept as columns.
+
+        Returns
+        -------
+        pandas.DataFrame
+            ``frame``, unchanged.
+        """
         self.tables[name] = plain(frame.reset_index().to_dict(orient="records"))
         return frame
 
-    def finish(self):
+    def finish(self) -> HTML:
         """Write the results and show where they came from.
 
         Returns
@@ -170,7 +345,7 @@ class Run:
         return HTML(provenance(result))
 
 
-def start(notebook, **parameters):
+def start(notebook: str, **parameters: Any) -> Run:
     """Return a new run; call it once, in the cell below the imports.
 
     Parameters

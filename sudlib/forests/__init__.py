@@ -1,6 +1,6 @@
 """Study A's tuned forest, as published and repaired, and its baselines."""
 
-from sudlib.forests.estimators import RECIPES, estimator, grid, size_of, why_not
+from sudlib.forests.estimators import PEERS, RECIPES, estimator, grid, why_not
 from sudlib.forests.experiment import describe, fit_on, learn, repeat
 from sudlib.forests.published import (
     FOLDS,
@@ -19,18 +19,21 @@ from sudlib.forests.splits import (
     SPLITS,
     Effort,
     Parts,
+    effort_of,
     split_general,
     split_methadone,
     take,
 )
 
 __all__ = [
+    "effort_of",
     "EFFORTS",
     "Effort",
     "FOLDS",
     "METHADONE_PEOPLE",
     "PUBLISHED_THRESHOLD",
     "Parts",
+    "PEERS",
     "RECIPES",
     "REPORTED",
     "ROWS",
@@ -46,7 +49,6 @@ __all__ = [
     "published_grid",
     "repeat",
     "scaled",
-    "size_of",
     "split_general",
     "split_methadone",
     "take",

@@ -40,7 +40,7 @@ class Clock:
 def bench_bootstrap(completed, score, draws=20):
     """Ours against the brute force on the same rows; the peer gets fewer draws."""
     with Clock() as ours:
-        kept = scores.evaluate(completed, score, draws=1000, band=False)
+        kept = scores.evaluate(completed, score, n_resamples=1000, band=False)
     positives, negatives = np.flatnonzero(completed), np.flatnonzero(~completed)
     with Clock() as peer:
         found = []
@@ -85,7 +85,7 @@ def bench_boosting(features, completed, parts, numbers_of_threads):
             with threadpool_limits(threads), Clock() as clock:
                 model.fit(features.iloc[parts.fit], completed[parts.fit])
                 score = model.predict_proba(features.iloc[parts.report])[:, 1]
-            kept = scores.evaluate(completed[parts.report], score, draws=200)
+            kept = scores.evaluate(completed[parts.report], score, n_resamples=200)
             rows.append(
                 {
                     "model": name,

@@ -1,0 +1,230 @@
+"""A page in a real JupyterLab, driven through Chromium's own protocol."""
+
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from importlib.util import find_spec
+from pathlib import Path
+
+import nbformat
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
+BROWSER = next(filter(None, map(shutil.which, BROWSERS)), None)
+SMALL = {"max_records": 8000, "max_people": 3000, "trees": 0.02, "more_splits": 1}
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not BROWSER, reason=f"none of {', '.join(BROWSERS)} is here"),
+    pytest.mark.skipif(
+        not (find_spec("jupyterlab") and find_spec("websocket")),
+        reason="JupyterLab is not installed beside this Python",
+    ),
+]
+
+
+def wait_for(ask, seconds, what):
+    """Return what ``ask`` returns as soon as it is true."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        try:
+            if found := ask():
+                return found
+        except (OSError, ValueError):
+            pass
+        time.sleep(0.3)
+    raise TimeoutError(f"waited {seconds} s for {what}")
+
+
+def stop(process):
+    process.terminate()
+    try:
+        process.wait(20)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+class Browser:
+    """One tab of a headless Chromium."""
+
+    def __init__(self, folder):
+        command = [
+            BROWSER, "--headless=new", "--no-sandbox", "--disable-gpu",
+            "--remote-debugging-port=0", "--remote-allow-origins=*",
+            f"--user-data-dir={folder}", "--window-size=1280,900", "about:blank",
+        ]  # fmt: skip
+        self.process = subprocess.Popen(
+            command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        try:
+            self.connect(folder / "DevToolsActivePort")
+        except BaseException:
+            stop(self.process)
+            raise
+
+    def connect(self, written):
+        import websocket
+
+        lines = wait_for(lambda: written.read_text().split(), 30, "Chromium")
+        address = f"http://127.0.0.1:{lines[0]}/json"
+
+        def tabs():
+            found = json.load(urllib.request.urlopen(address, timeout=5))
+            return [tab for tab in found if tab["type"] == "page"]
+
+        tab = wait_for(tabs, 30, "a tab of Chromium")[0]
+        self.socket = websocket.create_connection(
+            tab["webSocketDebuggerUrl"], timeout=300
+        )
+        self.number = 0
+
+    def call(self, method, **parameters):
+        self.number += 1
+        self.socket.send(
+            json.dumps({"id": self.number, "method": method, "params": parameters})
+        )
+        while True:
+            said = json.loads(self.socket.recv())
+            if said.get("id") == self.number:
+                assert "error" not in said, said
+                return said["result"]
+
+    def run(self, script):
+        """Return what a script in the tab evaluates to, once its promise is kept."""
+        found = self.call(
+            "Runtime.evaluate",
+            expression=script,
+            awaitPromise=True,
+            returnByValue=True,
+        )
+        assert "exceptionDetails" not in found, found["exceptionDetails"]
+        return found["result"].get("value")
+
+    def close(self):
+        self.socket.close()
+        stop(self.process)
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory):
+    """Start JupyterLab on a small copy of a page; return how to open it."""
+    folder = tmp_path_factory.mktemp("lab")
+    pages = folder / "pages"
+    pages.mkdir()
+    notebook = nbformat.read(ROOT / "notebooks" / "a02_forest_general.ipynb", 4)
+    notebook.metadata.kernelspec.name = "python3"
+    [cell] = [c for c in notebook.cells if "parameters" in c.metadata.get("tags", [])]
+    for name, value in SMALL.items():
+        cell.source = re.sub(rf"(?m)^({name}:[^=]*=) \w+", rf"\1 {value}", cell.source)
+    nbformat.write(notebook, pages / "page.ipynb")
+    # All cells are drawn at once, so that all can be read.
+    settings = folder / "settings" / "@jupyterlab" / "notebook-extension"
+    settings.mkdir(parents=True)
+    (settings / "tracker.jupyterlab-settings").write_text('{"windowingMode": "none"}')
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    search = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
+    server = subprocess.Popen(
+        [
+            sys.executable, "-m", "jupyter", "lab", "--no-browser", "--allow-root",
+            "--ip=127.0.0.1", f"--port={port}", "--ServerApp.port_retries=0",
+            f"--ServerApp.root_dir={pages}", "--IdentityProvider.token=",
+            "--LabApp.expose_app_in_browser=True",
+        ],
+        env={
+            **os.environ,
+            "JUPYTERLAB_SETTINGS_DIR": str(folder / "settings"),
+            "JUPYTERLAB_WORKSPACES_DIR": str(folder / "workspaces"),
+            "JUPYTER_RUNTIME_DIR": str(folder / "runtime"),
+            "SUDLIB_RESULTS": str(folder / "results"),
+            "PYTHONPATH": search,
+        },
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    address = f"http://127.0.0.1:{port}"
+    try:
+        wait_for(
+            lambda: urllib.request.urlopen(f"{address}/api", timeout=5),
+            90,
+            "JupyterLab",
+        )
+        browser = Browser(folder / "profile")
+        try:
+            yield browser, address
+        finally:
+            browser.close()
+    finally:
+        stop(server)
+
+
+PANEL = "[...window.jupyterapp.shell.widgets('main')].find(w => w.sessionContext)"
+
+
+def open_page(browser, address, name):
+    browser.call("Page.navigate", url=f"{address}/lab/tree/{name}?reset")
+    time.sleep(1)
+    ready = (
+        f"(() => {{ const app = window.jupyterapp; if (!app) return false;"
+        f" const panel = {PANEL}; if (!panel) return false;"
+        " app.shell.activateById(panel.id);"
+        " return panel.content.widgets.length > 1 && panel.sessionContext.isReady; })()"
+    )
+    wait_for(lambda: browser.run(ready), 90, "the notebook in JupyterLab")
+
+
+def run_all(browser):
+    browser.run("window.jupyterapp.commands.execute('notebook:run-all-cells')")
+    wait_for(
+        lambda: browser.run(
+            f"{PANEL}.content.widgets.filter(c => c.model.type == 'code')"
+            ".every(c => c.model.executionCount && c.prompt != '*')"
+        ),
+        300,
+        "all cells",
+    )
+    time.sleep(1)  # what is drawn after the last message
+
+
+def text_of(browser):
+    return browser.run(f"{PANEL}.content.node.innerText")
+
+
+def check_reads_well(text):
+    assert not re.search(r"\{[\w:+-]+\}`", text), "a role is shown raw"
+    assert not re.search(r"(```|:::)\s*\{", text), "a directive is shown raw"
+    assert "appear when all cells have run" not in text
+    assert "Traceback" not in text
+    assert "run.say(" not in text and "run.keep(" not in text
+    assert re.search(r"that of the forest 0\.\d{3} \(0\.\d{3} to 0\.\d{3}\)", text)
+    assert "[Breiman, 2001]" in text and "A solution" in text
+
+
+def test_sentences_with_numbers_are_whole_and_follow_the_parameters(lab):
+    browser, address = lab
+    open_page(browser, address, "page.ipynb")
+    run_all(browser)
+    first = text_of(browser)
+    check_reads_well(first)
+    browser.run(
+        f"{PANEL}.content.widgets.filter(c => c.model.type == 'code').slice(1, 2)"
+        ".forEach(c => c.model.sharedModel.setSource("
+        "c.model.sharedModel.getSource().replace('int = 33', 'int = 7')))"
+    )
+    run_all(browser)
+    second = text_of(browser)
+    check_reads_well(second)
+
+    def glance(text):
+        return re.search(r"At a glance\..*?for its forest\.", text, re.S)[0]
+
+    assert glance(first) != glance(second)

@@ -1,0 +1,64 @@
+"""Read the log of study A's training out of its notebook.
+
+    python tools/make_transfer_log.py [--from FOLDER]
+
+One line of ``data/study_a/transfer_log.csv`` is one epoch of the network with ResNet50.
+"""
+
+import argparse
+import json
+import re
+from pathlib import Path
+
+import sources
+
+EPOCH = re.compile(
+    r"Epoch (?P<epoch>\d+)/\d+\s+(?:\S+ \[=*>?\.*\] - )?(?P<seconds>\d+)s\b.*?"
+    r" - loss: (?P<loss>[\d.]+).*? - val_loss: (?P<val_loss>[\d.]+)(?P<rest>[^\n]*)"
+)
+COUNTS = ("true_negatives", "false_positives", "false_negatives", "true_positives")
+
+
+def read_log(notebook):
+    """Return the epochs logged in a notebook's outputs, a dictionary each."""
+    text = "".join(
+        "".join(output.get("text", []))
+        for cell in notebook.get("cells", [])
+        for output in cell.get("outputs", [])
+        if output.get("output_type") == "stream"
+    )
+    epochs = []
+    for found in EPOCH.finditer(text):
+        row = {name: found[name] for name in ("epoch", "seconds", "loss", "val_loss")}
+        for name in COUNTS:
+            number = re.search(rf"val_{name}: (\d+)", found["rest"])
+            row[name] = number[1] if number else ""
+        epochs.append(row)
+    if not epochs:
+        raise sources.InputError(
+            "the notebook's outputs hold no log of Keras: lines 'Epoch 1/15', and after"
+            " each the seconds, loss and val_loss"
+        )
+    return epochs
+
+
+def make(path, out):
+    """Write the log of the notebook at ``path`` below ``out``."""
+    notebook = json.loads(Path(path).read_text(encoding="utf-8"))
+    sources.write_rows(out / "study_a/transfer_log.csv", read_log(notebook))
+
+
+def main(words=None):
+    """Write the log."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--from", dest="folders", action="append", default=[])
+    parser.add_argument("--out", type=Path, default=sources.DATA)
+    asked = parser.parse_args(words)
+    make(sources.obtain("study-a-notebook", asked.folders), asked.out)
+    return 0
+
+
+if __name__ == "__main__":
+    sources.run(main)
