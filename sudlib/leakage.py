@@ -1,23 +1,29 @@
-"""Does the answer stand among the questions?  Five alarms for leaks.
+"""Does the outcome stand among the features?  Five alarms for leaks.
 
 Taught in the notebook *What would go beyond the study?*; the accidents it is tried on
 are those of *What do the printed numbers prove?*.
 """
 
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.metrics import accuracy_score, balanced_accuracy_score
-from sklearn.model_selection import StratifiedKFold, train_test_split
+from sklearn.model_selection import StratifiedKFold, cross_val_predict, train_test_split
 from sklearn.tree import DecisionTreeClassifier
 
 from sudlib.files import InputError
+from sudlib.validation import check_same_length, check_whole
 
-#: Known only at discharge; every column that ends in ``_D`` is too.
 LATE = ("LOS", "REASON", "DISYR", "COMPLETED", "FinalProbability")
+"""Known only at discharge; every column that ends in ``_D`` is too."""
 
 
-#: What each alarm looks for, and the value from which it rings.
 ALARMS = {
     "late": ("columns known only at discharge", 1),
     "lone": ("balanced accuracy of the best single column", 0.75),
@@ -25,24 +31,42 @@ ALARMS = {
     "copies": ("share of test rows that stand in the training set", 0.10),
     "shuffled": ("balanced accuracy above chance with shuffled classes", 0.05),
 }
+"""What each alarm looks for, and the value from which it rings."""
 
 
-def audit(X, y, *, prepare=None, trees=100, folds=3, shuffles=3, seed=33, n_jobs=2):
+def audit(
+    X: Any,
+    y: ArrayLike,
+    *,
+    prepare: Callable[[pd.DataFrame, Any], tuple[Any, Any]] | None = None,
+    trees: int = 100,
+    folds: int = 3,
+    shuffles: int = 3,
+    seed: int = 33,
+    n_jobs: int = 2,
+) -> pd.DataFrame:
     """Return five signs of a leak, each with the value from which it rings.
 
     Parameters
     ----------
-    X : pandas.DataFrame or array-like of float
+    X : pandas.DataFrame or array-like of float, shape (n_rows, n_columns)
         Features; with column names, those known too late are named.
-    y : array-like
+    y : array-like of shape (n_rows,)
         Classes.
     prepare : callable, optional
         What is done with rows and classes before they are split: from ``(X, y)`` to
-        ``(X, y)``.  With shuffled classes it is done anew, so that a preparation
-        which leaks the classes is found out.
-    trees, folds, shuffles : int
-    seed : int
+        ``(X, y)``.  With permuted classes it is done again, so that a preparation
+        which leaks the classes is detected.
+    trees : int, default=100
+        Trees of a forest.
+    folds : int, default=3
+        Of the cross-validation of single columns, tree and forest.
+    shuffles : int, default=3
+        Permutations of the classes.
+    seed : int, default=33
+        For models, splits and permutations.
     n_jobs : int, default=2
+        Threads of a forest.
 
     Returns
     -------
@@ -50,10 +74,15 @@ def audit(X, y, *, prepare=None, trees=100, folds=3, shuffles=3, seed=33, n_jobs
         Indexed by the keys of :data:`ALARMS`: ``sign``, ``value``, ``limit``,
         ``rings`` and ``detail``.
 
+    Raises
+    ------
+    InputError
+        For lengths that differ, too few rows or a single class.
+
     Notes
     -----
-    The limits are rules of thumb, tried on accidents made on purpose; no alarm is no
-    proof that nothing leaks.
+    The limits are rules of thumb, tried on accidents made on purpose; that no alarm
+    rings does not prove that nothing leaks.
 
     Examples
     --------
@@ -65,94 +94,55 @@ def audit(X, y, *, prepare=None, trees=100, folds=3, shuffles=3, seed=33, n_jobs
     >>> audit(X.assign(LOS=y), y).query("rings").index.tolist()
     ['late', 'lone']
     """
-    frame = pd.DataFrame(X)
-    y = np.asarray(y)
-    if len(frame) != len(y) or len(y) < 2 * folds:
-        raise InputError(
-            f"X and y must have the same length, at least {2 * folds}; they have"
-            f" {len(frame):,} and {len(y):,}"
-        )
+    frame, y = pd.DataFrame(X), np.asarray(y)
+    check_whole("the number of rows", check_same_length(y=y, X=frame.index), 2 * folds)
     if len(np.unique(y)) < 2:
-        raise InputError("an audit needs at least two classes")
+        raise InputError("an audit needs at least two classes; y has one")
     prepare = prepare or (lambda rows, classes: (rows, classes))
     rows, classes = (np.asarray(part) for part in prepare(frame, y))
-    names = list(map(str, frame.columns))
-    late = [
-        name
-        for name in names
-        if name.endswith("_D") or name.split("_")[0] in LATE or name in LATE
-    ]
-
-    def forest():
-        return RandomForestClassifier(trees, random_state=seed, n_jobs=n_jobs)
-
-    parts = list(
-        StratifiedKFold(folds, shuffle=True, random_state=seed).split(rows, classes)
-    )
+    forest = RandomForestClassifier(trees, random_state=seed, n_jobs=n_jobs)
     tree = DecisionTreeClassifier(random_state=seed)
+    cv = StratifiedKFold(folds, shuffle=True, random_state=seed)
     one, many = (
-        accuracy_score(classes, _out_of_fold(model, rows, classes, parts))
-        for model in (tree, forest())
+        accuracy_score(classes, cross_val_predict(model, rows, classes, cv=cv))
+        for model in (tree, forest)
     )
+    stump = DecisionTreeClassifier(min_samples_leaf=2, random_state=seed)
     alone = [
         balanced_accuracy_score(
-            classes,
-            _out_of_fold(
-                DecisionTreeClassifier(min_samples_leaf=2, random_state=seed),
-                rows[:, [place]],
-                classes,
-                parts,
-            ),
+            classes, cross_val_predict(stump, column[:, None], classes, cv=cv)
         )
-        for place in range(rows.shape[1])
+        for column in rows.T
     ]
-    best = int(np.argmax(alone))
     train, test = train_test_split(
-        np.arange(len(classes)), test_size=0.3, random_state=seed
+        pd.util.hash_pandas_object(pd.DataFrame(rows.astype(float)), index=False),
+        test_size=0.3,
+        random_state=seed,
     )
-    values = np.ascontiguousarray(rows, float)
-    known = {values[row].tobytes() for row in train}
-    copies = np.mean([values[row].tobytes() in known for row in test])
-    luck = _shuffled(frame, y, prepare, forest, shuffles, seed)
-    found = {
+    random = np.random.default_rng(seed)
+    above_chance = []
+    for _ in range(shuffles):
+        permuted = [np.asarray(part) for part in prepare(frame, random.permutation(y))]
+        X_train, X_test, y_train, y_test = train_test_split(
+            *permuted, test_size=0.3, random_state=seed, stratify=permuted[1]
+        )
+        said = forest.fit(X_train, y_train).predict(X_test)
+        above_chance.append(balanced_accuracy_score(y_test, said))
+    names = list(map(str, frame.columns))
+    late = [name for name in names if name.endswith("_D") or name.split("_")[0] in LATE]
+    best = int(np.argmax(alone))
+    signs = {
         "late": (len(late), ", ".join(late)),
         "lone": (alone[best], names[best] if best < len(names) else str(best)),
         "tree": (one - many, f"tree {one:.3f}, forest {many:.3f}"),
-        "copies": (copies, f"of {len(test):,} test rows"),
-        "shuffled": (luck, f"{shuffles} shuffles"),
+        "copies": (test.isin(train).mean(), f"of {len(test):,} test rows"),
+        "shuffled": (
+            np.mean(above_chance) - 1 / len(np.unique(y)),
+            f"{shuffles} shuffles",
+        ),
     }
-    return pd.DataFrame(
-        {
-            key: {
-                "sign": ALARMS[key][0],
-                "value": float(value),
-                "limit": ALARMS[key][1],
-                "rings": bool(value >= ALARMS[key][1]),
-                "detail": detail,
-            }
-            for key, (value, detail) in found.items()
-        }
-    ).T.astype({"value": float, "limit": float, "rings": bool})
-
-
-def _out_of_fold(model, rows, classes, parts):
-    """Return everybody's prediction by a model that did not see them."""
-    found = np.empty_like(classes)
-    for train, test in parts:
-        found[test] = model.fit(rows[train], classes[train]).predict(rows[test])
-    return found
-
-
-def _shuffled(frame, y, prepare, forest, shuffles, seed):
-    """Return the mean balanced accuracy above chance with shuffled classes."""
-    random = np.random.default_rng(seed)
-    found = []
-    for _ in range(shuffles):
-        rows, classes = prepare(frame, random.permutation(y))
-        rows, classes = np.asarray(rows), np.asarray(classes)
-        train, test = train_test_split(
-            np.arange(len(classes)), test_size=0.3, random_state=seed, stratify=classes
-        )
-        said = forest().fit(rows[train], classes[train]).predict(rows[test])
-        found.append(balanced_accuracy_score(classes[test], said))
-    return float(np.mean(found) - 1 / len(np.unique(y)))
+    table = pd.DataFrame.from_dict(signs, orient="index", columns=["value", "detail"])
+    table.insert(0, "sign", [sign for sign, _ in ALARMS.values()])
+    table.insert(2, "limit", [float(limit) for _, limit in ALARMS.values()])
+    table.insert(3, "rings", table["value"] >= table["limit"])
+    return table

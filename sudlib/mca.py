@@ -1,4 +1,4 @@
-"""Multiple correspondence analysis, and how steady a clustering is.
+"""Multiple correspondence analysis, and how stable a clustering is.
 
 What principal components are for numbers, correspondence analysis is for levels: a
 few numbers for each person, in which people who share rare levels lie close together.
@@ -6,17 +6,28 @@ Study B names it, its kernel form and a clustering of substances as future work.
 Taught in the notebook *What would go beyond the study?*.
 """
 
+from __future__ import annotations
+
+from collections.abc import Callable
+
 import numpy as np
 import pandas as pd
-from sklearn.base import BaseEstimator, TransformerMixin
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import (
+    BaseEstimator,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+)
 from sklearn.cluster import KMeans
 from sklearn.metrics import adjusted_rand_score
-from sklearn.utils.validation import check_is_fitted
+from sklearn.pipeline import make_pipeline
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sudlib.files import InputError
+from sudlib.validation import check_whole
 
 
-class MCA(TransformerMixin, BaseEstimator):
+class MCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     r"""Multiple correspondence analysis of columns of 0 and 1, every level kept.
 
     The singular value decomposition of the columns, each centred and divided by the
@@ -27,16 +38,26 @@ class MCA(TransformerMixin, BaseEstimator):
 
     Parameters
     ----------
-    components : int, default=10
+    n_components : int, default=10
+        At most so many components; fewer where the table has fewer.
 
     Attributes
     ----------
-    inertia_ : numpy.ndarray
+    inertia_ : numpy.ndarray of shape (n_components,)
         Of each component; all of them sum to levels / variables - 1.
-    adjusted_ : numpy.ndarray
+    adjusted_ : numpy.ndarray of shape (n_components,)
         Share of the inertia after Greenacre's correction, which takes out what each
         variable must share with itself.
+    axes_ : numpy.ndarray of shape (n_present, n_components)
+        The axes, on the scale of :meth:`scaled`.
+    mass_ : numpy.ndarray of shape (n_present,)
+        Share of each level that occurs, divided by the number of variables.
+    present_ : numpy.ndarray of bool, shape (n_features_in_,)
+        Which levels occur in the rows of fit.
     variables_ : int
+        The number of variables.
+    n_features_in_ : int
+        Columns seen in fit; with names also ``feature_names_in_``.
 
     References
     ----------
@@ -49,127 +70,166 @@ class MCA(TransformerMixin, BaseEstimator):
     [0.5, 0.5]
     """
 
-    def __init__(self, components=10):
-        self.components = components
+    def __init__(self, n_components: int = 10) -> None:
+        self.n_components = n_components
 
-    def fit(self, X, y=None):
-        """Return the analysis of these rows."""
-        X = self._check(X)
-        rows = X.sum(axis=1)
-        if not (rows == rows[0]).all() or rows[0] < 2:
+    def fit(self, X: ArrayLike, y: ArrayLike | None = None) -> MCA:
+        """Analyse these rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Columns of 0 and 1, one a level; each row has one level of each variable.
+        y : array-like, optional
+            Not used.
+
+        Returns
+        -------
+        MCA
+            The estimator itself.
+
+        Raises
+        ------
+        InputError
+            For other numbers, or rows that do not have as many levels.
+        """
+        check_whole("n_components", self.n_components, 1)
+        table = self._check(X, reset=True)
+        counts = table.sum(axis=1)
+        if not (counts == counts[0]).all() or counts[0] < 2:
             raise InputError(
                 "every row must have one level of each of at least two variables; the"
-                f" rows have {int(rows.min())} to {int(rows.max())}"
+                f" rows have {int(counts.min())} to {int(counts.max())}"
             )
-        self.n_features_in_ = X.shape[1]
-        self.variables_ = int(rows[0])
-        share = X.mean(axis=0)
+        J = self.variables_ = int(counts[0])
+        share = table.mean(axis=0)
         self.present_ = share > 0
-        self.mass_ = share[self.present_] / self.variables_
-        scaled = self.scaled(X)
-        left, values, right = np.linalg.svd(scaled / np.sqrt(len(X)), False)
-        kept = min(self.components, int((values > 1e-10).sum()))
+        self.mass_ = share[self.present_] / J
+        _, values, right = np.linalg.svd(self._scale(table) / len(table) ** 0.5, False)
+        kept = min(self.n_components, int((values > 1e-10).sum()))
         self.inertia_ = values[:kept] ** 2
         self.axes_ = right[:kept].T
-        everything = values**2
-        fair = 1 / self.variables_
-        stretch = self.variables_ / (self.variables_ - 1)
-        levels = len(self.mass_)
-        total = stretch * (
-            (everything**2).sum() - (levels - self.variables_) / self.variables_**2
-        )
-        above = np.clip(self.inertia_ - fair, 0, None)
-        self.adjusted_ = (stretch * above) ** 2 / total if total > 0 else above
+        total = (values**4).sum() - (len(self.mass_) - J) / J**2
+        above = np.clip(self.inertia_ - 1 / J, 0, None)
+        self.adjusted_ = J / (J - 1) * above**2 / total if total > 0 else above
+        self._n_features_out = kept
         return self
 
-    def scaled(self, X):
-        """Return the columns so that plain distances are chi-squared distances."""
-        check_is_fitted(self, "mass_")
-        X = self._check(X)[:, self.present_]
-        return (X / self.variables_ - self.mass_) / np.sqrt(self.mass_)
+    def scaled(self, X: ArrayLike) -> NDArray:
+        """Return the columns so that plain distances are chi-squared distances.
 
-    def transform(self, X):
-        """Return each row's coordinates; a level not seen in fit counts for nothing."""
-        check_is_fitted(self, "axes_")
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Columns as in fit.
+
+        Returns
+        -------
+        numpy.ndarray of shape (n_samples, n_present)
+        """
+        check_is_fitted(self)
+        return self._scale(self._check(X, reset=False))
+
+    def transform(self, X: ArrayLike) -> NDArray:
+        """Return each row's coordinates; a level not seen in fit counts for nothing.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Columns as in fit.
+
+        Returns
+        -------
+        numpy.ndarray of shape (n_samples, n_components)
+        """
         return self.scaled(X) @ self.axes_
 
-    def _check(self, X):
-        X = np.asarray(X, float)
-        if X.ndim != 2 or not len(X) or not np.isin(X, (0, 1)).all():
+    def _scale(self, X: NDArray) -> NDArray:
+        return (X[:, self.present_] / self.variables_ - self.mass_) / np.sqrt(
+            self.mass_
+        )
+
+    def _check(self, X: ArrayLike, *, reset: bool) -> NDArray:
+        table = validate_data(self, X, reset=reset, dtype=float)
+        if not np.isin(table, (0, 1)).all():
             raise InputError("MCA takes a table of 0 and 1, one column a level")
-        if hasattr(self, "n_features_in_") and X.shape[1] != self.n_features_in_:
-            raise InputError(
-                f"the table has {X.shape[1]} columns, in fit it had"
-                f" {self.n_features_in_}"
-            )
-        return X
+        return table
 
 
-def cluster(X, groups, *, components=5, seed=33):
-    """Return the group of each row: k-means on its first coordinates.
+def cluster(
+    X: ArrayLike, n_clusters: int, *, n_components: int = 5, seed: int = 33
+) -> tuple[NDArray, Callable[[ArrayLike], NDArray]]:
+    """Return the cluster of each row: k-means on its first coordinates.
 
     Parameters
     ----------
-    X : array-like of 0 and 1
-    groups : int
-    components : int, default=5
+    X : array-like of shape (n_samples, n_features)
+        Columns of 0 and 1, as for :class:`MCA`.
+    n_clusters : int
+        How many clusters.
+    n_components : int, default=5
+        Coordinates that k-means uses.
     seed : int
+        For k-means' starts.
 
     Returns
     -------
-    labels : numpy.ndarray of int
+    labels : numpy.ndarray of int, shape (n_samples,)
+        Each row's cluster.
     assign : callable
-        From other rows of the same columns to their groups.
+        From other rows of the same columns to their clusters.
     """
-    analysis = MCA(components).fit(X)
-    means = KMeans(groups, n_init=3, random_state=seed).fit(analysis.transform(X))
-    return means.labels_, lambda rows: means.predict(analysis.transform(rows))
+    means = KMeans(n_clusters, n_init=3, random_state=seed)
+    model = make_pipeline(MCA(n_components), means).fit(X)
+    return means.labels_, model.predict
 
 
-def stability(levels, groups, *, draws=20, components=5, seed=33):
-    """Return how alike the clusterings of resampled people are, beside mere noise.
+def stability(
+    levels: pd.DataFrame,
+    n_clusters: int,
+    *,
+    n_resamples: int = 20,
+    n_components: int = 5,
+    seed: int = 33,
+) -> dict[str, float]:
+    """Return how similar the clusterings of resampled people are, beside mere noise.
 
-    Each draw clusters people drawn with replacement and assigns everybody; the
-    adjusted Rand index with the clustering of everybody is 1 for the same groups and
-    0 for chance.  The same is done with every variable shuffled by itself, which
-    keeps its levels and ties it to nothing.
+    Each resample clusters people drawn with replacement and assigns everyone; the
+    adjusted Rand index with the clustering of everyone is 1 for the same clusters and
+    0 for chance.  The same is done with every variable permuted by itself, which
+    keeps its levels and makes it independent of all others.
 
     Parameters
     ----------
     levels : pandas.DataFrame
         Categorical columns.
-    groups : int
+    n_clusters : int
         How many clusters.
-    draws : int, default=20
-    components : int, default=5
+    n_resamples : int, default=20
+        Bootstrap resamples.
+    n_components : int, default=5
+        Coordinates that k-means uses.
     seed : int
+        For permutations, resamples and k-means.
 
     Returns
     -------
     dict of str to float
-        ``value``, ``low``, ``high`` (middle and 95 % range of the draws) and
-        ``noise`` (the middle for shuffled variables).
+        ``value``, ``low``, ``high`` (median and 95 % range of the resamples) and
+        ``noise`` (the median for permuted variables).
     """
     random = np.random.default_rng(seed)
-    shuffled = levels.apply(
-        lambda column: pd.Categorical.from_codes(
-            random.permutation(column.cat.codes.to_numpy()), dtype=column.dtype
-        )
-    )
-    found = {}
-    for name, table in (("real", levels), ("noise", shuffled)):
-        X = pd.get_dummies(table, dtype=np.int8).to_numpy()
-        whole, _ = cluster(X, groups, components=components, seed=seed)
-        alike = []
-        for _ in range(draws):
+    settings = {"n_components": n_components, "seed": seed}
+    permuted = levels.apply(lambda column: random.permutation(column.to_numpy()))
+    ranges = []
+    for table in (levels, permuted):
+        X = pd.get_dummies(table, dtype=np.int8, columns=list(table)).to_numpy()
+        whole, _ = cluster(X, n_clusters, **settings)
+        indices = []
+        for _ in range(n_resamples):
             drawn = X[random.integers(0, len(X), len(X))]
-            _, assign = cluster(drawn, groups, components=components, seed=seed)
-            alike.append(adjusted_rand_score(whole, assign(X)))
-        found[name] = np.percentile(alike, [2.5, 50, 97.5])
-    low, middle, high = (float(value) for value in found["real"])
-    return {
-        "value": middle,
-        "low": low,
-        "high": high,
-        "noise": float(found["noise"][1]),
-    }
+            _, assign = cluster(drawn, n_clusters, **settings)
+            indices.append(adjusted_rand_score(whole, assign(X)))
+        ranges.append([float(end) for end in np.percentile(indices, [2.5, 50, 97.5])])
+    (low, value, high), (_, noise, _) = ranges
+    return {"value": value, "low": low, "high": high, "noise": noise}

@@ -1,166 +1,122 @@
-"""Scores of several classes from confusion matrices."""
+"""Scores of several classes, from confusion matrices.
+
+Bootstrap resamples of rows are multinomial draws of the matrix, scored all at once;
+scikit-learn's functions, which agree, would be called once a resample.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from numpy.typing import ArrayLike, NDArray
+from sklearn.metrics import precision_recall_fscore_support
 
-from sudlib.files import InputError
+from sudlib.validation import check_same_length
+
+SCORING = {
+    "accuracy": "accuracy",
+    "balanced_accuracy": "balanced_accuracy",
+    "mcc": "matthews_corrcoef",
+}
+"""The same three scores as ``scoring`` of scikit-learn's cross-validation."""
 
 
-def report(truth, predicted, classes):
+def report(
+    y_true: ArrayLike, y_pred: ArrayLike, classes: Sequence[str]
+) -> pd.DataFrame:
     """Return precision, recall, F1 and support of each class, NaN where undefined.
 
     Parameters
     ----------
-    truth, predicted : array-like of str
-    classes : list of str
+    y_true, y_pred : array-like of shape (n_rows,)
+        True and predicted classes.
+    classes : sequence of str
+        The classes to report, in this order.
 
     Returns
     -------
     pandas.DataFrame
-        Indexed by class.
+        Indexed by class: scikit-learn's classification report as numbers.
     """
-    matrix = confusion(truth, predicted, classes)
-    right, true, said = np.diag(matrix), matrix.sum(axis=1), matrix.sum(axis=0)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return pd.DataFrame(
-            {
-                "precision": right / said,
-                "recall": right / true,
-                "f1": np.where(true > 0, 2 * right / (true + said), np.nan),
-                "support": true,
-            },
-            index=pd.Index(classes, name="class"),
-        )
+    columns = precision_recall_fscore_support(
+        y_true, y_pred, labels=list(classes), zero_division=np.nan
+    )
+    names = ["precision", "recall", "f1", "support"]
+    index = pd.Index(classes, name="class")
+    return pd.DataFrame(dict(zip(names, columns, strict=True)), index)
 
 
-# ------------------------------------------------------------------------- scores
-
-
-def confusion(truth, predicted, classes):
-    """Return the confusion matrix: rows true, columns predicted, in this order."""
-    place = {label: index for index, label in enumerate(classes)}
-    matrix = np.zeros((len(classes), len(classes)), int)
-    try:
-        rows = [place[label] for label in truth]
-        columns = [place[label] for label in predicted]
-    except KeyError as error:
-        raise InputError(
-            f"{error.args[0]!r} is not among the classes {', '.join(map(str, classes))}"
-        ) from None
-    np.add.at(matrix, (rows, columns), 1)
-    return matrix
-
-
-def from_confusion(matrices):
+def from_confusion(matrices: ArrayLike) -> dict[str, NDArray]:
     """Return accuracy, balanced accuracy and Matthews correlation of matrices.
 
     Parameters
     ----------
-    matrices : array-like of shape (..., classes, classes)
+    matrices : array-like of shape (..., n_classes, n_classes)
+        Counts, rows true, columns predicted.
 
     Returns
     -------
     dict of str to numpy.ndarray
-        Balanced accuracy is over the classes that occur; the correlation is NaN where
-        one class takes all rows or all predictions.
+        ``accuracy``; ``balanced_accuracy``, over the classes that occur; ``mcc``, NaN
+        where one class takes all rows or all predictions (scikit-learn says 0).
     """
     matrices = np.asarray(matrices, float)
     total = matrices.sum(axis=(-2, -1))
-    true, said = matrices.sum(axis=-1), matrices.sum(axis=-2)
+    true, predicted = matrices.sum(axis=-1), matrices.sum(axis=-2)
     right = np.diagonal(matrices, axis1=-2, axis2=-1)
     with np.errstate(invalid="ignore", divide="ignore"):
-        recall = right / true
-        balanced = np.where(true > 0, recall, 0).sum(axis=-1) / (true > 0).sum(axis=-1)
-        top = right.sum(axis=-1) * total - (true * said).sum(axis=-1)
-        bottom = (total**2 - (said**2).sum(axis=-1)) * (
-            total**2 - (true**2).sum(axis=-1)
-        )
+        spread = (total**2 - (predicted**2).sum(-1)) * (total**2 - (true**2).sum(-1))
+        agreement = right.sum(-1) * total - (true * predicted).sum(-1)
         return {
-            "accuracy": right.sum(axis=-1) / total,
-            "balanced_accuracy": balanced,
-            "mcc": np.where(bottom > 0, top / np.sqrt(bottom), np.nan),
+            "accuracy": right.sum(-1) / total,
+            "balanced_accuracy": np.nansum(right / true, -1) / (true > 0).sum(-1),
+            "mcc": np.where(spread > 0, agreement / np.sqrt(spread), np.nan),
         }
 
 
-def measures(truth, predicted, *, draws=0, seed=33):
+def measures(
+    y_true: ArrayLike, y_pred: ArrayLike, *, n_resamples: int = 0, seed: int = 33
+) -> dict[str, float]:
     """Return accuracy, balanced accuracy and MCC, with intervals when asked.
 
     Parameters
     ----------
-    truth, predicted : array-like of str
-    draws : int, default=0
-        Bootstrap draws of the rows; with some, ``accuracy_low`` and so on are the
-        ends of 95 % intervals.
+    y_true, y_pred : array-like of shape (n_rows,)
+        True and predicted classes.
+    n_resamples : int, default=0
+        Bootstrap resamples of the rows; with some, ``accuracy_low`` and so on are the
+        ends of 95 % percentile intervals.
     seed : int
+        For the resamples.
 
     Returns
     -------
     dict of str to float
+        As :func:`from_confusion`, and the ends.
+
+    Raises
+    ------
+    InputError
+        If the two are not columns of the same length, at least 1.
 
     Examples
     --------
     >>> measures(["a", "a", "b", "b"], ["a", "a", "b", "a"])["accuracy"]
     0.75
     """
-    truth, predicted = np.asarray(truth), np.asarray(predicted)
-    if truth.shape != predicted.shape or truth.ndim != 1 or not len(truth):
-        raise InputError(
-            "truth and predicted must be two columns of the same length, at least 1,"
-            f" not of shapes {truth.shape} and {predicted.shape}"
-        )
-    classes, code = np.unique(np.concatenate([truth, predicted]), return_inverse=True)
-    k = len(classes)
-    cells = code[: len(truth)] * k + code[len(truth) :]
-    counts = np.bincount(cells, minlength=k * k)
-    found = {
-        name: float(value)
-        for name, value in from_confusion(counts.reshape(k, k)).items()
-    }
-    if draws:
-        # Drawing rows with replacement is drawing the cells of the matrix.
-        drawn = np.random.default_rng(seed).multinomial(
-            len(truth), counts / len(truth), draws
-        )
-        for name, values in from_confusion(drawn.reshape(draws, k, k)).items():
+    n = check_same_length(y_true=y_true, y_pred=y_pred)
+    classes, code = np.unique(np.r_[y_true, y_pred], return_inverse=True)
+    matrix = np.zeros((len(classes), len(classes)), int)
+    np.add.at(matrix, (code[:n], code[n:]), 1)
+    scores = {name: float(value) for name, value in from_confusion(matrix).items()}
+    if n_resamples:
+        # To draw rows with replacement is to draw the cells of the matrix.
+        random = np.random.default_rng(seed)
+        drawn = random.multinomial(n, matrix.ravel() / n, n_resamples)
+        for name, values in from_confusion(drawn.reshape(-1, *matrix.shape)).items():
             known = values[~np.isnan(values)]
-            low, high = (
-                np.percentile(known, [2.5, 97.5]) if len(known) else [np.nan] * 2
-            )
-            found[f"{name}_low"], found[f"{name}_high"] = float(low), float(high)
-    return found
-
-
-def over_splits(values, test_share=0.3):
-    """Return the mean of a score over random splits, with its 95 % interval.
-
-    Random splits share rows, so their spread alone promises too much; the variance
-    is corrected for it.
-
-    Parameters
-    ----------
-    values : array-like of float
-        One score a split.
-    test_share : float, default=0.3
-
-    Returns
-    -------
-    value, low, high : float
-        The ends are NaN for a single split.
-
-    References
-    ----------
-    Nadeau and Bengio (2003), Inference for the generalization error.
-
-    Examples
-    --------
-    >>> [round(end, 3) for end in over_splits([0.60, 0.62, 0.61, 0.59, 0.63])]
-    [0.61, 0.575, 0.645]
-    """
-    values = np.asarray(values, float)
-    mean = float(values.mean())
-    if len(values) < 2:
-        return mean, np.nan, np.nan
-    variance = values.var(ddof=1) * (1 / len(values) + test_share / (1 - test_share))
-    reach = float(stats.t.ppf(0.975, len(values) - 1) * np.sqrt(variance))
-    return mean, mean - reach, mean + reach
+            ends = np.percentile(known, [2.5, 97.5]) if len(known) else [np.nan] * 2
+            scores[f"{name}_low"], scores[f"{name}_high"] = map(float, ends)
+    return scores

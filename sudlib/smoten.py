@@ -1,21 +1,27 @@
-"""Rows made up so that every class is as large as the largest: SMOTEN.
+"""Synthetic rows that make every class as large as the largest: SMOTEN.
 
 The algorithm is imbalanced-learn's, and for small classes so is the code.  For larger
 ones :class:`SMOTEN` finds the same neighbours without holding all distances at once.
-:func:`audit` counts what the made-up rows are worth: how many are copies, how many
-could not exist.  Taught in the notebook *What does balancing do?*.
+Taught in the notebook *What does balancing do?*.
 """
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from imblearn import over_sampling
 from imblearn.metrics.pairwise import ValueDifferenceMetric
+from numpy.typing import NDArray
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.preprocessing import OrdinalEncoder
 from sklearn.utils import check_random_state
 
 from sudlib.files import InputError
+from sudlib.validation import check_choice
 
 METHODS = ("auto", "imbalanced-learn", "fast")
 
@@ -24,7 +30,7 @@ METHODS = ("auto", "imbalanced-learn", "fast")
 SMALL_CLASS = 500
 
 
-# Distances at once: 128 MB of float64.
+# Distances at once: 128 MB of float64, and as much again while they are rounded.
 _BLOCK = 16_000_000
 
 
@@ -34,38 +40,46 @@ _DIGITS = 10
 
 
 class SMOTEN(over_sampling.SMOTEN):
-    r"""SMOTEN that also does for a hundred thousand rows.
+    r"""SMOTEN that scales to 100,000 rows.
 
-    Two rows are the further apart, the less their levels agree on the classes:
+    The distance of two rows grows with the difference between the class shares of
+    their levels:
     :math:`\Delta(x, z) = \sum_j \big(\sum_c |P(c \mid x_j) - P(c \mid z_j)|\big)^2`.
-    A made-up row takes, in each column, the commonest level of a row and its nearest
-    neighbours.
+    A synthetic row takes, in each column, the most frequent level of a row and its
+    nearest neighbours.
 
     The fast path: with two classes :math:`\Delta` is the squared Euclidean distance
     of the rows' values :math:`2 P(1 \mid x_j)`; with more it is a sum of looked-up
     table entries, one matrix product.  Both run in blocks.  Of equally near rows the
-    first is taken; imbalanced-learn takes any.
+    first is taken; imbalanced-learn takes any.  In ``imblearn.pipeline.make_pipeline``
+    the sampler sees training rows only, so that no synthetic row reaches a test set.
 
     Parameters
     ----------
+    categorical_encoder : estimator, optional
+        As in ``imblearn.over_sampling.SMOTEN``, like the next three.
+    sampling_strategy : float, str, dict or callable, default="auto"
+        Rows wanted of each class.
+    random_state : int, RandomState instance or None, default=None
+        For the rows from which synthetic ones are made.
+    k_neighbors : int or estimator, default=5
+        Neighbours of a row, itself not counted.
     method : {"auto", "imbalanced-learn", "fast"}, default="auto"
         Auto takes imbalanced-learn's code for classes of up to 500 rows.
     fewer_neighbours : bool, default=False
         Let a class of fewer than ``k_neighbors + 1`` rows use as many neighbours as
         it has, instead of stopping.
-    categorical_encoder, sampling_strategy, random_state, k_neighbors
-        As in ``imblearn.over_sampling.SMOTEN``.
 
     Attributes
     ----------
     sampling_strategy_ : dict
-        Rows made up for each class.
+        Synthetic rows for each class.
 
     Raises
     ------
     InputError
-        For continuous columns, missing values, a single class, or a class with too
-        few rows for its neighbours.
+        For continuous columns, missing values, or a class with too few rows for its
+        neighbours.
 
     References
     ----------
@@ -87,14 +101,14 @@ class SMOTEN(over_sampling.SMOTEN):
 
     def __init__(
         self,
-        categorical_encoder=None,
+        categorical_encoder: Any = None,
         *,
-        sampling_strategy="auto",
-        random_state=None,
-        k_neighbors=5,
-        method="auto",
-        fewer_neighbours=False,
-    ):
+        sampling_strategy: Any = "auto",
+        random_state: Any = None,
+        k_neighbors: Any = 5,
+        method: str = "auto",
+        fewer_neighbours: bool = False,
+    ) -> None:
         super().__init__(
             categorical_encoder,
             sampling_strategy=sampling_strategy,
@@ -104,83 +118,85 @@ class SMOTEN(over_sampling.SMOTEN):
         self.method = method
         self.fewer_neighbours = fewer_neighbours
 
-    def fit_resample(self, X, y, **params):
-        """Return the rows with the made-up ones below them.
+    def fit_resample(self, X: Any, y: Any, **params: Any) -> tuple[Any, Any]:
+        """Return the rows with the synthetic ones below them.
 
         Parameters
         ----------
-        X : array-like or pandas.DataFrame of shape (rows, columns)
+        X : array-like or pandas.DataFrame of shape (n_rows, n_columns)
             Levels: text, categories, or whole numbers.
-        y : array-like of shape (rows,)
+        y : array-like of shape (n_rows,)
+            Classes.
+        **params
+            Passed to imbalanced-learn.
 
         Returns
         -------
         X, y : of the kind that came in
         """
-        if self.method not in METHODS:
-            choices = ", ".join(f'"{method}"' for method in METHODS)
-            raise InputError(f"method must be one of {choices}, not {self.method!r}")
+        check_choice("method", self.method, METHODS)
         check_levels(X)
-        labels, counts = np.unique(np.asarray(y), return_counts=True)
-        if len(labels) < 2:
-            raise InputError(
-                f"balancing needs at least two classes; all {len(np.asarray(y)):,}"
-                " rows have the same"
-            )
         return super().fit_resample(X, y, **params)
 
-    def _fit_resample(self, X, y):
-        largest = 0
-        for label, made in self.sampling_strategy_.items():
-            rows = int(np.sum(y == label))
-            largest = max(largest, rows if made else 0)
-            if made and rows <= self._neighbours() and not self.fewer_neighbours:
+    def _fit_resample(self, X: Any, y: Any) -> tuple[Any, Any]:
+        sizes = {
+            label: int(np.sum(y == label))
+            for label, made in self.sampling_strategy_.items()
+            if made
+        }
+        wanted = self._neighbours()
+        for label, rows in sizes.items():
+            if rows <= wanted and not self.fewer_neighbours:
                 raise InputError(
-                    f"class {label} has {rows} rows and needs"
-                    f" {self._neighbours() + 1}, itself and {self._neighbours()}"
-                    " neighbours: lower k_neighbors, or set fewer_neighbours"
+                    f"class {label} has {rows} rows and needs {wanted + 1}, itself and"
+                    f" {wanted} neighbours: lower k_neighbors, or set fewer_neighbours"
                 )
+        small = max(sizes.values(), default=0) <= SMALL_CLASS
         if self.method == "imbalanced-learn" or (
-            self.method == "auto"
-            and largest <= SMALL_CLASS
-            and not self.fewer_neighbours
+            self.method == "auto" and small and not self.fewer_neighbours
         ):
             return super()._fit_resample(X, y)
         self._validate_estimator()
-        if self.categorical_encoder is None:
-            self.categorical_encoder_ = OrdinalEncoder(dtype=np.int32)
-        else:
-            self.categorical_encoder_ = clone(self.categorical_encoder)
+        encoder = self.categorical_encoder or OrdinalEncoder(dtype=np.int32)
+        self.categorical_encoder_ = clone(encoder)
         codes = self.categorical_encoder_.fit_transform(X)
-        levels = [len(found) for found in self.categorical_encoder_.categories_]
-        profiles = ValueDifferenceMetric(n_categories=levels).fit(codes, y)
+        n_levels = [len(levels) for levels in self.categorical_encoder_.categories_]
+        profiles = ValueDifferenceMetric(n_categories=n_levels).fit(codes, y)
         new_rows, new_labels = [X], [y]
-        for label, made in self.sampling_strategy_.items():
-            if made == 0:
-                continue
+        for label, rows in sizes.items():
             members = codes[y == label]
-            count = min(self._neighbours(), len(members) - 1)
-            near = neighbours(members, profiles.proba_per_class_, count)
+            near = find_neighbours(
+                members, profiles.proba_per_class_, min(wanted, rows - 1)
+            )
             # The same draw as imbalanced-learn's, so that a seed gives the same rows.
             drawn = check_random_state(self.random_state).choice(
-                np.arange(len(members)), size=made, replace=True
+                rows, size=self.sampling_strategy_[label], replace=True
             )
-            wanted, place = np.unique(drawn, return_inverse=True)
-            rows = _commonest(members, near[wanted])[place]
-            new_rows.append(self.categorical_encoder_.inverse_transform(rows))
-            new_labels.append(np.full(made, label, dtype=y.dtype))
+            parents, place = np.unique(drawn, return_inverse=True)
+            made = _most_frequent(members, near[parents])[place]
+            new_rows.append(self.categorical_encoder_.inverse_transform(made))
+            new_labels.append(np.full(len(made), label, dtype=y.dtype))
         return np.vstack(new_rows), np.hstack(new_labels)
 
-    def _neighbours(self):
+    def _neighbours(self) -> int:
         """Return how many neighbours a row has, itself not counted."""
         return int(getattr(self.k_neighbors, "n_neighbors", self.k_neighbors + 1)) - 1
 
 
-def check_levels(X):
+def check_levels(X: Any) -> None:
     """Raise unless every column holds levels: text, categories or whole numbers.
 
-    imbalanced-learn takes continuous columns without a word and treats each number
-    as a level of its own.
+    imbalanced-learn accepts continuous columns and treats each number as a level.
+
+    Parameters
+    ----------
+    X : array-like or pandas.DataFrame of shape (n_rows, n_columns)
+        What was given.
+
+    Raises
+    ------
+    InputError
+        For a sparse table, missing values or a continuous column.
     """
     if sparse.issparse(X):
         raise InputError("SMOTEN compares levels one by one: give a dense table")
@@ -200,7 +216,9 @@ def check_levels(X):
             )
 
 
-def neighbours(codes, profiles, count):
+def find_neighbours(
+    codes: NDArray, profiles: Sequence[NDArray], count: int
+) -> NDArray[np.intp]:
     """Return each row itself and its nearest neighbours by the value difference.
 
     Parameters
@@ -220,16 +238,12 @@ def neighbours(codes, profiles, count):
         near the first is taken.
     """
     rows, near = len(codes), count + 1
-    left, right, base = _factors(codes, profiles)
-    found = np.empty((rows, near), np.intp)
+    left, right = _factors(codes, profiles)
+    neighbours = np.empty((rows, near), np.intp)
     step = max(1, _BLOCK // max(rows, 1))
     for start in range(0, rows, step):
         block = slice(start, start + step)
-        distance = left[block] @ right.T
-        if base is not None:
-            distance += base[block, None]
-            distance += base[None, :]
-        np.round(distance, _DIGITS, out=distance)
+        distance = np.round(left[block] @ right.T, _DIGITS)
         edge = np.partition(distance, count, axis=1)[:, count, None]
         chosen = distance < edge
         ties = distance == edge
@@ -239,30 +253,30 @@ def neighbours(codes, profiles, count):
         many = np.flatnonzero(over[:, 0])
         ties[many] &= np.cumsum(ties[many], axis=1, dtype=np.int32) <= lacking[many]
         chosen |= ties
-        found[block] = np.nonzero(chosen)[1].reshape(-1, near)
-    return found
+        neighbours[block] = np.nonzero(chosen)[1].reshape(-1, near)
+    return neighbours
 
 
-def _factors(codes, profiles):
-    """Return two matrices and a column, whose product and sums are the distances."""
-    classes = profiles[0].shape[1]
-    if classes == 2:
-        place = np.column_stack(
-            [2 * shares[codes[:, j], 0] for j, shares in enumerate(profiles)]
-        )
-        return -2 * place, place, np.sum(place**2, axis=1)
-    left, right = [], []
+def _factors(codes: NDArray, profiles: Sequence[NDArray]) -> tuple[NDArray, NDArray]:
+    """Return two matrices whose product is the matrix of distances."""
+    if profiles[0].shape[1] == 2:
+        levels = enumerate(profiles)
+        place = np.column_stack([2 * shares[codes[:, j], 0] for j, shares in levels])
+        square, one = np.sum(place**2, axis=1), np.ones(len(place))
+        left = np.column_stack([-2 * place, square, one])
+        return left, np.column_stack([place, one, square])
+    tables, columns = [], []
     for j, shares in enumerate(profiles):
         table = np.abs(shares[:, None, :] - shares[None, :, :]).sum(axis=2) ** 2
-        left.append(table[codes[:, j]])
-        right.append(np.eye(len(shares))[codes[:, j]])
-    return np.hstack(left), np.hstack(right), None
+        tables.append(table[codes[:, j]])
+        columns.append(np.eye(len(shares))[codes[:, j]])
+    return np.hstack(tables), np.hstack(columns)
 
 
-def _commonest(codes, near):
-    """Return the commonest level in each column of each row's neighbours.
+def _most_frequent(codes: NDArray, near: NDArray) -> NDArray:
+    """Return the most frequent level in each column of each row's neighbours.
 
-    Of equally common levels the lowest, as ``scipy.stats.mode`` has it.
+    Of equally frequent levels the lowest, as ``scipy.stats.mode`` has it.
     """
     made = np.empty((len(near), codes.shape[1]), codes.dtype)
     step = max(1, _BLOCK // (near.shape[1] ** 2 * codes.shape[1]))

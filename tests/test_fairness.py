@@ -864,7 +864,7 @@ def test_counts_hold_every_row_once():
     assert {(*cell, t, p, w): n for cell, t, p, w, n in found} == rows
 
 
-def test_many_columns_do_not_overflow():
+def test_many_columns_do_not_overflow_and_too_many_groups_are_refused(monkeypatch):
     random = np.random.default_rng(1)
     groups = pd.DataFrame(random.integers(0, 40, (60, 30)))
     groups = pd.concat([groups, groups.iloc[:20]], ignore_index=True)
@@ -877,6 +877,12 @@ def test_many_columns_do_not_overflow():
     assert sorted(levels) == counts.cells.tolist()
     with pytest.raises(InputError, match="at most 200,000 are allowed"):
         fairness.families(counts, "joint")
+    sizes = [len(each) for each in counts.levels[:2]]
+    monkeypatch.setattr(fairness.tables, "_MOST_GROUPS", sizes[0] * sizes[1])
+    assert len(fairness.families(counts, [("0", "1")])) == sizes[0] * sizes[1]
+    monkeypatch.setattr(fairness.tables, "_MOST_GROUPS", sizes[0] * sizes[1] - 1)
+    with pytest.raises(InputError, match="cross fewer columns at a time"):
+        fairness.families(counts, [("0", "1")])
 
 
 def test_families_have_every_combination_in_order_and_count_their_rows():
@@ -1206,6 +1212,7 @@ def test_thresholds_of_the_study_are_the_largest_that_fail():
         (0.009, 0.0),
         (0.96, 0.96),
         (1.0, 0.96),
+        (0.11 - 4e-10, 0.06),
         (0.11 - 1e-12, 0.11),  # printed differences carry rounding errors
     ):
         assert fairness.max_threshold(difference) == expected

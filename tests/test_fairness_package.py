@@ -1,6 +1,7 @@
 """The wing stands alone: four libraries, fairlearn's signatures, one surface."""
 
 import inspect
+import re
 import subprocess
 import sys
 
@@ -100,3 +101,18 @@ def test_the_surface_is_what_all_lists():
     for name in fairness.__all__:
         assert getattr(fairness, name) is not None
     assert fairness.disparate_impact is fairness.demographic_parity_ratio
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in fairness.__all__ if name[0].islower()] + ["Reweighing"]
+)
+def test_documented_defaults_are_the_defaults(name):
+    public = getattr(fairness, name)
+    parameters = inspect.signature(public).parameters
+    documented = re.findall(
+        r"^ +(\w+) :[^\n]*?(?:\\?\n)? *default=(\S.*)$", public.__doc__, re.M
+    )
+    for parameter, default in documented:
+        assert parameters[parameter].default == eval(default), parameter
+    if name in ("assess", "fair_null", "interactions", "Reweighing"):
+        assert len(documented) >= 2

@@ -7,6 +7,7 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.optimize import brentq
 from scipy.stats import PermutationMethod, chi2, chi2_contingency
 from scipy.stats.contingency import association
 from sklearn.base import clone
@@ -163,6 +164,10 @@ def test_a_column_with_one_value_is_undefined_with_a_reason():
     assert not found["significant"] and not found["significant_holm"]
 
 
+# The cells of a 2 x 2 x 2 table whose product is divided by that of the others.
+sign = np.array([[[1, -1], [-1, 1]], [[-1, 1], [1, -1]]])
+
+
 def make_many_levels(rows=900, seed=4):
     """Return unbalanced columns of several levels and a target of three classes."""
     random = np.random.default_rng(seed)
@@ -236,6 +241,31 @@ def test_the_permutation_p_value_is_scipys_and_that_of_shuffled_rows():
     assert row["p"] == again["p"] != other["p"]
 
 
+def test_sparse_associations_keep_the_chi_squared_distribution():
+    people = pd.DataFrame({"a": [0] * 40 + [1] * 3, "b": [0, 1] * 21 + [0]})
+    row = interactions(people, people["a"], sizes=(2,), test="association").iloc[0]
+    expected = chi2_contingency(pd.crosstab(people["a"], people["b"]), correction=False)
+    assert row["min_expected"] < 5 and row["method"] == "chi-squared"
+    assert row["p"] == pytest.approx(expected.pvalue)
+
+
+def test_the_smallest_expected_count_of_a_product_test_is_that_of_its_model():
+    """Without a product term one cubic equation gives a 2 x 2 x 2 table."""
+    seen = np.array([[[20.0, 5], [9, 14]], [[3, 11], [16, 7]]])
+    cells = np.array(list(np.ndindex(2, 2, 2)))
+    rows = np.repeat(cells, seen.ravel().astype(int), axis=0)
+    people, y = pd.DataFrame(rows[:, :2], columns=["a", "b"]), rows[:, 2]
+    row = interactions(people, y, sizes=(2,), test="product").iloc[0]
+    shift = brentq(
+        lambda d: np.log(
+            np.prod([(seen + d * sign)[at] ** sign[at] for at in np.ndindex(2, 2, 2)])
+        ),
+        -seen[sign > 0].min() + 1e-9,
+        seen[sign < 0].min() - 1e-9,
+    )
+    assert row["min_expected"] == pytest.approx((seen + shift * sign).min(), rel=1e-5)
+
+
 def test_an_expected_count_of_five_is_enough_for_the_chi_squared_distribution():
     people = pd.DataFrame({"a": [0] * 10 + [1] * 10, "b": [0] * 20})
     y = [0, 1] * 10
@@ -271,9 +301,6 @@ def test_single_columns_can_be_tested_and_their_product_is_undefined():
     for test in ("association", "product"):
         row = interactions(people, y, sizes=(1,), test=test).iloc[0]
         assert row["method"] == "undefined"
-
-
-# ------------------------------------------------------------------------- weights
 
 
 def weighted_table(people, y, weights, names):
@@ -525,6 +552,10 @@ def test_the_sets_are_those_that_the_tests_find():
     plain = interactions(people, y, sizes=(1, 2), n_resamples=0)
     assert raw.sets_ == plain.loc[plain["significant"], "variables"].tolist()
     assert (raw.tests_["method"] == "chi-squared").all()
+    rare = people.assign(rare=np.arange(len(y)) % 600 == 0)
+    default = Reweighing(sizes=(1, 2)).fit(rare, y)
+    pd.testing.assert_frame_equal(default.tests_, interactions(rare, y, sizes=(1, 2)))
+    assert (default.tests_["method"] == "permutation").any()
     for seed in (np.random.RandomState(3), None, np.int64(33)):
         again = Reweighing(sizes=(1, 2), random_state=seed).fit(people, y)
         assert again.sets_ == holm_sets.sets_

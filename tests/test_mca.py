@@ -4,6 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.base import clone
+from sklearn.utils.estimator_checks import parametrize_with_checks
+from sklearn.utils.validation import validate_data
 
 from sudlib.files import InputError
 from sudlib.mca import MCA, cluster, stability
@@ -68,7 +70,41 @@ def test_a_level_unseen_in_fit_counts_for_nothing():
     some = X[X[:, 0] == 0]
     found = MCA(3).fit(some)
     assert np.isfinite(found.transform(X)).all()
-    assert clone(found).components == 3
+    assert clone(found).n_components == 3
+
+
+def test_it_is_princes_analysis():
+    prince = pytest.importorskip("prince", reason="prince, the peer, is not installed")
+    table = levels(11, rows=120).astype(str)
+    X = pd.get_dummies(table, dtype=int)
+    theirs = prince.MCA(n_components=6, engine="scipy", correction=None).fit(table)
+    ours = MCA(6).fit(X.to_numpy())
+    assert np.allclose(ours.inertia_, theirs.eigenvalues_)
+    place, peer = ours.transform(X.to_numpy()), theirs.row_coordinates(table).to_numpy()
+    assert np.allclose(np.abs(place), np.abs(peer), atol=1e-8)
+    corrected = prince.MCA(n_components=6, engine="scipy", correction="greenacre")
+    share = corrected.fit(table).percentage_of_variance_ / 100
+    kept = ours.inertia_ > 1 / 4
+    assert np.allclose(ours.adjusted_[kept], share[kept])
+
+
+class OfNumbers(MCA):
+    """MCA behind a gate that cuts each number in two levels, as the checks need."""
+
+    def _check(self, X, *, reset):
+        X = validate_data(self, X, reset=reset, dtype=float)
+        return np.hstack([X > 0, X <= 0]).astype(float)
+
+
+@parametrize_with_checks(
+    [OfNumbers()],
+    expected_failed_checks=lambda estimator: {
+        "check_fit2d_1feature": "one variable has nothing to correspond with: two are"
+        " asked for, in our own words"
+    },
+)
+def test_it_is_a_transformer_of_scikit_learn(estimator, check):
+    check(estimator)
 
 
 def test_groups_that_are_there_are_steady_and_noise_is_not():
@@ -82,7 +118,7 @@ def test_groups_that_are_there_are_steady_and_noise_is_not():
             for j in range(6)
         }
     )
-    found = stability(table, 3, draws=8)
+    found = stability(table, 3, n_resamples=8)
     assert found["value"] > 0.9 > found["noise"]
     labels, assign = cluster(columns(table), 3)
     assert (assign(columns(table)) == labels).all()
@@ -105,5 +141,5 @@ def test_bad_tables_are_refused(X, message):
 
 def test_other_columns_than_in_fit_are_refused():
     found = MCA(2).fit(columns(levels(7)))
-    with pytest.raises(InputError, match="13 columns, in fit it had 14"):
+    with pytest.raises(ValueError, match="13 features, but MCA is expecting 14"):
         found.transform(columns(levels(7))[:, 1:])

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from sudlib import book, twin
 from sudlib.files import InputError
-from sudlib.oklahoma import coding, cohort, meanings
+from sudlib.oklahoma import coding, cohort
 from sudlib.teds import codebook
 
 
@@ -19,8 +19,8 @@ def records():
 
 
 def test_every_code_of_the_codebook_has_one_group():
-    for name, cut in coding.BUCKETS.items():
-        members = [code for group in cut.codes for code in group]
+    for name, groups in coding.BUCKETS.items():
+        members = [code for codes in groups.values() for code in codes]
         assert sorted(members) == sorted(set(codebook.codes(name)) - {codebook.MISSING})
 
 
@@ -29,7 +29,7 @@ def test_every_code_of_the_codebook_has_one_group():
 def test_groups_agree_with_a_count_by_hand(ages):
     frame = pd.DataFrame({name: 1 for name in coding.VARIABLES}, index=range(len(ages)))
     frame["AGE"] = np.array(ages) + 1
-    groups = coding.bucketised(frame)
+    groups = coding.bucketise(frame)
     # Age band 8 begins at 40 years.
     assert (groups["AGE"] == "40 and over").sum() == sum(age + 1 >= 8 for age in ages)
     assert groups.notna().all().all()
@@ -37,9 +37,9 @@ def test_groups_agree_with_a_count_by_hand(ages):
 
 def test_missing_is_no_group_a_level_or_the_commonest(records):
     gaps = records[list(coding.VARIABLES)] == codebook.MISSING
-    open_ = coding.bucketised(records)
-    level = coding.bucketised(records, "level")
-    mode = coding.bucketised(records, "mode")
+    open_ = coding.bucketise(records)
+    level = coding.bucketise(records, "level")
+    mode = coding.bucketise(records, "mode")
     assert (open_.isna().to_numpy() == gaps.to_numpy()).all()
     assert level.notna().all().all()
     assert mode.notna().all().all()
@@ -56,12 +56,49 @@ def test_groups_in_the_order_of_the_studys_tables():
     )
 
 
-def test_group_counts_add_up(records):
-    table = coding.group_counts(coding.bucketised(records), coding.target(records))
-    for _, part in table.groupby("variable"):
-        assert part["people"].sum() == len(records)
-        assert part["share"].sum() == pytest.approx(1)
-    assert (table["COMPLETE"] + table["INCOMPLETE"] == table["people"]).all()
+def test_groups_hold_the_codes_that_the_study_names():
+    people = pd.DataFrame({name: [1] for name in coding.VARIABLES}, index=range(5))
+    people["MARSTAT"] = [1, 2, 3, 4, -9]
+    people["EMPLOY"] = [1, 2, 3, 4, 4]
+    people["ETHNIC"] = [1, 2, 3, 4, 5]
+    people["RACE"] = [5, 4, 9, 5, 1]
+    groups = coding.bucketise(people)
+    married, white = "married before or now", ["White", "not White", "not White"]
+    assert groups["MARSTAT"].tolist() == ["never married", *[married] * 3, np.nan]
+    assert groups["EMPLOY"].tolist() == ["employed"] * 2 + ["not employed"] * 3
+    assert (groups["ETHNIC"] == "not Hispanic").tolist() == [0, 0, 0, 1, 0]
+    assert groups["RACE"].tolist() == [*white, "White", "not White"]
+    # Categories are those that occur, in the order of the study's tables.
+    assert groups["MARSTAT"].cat.categories.tolist() == [married, "never married"]
+    assert groups["VET"].cat.categories.tolist() == ["veteran"]
+
+
+def test_levels_of_what_is_missing_come_last(records):
+    level = coding.bucketise(records, "level")["PREG"].cat.categories.tolist()
+    assert level == ["pregnant", "not pregnant", "not recorded", "does not apply"]
+
+
+def test_group_counts_are_a_cross_table(records):
+    groups, target = coding.bucketise(records), coding.make_target(records)
+    table = coding.group_counts(groups, target).set_index(["variable", "group"])
+    for name in coding.VARIABLES:
+        by_hand = pd.crosstab(
+            groups[name].astype(object).fillna("not recorded"), target
+        )
+        rows = table.loc[name]
+        assert set(rows.index) == set(by_hand.index)
+        for group, counts in by_hand.iterrows():
+            assert rows.loc[group, "COMPLETE"] == counts["COMPLETE"]
+            assert rows.loc[group, "people"] == counts.sum()
+            assert rows.loc[group, "share"] == pytest.approx(
+                counts.sum() / len(records)
+            )
+    assert table.loc["VET"].index.tolist() == [
+        "veteran",
+        "not a veteran",
+        "not recorded",
+    ]
+    assert list(coding.group_counts(groups)) == ["variable", "group", "people", "share"]
 
 
 def test_features_are_known_at_admission():
@@ -69,20 +106,36 @@ def test_features_are_known_at_admission():
     assert not after & set(coding.FEATURES)
     assert set(coding.FEATURES) <= set(codebook.COLUMNS)
     assert not set(coding.FEATURES) & set(coding.VARIABLES)
+    assert len(coding.FEATURES) == len(set(coding.FEATURES)) == 31
 
 
 def test_targets(records):
-    done = coding.target(records, "COMPLETED")
+    done = coding.make_target(records, "COMPLETED")
     assert ((done == "COMPLETE") == (records["REASON"] == 1)).all()
-    times = coding.target(records, "NOPRIOR")
+    times = coding.make_target(records, "NOPRIOR")
     assert (times.isna() == (records["NOPRIOR"] == -9)).all()
     assert set(times.dropna()) == set(coding.CLASSES["NOPRIOR"])
-    both = coding.target(records, "COMPLETED_NOPRIOR").dropna()
+    both = coding.make_target(records, "COMPLETED_NOPRIOR").dropna()
     assert (both == (done + "_" + times)[both.index]).all()
     assert set(both) <= set(coding.CLASSES["COMPLETED_NOPRIOR"])
-    reason = coding.target(records, "REASON")
+    reason = coding.make_target(records, "REASON")
     assert set(reason) <= set(coding.CLASSES["REASON"])
-    assert ((reason == "completed") == (done == "COMPLETE")).all()
+    by_code = reason.groupby(records["REASON"]).unique().map(list).to_dict()
+    other = ["transferred or other"]
+    ended = ["terminated or incarcerated"]
+    assert by_code == {
+        1: ["completed"], 2: ["dropped out"], 3: ended, 4: other, 5: ended, 6: other,
+        7: other,
+    }  # fmt: skip
+    assert {done.name, times.name, reason.name} == {"COMPLETED", "NOPRIOR", "REASON"}
+
+
+def test_four_and_five_previous_episodes_of_the_oldest_files_count_as_three():
+    frame = pd.DataFrame({"NOPRIOR": [0, 3, 4, 5, -9], "REASON": [1, 2, 3, 1, 1]})
+    assert coding.make_target(frame, "NOPRIOR").tolist()[:4] == list("0333")
+    assert pd.isna(coding.make_target(frame, "NOPRIOR")[4])
+    both = coding.make_target(frame, "COMPLETED_NOPRIOR").tolist()
+    assert both[:4] == ["COMPLETE_0", "INCOMPLETE_3", "INCOMPLETE_3", "COMPLETE_3"]
 
 
 def test_older_coding_only_deals_out_one_or_more_and_only_for_made_up_records():
@@ -91,6 +144,11 @@ def test_older_coding_only_deals_out_one_or_more_and_only_for_made_up_records():
     assert ((older["NOPRIOR"] >= 1) == (made["NOPRIOR"] == 1)).all()
     same = made["NOPRIOR"] < 1
     assert (older["NOPRIOR"][same] == made["NOPRIOR"][same]).all()
+    shares = older["NOPRIOR"][~same].value_counts(normalize=True)
+    for times, people in cohort.NOPRIOR_COUNTS.items():
+        assert shares[times] == pytest.approx(people / 216, abs=0.03)
+    assert older.attrs == made.attrs and "synthetic" in older.attrs
+    assert not older.equals(cohort.older_noprior(made, seed=2))
     made.attrs["synthetic"] = False
     with pytest.raises(InputError, match="only made-up records"):
         cohort.older_noprior(made)
@@ -99,12 +157,15 @@ def test_older_coding_only_deals_out_one_or_more_and_only_for_made_up_records():
 def test_imputing_puts_the_commonest_code_in_every_gap_and_changes_nothing_else(
     records,
 ):
-    filled = coding.imputed(records)
+    filled = coding.impute(records)
     gaps = records == codebook.MISSING
     for name in records.columns[gaps.any() & ~gaps.all()]:
         common = records[name][~gaps[name]].mode().iloc[0]
         assert (filled[name][gaps[name]] == common).all()
         assert (filled[name][~gaps[name]] == records[name][~gaps[name]]).all()
+    assert filled.attrs == records.attrs
+    nobody = pd.DataFrame({"PREG": [-9, -9]})
+    assert coding.impute(nobody).equals(nobody)
 
 
 def test_clean_drops_identifiers_and_constants(records):
@@ -112,7 +173,15 @@ def test_clean_drops_identifiers_and_constants(records):
     kept, dropped = coding.clean(oklahoma)
     assert set(dropped["column"]) >= {"CASEID", "DISYR", "STFIPS", "REGION"}
     assert set(kept.columns) | set(dropped["column"]) == set(records.columns)
-    assert kept.nunique().min() > 1
+    assert kept.nunique().min() > 1 and kept.attrs == records.attrs
+    why = dropped.set_index("column")["why"]
+    assert (
+        why["DIVISION"]
+        == why["CASEID"]
+        == "identifies the record, its year or its place"
+    )
+    constant = coding.clean(oklahoma.assign(VET=2))[1].set_index("column")["why"]
+    assert constant["VET"] == "has one value only"
 
 
 def test_dropping_the_first_level_changes_a_kernels_distances():
@@ -128,8 +197,8 @@ def test_dropping_the_first_level_changes_a_kernels_distances():
 
 
 def test_cohort_as_published_and_repaired(records):
-    published = cohort.cohort(records, "NOPRIOR", "published")
-    repaired = cohort.cohort(records, "NOPRIOR", "repaired")
+    published = cohort.make_cohort(records, "NOPRIOR", "published")
+    repaired = cohort.make_cohort(records, "NOPRIOR", "repaired")
     assert len(published) == len(records)
     assert len(repaired) == (records["NOPRIOR"] >= 0).sum()
     assert "NOPRIOR" not in repaired.levels and "NOPRIOR" not in published.levels
@@ -138,51 +207,76 @@ def test_cohort_as_published_and_repaired(records):
     assert set(np.unique(published.X)) == {0, 1}
     full = repaired.X.to_numpy().sum(axis=1)
     assert (full == repaired.levels.shape[1]).all()
-    assert published.synthetic
+    sizes = published.levels.nunique()
+    assert published.X.shape[1] == (sizes - 1).sum() and sizes.min() > 1
+    assert repaired.classes == ["0", "1", "2", "3"] and repaired.y.name == "NOPRIOR"
+    assert coding.NOT_APPLICABLE in set(repaired.levels["PREG"])
+    assert -9 in set(repaired.levels["DETNLF"])
+    assert -9 not in set(published.levels["DETCRIM"])
+    # The target is imputed too: its commonest class gains those not recorded.
+    gain = published.y.value_counts() - repaired.y.value_counts()
+    assert gain.pop(repaired.y.mode()[0]) == (records["NOPRIOR"] == -9).sum() > 0
+    assert not gain.any()
+    assert "NOPRIOR" in cohort.make_cohort(records, "COMPLETED").levels
 
 
 def test_cohort_of_some_rows_is_drawn_by_the_seed(records):
     first, again, other = (
-        cohort.cohort(records, rows=500, seed=seed) for seed in (1, 1, 2)
+        cohort.make_cohort(records, rows=500, seed=seed) for seed in (1, 1, 2)
     )
-    assert len(first) == 500
+    assert len(first) == 500 and len(set(first.y.index)) == 500
+    everyone = [cohort.make_cohort(records, rows=n) for n in (None, 3000, 9000)]
+    assert [len(each) for each in everyone] == [3000] * 3
+    assert first.levels.drop_duplicates().shape[0] > 300  # nobody twice by design
     assert first.levels.equals(again.levels)
     assert not first.levels.equals(other.levels)
 
 
 def test_subset_keeps_the_columns(records):
-    whole = cohort.cohort(records)
+    whole = cohort.make_cohort(records)
     part = cohort.subset(whole, np.arange(0, 300, 3))
     assert list(part.X.columns) == list(whole.X.columns)
     assert (part.X.to_numpy() == whole.X.to_numpy()[np.arange(0, 300, 3)]).all()
 
 
 def test_oklahoma_is_oklahoma_and_has_the_studys_size():
-    people = cohort.oklahoma(size="quick", seed=3)
+    people = cohort.load_people(size="quick", seed=3)
     assert (people["STFIPS"] == 40).all()
     assert people["LOS"].between(1, 30).all()
     assert 0.8 * cohort.STUDY_ROWS <= len(people) <= cohort.STUDY_ROWS
-    assert people.attrs["synthetic"]
+    assert people.attrs["synthetic"] and set(people["NOPRIOR"]) >= {0, 1, 2, 3}
 
 
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda r: coding.bucketised(r, "zero"), 'missing must be one of "undefined"'),
-        (lambda r: coding.bucketised(r.drop(columns="VET")), "needs the column VET"),
-        (lambda r: coding.bucketised(r.assign(RACE=17)), "first 17; allowed are 1, 2"),
-        (lambda r: coding.target(r, "LOS"), 'target must be one of "COMPLETED"'),
-        (lambda r: coding.target(r.assign(REASON=9)), None),
-        (lambda r: coding.target(r.assign(REASON=9), "REASON"), "1 to 7, not 9"),
         (
-            lambda r: coding.target(r.assign(NOPRIOR=7), "NOPRIOR"),
+            lambda r: coding.bucketise(r, "zero"),
+            "missing must be one of undefined, level",
+        ),
+        (
+            lambda r: coding.bucketise(r.drop(columns="VET")),
+            "needs the columns VET; the records have",
+        ),
+        (lambda r: coding.bucketise(r.assign(RACE=17)), "first 17; allowed are 1, 2"),
+        (lambda r: coding.make_target(r, "LOS"), "target must be one of COMPLETED"),
+        (lambda r: coding.make_target(r.assign(REASON=9)), None),
+        (lambda r: coding.make_target(r.assign(REASON=9), "REASON"), "1 to 7, not 9"),
+        (
+            lambda r: coding.make_target(r.assign(NOPRIOR=7), "NOPRIOR"),
             "0 to 5 or -9, not 7",
         ),
-        (lambda r: cohort.cohort(r, variant="mended"), 'variant must be one of "publ'),
-        (lambda r: cohort.cohort(r, rows=0), "rows must be at least 1"),
-        (lambda r: cohort.cohort(r.assign(REASON=1)), "1 class among"),
-        (lambda r: cohort.cohort([1, 2]), "must be a pandas DataFrame, not list"),
-        (lambda r: cohort.oklahoma(size="big"), 'size must be one of "quick"'),
+        (
+            lambda r: cohort.make_cohort(r, variant="mended"),
+            "variant must be one of publ",
+        ),
+        (
+            lambda r: cohort.make_cohort(r, rows=0),
+            "rows must be a whole number from 1 up, or None for everyone, not 0",
+        ),
+        (lambda r: cohort.make_cohort(r.assign(REASON=1)), "1 class among"),
+        (lambda r: cohort.make_cohort([1, 2]), "must be a pandas DataFrame, not list"),
+        (lambda r: cohort.load_people(size="big"), "size must be one of quick"),
     ],
 )
 def test_bad_input_is_named(records, call, message):
@@ -194,29 +288,36 @@ def test_bad_input_is_named(records, call, message):
 
 
 def test_relabelled_people_keep_everything_but_their_class(records):
-    whole = cohort.cohort(records, rows=300)
+    whole = cohort.make_cohort(records, rows=300)
     order = np.random.default_rng(0).permutation(300)
     other = cohort.relabel(whole, whole.y.to_numpy()[order])
     assert other.levels is whole.levels
     assert (other.y.to_numpy() == whole.y.to_numpy()[order]).all()
-    with pytest.raises(InputError, match="among them YES"):
+    with pytest.raises(
+        InputError, match="a class must be one of INCOMPLETE, COMPLETE, not 'YES'"
+    ):
         cohort.relabel(whole, ["YES"] * 300)
 
 
 def test_a_real_file_keeps_its_two_classes_of_noprior():
     real = twin.sample(2019, 30_000, seed=4)
     real.attrs["synthetic"] = False
-    people = cohort.pick(real)
-    assert set(coding.target(people, "NOPRIOR").dropna()) == {"0", "1"}
-    assert len(cohort.cohort(people, "REASON").classes) == 4
+    people = cohort.select_people(real)
+    assert len(people) == len(cohort.select_people(real, size="paper"))
+    with pytest.raises(InputError, match="twin has 23"):
+        cohort.select_people(real, reading="services-4")
+    assert set(coding.make_target(people, "NOPRIOR").dropna()) == {"0", "1"}
+    assert len(cohort.make_cohort(people, "REASON").classes) == 4
 
 
 def test_a_file_without_study_b_is_refused_in_words():
     frame = twin.sample(2019, rows=5_000)
-    with pytest.raises(InputError, match="has no DETNLF, DETCRIM"):
-        cohort.pick(frame.drop(columns=["DETNLF", "DETCRIM"]))
-    with pytest.raises(InputError, match="at least 100 people in Oklahoma"):
-        cohort.pick(frame)
+    with pytest.raises(
+        InputError, match="needs the columns DETNLF, DETCRIM; the records"
+    ):
+        cohort.select_people(frame.drop(columns=["DETNLF", "DETCRIM"]))
+    with pytest.raises(InputError, match="at least 100 people in Oklahoma.*; twin has"):
+        cohort.select_people(frame)
 
 
 def test_listed_columns_mean_what_the_codebook_says():
@@ -225,7 +326,7 @@ def test_listed_columns_mean_what_the_codebook_says():
     columns = list(said["metric"].str.split().str[-1])
     assert len(columns) == 82
     unlike = {
-        column: meanings.unlike_words(printed, meanings.meaning(column))
+        column: coding.unlike_words(printed, coding.meaning(column))
         for column, printed in zip(columns, said["printed"], strict=True)
     }
     # The study writes "substance abuse" where the codebook has "substance use".
@@ -234,7 +335,7 @@ def test_listed_columns_mean_what_the_codebook_says():
     }
     # The comparison can tell: another column's meaning is nearly always noticed.
     wrong = [
-        meanings.unlike_words(printed, meanings.meaning(column))
+        coding.unlike_words(printed, coding.meaning(column))
         for column in columns[::5]
         for other, printed in zip(columns, said["printed"], strict=True)
         if other != column
@@ -245,4 +346,4 @@ def test_listed_columns_mean_what_the_codebook_says():
 @pytest.mark.parametrize("column", ["NOPRIOR_2", "ADMYR_2015", "SUB1_x", "SUB1"])
 def test_a_column_the_codebook_does_not_have_is_named(column):
     with pytest.raises(InputError, match="codebook of 2019|has the codes"):
-        meanings.meaning(column)
+        coding.meaning(column)

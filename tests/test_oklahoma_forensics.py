@@ -10,6 +10,7 @@ import pytest
 
 from sudlib import book, fairness, oklahoma
 from sudlib.files import InputError
+from sudlib.oklahoma import forensics
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = Path(os.environ.get("SUDLIB_SHARED", ROOT.parent / "shared"))
@@ -28,10 +29,10 @@ def test_all_446_printed_rows_are_there_and_become_claims():
         *("T_EqOpp_second", "T_EqOdds_binary", "T_EqOdds_multi", "T_clf_report"),
         *("T_NN", "T_variables", "prose"),
     )
-    assert sum(len(oklahoma.printed_rows(name)) for name in names) == 446
+    assert sum(len(forensics.printed_rows(name)) for name in names) == 446
     table = book.published("b")
     assert table.index.is_unique and len(table) > 900
-    for row in oklahoma.printed_rows("T_EqOdds_multi").itertuples():
+    for row in forensics.printed_rows("T_EqOdds_multi").itertuples():
         stem = f"b.noprior.svm_{row.model.lower()}.equalized_odds"
         stem += f".{row.variable.lower()}"
         assert table.loc[f"{stem}.difference", "value"] == row.eod_diff
@@ -69,8 +70,8 @@ def test_words_are_claims_without_a_number():
 
 
 def test_printed_odds_are_the_distance_of_the_differences_in_all_rows():
-    two = oklahoma.printed_rows("T_EqOdds_binary")
-    four = oklahoma.printed_rows("T_EqOdds_multi")
+    two = forensics.printed_rows("T_EqOdds_binary")
+    four = forensics.printed_rows("T_EqOdds_multi")
     assert np.allclose((two["tpr_diff"] - two["fpr_diff"]).abs(), two["eqodds_diff"])
     tpr = four["max_tpr"] - four["min_tpr"]
     fpr = four["max_fpr"] - four["min_fpr"]
@@ -87,24 +88,17 @@ def test_claims_say_which_printed_odds_disagree_with_their_rates():
 
 
 def test_max_threshold_fits_all_printed_rows():
-    rows = oklahoma.printed_rows("T_SPD_multi").dropna(subset=["max_threshold"])
+    rows = forensics.printed_rows("T_SPD_multi").dropna(subset=["max_threshold"])
     found = rows["value"].astype(float).map(fairness.max_threshold)
     assert len(rows) == 36 and np.allclose(found, rows["max_threshold"])
 
 
 def test_attainable_accuracies():
-    assert oklahoma.attainable(97.98, 743) and oklahoma.attainable(100.0, 3)
-    assert not oklahoma.attainable(63.70, 743)
+    assert forensics.attainable(97.98, 743) and forensics.attainable(100.0, 3)
+    assert not forensics.attainable(63.70, 743)
     for rows in (7, 743):  # every true accuracy is attainable
         for right in range(rows + 1):
-            assert oklahoma.attainable(round(100 * right / rows, 2), rows)
-
-
-def test_implied_rates_give_back_the_rates():
-    low, high = 0.2, 0.5
-    found = oklahoma.implied_rates(low / high, high - low)
-    assert found == pytest.approx((high, low))
-    assert np.isnan(oklahoma.implied_rates(1.0, 0.0)[0])
+            assert forensics.attainable(round(100 * right / rows, 2), rows)
 
 
 def rounded(rates):
@@ -127,7 +121,7 @@ def test_impossible_is_never_said_of_two_real_groups():
             continue  # another class would be printed as equal as well
         ratios[3], differences[3] = 1.0, 0.0
         share = pd.DataFrame({"low": [0, 0, 0, equal], "high": [1, 1, 1, equal]})
-        assert oklahoma.can_be_equal(ratios, differences, share)
+        assert forensics.can_be_equal(ratios, differences, share)
 
 
 def test_an_empty_cell_is_found_out():
@@ -135,16 +129,16 @@ def test_an_empty_cell_is_found_out():
     ratios, differences = rounded([full, without])
     ratios[3], differences[3] = 1.0, 0.0  # as value_counts would have it
     share = pd.DataFrame({"low": [0.2] * 4, "high": [0.3] * 4})
-    assert not oklahoma.can_be_equal(ratios, differences, share)
+    assert not forensics.can_be_equal(ratios, differences, share)
 
 
 def test_five_printed_verdicts_are_impossible_and_the_labels_were_balanced():
-    ratios = pivot(oklahoma.printed_rows("T_DI_multi"))
-    differences = pivot(oklahoma.printed_rows("T_SPD_multi"))
-    shares = oklahoma.shares_of_classes(ratios, differences)
+    ratios = pivot(forensics.printed_rows("T_DI_multi"))
+    differences = pivot(forensics.printed_rows("T_SPD_multi"))
+    shares = forensics.shares_of_classes(ratios, differences)
     assert ((shares["low"] <= 0.25) & (shares["high"] >= 0.25)).all()
     possible = {
-        name: oklahoma.can_be_equal(ratios.loc[name], differences.loc[name], shares)
+        name: forensics.can_be_equal(ratios.loc[name], differences.loc[name], shares)
         for name in ratios.index
     }
     impossible = {name for name, answer in possible.items() if not answer}
@@ -152,26 +146,24 @@ def test_five_printed_verdicts_are_impossible_and_the_labels_were_balanced():
 
 
 def test_noise_records_have_the_printed_classes_and_nothing_else():
-    records = oklahoma.noise_records("NOPRIOR", seed=1)
+    records = forensics.noise_records("NOPRIOR", seed=1)
     assert len(records) == 2460 and records.attrs["synthetic"]
     assert records["NOPRIOR"].value_counts().tolist() == [1740, 640, 60, 20]
-    again = oklahoma.noise_records("NOPRIOR", seed=1)
+    again = forensics.noise_records("NOPRIOR", seed=1)
     pd.testing.assert_frame_equal(records, again)
     with pytest.raises(InputError, match="classes must be one of"):
-        oklahoma.noise_records("REASON")
+        forensics.noise_records("REASON")
     with pytest.raises(InputError, match="table must be one of"):
-        oklahoma.printed_rows("T_none")
+        forensics.printed_rows("T_none")
 
 
 @pytest.mark.parametrize("seed", [33, 1, 2])
 def test_naive_smoten_leak_scores_noise(seed):
-    from sudlib import oklahoma
-
-    records = oklahoma.noise_records("NOPRIOR", rows=1000, seed=seed)
-    cohort = oklahoma.cohort(records, "NOPRIOR", variant="published")
+    records = forensics.noise_records("NOPRIOR", rows=1000, seed=seed)
+    cohort = oklahoma.make_cohort(records, "NOPRIOR", variant="published")
     rbf = {"rbf": oklahoma.printed_models("NOPRIOR")["rbf"]}
-    before = oklahoma.predictions(cohort, rbf, balance="before", n_jobs=1)
-    inside = oklahoma.predictions(cohort, rbf, balance="inside", n_jobs=1)
+    before = oklahoma.predict(cohort, rbf, balance="before")
+    inside = oklahoma.predict(cohort, rbf, balance="inside")
     assert (before.predicted["rbf"].to_numpy() == before.y.to_numpy()).mean() > 0.8
     right = inside.predicted["rbf"].to_numpy() == inside.y.to_numpy()
     recall = [right[inside.y == label].mean() for label in inside.classes]
@@ -182,10 +174,10 @@ def test_the_weight_as_a_column_gives_a_tree_98_percent_on_noise():
     from sklearn.model_selection import train_test_split
     from sklearn.tree import DecisionTreeClassifier
 
-    records = oklahoma.noise_records("COMPLETED", rows=1500)
-    cohort = oklahoma.cohort(records, "COMPLETED", variant="published")
+    records = forensics.noise_records("COMPLETED", rows=1500)
+    cohort = oklahoma.make_cohort(records, "COMPLETED", variant="published")
     scores = {}
-    for accident, (X, y) in oklahoma.leaks(cohort).items():
+    for accident, (X, y) in forensics.make_leaks(cohort).items():
         X, T, y, t = train_test_split(X, y, test_size=0.3, random_state=0)
         tree = DecisionTreeClassifier(random_state=0).fit(X, y)
         scores[accident] = tree.score(T, t)

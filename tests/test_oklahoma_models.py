@@ -1,61 +1,95 @@
-"""Grids that share work predict what scikit-learn and Keras predict one by one."""
+"""Study B's kernels and networks predict what SVC and Keras predict one by one."""
 
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn import metrics
-from sklearn.ensemble import RandomForestClassifier
+from sklearn.base import clone
 from sklearn.metrics.pairwise import pairwise_kernels
-from sklearn.svm import SVC
-from sklearn.tree import DecisionTreeClassifier
-
-from sudlib import multiclass_scores, oklahoma, twin
-from sudlib.files import InputError
-from sudlib.oklahoma import selection, splits
-
-
-@pytest.fixture(scope="module")
-def records():
-    return oklahoma.older_noprior(twin.sample(2019, 700, seed=2), seed=2)
-
-
-@pytest.fixture(scope="module")
-def published(records):
-    return oklahoma.cohort(records, "COMPLETED", "published")
-
-
-@pytest.fixture(scope="module")
-def split(published):
-    return oklahoma.splits(published, "none")[0]
-
-
-@pytest.fixture(scope="module")
-def four(records):
-    return oklahoma.splits(oklahoma.cohort(records, "NOPRIOR"), "inside")[0]
-
-
-GRID = oklahoma.svm_candidates(
-    C=(0.1, 5), gamma=("scale", 0.05), coef0=(-0.1, 1), degree=(3,)
+from sklearn.model_selection import (
+    GridSearchCV,
+    ParameterGrid,
+    StratifiedKFold,
 )
+from sklearn.svm import SVC
+from sklearn.utils import compute_sample_weight
+
+from sudlib import oklahoma, twin
+from sudlib.files import InputError
+from sudlib.oklahoma import networks
+from sudlib.oklahoma.cohort import older_noprior
 
 
-@pytest.mark.parametrize("which", ["split", "four"])
-def test_svm_grid_predicts_what_svc_predicts(which, request):
-    part = request.getfixturevalue(which)
-    ours = oklahoma.svm_grid(part, GRID)
-    for setting, predicted in zip(GRID, ours, strict=True):
-        alone = SVC(**setting).fit(part.X_train, part.y_train)
-        assert (predicted == alone.predict(part.X_test)).all(), setting
+@pytest.fixture(scope="module")
+def people():
+    """Rows of 0 and 1, three classes in shares of 6 : 3 : 1."""
+    records = older_noprior(twin.sample(2019, 500, seed=2), seed=2)
+    cohort = oklahoma.make_cohort(records, "REASON")
+    random = np.random.default_rng(0)
+    y = random.choice(["a", "b", "c"], len(cohort), p=[0.6, 0.3, 0.1])
+    return cohort.X.to_numpy(float), y
 
 
-def test_svm_grid_passes_weights_on(split):
-    weight = np.random.default_rng(0).uniform(0.2, 3, len(split.y_train))
-    ours = oklahoma.svm_grid(split, GRID[:6], sample_weight=weight)
-    for setting, predicted in zip(GRID, ours, strict=False):
-        alone = SVC(**setting).fit(split.X_train, split.y_train, sample_weight=weight)
-        assert (predicted == alone.predict(split.X_test)).all()
+GAMMAS = ("scale", 0.05)
+KERNELS = [
+    {"kernel": "linear"},
+    *({"kernel": "rbf", "gamma": gamma} for gamma in GAMMAS),
+    *(
+        {"kernel": "sigmoid", "gamma": gamma, "coef0": r}
+        for gamma in GAMMAS
+        for r in (-0.1, 1)
+    ),
+    *(
+        {"kernel": "poly", "gamma": gamma, "coef0": r, "degree": degree}
+        for gamma in GAMMAS
+        for r, degree in ((-0.1, 2), (1, 3))
+    ),
+]
+
+
+def dense(setting):
+    """Return a setting of SVC as a kernel of ours."""
+    rest = {name: value for name, value in setting.items() if name != "kernel"}
+    return oklahoma.DenseKernel(setting["kernel"], **rest)
+
+
+@pytest.mark.parametrize("class_weight", [None, "balanced"])
+@pytest.mark.parametrize("setting", KERNELS, ids=str)
+def test_a_machine_with_a_dense_kernel_predicts_what_svc_predicts(
+    people, setting, class_weight
+):
+    X, y = people
+    train, test = np.arange(0, 350), np.arange(350, len(y))
+    weight = np.random.default_rng(0).uniform(0.2, 3, len(train))
+    for C, sample_weight in ((0.1, None), (5, None), (1, weight)):
+        same = {"C": C, "class_weight": class_weight}
+        ours, theirs = (
+            machine.fit(X[train], y[train], sample_weight).predict(X[test])
+            for machine in (SVC(kernel=dense(setting), **same), SVC(**setting, **same))
+        )
+        assert (ours == theirs).all()
+
+
+def test_a_grid_of_dense_kernels_is_scored_as_a_grid_of_svc(people):
+    X, y = people[0][:250], people[1][:250]
+    folds = StratifiedKFold(2, shuffle=True, random_state=1)
+    C = [0.1, 10]
+    ours = GridSearchCV(
+        SVC(class_weight="balanced"),
+        {"kernel": [dense(setting) for setting in KERNELS], "C": C},
+        scoring="balanced_accuracy",
+        cv=folds,
+    ).fit(X, y)
+    theirs = GridSearchCV(
+        SVC(class_weight="balanced"),
+        [{name: [v] for name, v in s.items()} | {"C": [c]} for c in C for s in KERNELS],
+        scoring="balanced_accuracy",
+        cv=folds,
+    ).fit(X, y)
+    mean = "mean_test_score"
+    assert np.allclose(ours.cv_results_[mean], theirs.cv_results_[mean])
+    assert ours.best_params_["kernel"].name == theirs.best_params_["kernel"]
 
 
 @given(
@@ -65,281 +99,171 @@ def test_svm_grid_passes_weights_on(split):
     degree=st.integers(1, 4),
 )
 @settings(max_examples=25, deadline=None)
-def test_gram_is_scikit_learns_kernel(seed, gamma, coef0, degree):
+def test_a_dense_kernel_takes_the_hyperparameters_that_it_has(
+    seed, gamma, coef0, degree
+):
     random = np.random.default_rng(seed)
     X, Z = random.integers(0, 2, (9, 5)) * 1.0, random.integers(0, 2, (4, 5)) * 1.0
-    own = {
+    has = {
         "linear": {},
         "poly": {"gamma": gamma, "coef0": coef0, "degree": degree},
         "rbf": {"gamma": gamma},
         "sigmoid": {"gamma": gamma, "coef0": coef0},
     }
-    for kernel, setting in own.items():
-        ours = oklahoma.gram(
-            X @ Z.T, (X**2).sum(1), (Z**2).sum(1), kernel=kernel, **setting
+    for name in oklahoma.KERNELS:
+        kernel = oklahoma.DenseKernel(name, gamma, coef0, degree)
+        assert np.allclose(
+            kernel(X, Z), pairwise_kernels(X, Z, metric=name, **has[name])
         )
-        assert np.allclose(ours, pairwise_kernels(X, Z, metric=kernel, **setting))
 
 
-def test_forest_grid_predicts_what_each_forest_predicts(split):
-    grid = oklahoma.settings(
-        {
-            "n_estimators": (5, 12),
-            "max_features": ("sqrt", "log2"),
-            "max_depth": (None, 4),
-            "min_samples_leaf": (1, 3),
-        }
+def test_scale_is_that_of_the_rows_of_fit_and_defined_for_constant_rows():
+    X, Z = np.eye(4)[:1], np.array([[0.0, 2, 0, 1], [1, 1, 0, 0]])
+    kernel = oklahoma.DenseKernel("rbf")
+    by_hand = np.exp(-((X[:, None] - Z[None]) ** 2).sum(axis=2) / (4 * Z.var()))
+    assert np.allclose(kernel(X, Z), by_hand)
+    assert np.isfinite(kernel(X, np.ones((2, 4)))).all()
+    # SVC hands a frame on as it is.
+    frame = pd.DataFrame(np.r_[X, Z].astype(np.int8), columns=list("abcd"))
+    assert np.allclose(kernel(frame[:1], frame[1:]), by_hand)
+
+
+def test_printed_models_have_the_printed_hyperparameters():
+    for target in ("COMPLETED", "NOPRIOR"):
+        for name, model in oklahoma.printed_models(target).items():
+            assert model.C == oklahoma.PRINTED_C[target][name]
+            assert model.kernel == oklahoma.DenseKernel(name, "scale", -0.1, 3)
+    others = oklahoma.printed_models("COMPLETED_NOPRIOR")
+    assert others["linear"].C == oklahoma.PRINTED_C["NOPRIOR"]["linear"] == 10
+
+
+def test_the_grids_have_as_many_settings_as_printed():
+    grids = (oklahoma.TREE_GRID, oklahoma.FOREST_GRID, oklahoma.NETWORK_GRID)
+    assert [len(ParameterGrid(grid)) for grid in grids] == [54, 288, 192]
+
+
+# Networks: different layers, activations, optimizers and losses, out of order.
+CANDIDATES = [
+    {"layer1": 8, "layer2": 20, "activation": "relu", "optimizer": "sgd",
+     "loss": "categorical_crossentropy"},
+    {"layer1": 20, "layer2": 10, "activation": "sigmoid", "optimizer": "adam",
+     "loss": "mean_squared_error"},
+    {"layer1": 10, "layer2": 8, "activation": "tanh", "optimizer": "sgd",
+     "loss": "categorical_crossentropy"},
+]  # fmt: skip
+
+
+def test_networks_side_by_side_learn_what_each_learns_alone(people, monkeypatch):
+    import keras
+
+    monkeypatch.setattr(networks, "EPOCHS", 2)
+    X, code = (
+        people[0][:80].astype("float32"),
+        np.unique(people[1], return_inverse=True),
     )
-    ours = oklahoma.forest_grid(split, grid, seed=4)
-    for setting, predicted in zip(grid, ours, strict=True):
-        alone = RandomForestClassifier(random_state=4, **setting)
-        alone.fit(split.X_train, split.y_train)
-        assert (predicted == alone.predict(split.X_test)).all(), setting
-
-
-def test_tree_grid_predicts_what_each_tree_predicts(split):
-    grid = oklahoma.settings(oklahoma.TREE_GRID)[::7]
-    for setting, predicted in zip(grid, oklahoma.tree_grid(split, grid), strict=True):
-        alone = DecisionTreeClassifier(random_state=33, **setting)
-        alone.fit(split.X_train, split.y_train)
-        assert (predicted == alone.predict(split.X_test)).all()
-
-
-@pytest.mark.parametrize("loss", oklahoma.NETWORK_GRID["loss"])
-def test_networks_side_by_side_learn_what_each_learns_alone(split, loss):
-    X = split.X_train[:100].astype(np.float32)
-    labels, code = np.unique(split.y_train[:100], return_inverse=True)
-    wanted = np.eye(len(labels), dtype=np.float32)[code]
-    rest = {"optimizer": "adam", "loss": loss}
-    grid = [
-        {"layer1": 8, "layer2": 20, "activation": "relu", **rest},
-        {"layer1": 20, "layer2": 10, "activation": "tanh", **rest},
-    ]
-    together = oklahoma.side_by_side(X.shape[1], 2, grid, seed=1)
-    together.compile(
-        optimizer="adam", loss=oklahoma.summed_loss(loss), run_eagerly=True
-    )
-    together.fit(X, wanted, epochs=3, shuffle=False, verbose=0)
-    scores = np.asarray(together(X))
-    for place, setting in enumerate(grid):
-        alone = oklahoma.network(X.shape[1], 2, **setting)
-        alone.run_eagerly = True  # nothing to compile
-        alone.set_weights(oklahoma.first_weights(X.shape[1], 2, setting, seed=1))
-        alone.fit(X, wanted, epochs=3, shuffle=False, verbose=0)
-        assert np.allclose(np.asarray(alone(X)), scores[:, place], atol=1e-5)
-
-
-def test_network_grid_gives_its_predictions_in_the_order_of_the_candidates(split):
-    grid = [
-        {"layer1": 8, "layer2": 8, "activation": a, "optimizer": "adam",
-         "loss": "mean_squared_error"}
-        for a in ("tanh", "relu")
-    ]  # fmt: skip
-    forward = oklahoma.network_grid(split, grid, epochs=2)
-    backward = oklahoma.network_grid(split, grid[::-1], epochs=2)
-    assert (forward == backward[::-1]).all()
-
-
-# ------------------------------------------------------------------------ splits
-
-
-@pytest.mark.parametrize("variant", oklahoma.VARIANTS)
-def test_only_balancing_before_the_split_puts_made_up_rows_in_the_test(
-    records, variant
-):
-    cohort = oklahoma.cohort(records, "COMPLETED", variant)
-    for balance in oklahoma.BALANCE:
-        part = oklahoma.splits(cohort, balance)[0]
-        assert part.made_up_test.any() == (balance == "before")
-        assert part.made_up_train.any() == (balance in ("before", "inside"))
-        assert (part.rows_test[part.made_up_test] == -1).all()
-        real = part.rows_test[~part.made_up_test]
-        assert (cohort.y.to_numpy()[real] == part.y_test[~part.made_up_test]).all()
-        assert (cohort.X.to_numpy()[real] == part.X_test[~part.made_up_test]).all()
-        groups = part.groups_test[~part.made_up_test].reset_index(drop=True)
-        pd.testing.assert_frame_equal(
-            groups, cohort.groups.iloc[real].reset_index(drop=True)
+    wanted = np.eye(3, dtype=np.float32)[code[1][:80]]
+    weight = np.random.default_rng(3).uniform(0, 3, 80).astype("float32")
+    predict_proba = networks.fit_side_by_side(X, wanted, CANDIDATES, weight, seed=1)
+    for together, candidate in zip(predict_proba(X), CANDIDATES, strict=True):
+        alone = keras.Sequential(
+            [
+                keras.Input((X.shape[1],)),
+                keras.layers.Dense(candidate["layer1"], candidate["activation"]),
+                keras.layers.Dense(candidate["layer2"], candidate["activation"]),
+                keras.layers.Dense(3, "softmax"),
+            ]
         )
-        if balance == "inside":
-            sizes = pd.Series(part.y_train).value_counts()
-            assert sizes.nunique() == 1
+        alone.set_weights(networks.first_weights(X.shape[1], 3, candidate, seed=1))
+        alone.compile(candidate["optimizer"], candidate["loss"], run_eagerly=True)
+        keras.utils.set_random_seed(1)
+        alone.fit(X, wanted, 32, epochs=2, sample_weight=weight, verbose=0)
+        assert np.allclose(np.asarray(alone(X)), together, atol=1e-5), candidate
 
 
-def test_folds_predict_everybody_once(records):
-    cohort = oklahoma.cohort(records, "COMPLETED")
-    parts = oklahoma.splits(cohort, "none", folds=4)
-    rows = np.concatenate([part.rows_test for part in parts])
-    assert sorted(rows) == list(range(len(cohort)))
+def test_first_weights_are_keras_glorot_uniform():
+    import keras
+
+    ours = networks.first_weights(200, 3, {"layer1": 40, "layer2": 30}, seed=1)
+    shapes = [weight.shape for weight in ours]
+    assert shapes == [(200, 40), (40,), (40, 30), (30,), (30, 3), (3,)]
+    for kernel, bias in zip(ours[::2], ours[1::2], strict=True):
+        theirs = np.asarray(keras.initializers.GlorotUniform(0)(kernel.shape))
+        assert abs(kernel).max() == pytest.approx(abs(theirs).max(), rel=0.1)
+        assert kernel.mean() == pytest.approx(0, abs=0.1) and not bias.any()
 
 
-def test_groups_of_made_up_rows_are_read_off_their_columns(records):
-    for variant in oklahoma.VARIANTS:
-        cohort = oklahoma.cohort(records, "COMPLETED", variant)
-        table = splits._table(cohort)
-        pd.testing.assert_frame_equal(splits._groups(table, cohort), cohort.groups)
+@pytest.fixture
+def fits(monkeypatch):
+    """Replace networks: a candidate predicts the class number in its column of X.
+
+    The test is given the arguments of each fit.
+    """
+    calls = []
+
+    def fit(X, wanted, candidates, sample_weight, seed):
+        calls.append((X, wanted, list(candidates), sample_weight, seed))
+        one_hot = np.eye(wanted.shape[1])
+        return lambda rows: one_hot[
+            [rows[:, c["column"]].astype(int) for c in candidates]
+        ]
+
+    monkeypatch.setattr(networks, "fit_side_by_side", fit)
+    return calls
 
 
-def test_noise_scores_chance_inside_the_split_and_more_before_it():
-    random = np.random.default_rng(0)
-    made = twin.sample(2019, 900, seed=5)
-    made["REASON"] = np.where(random.random(900) < 0.25, 1, 2)
-    cohort = oklahoma.cohort(made, variant="published")
-    score = {}
-    for balance in ("before", "inside"):
-        parts = oklahoma.splits(cohort, balance, repeats=3)
-        table = oklahoma.grid_scores(
-            "svm", parts, oklahoma.svm_candidates(["rbf"], [10])
-        )
-        score[balance] = table["balanced_accuracy"][0]
-    assert abs(score["inside"] - 0.5) < 0.08
-    assert score["before"] > 0.65
-
-
-# ------------------------------------------------------- choosing and predicting
-
-
-def test_nested_never_shows_the_test_rows_to_the_choice(records, monkeypatch):
-    seen = []
-    whole = oklahoma.cross_validate
-
-    def watched(method, training, candidates, **more):
-        seen.append(training)
-        return whole(method, training, candidates, **more)
-
-    monkeypatch.setattr(selection, "cross_validate", watched)
-    cohort = oklahoma.cohort(records, "COMPLETED")
-    grid = oklahoma.svm_candidates(["rbf"], [0.1, 1])
-    table = oklahoma.nested("svm", cohort, grid, repeats=2, inner=2, balance="weights")
-    assert len(table) == len(seen) == 2
-    for training, row in zip(seen, table.itertuples(), strict=True):
-        assert len(training) + row.n == len(cohort)
-        assert np.sum(row.matrix) == row.n
-
-
-def test_predictions_hold_everybody_with_groups(records):
-    cohort = oklahoma.cohort(records, "COMPLETED")
-    found = oklahoma.predictions(cohort, {"tree": ("tree", {"max_depth": 2})}, folds=3)
-    assert len(found) == len(cohort) == len(found.predicted) == len(found.groups)
-    assert sorted(found.y) == sorted(cohort.y)
-    assert not found.made_up.any()
-    published = oklahoma.predictions(oklahoma.cohort(records, variant="published"))
-    assert list(published.predicted) == list(oklahoma.KERNELS)
-    assert published.made_up.any()
-    assert published.groups.notna().all().all()
-
-
-def test_reweighing_sees_training_rows_only_and_reaches_the_model(records):
-    cohort = oklahoma.cohort(records, "COMPLETED")
-    sizes = []
-
-    def only_completed(groups, y):
-        sizes.append(len(groups))
-        assert len(groups) == len(y)
-        return np.where(y == "COMPLETE", 1.0, 1e-9)
-
-    models = {"tree": ("tree", {"max_depth": 1})}
-    found = oklahoma.predictions(
-        cohort, models, balance="none", folds=3, reweigh=only_completed
+def test_the_search_takes_the_first_of_the_best_and_fits_it_on_all_rows(fits):
+    code = np.random.default_rng(0).choice(3, 60, p=[0.6, 0.3, 0.1])
+    half, place = np.where(np.arange(60) % 2, code, 0), np.arange(60)
+    X = np.column_stack([half, code, np.zeros(60), code, place])
+    y = np.array(["a", "b", "c"])[code]
+    search = oklahoma.NetworkGridSearch(
+        [{"column": column} for column in range(4)],
+        cv=StratifiedKFold(3, shuffle=True, random_state=0),
+        class_weight="balanced",
+        random_state=5,
     )
-    # A leaf without anybody who completed still says so.
-    assert (found.predicted["tree"] == "COMPLETE").mean() > 0.9
-    assert max(sizes) < len(cohort)
-
-
-# ------------------------------------------------------------------------- scores
-
-
-@given(
-    st.lists(
-        st.tuples(st.sampled_from("abc"), st.sampled_from("abc")),
-        min_size=2,
-        max_size=40,
-    ).filter(lambda pairs: len(set(sum(pairs, ()))) > 1)
-)
-@settings(max_examples=60, deadline=None)
-def test_measures_are_scikit_learns(pairs):
-    truth, predicted = (np.array(column) for column in zip(*pairs, strict=True))
-    ours = multiclass_scores.measures(truth, predicted)
-    assert ours["accuracy"] == pytest.approx(metrics.accuracy_score(truth, predicted))
-    recalls = metrics.recall_score(
-        truth, predicted, labels=np.unique(truth), average="macro"
-    )
-    assert ours["balanced_accuracy"] == pytest.approx(recalls)
-    theirs = metrics.matthews_corrcoef(truth, predicted)
-    if np.isnan(ours["mcc"]):  # scikit-learn says 0 where it is undefined
-        assert theirs == 0
-    else:
-        assert ours["mcc"] == pytest.approx(theirs)
-
-
-def test_interval_is_that_of_drawing_rows():
-    random = np.random.default_rng(1)
-    truth = random.choice(["a", "b"], 300, p=[0.7, 0.3])
-    predicted = np.where(random.random(300) < 0.7, truth, "a")
-    ours = multiclass_scores.measures(truth, predicted, draws=4000)
-    rows = random.integers(0, 300, (2000, 300))
-    by_rows = [
-        metrics.balanced_accuracy_score(truth[draw], predicted[draw]) for draw in rows
-    ]
-    low, high = np.percentile(by_rows, [2.5, 97.5])
-    assert ours["balanced_accuracy_low"] == pytest.approx(low, abs=0.01)
-    assert ours["balanced_accuracy_high"] == pytest.approx(high, abs=0.01)
+    search.fit(X, y, sample_weight=place + 1.0)
+    assert search.best_params_ == {"column": 1} and search.best_index_ == 1
+    assert (search.predict(X) == y).all() and search.classes_.tolist() == list("abc")
+    mean = search.cv_results_["mean_test_score"]
+    assert mean[1] == mean[3] == 1 and mean[2] == pytest.approx(1 / 3)
+    assert 1 / 3 < mean[0] < 1
+    # Three folds of all candidates, then the best on everything.
+    assert [len(candidates) for _, _, candidates, _, _ in fits] == [4, 4, 4, 1]
+    assert [len(rows) for rows, *_ in fits] == [40, 40, 40, 60]
+    weights = compute_sample_weight("balanced", y) * (place + 1)
+    for rows, wanted, _, weight, seed in fits:
+        each = rows[:, 4].astype(int)
+        assert np.allclose(weight, weights[each]) and seed == 5
+        assert (wanted.argmax(axis=1) == code[each]).all()
+        assert (wanted.sum(axis=1) == 1).all()
 
 
 @pytest.mark.parametrize(
-    ("call", "message"),
-    [
-        (lambda c: oklahoma.splits(c, "after"), 'balance must be one of "none"'),
-        (lambda c: oklahoma.splits(c, folds=10_000), "fewer than the 10000 folds"),
-        (
-            lambda c: oklahoma.svm_candidates(["cosine"]),
-            "a kernel must be one of linear",
-        ),
-        (lambda c: oklahoma.grid_scores("bayes", [], []), "method must be one of svm"),
-        (
-            lambda c: multiclass_scores.measures(["a"], ["a", "b"]),
-            "two columns of the same",
-        ),
-        (
-            lambda c: multiclass_scores.confusion(["a"], ["z"], ["a"]),
-            "'z' is not among",
-        ),
-    ],
+    ("scoring", "best"), [("accuracy", 0), ("balanced_accuracy", 1), ("mcc", 1)]
 )
-def test_bad_input_is_named(published, call, message):
-    with pytest.raises(InputError, match=message):
-        call(published)
-
-
-def test_an_empty_grid_is_named(split):
-    with pytest.raises(InputError, match="no settings"):
-        oklahoma.svm_grid(split, [])
-
-
-def test_report_is_scikit_learns(split):
-    [said] = oklahoma.tree_grid(split, [{"max_depth": 3}])
-    classes = ["INCOMPLETE", "COMPLETE"]
-    ours = multiclass_scores.report(split.y_test, said, classes)
-    theirs = metrics.precision_recall_fscore_support(
-        split.y_test, said, labels=classes, zero_division=np.nan
+def test_scoring_decides_which_network_is_best(fits, scoring, best):
+    code = np.repeat([0, 1], [45, 15])
+    first, second = code.copy(), code.copy()
+    first[45:55] = 0  # misses 10 of the 15
+    second[:11] = 1  # misses 11 of the 45
+    search = oklahoma.NetworkGridSearch(
+        [{"column": 0}, {"column": 1}],
+        cv=[(np.arange(60), np.arange(60))],
+        scoring=scoring,
     )
-    assert np.allclose(ours.to_numpy().T, theirs, equal_nan=True)
-    nobody = multiclass_scores.report(["a", "a"], ["a", "a"], ["a", "b"])
-    assert nobody.loc["b"].isna().tolist() == [True, True, True, False]
+    assert search.fit(np.column_stack([first, second]), code).best_index_ == best
 
 
-def test_tuned_chooses_inside_the_training_rows(published):
-    grid = oklahoma.settings({"max_depth": (1, 3)})
-    setting, part, said, table = oklahoma.tuned("tree", published, grid, inner=2)
-    assert setting in grid
-    assert len(said) == len(part.y_test) == round(0.3 * len(published))
-    assert table["accuracy"].idxmax() == grid.index(setting)
+def test_a_single_candidate_is_fitted_without_cross_validation(fits):
+    search = oklahoma.NetworkGridSearch([{"column": 0}], random_state=None)
+    search.fit([[0], [1], [1]], [0, 1, 1])
+    assert len(fits) == 1 and np.isnan(search.cv_results_["mean_test_score"]).all()
+    assert clone(search).get_params() == search.get_params()
 
 
-def test_interval_over_splits_is_wider_than_that_of_independent_ones():
-    values = np.random.default_rng(0).normal(0.6, 0.02, 20)
-    mean, low, high = multiclass_scores.over_splits(values)
-    naive = 2 * 2.09 * values.std(ddof=1) / np.sqrt(20)
-    assert mean == pytest.approx(values.mean())
-    assert high - low > 2 * naive
-    assert np.isnan(multiclass_scores.over_splits([0.5])[1])
+def test_bad_models_are_named(people):
+    with pytest.raises(InputError, match="kernel must be one of linear, poly"):
+        oklahoma.DenseKernel("cosine")
+    with pytest.raises(InputError, match="number of candidates must be"):
+        oklahoma.NetworkGridSearch([]).fit(*people)

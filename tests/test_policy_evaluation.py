@@ -34,12 +34,12 @@ def test_T_is_undefined_when_nobody_agrees():
     value, people = policy.matched_average([1.0], [[1, 1]], [[1, -1]], [0.5])
     assert np.isnan(value) and people == 0
     estimate = policy.matched_interval([1.0], [[1, 1]], [[1, -1]], [0.5])
-    assert np.isnan(estimate.low) and estimate.people == 0
+    assert np.isnan(estimate.low) and estimate.n == 0
 
 
 @pytest.mark.parametrize("wrong", [0.0, -0.1, 1.2, np.nan])
 def test_a_propensity_outside_0_to_1_is_refused(wrong):
-    with pytest.raises(InputError, match="above 0 and at most 1; row 2"):
+    with pytest.raises(InputError, match="above 0 and at most 1; row 1"):
         policy.matched_average(
             [1.0, 2.0], [[1, 1], [1, 1]], [[1, 1], [1, 1]], [0.5, wrong]
         )
@@ -64,7 +64,7 @@ def test_bootstrap_interval_of_T_covers_as_often_as_it_says():
 @pytest.mark.parametrize("how", ["marginal", "product", "multinomial"])
 def test_propensities_sum_to_one_and_average_to_what_is_given(cohort, how):
     X, A, _ = cohort
-    chances = policy.Propensity(how).fit(X, A).matrix(X)
+    chances = policy.Propensity(how).fit(X, A).predict_proba(X)
     np.testing.assert_allclose(chances.sum(axis=1), 1)
     shares = np.bincount(combination_number(A), minlength=16) / len(A)
     np.testing.assert_allclose(
@@ -76,7 +76,7 @@ def test_multinomial_comes_nearest_to_the_true_propensity_when_there_are_many():
     X, A, _ = cprd.arrays(cprd.sample(20_000, seed=12, missing=False))
     truth = cprd.propensities(X)
     error = {
-        how: np.abs(policy.Propensity(how).fit(X, A).matrix(X) - truth).mean()
+        how: np.abs(policy.Propensity(how).fit(X, A).predict_proba(X) - truth).mean()
         for how in ("marginal", "product", "multinomial")
     }
     assert error["multinomial"] < error["product"] < error["marginal"]
@@ -87,7 +87,7 @@ def test_marginal_propensity_is_the_share_of_the_combination():
     chance = (
         policy.Propensity("marginal")
         .fit(np.zeros((4, 1)), A)
-        .predict(np.zeros((4, 1)), A)
+        .predict_received(np.zeros((4, 1)), A)
     )
     np.testing.assert_allclose(chance, [0.5, 0.5, 0.25, 0.25])
 
@@ -97,20 +97,23 @@ def test_a_treatment_that_all_have_does_not_break_the_propensity(how):
     random = np.random.default_rng(0)
     X = random.standard_normal((50, 2))
     A = np.column_stack([np.ones(50), np.where(random.random(50) < 0.5, 1, -1)])
-    chances = policy.Propensity(how).fit(X, A).matrix(X)
+    chances = policy.Propensity(how).fit(X, A).predict_proba(X)
     np.testing.assert_allclose(chances.sum(axis=1), 1)
-    same = policy.Propensity(how).fit(X, np.ones((50, 2))).predict(X, np.ones((50, 2)))
+    same = policy.Propensity(how).fit(X, np.ones((50, 2))).predict_received(X, np.ones((50, 2)))
     np.testing.assert_allclose(same, 1)
 
 
-def test_another_way_and_too_many_treatments_are_refused():
+def test_another_way_and_too_many_combinations_to_list_are_refused():
     X, A = np.zeros((20, 2)), np.ones((20, 13))
-    with pytest.raises(InputError, match='"marginal", "product" or "multinomial"'):
+    A[::2] = -1
+    with pytest.raises(InputError, match="marginal, product, multinomial"):
         policy.Propensity("guess").fit(X, A)
-    with pytest.raises(InputError, match="2 to 12"):
-        policy.Propensity().fit(X, A)
-    with pytest.raises(InputError, match="2 to 12"):
-        policy.Propensity().fit(X, A[:, :1])
+    for treatments in (1, 13):
+        model = policy.Propensity("marginal").fit(X, A[:, :treatments])
+        # the combination that was received needs no list of all of them
+        assert (model.predict_received(X, A[:, :treatments]) == 0.5).all()
+        with pytest.raises(InputError, match="from 2 to 12"):
+            model.predict_proba(X)
 
 
 # --------------------------------------------------------------------- doubly robust
@@ -132,10 +135,10 @@ def test_doubly_robust_value_beats_marginal_T_against_the_truth(cohort):
     everything = np.ones_like(A)
     truth = cprd.true_value(everything, X)
     estimate = policy.augmented_value(policy.augmented_scores(X, A, drop), everything)
-    marginal = policy.Propensity("marginal").fit(X, A).predict(X, A)
+    marginal = policy.estimate_propensity(X, A)
     naive, _ = policy.matched_average(drop, A, everything, marginal)
     assert naive > truth + 0.8
-    assert abs(estimate.value - truth) < 3 * estimate.error
+    assert abs(estimate.value - truth) < 3 * estimate.standard_error
     assert estimate.low < estimate.value < estimate.high
 
 
@@ -181,7 +184,7 @@ def test_cross_fitted_value_never_scores_a_person_by_a_rule_that_saw_them(cohort
             return np.ones((len(X), 4), int)
 
     estimate, advice = policy.cross_fitted_value(Spy, X, A, drop)
-    assert advice.shape == A.shape and estimate.people == 500
+    assert advice.shape == A.shape and estimate.n == 500
     assert sum(map(len, asked)) == 500
     for train, rest in zip(fitted, asked, strict=True):
         assert not {tuple(row) for row in train} & {tuple(row) for row in rest}
@@ -192,36 +195,36 @@ def test_cross_fitted_value_never_scores_a_person_by_a_rule_that_saw_them(cohort
 
 def test_splits_are_the_study_s_912_and_227():
     given = cprd.arrays(cprd.sample())[1]
-    parts = policy.splits(given, repeats=3, seed=1)
+    parts = policy.splits(given, n_splits=3, seed=1)
     assert [(len(train), len(rest)) for train, rest in parts] == [(912, 227)] * 3
     assert all(len(set(train) | set(rest)) == 1139 for train, rest in parts)
-    again = policy.splits(given, repeats=3, seed=1)
+    again = policy.splits(given, n_splits=3, seed=1)
     np.testing.assert_array_equal(parts[2][1], again[2][1])
 
 
 def test_stratified_splits_keep_the_shares_or_say_why_they_cannot():
     given = np.repeat(combinations(2), 10, axis=0)
-    for _, rest in policy.splits(given, test=8, repeats=5, stratify=True):
+    for _, rest in policy.splits(given, test_size=8, n_splits=5, stratify=True):
         assert np.bincount(combination_number(given[rest])).tolist() == [2, 2, 2, 2]
     alone = np.vstack([given, [[1, 1]]])[10:]
     alone = np.vstack([alone[alone.sum(axis=1) < 2], [[1, 1]]])
-    with pytest.raises(InputError, match="at least 2 people"):
-        policy.splits(alone, test=8, stratify=True)
+    with pytest.raises(InputError, match="cannot be stratified"):
+        policy.splits(alone, test_size=8, stratify=True)
     with pytest.raises(InputError, match="stratify=False or more people"):
-        policy.splits(given, test=3, stratify=True)
+        policy.splits(given, test_size=3, stratify=True)
 
 
 @pytest.mark.parametrize("test", [0, 40, 50])
 def test_a_test_part_of_nobody_or_everybody_is_refused(test):
     with pytest.raises(InputError, match="from 1 to 39"):
-        policy.splits(np.repeat(combinations(2), 10, axis=0), test=test)
+        policy.splits(np.repeat(combinations(2), 10, axis=0), test_size=test)
 
 
 def test_networks_trained_together_advise_as_one_alone_would():
     records = cprd.sample(300, seed=4, missing=False)
     X, A, drop = cprd.arrays(records)
     X = X.to_numpy()
-    parts = policy.splits(A, test=60, repeats=3, seed=1)
+    parts = policy.splits(A, test_size=60, n_splits=3, seed=1)
     trains = [(X[a], A[a], drop[a]) for a, _ in parts]
     tests = [X[b] for _, b in parts]
     together = policy.network_advice(trains, tests, steps=50)
@@ -246,7 +249,7 @@ def test_networks_learn_from_the_cohort_and_naive_pairs_do_not():
 def test_held_out_averages_imputations_first_and_then_splits():
     records = cprd.sample(200, seed=4, missing=False)
     X, A, drop = cprd.arrays(records)
-    parts = policy.splits(A, test=50, repeats=4, seed=1)
+    parts = policy.splits(A, test_size=50, n_splits=4, seed=1)
     same = policy.one_by_one(lambda: Everything())
     table = policy.held_out(
         [X, X], A, drop, parts, {"all": same}, truth=lambda d, rows: 7.0
@@ -278,14 +281,14 @@ def test_no_cell_under_ten_is_left_and_none_can_be_worked_out():
     random = np.random.default_rng(0)
     for _ in range(300):
         counts = pd.Series(random.integers(0, 40, random.integers(1, 17)))
-        shown = disclosure.guard_counts(counts.rename(str))
-        assert (shown >= disclosure.LEAST).all()
-        if counts.sum() >= disclosure.LEAST:
+        shown = disclosure.suppress_counts(counts.rename(str))
+        assert (shown >= disclosure.MINIMUM_COUNT).all()
+        if counts.sum() >= disclosure.MINIMUM_COUNT:
             assert shown.sum() == counts.sum()
 
 
-def test_guard_hides_small_numbers_also_zero():
-    assert [disclosure.guard(n) for n in (0, 9, 10, 1139)] == [
+def test_suppression_hides_small_numbers_also_zero():
+    assert [disclosure.suppress(n) for n in (0, 9, 10, 1139)] == [
         "under 10",
         "under 10",
         "10",
@@ -301,5 +304,5 @@ def test_rules_of_another_width_are_refused():
 @pytest.mark.parametrize("outcome", [[1.0, np.nan], [1.0]])
 def test_outcomes_must_be_one_finite_number_a_person(outcome):
     given = [[1, 1], [1, -1]]
-    with pytest.raises(InputError, match="one finite number for each of 2"):
+    with pytest.raises(InputError, match="outcome"):
         policy.matched_average(outcome, given, given, [0.5, 0.5])

@@ -7,14 +7,28 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from imblearn.metrics.pairwise import ValueDifferenceMetric
 from imblearn.over_sampling import SMOTEN as Peer
+from imblearn.pipeline import make_pipeline
+from imblearn.utils.estimator_checks import parametrize_with_checks
 from scipy import sparse
 from scipy.stats import mode
-from sklearn.base import clone
+from sklearn.dummy import DummyClassifier
+from sklearn.model_selection import (
+    GridSearchCV,
+    StratifiedKFold,
+    cross_val_score,
+    cross_validate,
+)
+from sklearn.preprocessing import OneHotEncoder
+from sklearn.svm import SVC
 
 from sudlib import smoten
 from sudlib.files import InputError
-from sudlib.oklahoma import audit, impossible, value_differences
-from sudlib.smoten import SMOTEN, neighbours
+from sudlib.oklahoma.smoten_audit import (
+    audit_rows,
+    find_impossible,
+    value_differences,
+)
+from sudlib.smoten import SMOTEN, find_neighbours
 
 
 def records(seed, rows, columns, levels, classes):
@@ -60,7 +74,7 @@ def test_neighbours_are_as_near_as_imbalanced_learns(
     if len(members) <= count:
         return
     exact = vdm.pairwise(members.astype(np.int32))
-    found = neighbours(members, vdm.proba_per_class_, count)
+    found = find_neighbours(members, vdm.proba_per_class_, count)
     assert all(len(set(row)) == count + 1 for row in found)
     # Rows tie often here: the same distances, though not always the same rows.
     ours = np.sort(np.take_along_axis(exact, found, axis=1), axis=1)
@@ -70,7 +84,7 @@ def test_neighbours_are_as_near_as_imbalanced_learns(
 def test_of_equally_near_rows_the_first_are_taken():
     X = np.zeros((9, 3), int)
     profiles = [np.array([[0.5, 0.5]])] * 3
-    assert (neighbours(X, profiles, 2) == [0, 1, 2]).all()
+    assert (find_neighbours(X, profiles, 2) == [0, 1, 2]).all()
 
 
 def test_blocks_change_nothing(monkeypatch):
@@ -86,7 +100,7 @@ def test_commonest_level_is_scipys_mode():
     codes = np.random.default_rng(2).integers(0, 4, (50, 9))
     near = np.random.default_rng(3).integers(0, 50, (30, 6))
     assert np.array_equal(
-        smoten._commonest(codes, near), mode(codes[near], axis=1).mode
+        smoten._most_frequent(codes, near), mode(codes[near], axis=1).mode
     )
 
 
@@ -115,9 +129,56 @@ def test_binary_distance_is_euclidean_in_the_levels_shares():
     assert np.allclose(vdm.pairwise(X.astype(np.int32)), euclid, atol=1e-12)
 
 
-def test_it_is_a_scikit_learn_object():
-    sampler = SMOTEN(k_neighbors=3, method="fast", fewer_neighbours=True)
-    assert clone(sampler).get_params() == sampler.get_params()
+@parametrize_with_checks([SMOTEN()], expected_failed_checks=lambda sampler: {})
+def test_it_is_a_sampler_of_imbalanced_learn(estimator, check, monkeypatch):
+    # The checks feed continuous columns, as their authors do to their own SMOTEN.
+    monkeypatch.setattr(smoten, "check_levels", lambda X: None)
+    check(estimator)
+
+
+@pytest.fixture(scope="module")
+def rare():
+    """Levels that say nothing of a class of one in six."""
+    random = np.random.default_rng(0)
+    X = pd.DataFrame(
+        {f"V{j}": random.choice(list("abcd"), 240) for j in range(12)}
+    ).astype("category")
+    return X, np.where(np.arange(240) % 6, "common", "rare")
+
+
+def test_in_a_pipeline_no_made_up_row_reaches_a_test_fold(rare):
+    X, y = rare
+    seen = []
+
+    class Watch(DummyClassifier):
+        def fit(self, X, y):
+            seen.append(("fit", X.shape[0], pd.Series(y).value_counts().nunique()))
+            return super().fit(X, y)
+
+        def predict(self, X):
+            seen.append(("predict", X.shape[0], None))
+            return super().predict(X)
+
+    model = make_pipeline(SMOTEN(random_state=0), OneHotEncoder(), Watch())
+    cross_val_score(model, X, y, cv=4)
+    # 150 of 180 training rows are common, as many are made rare; 60 rows are tested.
+    assert seen == [("fit", 300, 1), ("predict", 60, None)] * 4
+
+
+def test_nested_cross_validation_around_a_pipeline_scores_noise_as_noise(rare):
+    X, y = rare
+    search = GridSearchCV(
+        make_pipeline(SMOTEN(random_state=0), OneHotEncoder(), SVC()),
+        {"svc__C": [0.1, 10], "smoten__k_neighbors": [2, 5]},
+        scoring="balanced_accuracy",
+        cv=StratifiedKFold(2, shuffle=True, random_state=0),
+    )
+    folds = StratifiedKFold(3, shuffle=True, random_state=0)
+    inside = cross_validate(search, X, y, cv=folds, scoring="balanced_accuracy")
+    assert abs(inside["test_score"].mean() - 0.5) < 0.12
+    before, label = SMOTEN(random_state=0).fit_resample(X, y)
+    leaking = make_pipeline(OneHotEncoder(), SVC(C=10))
+    assert cross_val_score(leaking, before, label, cv=folds).mean() > 0.75
 
 
 def test_a_class_with_too_few_rows_stops_or_uses_what_it_has():
@@ -143,9 +204,9 @@ def test_what_is_not_levels_is_refused(X, message):
 
 
 def test_one_class_and_unknown_method_are_refused():
-    with pytest.raises(InputError, match="at least two classes"):
+    with pytest.raises(ValueError, match="more than 1 class"):
         SMOTEN().fit_resample([[0], [1]], [1, 1])
-    with pytest.raises(InputError, match='method must be one of "auto"'):
+    with pytest.raises(InputError, match="method must be one of auto, imb"):
         SMOTEN(method="slow").fit_resample([[0], [1]], [0, 1])
 
 
@@ -168,14 +229,16 @@ def test_audit_counts_repeats_copies_contradictions_and_impossible_rows():
         columns=["SEX_a", "SEX_b"],
     )
     y = ["x", "x", "y", "y", "y", "y", "y", "y"]
-    table = audit(X, y, 3).loc["y"]
+    table = audit_rows(X, y, 3).loc["y"]
     assert table.to_dict() == {
         "real": 1, "made_up": 5, "repeats": 1, "copies": 1, "contradictions": 1,
         "impossible": 3,
     }  # fmt: skip
-    assert audit(X, y, 3, drop_first=True).loc["y", "impossible"] == 2
-    with pytest.raises(InputError, match="originals must be 1 to"):
-        audit(X, y, 0)
+    assert audit_rows(X, y, 3, drop_first=True).loc["y", "impossible"] == 2
+    with pytest.raises(
+        InputError, match="originals must be a whole number from 1 to 8"
+    ):
+        audit_rows(X, y, 0)
 
 
 def test_levels_are_never_impossible_but_encoded_columns_are():
@@ -185,6 +248,6 @@ def test_levels_are_never_impossible_but_encoded_columns_are():
     encoded = pd.get_dummies(levels.astype("category"), dtype=int)
     good = SMOTEN(random_state=0).fit_resample(levels, y)[0]
     bad = SMOTEN(random_state=0).fit_resample(encoded, y)[0]
-    assert not impossible(good).any()
-    assert not impossible(encoded).any()
-    assert impossible(bad)[300:].mean() > 0.5
+    assert not find_impossible(good).any()
+    assert not find_impossible(encoded).any()
+    assert find_impossible(bad)[300:].mean() > 0.5

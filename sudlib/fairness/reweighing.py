@@ -265,8 +265,7 @@ default="significant"
                 self.tables_[names] = seen / of_class
                 continue
             expected = seen.sum(-1, keepdims=True) * of_class / len(target.codes)
-            small = (seen < self.min_n) & (expected > 0)
-            extra = np.where(small, self.shrinkage, 0.0)
+            extra = np.where(seen < self.min_n, self.shrinkage, 0.0)
             ratio = divide(expected + extra, seen + extra)
             self.tables_[names] = np.nan_to_num(ratio, nan=1.0)
 
@@ -323,8 +322,8 @@ default="significant"
             if self.saturated_ > 0.5:
                 said.append(
                     f"study B's weight is above 0.999 for {self.saturated_:.0%} of the"
-                    f" rows ({len(self.sets_)} sets are significant): it leaves the sample"
-                    f" effectively unweighted ({self.effective_n_:,.0f} of"
+                    f" rows ({len(self.sets_)} sets are significant): it leaves the"
+                    f" sample effectively unweighted ({self.effective_n_:,.0f} of"
                     f" {len(raw):,} rows remain effective)"
                 )
         if self.skipped_:

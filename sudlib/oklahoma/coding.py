@@ -1,12 +1,21 @@
-"""Study B's variables: buckets, targets, features and one-hot columns."""
+"""Study B's variables: groups, targets, features and one-hot columns."""
 
-from dataclasses import dataclass
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable
 
 import numpy as np
 import pandas as pd
 
 from sudlib.files import InputError
 from sudlib.teds import codebook, cohorts
+from sudlib.validation import check_choice
+
+STUDY_YEAR = 2019
+"""The year of discharge of the study's records."""
+
 
 VARIANTS = ("published", "repaired")
 
@@ -21,52 +30,33 @@ NOT_RECORDED = "not recorded"
 NOT_APPLICABLE = "does not apply"
 
 
-@dataclass(frozen=True)
-class Bucket:
-    """How a bias variable is cut in two.
-
-    Attributes
-    ----------
-    variable : str
-    groups : tuple of str
-        The two labels, in the order of the study's tables.
-    codes : tuple of tuple of int
-        The codes of each group.
-    """
-
-    variable: str
-    groups: tuple
-    codes: tuple
-
-
-BUCKETS = {
-    name: Bucket(name, groups, codes)
-    for name, groups, codes in (
-        ("GENDER", ("male", "female"), ((1,), (2,))),
-        ("AGE", ("under 40", "40 and over"), (tuple(range(1, 8)), tuple(range(8, 13)))),
-        ("VET", ("veteran", "not a veteran"), ((1,), (2,))),
-        ("EDUC", ("no college", "college"), ((1, 2, 3), (4, 5))),
-        ("MARSTAT", ("married before or now", "never married"), ((2, 3, 4), (1,))),
-        ("EMPLOY", ("not employed", "employed"), ((3, 4), (1, 2))),
-        ("RACE", ("White", "not White"), ((5,), (1, 2, 3, 4, 6, 7, 8, 9))),
-        ("ETHNIC", ("Hispanic or Latino", "not Hispanic"), ((1, 2, 3, 5), (4,))),
-        ("PREG", ("pregnant", "not pregnant"), ((1,), (2,))),
-    )
+BUCKETS: dict[str, dict[str, tuple[int, ...]]] = {
+    "GENDER": {"male": (1,), "female": (2,)},
+    "AGE": {"under 40": tuple(range(1, 8)), "40 and over": tuple(range(8, 13))},
+    "VET": {"veteran": (1,), "not a veteran": (2,)},
+    "EDUC": {"no college": (1, 2, 3), "college": (4, 5)},
+    "MARSTAT": {"married before or now": (2, 3, 4), "never married": (1,)},
+    "EMPLOY": {"not employed": (3, 4), "employed": (1, 2)},
+    "RACE": {"White": (5,), "not White": (1, 2, 3, 4, 6, 7, 8, 9)},
+    "ETHNIC": {"Hispanic or Latino": (1, 2, 3, 5), "not Hispanic": (4,)},
+    "PREG": {"pregnant": (1,), "not pregnant": (2,)},
 }
-"""The nine bias variables in the order of the study's tables (section 5.2)."""
+"""The codes of both groups of each of the nine sensitive features (section 5.2).
+
+Variables and groups stand in the order of the study's tables.
+"""
 
 
 VARIABLES = tuple(BUCKETS)
 
 
-_FLAGS = tuple(name for name in codebook.COLUMNS if name.endswith("FLG"))
-
-
 FEATURES = (
-    *("SERVICES", "PSOURCE", "METHUSE", "LIVARAG", *_FLAGS, "ALCDRUG", "DETNLF"),
-    *("DETCRIM", "NOPRIOR", "ARRESTS", "PSYPROB", "DSMCRIT", "SUB1", "SUB3"),
+    *("SERVICES", "PSOURCE", "METHUSE", "LIVARAG"),
+    *(name for name in codebook.COLUMNS if name.endswith("FLG")),
+    *("ALCDRUG", "DETNLF", "DETCRIM", "NOPRIOR", "ARRESTS", "PSYPROB", "DSMCRIT"),
+    *("SUB1", "SUB3"),
 )
-"""The variables behind the study's encoded columns (section 8), bias variables apart.
+"""The variables behind the study's encoded columns (section 8), without the nine above.
 
 All are known at admission: no length of stay, no reason, nothing of the discharge.
 """
@@ -88,171 +78,170 @@ CLASSES = {
 """The classes of each target, in the order of the study's reports."""
 
 
-# REASON: 4 transferred, 6 died, 7 other.
-_REASONS = {1: 0, 2: 1, 3: 2, 5: 2, 4: 3, 6: 3, 7: 3}
+# Words that carry no meaning of their own when two labels are compared.
+_SMALL_WORDS = frozenset("a an and at for in of on or reported the use".split())
 
 
-_MISSING_RULES = ("undefined", "level", "mode")
+# Class of each code of REASON: 4 is transferred, 6 died, 7 other.
+_REASON_CLASS = {1: 0, 2: 1, 3: 2, 5: 2, 4: 3, 6: 3, 7: 3}
 
 
-def _need(records, columns):
-    """Raise unless the records are a frame with these columns."""
+def check_records(records: pd.DataFrame, columns: Iterable[str]) -> None:
+    """Raise unless the records are a frame with these columns.
+
+    Parameters
+    ----------
+    records : pandas.DataFrame
+        What was given as records.
+    columns : iterable of str
+        The columns needed.
+
+    Raises
+    ------
+    InputError
+        Naming the columns that are not there.
+    """
     if not isinstance(records, pd.DataFrame):
         raise InputError(
             f"records must be a pandas DataFrame, not {type(records).__name__}"
         )
-    absent = [column for column in columns if column not in records.columns]
+    absent = [name for name in columns if name not in records.columns]
     if absent:
         raise InputError(
-            f"this needs the column{'s' * (len(absent) > 1)} {', '.join(absent)}; the"
-            f" records have {', '.join(map(str, records.columns)) or 'no columns'}"
+            f"study B needs the columns {', '.join(absent)}; the records have"
+            f" {', '.join(map(str, records.columns)) or 'no columns'}"
         )
 
 
-def _choose(name, given, allowed):
-    """Raise unless a choice is one of those allowed."""
-    if given not in allowed:
-        choices = ", ".join(f'"{choice}"' for choice in allowed)
-        raise InputError(f"{name} must be one of {choices}, not {given!r}")
+def impute(records: pd.DataFrame) -> pd.DataFrame:
+    """Return the records with every -9 replaced by the column's most frequent code.
 
+    The study does this before the split.  Most of these values are not missing: PREG
+    is -9 for every man, DETNLF for everyone in the labour force, DETCRIM for everyone
+    whom no court referred.  So men become not pregnant, and so on.
 
-# -------------------------------------------------------------- imputing, groups
+    Parameters
+    ----------
+    records : pandas.DataFrame
+        Codes; a column that is -9 throughout stays as it is.
 
-
-def imputed(records):
-    """Return the records with every -9 replaced by the column's commonest code.
-
-    As the study did it, before the split.  Most gaps are no gaps at all: PREG is -9
-    for every man, DETNLF for everybody in the labour force, DETCRIM for everybody
-    whom no court sent.  So men become not pregnant, and so on.
+    Returns
+    -------
+    pandas.DataFrame
+        With the index and ``attrs`` of the records.
 
     Examples
     --------
-    >>> imputed(pd.DataFrame({"PREG": [-9, 2, 2, 1]})).PREG.tolist()
+    >>> impute(pd.DataFrame({"PREG": [-9, 2, 2, 1]})).PREG.tolist()
     [2, 2, 2, 1]
     """
-    filled = records.copy()
-    for name in records.columns:
-        column = records[name]
-        gaps = column == codebook.MISSING
-        if gaps.any() and not gaps.all():
-            filled[name] = column.mask(gaps, column[~gaps].mode().iloc[0])
-    filled.attrs = dict(records.attrs)
+    filled = records.copy()  # with its attrs
+    for name, column in records.items():
+        missing = column == codebook.MISSING
+        if missing.any() and not missing.all():
+            filled[name] = column.mask(missing, column[~missing].mode().iloc[0])
     return filled
 
 
-def bucketised(records, missing="undefined"):
-    """Return the nine bias variables, each cut in two labelled groups.
+def bucketise(records: pd.DataFrame, missing: str = "undefined") -> pd.DataFrame:
+    """Return the nine sensitive features, each in two labelled groups.
 
     Parameters
     ----------
     records : pandas.DataFrame
         Needs the nine variables of :data:`VARIABLES`.
     missing : {"undefined", "level", "mode"}, default="undefined"
-        What becomes of a -9: no group (NaN), a group of its own ("not recorded", and
-        "does not apply" for PREG of everybody but women), or, as published, the group
-        of the commonest code.
+        What becomes of a -9: no group (NaN); a group of its own ("not recorded", and
+        "does not apply" for PREG of everyone but women); or, as published, the group
+        of the most frequent code.
 
     Returns
     -------
     pandas.DataFrame
-        Nine categorical columns with the records' index; categories in the order of
-        the study's tables.
+        Nine categorical columns with the records' index; the categories are those
+        that occur, in the order of the study's tables.
 
     Raises
     ------
     InputError
-        For a code that no group has.
+        For a code that belongs to no group.
 
     Examples
     --------
     >>> people = pd.DataFrame({name: [1, 2] for name in VARIABLES})
-    >>> bucketised(people)["GENDER"].tolist()
+    >>> bucketise(people)["GENDER"].tolist()
     ['male', 'female']
     """
-    _choose("missing", missing, _MISSING_RULES)
-    _need(records, VARIABLES)
-    source = imputed(records[list(VARIABLES)]) if missing == "mode" else records
+    check_choice("missing", missing, ("undefined", "level", "mode"))
+    check_records(records, VARIABLES)
+    source = impute(records[list(VARIABLES)]) if missing == "mode" else records
     columns = {}
     for name, bucket in BUCKETS.items():
-        codes = source[name].to_numpy()
-        group = np.full(len(codes), -1, np.int8)
-        for index, members in enumerate(bucket.codes):
-            group[np.isin(codes, members)] = index
-        labels = list(bucket.groups)
-        gaps = group == -1
-        strange = gaps & (codes != codebook.MISSING)
-        if strange.any():
-            allowed = sorted(code for members in bucket.codes for code in members)
+        group_of = {code: group for group, codes in bucket.items() for code in codes}
+        codes = source[name]
+        groups = codes.map(group_of).astype(object)
+        unknown = groups.isna() & (codes != codebook.MISSING)
+        if unknown.any():
+            allowed = ", ".join(map(str, sorted(group_of)))
             raise InputError(
-                f"{name} has {int(strange.sum()):,} codes that belong to no group, the"
-                f" first {codes[strange][0]}; allowed are"
-                f" {', '.join(map(str, allowed))} and"
+                f"{name} has {int(unknown.sum()):,} codes that belong to no group, the"
+                f" first {codes[unknown].iloc[0]}; allowed are {allowed} and"
                 f" {codebook.MISSING}"
             )
-        if missing == "level" and gaps.any():
-            group[gaps] = len(labels)
-            labels.append(NOT_RECORDED)
+        if missing == "level":
+            absent = groups.isna()
+            groups[absent] = NOT_RECORDED
             if name == "PREG":
-                others = gaps & (source["GENDER"].to_numpy() != 2)
-                group[others] = len(labels)
-                labels.append(NOT_APPLICABLE)
-        columns[name] = pd.Categorical.from_codes(group, categories=labels)
-    groups = pd.DataFrame(columns, index=records.index)
-    return groups.apply(lambda column: column.cat.remove_unused_categories())
+                groups[absent & (source["GENDER"] != 2)] = NOT_APPLICABLE
+        order = [
+            group
+            for group in (*bucket, NOT_RECORDED, NOT_APPLICABLE)
+            if (groups == group).any()
+        ]
+        columns[name] = pd.Categorical(groups, categories=order)
+    return pd.DataFrame(columns, index=records.index)
 
 
-def group_counts(groups, target=None):
-    """Return how many people each group has, and of each class.
+def group_counts(groups: pd.DataFrame, target: pd.Series | None = None) -> pd.DataFrame:
+    """Return the number of people in each group, and in each class.
 
     Parameters
     ----------
     groups : pandas.DataFrame
-        From :func:`bucketised`.
+        From :func:`bucketise`.
     target : pandas.Series, optional
         The class of each person, with the same index.
 
     Returns
     -------
     pandas.DataFrame
-        Columns ``variable``, ``group``, ``people``, ``share`` and one a class.
-        People without a group are counted as "not recorded".
+        Columns ``variable``, ``group``, ``people``, ``share`` of all people, and one
+        for each class.  People without a group are counted as "not recorded".
     """
     rows = []
-    for name in groups.columns:
-        column = groups[name].astype(object).where(groups[name].notna(), NOT_RECORDED)
-        order = [*groups[name].cat.categories]
-        if (column == NOT_RECORDED).any() and NOT_RECORDED not in order:
-            order.append(NOT_RECORDED)
-        for group in order:
-            here = column == group
-            row = {
-                "variable": name,
-                "group": group,
-                "people": int(here.sum()),
-                "share": float(here.mean()),
-            }
+    for name, column in groups.items():
+        labels = column.astype(object).fillna(NOT_RECORDED)
+        for group in dict.fromkeys([*column.cat.categories, *labels[column.isna()]]):
+            members = labels == group
+            row = {"variable": name, "group": group, "people": int(members.sum())}
+            row["share"] = float(members.mean())
             if target is not None:
-                row |= {
-                    str(label): int((target[here] == label).sum())
-                    for label in sorted(target.dropna().unique())
-                }
+                for label in sorted(target.dropna().unique()):
+                    row[str(label)] = int((target[members] == label).sum())
             rows.append(row)
     return pd.DataFrame(rows)
 
 
-# -------------------------------------------------------------------- the target
-
-
-def target(records, name="COMPLETED"):
+def make_target(records: pd.DataFrame, name: str = "COMPLETED") -> pd.Series:
     """Return the class of each person for one of the study's targets.
 
     Parameters
     ----------
     records : pandas.DataFrame
+        Needs REASON, NOPRIOR or both.
     name : {"COMPLETED", "NOPRIOR", "COMPLETED_NOPRIOR", "REASON"}
-        Whether treatment was completed; how often the person was treated before; both
-        joined; or the reason of discharge in four classes.
+        Whether treatment was completed; the number of previous treatment episodes;
+        both joined; or the reason of discharge in four classes.
 
     Returns
     -------
@@ -260,107 +249,110 @@ def target(records, name="COMPLETED"):
         Named as the target; NaN where NOPRIOR is not recorded.  A file of 2015-2019
         has only the classes 0 and 1 (one or more) of NOPRIOR.
 
+    Raises
+    ------
+    InputError
+        For another target, an absent column or a code that has no class.
+
     Examples
     --------
     >>> people = pd.DataFrame({"REASON": [1, 5], "NOPRIOR": [0, -9]})
-    >>> target(people).tolist(), target(people, "COMPLETED_NOPRIOR").tolist()
+    >>> make_target(people).tolist(), make_target(people, "COMPLETED_NOPRIOR").tolist()
     (['COMPLETE', 'INCOMPLETE'], ['COMPLETE_0', nan])
     """
-    _choose("target", name, TARGETS)
-    found = None
-    if name != "NOPRIOR":
-        _need(records, ["REASON"])
-        done = cohorts.completed(records).map({True: "COMPLETE", False: "INCOMPLETE"})
-        found = done.astype(object)
+    check_choice("target", name, TARGETS)
+    needed = {"NOPRIOR": ["NOPRIOR"], "COMPLETED_NOPRIOR": ["REASON", "NOPRIOR"]}
+    check_records(records, needed.get(name, ["REASON"]))
     if name == "REASON":
-        strange = ~records["REASON"].isin(_REASONS)
-        if strange.any():
-            raise InputError(
-                "REASON must be one of 1 to 7, not"
-                f" {records['REASON'][strange].iloc[0]}"
-            )
-        names = {code: CLASSES["REASON"][place] for code, place in _REASONS.items()}
-        found = records["REASON"].map(names).astype(object)
-    if name.endswith("NOPRIOR"):
-        _need(records, ["NOPRIOR"])
+        unknown = ~records["REASON"].isin(_REASON_CLASS)
+        if unknown.any():
+            first = records["REASON"][unknown].iloc[0]
+            raise InputError(f"REASON must be one of 1 to 7, not {first}")
+        reasons = {code: CLASSES[name][place] for code, place in _REASON_CLASS.items()}
+        return records["REASON"].map(reasons).astype(object)
+    labels = pd.Series("", index=records.index, dtype=object)
+    if name != "NOPRIOR":
+        done = cohorts.completed(records)
+        labels = done.map({True: "COMPLETE", False: "INCOMPLETE"}).astype(object)
+    if name != "COMPLETED":
         times = records["NOPRIOR"]
-        strange = ~times.between(0, 5) & (times != codebook.MISSING)
-        if strange.any():
+        unknown = ~times.between(0, 5) & (times != codebook.MISSING)
+        if unknown.any():
             raise InputError(
                 f"NOPRIOR must be 0 to 5 or {codebook.MISSING}, not"
-                f" {times[strange].iloc[0]}"
+                f" {times[unknown].iloc[0]}"
             )
         # The study's classes end at 3; 4 and 5 of the oldest files join them.
         text = times.clip(upper=3).astype(str).astype(object)
-        found = text if found is None else found + "_" + text
-        found = found.where(times >= 0, np.nan)
-    return found.rename(name)
+        joined = text if name == "NOPRIOR" else labels + "_" + text
+        labels = joined.where(times >= 0, np.nan)
+    return labels.rename(name)
 
 
-# ------------------------------------------------------------- cleaning, encoding
-
-
-def clean(records):
+def clean(records: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the records without identifiers and constants, and what was dropped.
 
     The study's first step (section 3): CASEID, the year, state, region and division
-    say nothing once one state is picked, and a constant column nothing ever.
-
-    Returns
-    -------
-    records : pandas.DataFrame
-    dropped : pandas.DataFrame
-        Columns ``column`` and ``why``.
-    """
-    why = {}
-    for name in records.columns:
-        known = name in codebook.COLUMNS
-        if known and codebook.scale(name) == "identifier":
-            why[name] = "identifies the record, its year or its place"
-        elif name in ("STFIPS", "REGION", "DIVISION"):
-            why[name] = "identifies the record, its year or its place"
-        elif records[name].nunique() <= 1:
-            why[name] = "has one value only"
-    kept = records.drop(columns=list(why))
-    kept.attrs = dict(records.attrs)
-    return kept, pd.DataFrame(list(why.items()), columns=["column", "why"])
-
-
-def features(records, target="COMPLETED", variant="repaired"):
-    """Return what a model of study B may learn from, as levels.
+    carry no information once one state is selected, and a constant column never does.
 
     Parameters
     ----------
     records : pandas.DataFrame
-    target : str
+        Codes, one column a variable.
+
+    Returns
+    -------
+    records : pandas.DataFrame
+        The columns that stay.
+    dropped : pandas.DataFrame
+        Columns ``column`` and ``why``.
+    """
+    why = {}
+    for name, column in records.items():
+        place = name in ("STFIPS", "REGION", "DIVISION")
+        if place or (name in codebook.COLUMNS and codebook.scale(name) == "identifier"):
+            why[name] = "identifies the record, its year or its place"
+        elif column.nunique() <= 1:
+            why[name] = "has one value only"
+    dropped = pd.DataFrame(list(why.items()), columns=["column", "why"])
+    return records.drop(columns=list(why)), dropped
+
+
+def make_features(
+    records: pd.DataFrame, target: str = "COMPLETED", variant: str = "repaired"
+) -> pd.DataFrame:
+    """Return the features of study B's models, as levels.
+
+    Parameters
+    ----------
+    records : pandas.DataFrame
+        Needs the columns of :data:`FEATURES` and :data:`VARIABLES`.
+    target : {"COMPLETED", "NOPRIOR", "COMPLETED_NOPRIOR", "REASON"}
         NOPRIOR is left out where it is part of the target.
     variant : {"published", "repaired"}
-        As published every gap is filled with the commonest code; repaired, *not
-        recorded* is a level of its own.
+        As published every -9 becomes the most frequent code; repaired, *not recorded*
+        is a level of its own.
 
     Returns
     -------
     pandas.DataFrame
         One categorical column a variable: codes for the variables of
-        :data:`FEATURES`, labels for the nine bias variables; constant columns are
+        :data:`FEATURES`, labels for the nine sensitive features; constant columns are
         left out.
     """
-    _choose("target", target, TARGETS)
-    _choose("variant", variant, VARIANTS)
-    names = [
-        name
-        for name in FEATURES
-        if not (name == "NOPRIOR" and target.endswith("NOPRIOR"))
-    ]
-    _need(records, [*names, *VARIABLES])
+    check_choice("target", target, TARGETS)
+    check_choice("variant", variant, VARIANTS)
+    left_out = {"NOPRIOR"} if target.endswith("NOPRIOR") else set()
+    names = [name for name in FEATURES if name not in left_out]
+    check_records(records, [*names, *VARIABLES])
     published = variant == "published"
-    codes = imputed(records[names]) if published else records[names]
-    groups = bucketised(records, "mode" if published else "level")
-    table = pd.concat([codes.astype("category"), groups], axis=1)
-    return table[[name for name in table.columns if table[name].nunique() > 1]]
+    codes = impute(records[names]) if published else records[names]
+    groups = bucketise(records, "mode" if published else "level")
+    levels = pd.concat([codes.astype("category"), groups], axis=1)
+    return levels.loc[:, levels.nunique() > 1]
 
 
-def one_hot(levels, drop_first=False):
+def one_hot(levels: pd.DataFrame, drop_first: bool = False) -> pd.DataFrame:
     """Return levels as columns of 0 and 1, one a level, named VARIABLE_level.
 
     Parameters
@@ -368,13 +360,14 @@ def one_hot(levels, drop_first=False):
     levels : pandas.DataFrame
         Categorical columns.
     drop_first : bool, default=False
-        Leave out each variable's first level, as the study's columns do.  A kernel
-        then sees the dropped level at squared distance 1 from all others and those
-        at distance 2 from each other; with every level kept all are at distance 2.
+        Leave out each variable's first level, as the study's columns do.  In a kernel
+        the dropped level is then at squared distance 1 from all others and those at
+        distance 2 from each other; with every level kept all are at distance 2.
 
     Returns
     -------
     pandas.DataFrame of int8
+        With the index of the levels.
 
     Examples
     --------
@@ -385,3 +378,77 @@ def one_hot(levels, drop_first=False):
     ['SUB1_5', 'SUB1_7']
     """
     return pd.get_dummies(levels, drop_first=drop_first, dtype=np.int8)
+
+
+def meaning(column: str) -> str:
+    """Return what an encoded column stands for, in the words of the codebook of 2019.
+
+    Parameters
+    ----------
+    column : str
+        VARIABLE_code, as :func:`one_hot` names it.
+
+    Returns
+    -------
+    str
+        Label of the variable and of the code.
+
+    Raises
+    ------
+    InputError
+        If the codebook has no such variable or code.
+
+    Examples
+    --------
+    >>> meaning("SUB1_5")
+    'Substance use at admission (primary): Heroin'
+    """
+    name, _, code = column.rpartition("_")
+    if name not in codebook.variables(STUDY_YEAR):
+        raise InputError(f"the codebook of {STUDY_YEAR} has no variable {name!r}")
+    codes = codebook.codes(name, STUDY_YEAR)
+    if not code.isdigit() or int(code) not in codes:
+        raise InputError(
+            f"{name} has the codes {', '.join(map(str, codes))}, not {code!r}"
+        )
+    return f"{codebook.label(name)}: {codes[int(code)]}"
+
+
+def unlike_words(printed: str, official: str) -> list[str]:
+    """Return the words of a printed meaning that the official words do not have.
+
+    Spelling may differ a little after the first letter (*dependency*, *dependence*);
+    case, hyphens and small words do not count.
+
+    Parameters
+    ----------
+    printed, official : str
+        The two labels.
+
+    Returns
+    -------
+    list of str
+        Empty where the two say the same.
+
+    Examples
+    --------
+    >>> unlike_words("cocaine dependency", "Diagnosis: Cocaine dependence")
+    []
+    >>> unlike_words("one prior treatment", "Prior treatment: none")
+    ['one']
+    """
+    known = _content_words(official)
+    return [
+        word
+        for word in _content_words(printed)
+        if not difflib.get_close_matches(
+            word, [other for other in known if other[0] == word[0]], n=1, cutoff=0.75
+        )
+    ]
+
+
+def _content_words(text: str) -> list[str]:
+    """Return the words of a label, lower case, without the small ones."""
+    joined = text.casefold().replace("-", "").replace("non ", "non")
+    words = re.findall(r"[a-z0-9]+", joined)
+    return [word for word in words if word not in _SMALL_WORDS]

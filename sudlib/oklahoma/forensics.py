@@ -3,16 +3,28 @@
 Taught in the notebook *What do the printed numbers prove?*.
 """
 
+from __future__ import annotations
+
 import itertools
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from sudlib.fairness import Reweighing
-from sudlib.files import InputError, data_file
-from sudlib.oklahoma.coding import FEATURES, VARIABLES
+from sudlib.files import data_file
+from sudlib.oklahoma.coding import FEATURES, STUDY_YEAR, VARIABLES
+from sudlib.oklahoma.cohort import Cohort
 from sudlib.smoten import SMOTEN
 from sudlib.teds import codebook
+from sudlib.validation import check_choice
+
+TEST_SETS: dict[str, dict[str | int, int]] = {
+    "COMPLETED": {"INCOMPLETE": 446, "COMPLETE": 297},
+    "NOPRIOR": {0: 522, 1: 192, 2: 18, 3: 6},
+}
+"""Study B's test sets: people of each class, from its classification reports."""
+
 
 _NUMBERS = (
     *("C", "max_threshold", "max_tpr", "min_tpr", "max_fpr", "min_fpr", "diff"),
@@ -21,14 +33,11 @@ _NUMBERS = (
 )
 
 
-#: Study B's test sets: people of each class, from its classification reports.
-TEST_SETS = {
-    "COMPLETED": {"INCOMPLETE": 446, "COMPLETE": 297},
-    "NOPRIOR": {0: 522, 1: 192, 2: 18, 3: 6},
-}
+# Half a unit of the last of two printed decimals.
+_HALF = 0.005
 
 
-def printed_rows(table):
+def printed_rows(table: str) -> pd.DataFrame:
     """Return the rows of one of study B's tables, as printed.
 
     Parameters
@@ -48,26 +57,19 @@ def printed_rows(table):
     >>> len(printed_rows("T_EqOdds_binary"))
     36
     """
-    rows = pd.read_csv(
-        data_file("claims/tables_b.csv"), dtype=str, keep_default_na=False
-    )
-    if table not in set(rows["table"]):
-        raise InputError(
-            f"table must be one of {', '.join(sorted(set(rows['table'])))}, not"
-            f" {table!r}"
-        )
-    rows = rows[rows["table"] == table].reset_index(drop=True)
-    rows = rows[[name for name in rows if (rows[name] != "").any()]].copy()
-    for name in rows.columns.intersection(_NUMBERS):
-        rows[name] = pd.to_numeric(rows[name])
-    if "value" in rows:
-        numbers = pd.to_numeric(rows["value"], errors="coerce")
-        if numbers.notna().all():
-            rows["value"] = numbers
+    path = data_file("claims/tables_b.csv")
+    tables = pd.read_csv(path, dtype=str, keep_default_na=False)
+    check_choice("table", table, sorted(set(tables["table"])))
+    rows = tables[tables["table"] == table].reset_index(drop=True)
+    rows = rows.loc[:, (rows != "").any()]
+    for name in rows.columns.intersection([*_NUMBERS, "value"]):
+        numbers = pd.to_numeric(rows[name], errors="coerce")
+        if name != "value" or numbers.notna().all():
+            rows[name] = numbers
     return rows
 
 
-def attainable(percent, rows, decimals=2):
+def attainable(percent: float, rows: int, decimals: int = 2) -> bool:
     """Return whether some whole number of rows, as a percentage, prints like that.
 
     Parameters
@@ -77,89 +79,39 @@ def attainable(percent, rows, decimals=2):
     rows : int
         Rows of the test set.
     decimals : int, default=2
+        Printed decimals.
+
+    Returns
+    -------
+    bool
 
     Examples
     --------
     >>> attainable(97.98, 743), attainable(63.70, 743)
     (True, False)
     """
-    near = int(percent * rows / 100)
+    below = int(percent * rows / 100)
     half = 0.5 * 10.0**-decimals + 1e-9
-    return any(abs(100 * right / rows - percent) <= half for right in (near, near + 1))
+    return any(abs(100 * n / rows - percent) <= half for n in (below, below + 1))
 
 
-def implied_rates(ratio, difference):
-    """Return the largest and smallest rate that a printed ratio and difference imply.
+def _highest_rates(
+    ratios: pd.DataFrame, differences: pd.DataFrame
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the least and the largest value of the higher of two printed rates.
 
-    From ``smallest / largest`` and ``largest - smallest``; NaN for a ratio of 1.
-
-    Examples
-    --------
-    >>> [round(rate, 3) for rate in implied_rates(0.43, 0.27)]
-    [0.474, 0.204]
+    From ``ratio = lower / higher`` and ``difference = higher - lower``, both rounded.
     """
-    if ratio >= 1:
-        return np.nan, np.nan
-    largest = difference / (1 - ratio)
-    return largest, largest * ratio
+    return (
+        (differences - _HALF).clip(lower=0) / (1 - ratios + _HALF),
+        (differences + _HALF) / (1 - ratios - _HALF),
+    )
 
 
-def noise_records(classes, rows=None, seed=33):
-    """Return made-up records in which no variable knows any other, nor the target.
+def shares_of_classes(ratios: pd.DataFrame, differences: pd.DataFrame) -> pd.DataFrame:
+    """Return bounds of each class's share of all people, from the printed rates.
 
-    Every variable of study B is drawn by itself from the frequencies that the agency
-    printed for 2019; the target is dealt out by chance.
-
-    Parameters
-    ----------
-    classes : {"COMPLETED", "NOPRIOR"}
-        The target whose printed class shares are dealt out.
-    rows : int, optional
-        By default as many as the study had before its 70/30 split.
-    seed : int, default=33
-
-    Returns
-    -------
-    pandas.DataFrame
-        Official names and codes, marked as synthetic.
-    """
-    if classes not in TEST_SETS:
-        raise InputError(
-            f"classes must be one of {', '.join(TEST_SETS)}, not {classes!r}"
-        )
-    random = np.random.default_rng(seed)
-    shares = TEST_SETS[classes]
-    tested = sum(shares.values())
-    rows = int(tested / 0.3) if rows is None else rows
-    printed = codebook.frequencies(2019)
-    records = {}
-    for name in dict.fromkeys((*FEATURES, *VARIABLES, "REASON")):
-        here = printed[printed["variable"] == name]
-        chance = here["frequency"] / here["frequency"].sum()
-        records[name] = random.choice(here["code"], rows, p=chance)
-    records = pd.DataFrame(records)
-    counts = {label: round(rows * people / tested) for label, people in shares.items()}
-    first = next(iter(counts))
-    counts[first] += rows - sum(counts.values())
-    dealt = random.permutation(np.repeat(list(counts), list(counts.values())))
-    if classes == "COMPLETED":
-        records["REASON"] = np.where(dealt == "COMPLETE", 1, 2)
-    else:
-        records["NOPRIOR"] = dealt.astype(int)
-    records.attrs = {
-        "data": "noise",
-        "years": [2019],
-        "synthetic": True,
-        "sha256": None,
-        "rows_in_file": rows,
-    }
-    return records
-
-
-def shares_of_classes(ratios, differences):
-    """Return where each class's share of all people must lie, by the printed rates.
-
-    The share of everybody lies between the smallest and the largest group's, for each
+    The share of everyone lies between the smallest and the largest group's, for each
     of the study's variables: the intersection is what all of them allow.
 
     Parameters
@@ -173,25 +125,24 @@ def shares_of_classes(ratios, differences):
     pandas.DataFrame
         Rows classes; ``low`` and ``high``, with room for the rounding.
     """
-    half = 0.005
-    highest = (differences + half) / (1 - ratios - half)
-    lowest = (differences - half).clip(lower=0) / (1 - ratios + half)
-    lowest = lowest * (ratios - half).clip(lower=0)
-    known = ratios < 1
+    least, most = _highest_rates(ratios, differences)
+    lowest = least * (ratios - _HALF).clip(lower=0)
     return pd.DataFrame(
         {
-            "low": lowest.where(known).max().clip(lower=0),
-            "high": highest.where(known).min().clip(upper=1),
+            "low": lowest.where(ratios < 1).max().clip(lower=0),
+            "high": most.where(ratios < 1).min().clip(upper=1),
         }
     )
 
 
-def can_be_equal(ratios, differences, shares):
+def can_be_equal(
+    ratios: pd.Series, differences: pd.Series, shares: pd.DataFrame
+) -> bool:
     """Return whether classes printed with difference 0 can be equal in both groups.
 
     The shares of the classes add up to 1 in either group, so the differences, each
     with its sign, add up to 0; and a share that is equal in both groups is that of
-    everybody.
+    everyone.
 
     Parameters
     ----------
@@ -205,39 +156,83 @@ def can_be_equal(ratios, differences, shares):
     bool
         Whether any choice of signs is left, with room for the rounding.
     """
-    half = 0.005
-    equal = list(ratios.index[ratios == 1])
-    rest = [name for name in ratios.index if name not in equal]
-    slack = half * len(ratios) + 1e-9
-    for signs in itertools.product((1, -1), repeat=len(rest)):
-        total = sum(
-            sign * differences[name] for sign, name in zip(signs, rest, strict=True)
-        )
-        if abs(total) > slack:
+    unequal = ratios != 1
+    gap = differences[unequal]
+    least, most = _highest_rates(ratios[unequal], gap)
+    equal = shares[~unequal].sum()
+    slack = _HALF * len(ratios) + 1e-9
+    for signs in map(np.array, itertools.product((1, -1), repeat=len(gap))):
+        if abs((gap * signs).sum()) > slack:
             continue
+        # Classes of sign -1 have the lower rate in the first group.
+        lower = signs < 0
+        smallest = (least - lower * (gap + _HALF)).sum()
+        largest = (most - lower * (gap - _HALF)).sum()
         # What the first group has left for the equal classes.
-        ends = [1.0, 1.0]
-        for sign, name in zip(signs, rest, strict=True):
-            low, high = differences[name] - half, differences[name] + half
-            bottom = low / (1 - ratios[name] + half)
-            top = high / (1 - ratios[name] - half)
-            if sign < 0:
-                bottom, top = bottom - high, top - low
-            ends = [ends[0] - top, ends[1] - bottom]
-        wanted = shares.loc[equal]
-        if ends[1] >= wanted["low"].sum() and ends[0] <= wanted["high"].sum():
+        if 1 - smallest >= equal["low"] and 1 - largest <= equal["high"]:
             return True
     return False
 
 
-def leaks(cohort, seed=33):
-    """Return the same records with nothing leaking, and with one accident each.
+def noise_records(
+    classes: str, rows: int | None = None, seed: int = 33
+) -> pd.DataFrame:
+    """Return synthetic records in which all variables and the target are independent.
+
+    Every variable of study B is drawn by itself from the frequencies that the agency
+    printed for 2019; the target is permuted.
 
     Parameters
     ----------
-    cohort : sudlib.oklahoma.cohort.Cohort
+    classes : {"COMPLETED", "NOPRIOR"}
+        The target whose printed class shares the records have.
+    rows : int, optional
+        By default as many as the study had before its 70/30 split.
+    seed : int, default=33
+        For all draws.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Official names and codes, marked as synthetic.
+    """
+    check_choice("classes", classes, TEST_SETS)
+    random = np.random.default_rng(seed)
+    tested = sum(TEST_SETS[classes].values())
+    rows = int(tested / 0.3) if rows is None else rows
+    printed = codebook.frequencies(STUDY_YEAR).groupby("variable")
+    records = pd.DataFrame(index=range(rows))
+    for name in dict.fromkeys((*FEATURES, *VARIABLES, "REASON")):
+        codes = printed.get_group(name)
+        chance = codes["frequency"] / codes["frequency"].sum()
+        records[name] = random.choice(codes["code"], rows, p=chance)
+    labels, people = zip(*TEST_SETS[classes].items(), strict=True)
+    counts = [round(rows * each / tested) for each in people]
+    counts[0] += rows - sum(counts)
+    target = random.permutation(np.repeat(labels, counts))
+    if classes == "COMPLETED":
+        records["REASON"] = np.where(target == "COMPLETE", 1, 2)
+    else:
+        records["NOPRIOR"] = target
+    records.attrs = {
+        "data": "noise",
+        "years": [STUDY_YEAR],
+        "synthetic": True,
+        "sha256": None,
+        "rows_in_file": rows,
+    }
+    return records
+
+
+def make_leaks(cohort: Cohort, seed: int = 33) -> dict[str, tuple[NDArray, NDArray]]:
+    """Return the same records without a leak, and with one accident each.
+
+    Parameters
+    ----------
+    cohort : Cohort
         Two classes.
     seed : int, default=33
+        For the rows that stand twice and for SMOTEN.
 
     Returns
     -------
@@ -248,21 +243,23 @@ def leaks(cohort, seed=33):
     y = (cohort.y == cohort.classes[-1]).to_numpy().astype(int)
     random = np.random.default_rng(seed)
     twice = np.tile(random.permutation(len(y))[: len(y) // 2], 2)
-    balanced, classes = SMOTEN(random_state=seed).fit_resample(X.astype(int), y)
     groups = cohort.groups.astype(str)
-    found = {
+
+    def with_weight(recipe: Reweighing) -> NDArray:
+        return np.column_stack([X, recipe.weights_ / recipe.scale_])
+
+    accidents = {
         "nothing leaks": (X, y),
         "every row stands there twice": (X[twice], y[twice]),
-        "SMOTEN before the split": (np.asarray(balanced, float), np.asarray(classes)),
+        "SMOTEN before the split": SMOTEN(random_state=seed).fit_resample(X, y),
     }
-    weigh = Reweighing(variant="published").fit(groups, y)
-    if weigh.sets_:
-        weight = weigh.weights_ / weigh.scale_
-        found["the weight as a column"] = (np.column_stack([X, weight]), y)
-    chosen = weigh.tests_.sort_values("p", kind="stable")["variables"].head(10)
-    ten = Reweighing(variant="published", sets=list(chosen)).fit(groups, y)
-    weight = ten.weights_ / ten.scale_
-    both = np.column_stack([X, weight])
-    found["the weight of ten interactions"] = (both, y)
-    found["that weight, and every row twice"] = (both[twice], y[twice])
-    return found
+    recipe = Reweighing(variant="published").fit(groups, y)
+    if recipe.sets_:
+        accidents["the weight as a column"] = (with_weight(recipe), y)
+    ten = recipe.tests_.sort_values("p", kind="stable")["variables"].head(10)
+    weighted = with_weight(
+        Reweighing(variant="published", sets=list(ten)).fit(groups, y)
+    )
+    accidents["the weight of ten interactions"] = (weighted, y)
+    accidents["that weight, and every row twice"] = (weighted[twice], y[twice])
+    return accidents

@@ -1,21 +1,27 @@
-"""What SMOTEN makes of a table: impossible records and families of copies."""
+"""What SMOTEN makes of a table: copies, contradictions and impossible records.
+
+Taught in the notebook *What does balancing do?*.
+"""
+
+from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike, NDArray
 
-from sudlib.files import InputError
-
-# --------------------------------------------------------------- for the notebook
+from sudlib.validation import check_same_length, check_whole
 
 
-def value_differences(levels, y):
-    """Return how differently each pair of levels of a variable goes with the classes.
+def value_differences(
+    levels: pd.Series, y: ArrayLike
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return how differently each pair of a variable's levels goes with the classes.
 
     Parameters
     ----------
     levels : pandas.Series
         One categorical variable.
-    y : array-like
+    y : array-like of shape (n_rows,)
         The class of each row.
 
     Returns
@@ -34,40 +40,26 @@ def value_differences(levels, y):
     1.0
     """
     profiles = pd.crosstab(
-        np.asarray(levels), np.asarray(y), normalize="index", dropna=False
-    )
+        np.asarray(levels), np.asarray(y), rownames=["level"], colnames=["class"],
+        normalize="index", dropna=False,
+    )  # fmt: skip
     shares = profiles.to_numpy()
     differences = np.abs(shares[:, None, :] - shares[None, :, :]).sum(axis=2)
-    names = profiles.index.rename("level")
-    return (
-        profiles.rename_axis(index="level", columns="class"),
-        pd.DataFrame(differences, index=names, columns=list(names)),
-    )
+    return profiles, pd.DataFrame(differences, profiles.index, list(profiles.index))
 
 
-def families(columns):
-    """Return the columns of each variable among columns named VARIABLE_level.
-
-    Examples
-    --------
-    >>> families(["SUB1_2", "SUB1_5", "AGE_under 40"])
-    {'SUB1': ['SUB1_2', 'SUB1_5'], 'AGE': ['AGE_under 40']}
-    """
-    found = {}
-    for name in columns:
-        found.setdefault(str(name).rsplit("_", 1)[0], []).append(name)
-    return found
-
-
-def audit(X, y, originals, *, drop_first=False):
-    """Return, for each class, what its made-up rows are worth.
+def audit_rows(
+    X: pd.DataFrame, y: ArrayLike, originals: int, *, drop_first: bool = False
+) -> pd.DataFrame:
+    """Return, for each class, what the rows that SMOTEN made are worth.
 
     Parameters
     ----------
     X : pandas.DataFrame
         All rows after balancing, the real ones first; levels, or columns of 0 and 1
         named VARIABLE_level.
-    y : array-like
+    y : array-like of shape (n_rows,)
+        Classes.
     originals : int
         How many rows are real.
     drop_first : bool, default=False
@@ -77,39 +69,32 @@ def audit(X, y, originals, *, drop_first=False):
     Returns
     -------
     pandas.DataFrame
-        Indexed by class: ``real``, ``made_up``, ``repeats`` (made-up rows equal to an
-        earlier made-up one), ``copies`` (equal to a real row of the class),
-        ``contradictions`` (equal to a real row of another class) and ``impossible``
-        (a variable with no level or with two; 0 for levels).
+        Indexed by class, the most frequent first: ``real``, ``made_up`` (rows), and of
+        the latter ``repeats`` (equal to an earlier one), ``copies`` (equal to a real
+        row of the class), ``contradictions`` (equal to a real row of another class)
+        and ``impossible`` (a variable with no level or with two; 0 for levels).
     """
     y = np.asarray(y)
-    if not 0 < originals <= len(y) or len(X) != len(y):
-        raise InputError(
-            f"originals must be 1 to the number of rows, {len(y):,}, and X as long as"
-            f" y; not {originals!r} and {len(X):,} rows"
-        )
-    code = pd.Series(X.groupby(list(X.columns), observed=True).ngroup().to_numpy())
-    strange = impossible(X, drop_first=drop_first)
-    real = np.arange(len(y)) < originals
-    table = []
-    for label in pd.unique(y[:originals]):
-        made = (y == label) & ~real
-        own, other = real & (y == label), real & (y != label)
-        table.append(
-            {
-                "class": label,
-                "real": int(own.sum()),
-                "made_up": int(made.sum()),
-                "repeats": int(code[made].duplicated().sum()),
-                "copies": int(code[made].isin(code[own]).sum()),
-                "contradictions": int(code[made].isin(code[other]).sum()),
-                "impossible": int(strange[made].sum()),
-            }
-        )
-    return pd.DataFrame(table).set_index("class").sort_values("real", ascending=False)
+    check_same_length(y=y, X=X.index)
+    real = np.arange(len(y)) < check_whole("originals", originals, 1, len(y))
+    row = X.groupby(list(X.columns), observed=True).ngroup().to_numpy()
+    impossible = find_impossible(X, drop_first=drop_first)
+    counts = {}
+    for label in pd.unique(y[real]):
+        made_up = ~real & (y == label)
+        counts[label] = {
+            "real": np.sum(real & (y == label)),
+            "made_up": made_up.sum(),
+            "repeats": pd.Series(row[made_up]).duplicated().sum(),
+            "copies": np.isin(row[made_up], row[real & (y == label)]).sum(),
+            "contradictions": np.isin(row[made_up], row[real & (y != label)]).sum(),
+            "impossible": impossible[made_up].sum(),
+        }
+    table = pd.DataFrame.from_dict(counts, orient="index").rename_axis("class")
+    return table.sort_values("real", ascending=False)
 
 
-def impossible(X, *, drop_first=False):
+def find_impossible(X: pd.DataFrame, *, drop_first: bool = False) -> NDArray[np.bool_]:
     """Return which rows have a variable with two levels, or with none.
 
     Parameters
@@ -122,12 +107,12 @@ def impossible(X, *, drop_first=False):
     Returns
     -------
     numpy.ndarray of bool
+        One a row.
     """
-    wrong = np.zeros(len(X), bool)
-    numeric = all(pd.api.types.is_numeric_dtype(kind) for kind in X.dtypes)
+    numeric = all(pd.api.types.is_numeric_dtype(dtype) for dtype in X.dtypes)
     if not numeric or not np.isin(X.to_numpy(), (0, 1)).all():
-        return wrong
-    for columns in families(X.columns).values():
-        levels = X[columns].to_numpy().sum(axis=1)
-        wrong |= (levels > 1) if drop_first else (levels != 1)
-    return wrong
+        return np.zeros(len(X), bool)
+    variables = X.columns.astype(str).str.rsplit("_", n=1).str[0]
+    set_levels = X.T.groupby(variables.to_numpy()).sum().T
+    wrong = set_levels > 1 if drop_first else set_levels != 1
+    return wrong.any(axis=1).to_numpy()

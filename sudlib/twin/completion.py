@@ -282,8 +282,9 @@ def draw_reason(
     -------
     numpy.ndarray of int8, shape (n,)
     """
-    completion, endings = parameters["completion"], parameters["endings"]
-    if targets is not None:
+    if targets is None:
+        completion, endings = parameters["completion"], parameters["endings"]
+    else:
         wanted = counts_to_meet(parameters, targets, service, group)
         completion = calibrate_completion(score, state, service, group, wanted)
     total = score.astype(np.int32)
