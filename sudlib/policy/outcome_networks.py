@@ -159,8 +159,8 @@ class BoundedEffectsNetwork(_OutcomeNetwork):
 
     The outcome is modelled by squared error as in
     :class:`sudlib.policy.losses.SquaredCurve`: each treatment taken adds an effect of
-    at most :math:`c`, and their sum may have diminishing returns.  Bound and curvature are
-    chosen, from the values given, by the squared error on the validation set, which
+    at most :math:`c`, and their sum may have diminishing returns.  Bound and curvature
+    are chosen, from the values given, by the squared error on the validation set, which
     every study observes: a short training with each, then a full one with the best.
 
     Parameters
