@@ -84,7 +84,7 @@ def test_no_tool_names_a_place_outside_the_repository():
 
 def test_list_and_check_speak_of_the_files_asked_for(capsys):
     assert remake.main(["--list", "study_a"]) == 0
-    assert capsys.readouterr().out.count("study_a/") == 6
+    assert capsys.readouterr().out.count("study_a/") == 7
     assert remake.main(["--check", "claims/study_b.csv", "twin/states.csv"]) == 0
     first, second = capsys.readouterr().out.splitlines()
     assert first.startswith("same ") and second.startswith("agrees ")
@@ -589,6 +589,10 @@ def test_the_log_of_training_is_read_out_of_a_notebook(tmp_path, capsys):
         "2,182,0.5701,0.5742,78832,2263,36388,13309",
     ]
     assert kept[1].startswith("1,1896,") and kept[1].endswith("78832,2263,36388,13309")
+    other = tmp_path / sources.registry()["study-a-notebook-scratch"].file
+    other.write_text(json.dumps(notebook))
+    assert make_transfer_log.main([*words, "--log", "scratch_log"]) == 0
+    assert (out / "study_a/scratch_log.csv").read_text().splitlines() == made
     path.write_text(json.dumps({"cells": []}))
     with pytest.raises(InputError, match="hold no log of Keras"):
         make_transfer_log.main(words)
