@@ -415,6 +415,14 @@ def test_counts_that_nobody_or_everybody_meets_do_not_run_away(rows):
     assert intercepts[0][0] < -5 and intercepts[0][1] > 5
 
 
+def test_scores_at_both_ends_of_their_range_are_calibrated_too():
+    ends = np.repeat([-16 * completion.UNIT, 16 * completion.UNIT], 50).astype(np.int16)
+    zero = np.zeros(100, int)
+    wanted = [np.bincount(zero, minlength=size) * 0.5 for size in (52, 8, 5)]
+    found = completion.calibrate_completion(ends, zero, zero, zero, tuple(wanted))
+    assert sum(each[0] for each in found) == pytest.approx(0, abs=0.1)
+
+
 def test_calibrated_endings_meet_counts_by_state_and_by_service():
     random = np.random.default_rng(3)
     counts = random.poisson(40, (52, 8, 6)).astype(float)
