@@ -29,7 +29,6 @@ from sklearn.svm import SVC
 from sudlib import oklahoma, records
 from sudlib.oklahoma import networks
 
-
 GAMMAS = ("scale", 0.01)
 
 
