@@ -3,7 +3,7 @@ PYTHON ?=
 BIN = .venv/bin
 export PYTHON
 
-.PHONY: book test test-all lab lint bench clean environment help
+.PHONY: book test test-all lab lint notebook house mutants clean clean-all environment help
 
 help:           ## list what can be made
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*##/:/'
@@ -23,8 +23,17 @@ test-all: environment   ## run all tests, the slow ones too
 lab: environment    ## open JupyterLab on the notebooks
 	$(BIN)/jupyter lab --notebook-dir=.
 
-lint: environment   ## check style
-	$(BIN)/ruff check . && $(BIN)/ruff format --check .
+lint: environment   ## check style and annotations
+	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+
+notebook: environment  ## begin an experiment (NAME=a11_short_name TITLE="A question?")
+	@$(BIN)/python tools/new_notebook.py "$(NAME)" "$(TITLE)"
+
+house: environment  ## draw the rooms and arrows of the library into the README
+	@$(BIN)/python tools/draw_house.py --write
+
+mutants: environment  ## which slips would the tests not notice? (ROOM=fairness N=50; minutes)
+	$(BIN)/python tools/mutate.py "$(ROOM)" --number "$(or $(N),50)"
 
 clean:          ## remove what was built (the environment stays; make clean-all removes it too)
 	rm -rf _build .snakemake .pytest_cache .ruff_cache .hypothesis

@@ -1,64 +1,87 @@
-"""Small-cell suppression."""
+"""Small-cell suppression: no group of fewer than ten people is shown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
 
 import pandas as pd
 
 from sudlib.files import InputError
 
-#: No group of fewer people is shown.
-LEAST = 10
+#: Fewest people in a group that is shown.
+MINIMUM_COUNT = 10
 
 
-def guard(count, least=LEAST):
-    """Return a number of people as text, hidden when it is under ten.
-
-    Examples
-    --------
-    >>> guard(12), guard(3), guard(0)
-    ('12', 'under 10', 'under 10')
-    """
-    return f"{int(count):,}" if count >= least else f"under {least}"
-
-
-def guard_counts(counts, *, least=LEAST, other="all others"):
-    """Return a count table in which no cell is under ten people.
-
-    Small cells are put together into one; when that is still too small, the next
-    smallest joins it, so that nothing can be worked out from the total.
+def suppress(count: int, minimum: int = MINIMUM_COUNT) -> str:
+    """Return a number of people as text, suppressed when it is small.
 
     Parameters
     ----------
-    counts : pandas.Series
+    count : int
+        People in a group.
+    minimum : int, default=10
+        Smaller counts are suppressed.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> suppress(1139), suppress(3), suppress(0)
+    ('1,139', 'under 10', 'under 10')
+    """
+    return f"{int(count):,}" if count >= minimum else f"under {minimum}"
+
+
+def suppress_counts(
+    counts: pd.Series | Mapping[str, int],
+    *,
+    minimum: int = MINIMUM_COUNT,
+    other: str = "all others",
+) -> pd.Series:
+    """Return a table of counts without small cells.
+
+    Small cells are put together into one; when that is still too small, the next
+    smallest joins it, so that nothing can be worked out from the total (complementary
+    suppression).
+
+    Parameters
+    ----------
+    counts : pandas.Series or mapping
         People, by group.
-    least : int, default=10
+    minimum : int, default=10
+        Smaller cells are suppressed.
     other : str, default="all others"
+        What the cell of the groups put together is called.
 
     Returns
     -------
     pandas.Series
-        Empty when there are fewer than ``least`` people in all.
+        Empty when there are fewer than ``minimum`` people in all.
+
+    Raises
+    ------
+    sudlib.files.InputError
+        For a negative count.
 
     Examples
     --------
-    >>> guard_counts(pd.Series({"a": 40, "b": 12, "c": 3, "d": 0})).to_dict()
+    >>> suppress_counts({"a": 40, "b": 12, "c": 3, "d": 0}).to_dict()
     {'a': 40, 'all others': 15}
     """
     counts = pd.Series(counts).astype(int)
     if (counts < 0).any():
         raise InputError("counts of people must not be negative")
-    if counts.sum() < least:
+    if counts.sum() < minimum:
         return counts.iloc[:0]
-    order = counts.sort_values(kind="stable")
-    small = order[order < least]
-    # Groups with nobody tell nothing apart, but their name would be a cell of 0.
-    if small.empty:
+    ascending = counts.sort_values(kind="stable")
+    together = int((ascending < minimum).sum())
+    if not together:
         return counts
-    taken = list(small.index)
-    for name in order.index[len(taken) :]:
-        if counts[taken].sum() >= least or counts[taken].sum() == 0:
-            break
-        taken.append(name)
-    kept = counts.drop(taken)
-    total = int(counts[taken].sum())
-    if total:
-        kept = pd.concat([kept, pd.Series({other: total})])
-    return kept
+    # Groups with nobody tell nothing apart, but their name would be a cell of 0.
+    while 0 < ascending.iloc[:together].sum() < minimum:
+        together += 1
+    shown = counts.drop(ascending.index[:together])
+    total = int(ascending.iloc[:together].sum())
+    return pd.concat([shown, pd.Series({other: total})]) if total else shown

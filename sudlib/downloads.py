@@ -1,15 +1,19 @@
 """Download a file so that nothing is lost and nothing wrong is kept.
 
-pooch verifies a download and puts it in its place; its own downloader begins anew each
-time.  The one here goes on where an earlier one stopped, and several addresses are
-tried in turn.  Used by ``sudlib.teds.fetch.fetch`` and for the weights of networks.
+pooch verifies a download and puts it in its place; its own downloader begins again
+each time.  The one here goes on where an earlier one stopped, and several addresses
+are tried in turn.  Used by :func:`sudlib.teds.fetch` and for the weights of networks.
 """
+
+from __future__ import annotations
 
 import os
 import re
 import time
 import warnings
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 from tqdm import TqdmWarning, tqdm
 
@@ -24,8 +28,12 @@ class DownloadError(Exception):
     """No address gave the file; the message has a line for each that was tried."""
 
 
-def system_cache():
+def system_cache() -> Path:
     """Return the folder where this system keeps what can be downloaded again.
+
+    Returns
+    -------
+    pathlib.Path
 
     Examples
     --------
@@ -36,13 +44,13 @@ def system_cache():
 
 
 def download(
-    urls,
-    path,
+    urls: Iterable[str],
+    path: Path,
     *,
-    sha256=None,
-    good=None,
-    wrong="another file (wrong SHA-256, or not a zip)",
-):
+    sha256: str | None = None,
+    good: Callable[[Path], bool] | None = None,
+    wrong: str = "another file (wrong SHA-256, or not a zip)",
+) -> None:
     """Download a file from the first address that has the right one.
 
     Parameters
@@ -67,7 +75,7 @@ def download(
     part = path.with_name(path.name + ".part")
     failures = []
     for url in urls:
-        # What was left of an earlier run may be of another file: then once afresh.
+        # What was left of an earlier run may be of another file: then once more.
         for _ in range(2 if part.exists() else 1):
             try:
                 _retrieve(url, path, part, sha256, good)
@@ -81,7 +89,13 @@ def download(
     raise DownloadError("\n  ".join(failures))
 
 
-def _retrieve(url, path, part, sha256, good):
+def _retrieve(
+    url: str,
+    path: Path,
+    part: Path,
+    sha256: str | None,
+    good: Callable[[Path], bool] | None,
+) -> None:
     """Download one address with pooch; raise ValueError if it is another file."""
     log = pooch.get_logger()
     level = log.level
@@ -102,7 +116,7 @@ def _retrieve(url, path, part, sha256, good):
         raise ValueError("not what it should be")
 
 
-def _reason(error):
+def _reason(error: requests.RequestException) -> str:
     """Return in a line why a download failed."""
     if isinstance(error, requests.HTTPError) and error.response is not None:
         return f"the server answered {error.response.status_code}"
@@ -132,10 +146,10 @@ class Resume:
         Seconds before asking again.
     """
 
-    def __init__(self, part, tries=3, pause=1.0):
+    def __init__(self, part: Path, tries: int = 3, pause: float = 1.0) -> None:
         self.part, self.tries, self.pause = part, tries, pause
 
-    def __call__(self, url, output_file, pooch_instance):
+    def __call__(self, url: str, output_file: Any, pooch_instance: Any) -> None:
         """Download ``url`` to ``output_file``."""
         left, size = self.tries, -1
         while True:
@@ -151,10 +165,10 @@ class Resume:
                 time.sleep(self.pause)
         os.replace(self.part, output_file)
 
-    def _size(self):
+    def _size(self) -> int:
         return self.part.stat().st_size if self.part.exists() else 0
 
-    def _ask(self, url):
+    def _ask(self, url: str) -> None:
         """Ask once for what is missing, and append what comes."""
         got = self._size()
         headers = {"Accept-Encoding": "identity"}
@@ -200,13 +214,9 @@ class Resume:
             raise BrokenOff(f"broke off after {self._size():,} of {total:,} bytes")
 
 
-def _may_pass(error):
+def _may_pass(error: requests.RequestException) -> bool:
     """Tell whether it makes sense to ask again."""
-    if isinstance(error, requests.HTTPError):
+    if isinstance(error, requests.HTTPError) and error.response is not None:
         return error.response.status_code in (408, 425, 429, 500, 502, 503, 504)
-    return isinstance(
-        error,
-        requests.ConnectionError
-        | requests.Timeout
-        | requests.exceptions.ChunkedEncodingError,
-    )
+    chunk = requests.exceptions.ChunkedEncodingError
+    return isinstance(error, requests.ConnectionError | requests.Timeout | chunk)

@@ -1,28 +1,29 @@
 """Records as numbers a model can learn from.
 
-Three ways to hand the same 28 codes to a model: as they stand (the study), one column
-a code, or as categories that a booster splits by itself.  Taught in the notebook
-*How good is the tuned forest?*.
+Three ways to give the same 28 codes to a model: as they stand (the study), one column
+a code, or as categories that a booster splits by itself.  Taught in
+``a02_forest_general``.
 """
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sudlib.files import InputError
 from sudlib.teds import codebook, cohorts
-
-#: Each flag and the substance it stands for; both lists run in the same order.
-FLAGS = {
-    name: substance
-    for substance, name in enumerate(
-        (name for name in codebook.COLUMNS if name.endswith("FLG")), start=2
-    )
-}
+from sudlib.validation import check_choice
 
 
-def derive_flags(records, flags=None):
+def derive_flags(
+    records: pd.DataFrame, flags: Iterable[str] | None = None
+) -> pd.DataFrame:
     """Return the records with the flags they lack, worked out from SUB1 to SUB3.
 
     A flag says that its substance is among the three a record names; in the agency's
@@ -33,7 +34,7 @@ def derive_flags(records, flags=None):
     records : pandas.DataFrame
         Flags that are there stay as they are.
     flags : iterable of str, optional
-        Which flags; by default all 18.
+        Which flags; by default all 18 of :data:`sudlib.teds.codebook.FLAGS`.
 
     Returns
     -------
@@ -46,25 +47,23 @@ def derive_flags(records, flags=None):
     >>> derive_flags(records, ["ALCFLG", "MARFLG"]).iloc[:, 3:].to_numpy().tolist()
     [[1, 1], [0, 0]]
     """
-    lacking = [
-        name
-        for name in (FLAGS if flags is None else flags)
-        if name not in records.columns
-    ]
-    substances = [f"SUB{place}" for place in (1, 2, 3)]
-    if not lacking or not set(substances) <= set(records.columns):
+    asked = codebook.FLAGS if flags is None else flags
+    lacking = [name for name in asked if name not in records.columns]
+    if not lacking or not {"SUB1", "SUB2", "SUB3"} <= set(records.columns):
         return records
-    found = records.assign(
-        **{
-            name: records[substances].eq(FLAGS[name]).any(axis=1).astype(np.int8)
-            for name in lacking
-        }
-    )
-    found.attrs = dict(records.attrs)
-    return found
+    substances = records[["SUB1", "SUB2", "SUB3"]]
+    derived = {
+        name: substances.eq(codebook.FLAGS[name]).any(axis=1).astype(np.int8)
+        for name in lacking
+    }
+    records_with_flags = records.assign(**derived)
+    records_with_flags.attrs = dict(records.attrs)
+    return records_with_flags
 
 
-def features(records, wanted=cohorts.FEATURES):
+def features(
+    records: pd.DataFrame, wanted: Sequence[str] = cohorts.FEATURES
+) -> tuple[pd.DataFrame, list[str]]:
     """Return the features of the records, and the names of those they lack.
 
     Flags that a file leaves out are derived; other columns cannot be.
@@ -72,51 +71,85 @@ def features(records, wanted=cohorts.FEATURES):
     Parameters
     ----------
     records : pandas.DataFrame
-    wanted : sequence of str
-        By default the 28 of study A.
+    wanted : sequence of str, default=cohorts.FEATURES
+        The 28 of study A by default.
 
     Returns
     -------
     features : pandas.DataFrame
         In the order wanted.
     left_out : list of str
+
+    Raises
+    ------
+    InputError
+        If none of them is there.
+
+    Examples
+    --------
+    >>> table, left_out = features(pd.DataFrame({"SUB1": [2], "AGE": [4]}))
+    >>> list(table.columns), len(left_out)
+    (['AGE', 'SUB1'], 26)
     """
-    records = derive_flags(records, [name for name in wanted if name in FLAGS])
-    left_out = [name for name in wanted if name not in records.columns]
-    if len(left_out) == len(wanted):
+    records = derive_flags(records, [name for name in wanted if name in codebook.FLAGS])
+    there = [name for name in wanted if name in records.columns]
+    if not there:
         raise InputError(
             f"none of the features is there: wanted {', '.join(wanted)}; the records"
             f" have {', '.join(map(str, records.columns))}"
         )
-    return records[[name for name in wanted if name not in left_out]], left_out
+    return records[there], [name for name in wanted if name not in there]
 
 
 class _Encoder(TransformerMixin, BaseEstimator):
-    """What the encoders share: frames of codes in, columns known from the codebook."""
+    """What the encoders share: codes in, variables known from the codebook."""
 
-    def fit(self, X, y=None):
-        """Return the encoder, having read the column names; values play no part."""
-        if not isinstance(X, pd.DataFrame):
+    def __init__(self, variables: Sequence[str] | None = None) -> None:
+        self.variables = variables
+
+    def fit(self, X: ArrayLike | pd.DataFrame, y: Any = None) -> Self:
+        """Return the encoder, having read which variables the columns hold.
+
+        Parameters
+        ----------
+        X : pandas.DataFrame or array-like of shape (n, n_features)
+            Codes.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        self
+        """
+        codes = validate_data(self, X)
+        names = getattr(self, "feature_names_in_", self.variables)
+        if names is not None and len(names) != codes.shape[1]:
             raise InputError(
-                f"records must be a pandas DataFrame, not {type(X).__name__}"
+                f"variables names {len(names)} columns, but the array has"
+                f" {codes.shape[1]}"
             )
-        self.feature_names_in_ = np.asarray(X.columns, dtype=object)
-        self.n_features_in_ = X.shape[1]
+        if names is None:
+            names = [f"x{position}" for position in range(codes.shape[1])]
+            known: list[Any] = [np.unique(column) for column in codes.T]
+        else:
+            known = [self._known(name) for name in names]
+        #: Codes of each column; None for an ordered variable that stays a number.
+        self.codes_ = dict(zip(names, known, strict=True))
         return self
 
-    def _columns(self, X):
-        """Return the frame's columns in fitted order, or say what is lacking."""
-        check_is_fitted(self, "feature_names_in_")
-        lacking = [name for name in self.feature_names_in_ if name not in X.columns]
-        if lacking:
-            raise InputError(
-                f"these columns were there in fit and are not now: {', '.join(lacking)}"
-            )
-        return X[list(self.feature_names_in_)]
+    def _known(self, name: str) -> NDArray[Any] | None:
+        is_number = codebook.scale(name) == "ordered"
+        return None if is_number else known_codes(name)
 
-    def __sklearn_tags__(self):
+    def _columns(self, X: ArrayLike | pd.DataFrame) -> NDArray[Any]:
+        """Return the codes as an array, checked against what was fitted."""
+        check_is_fitted(self)
+        return validate_data(self, X, reset=False)
+
+    def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.categorical = True
+        tags.transformer_tags.preserves_dtype = []  # single precision throughout
         return tags
 
 
@@ -126,20 +159,47 @@ class IntegerCodes(_Encoder):
     A tree may then ask whether RACE is below 5, or a person's marital status above a
     missing one: an order that nominal codes do not have.
 
+    Parameters
+    ----------
+    variables : sequence of str, optional
+        The variables that the columns of an array hold; a frame names its own.
+
     Examples
     --------
     >>> IntegerCodes().fit_transform(pd.DataFrame({"RACE": [5, -9]})).tolist()
     [[5.0], [-9.0]]
     """
 
-    def transform(self, X):
-        """Return the codes as an array of float32, which trees use as it is."""
-        return self._columns(X).to_numpy(np.float32)
+    def _known(self, name: str) -> NDArray[Any] | None:
+        return None
 
-    def get_feature_names_out(self, input_features=None):
-        """Return the names of the columns."""
-        check_is_fitted(self, "feature_names_in_")
-        return self.feature_names_in_
+    def transform(self, X: ArrayLike | pd.DataFrame) -> NDArray[np.float32]:
+        """Return the codes as float32, which trees use as it is.
+
+        Parameters
+        ----------
+        X : pandas.DataFrame or array-like of shape (n, n_features)
+
+        Returns
+        -------
+        numpy.ndarray of shape (n, n_features)
+        """
+        return self._columns(X).astype(np.float32)
+
+    def get_feature_names_out(self, input_features: Any = None) -> NDArray[Any]:
+        """Return the names of the columns.
+
+        Parameters
+        ----------
+        input_features : None
+            Ignored.
+
+        Returns
+        -------
+        numpy.ndarray of str
+        """
+        check_is_fitted(self)
+        return np.asarray(list(self.codes_), dtype=object)
 
 
 class OneHotCodes(_Encoder):
@@ -151,11 +211,16 @@ class OneHotCodes(_Encoder):
         With ``"number"`` a variable whose codes rise with what it measures (AGE, EDUC)
         stays one column, with NaN for missing: fine for trees, which split it where
         they like.
+    variables : sequence of str, optional
+        The variables that the columns of an array hold; a frame names its own.
 
     Notes
     -----
     The columns come from the codebook and not from the rows seen, so every cohort,
-    fold and year has the same ones.  A code that no codebook lists becomes zeros.
+    fold and year has the same ones; of an array without ``variables`` they are the
+    codes seen in ``fit``.  Any other code becomes zeros.  scikit-learn's OneHotEncoder
+    with these categories gives the same table; keeping ordered variables in their
+    place beside the others would take a ColumnTransformer of one step a variable.
 
     Examples
     --------
@@ -166,41 +231,64 @@ class OneHotCodes(_Encoder):
     [[0.0, 0.0, 1.0], [1.0, 0.0, 0.0]]
     """
 
-    def __init__(self, ordered="one-hot"):
+    def __init__(
+        self, ordered: str = "one-hot", variables: Sequence[str] | None = None
+    ) -> None:
+        super().__init__(variables)
         self.ordered = ordered
 
-    def fit(self, X, y=None):
-        """Return the encoder with the columns the codebook gives these variables."""
-        if self.ordered not in ("one-hot", "number"):
-            raise InputError(
-                f'ordered must be "one-hot" or "number", not {self.ordered!r}'
+    def fit(self, X: ArrayLike | pd.DataFrame, y: Any = None) -> Self:
+        """Return the encoder with the columns the codebook gives these variables.
+
+        Parameters
+        ----------
+        X : pandas.DataFrame or array-like of shape (n, n_features)
+            Codes.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        self
+        """
+        check_choice("ordered", self.ordered, ("one-hot", "number"))
+        return super().fit(X, y)
+
+    def _known(self, name: str) -> NDArray[Any] | None:
+        return super()._known(name) if self.ordered == "number" else known_codes(name)
+
+    def transform(self, X: ArrayLike | pd.DataFrame) -> NDArray[np.float32]:
+        """Return one row a record.
+
+        Parameters
+        ----------
+        X : pandas.DataFrame or array-like of shape (n, n_features)
+
+        Returns
+        -------
+        numpy.ndarray of float32, shape (n, n_features_out)
+        """
+        blocks = [
+            _number(values)[:, None] if known is None else values[:, None] == known
+            for values, known in zip(
+                self._columns(X).T, self.codes_.values(), strict=True
             )
-        super().fit(X, y)
-        self.codes_ = {name: self._codes(name) for name in self.feature_names_in_}
-        return self
+        ]
+        return np.concatenate(blocks, axis=1, dtype=np.float32)
 
-    def _codes(self, name):
-        """Return the codes that get a column, or None where the number stays."""
-        if self.ordered == "number" and codebook.scale(name) == "ordered":
-            return None
-        return known_codes(name)
+    def get_feature_names_out(self, input_features: Any = None) -> NDArray[Any]:
+        """Return one name a column: ``RACE=5``, or ``AGE`` where the number stays.
 
-    def transform(self, X):
-        """Return an array of float32, one row a record."""
-        parts = []
-        for name, column in self._columns(X).items():
-            values = column.to_numpy()
-            if self.codes_[name] is None:
-                parts.append(_number(values)[:, None])
-            else:
-                parts.append(values[:, None] == self.codes_[name])
-        width = sum(part.shape[1] for part in parts)
-        table = np.empty((len(X), width), np.float32)
-        return np.concatenate(parts, axis=1, out=table)
+        Parameters
+        ----------
+        input_features : None
+            Ignored.
 
-    def get_feature_names_out(self, input_features=None):
-        """Return one name a column: ``RACE=5``, or ``AGE`` where the number stays."""
-        check_is_fitted(self, "codes_")
+        Returns
+        -------
+        numpy.ndarray of str
+        """
+        check_is_fitted(self)
         names = []
         for name, known in self.codes_.items():
             names += [name] if known is None else [f"{name}={code}" for code in known]
@@ -212,6 +300,11 @@ class NativeCategories(_Encoder):
 
     LightGBM and scikit-learn's histogram boosting split categories into two groups by
     themselves, so nothing is one-hot and nothing is ordered.
+
+    Parameters
+    ----------
+    variables : sequence of str, optional
+        The variables that the columns of an array hold; a frame names its own.
 
     Notes
     -----
@@ -226,50 +319,89 @@ class NativeCategories(_Encoder):
     ([3.0, nan], [5, -9])
     """
 
-    def fit(self, X, y=None):
-        """Return the encoder, having seen which variables are known for anybody."""
+    def fit(self, X: ArrayLike | pd.DataFrame, y: Any = None) -> Self:
+        """Return the encoder, having seen which variables are known for anybody.
+
+        Parameters
+        ----------
+        X : pandas.DataFrame or array-like of shape (n, n_features)
+            Codes.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        self
+        """
         super().fit(X, y)
-        known = {
-            name: codebook.scale(name) != "ordered"
-            or bool((X[name] != codebook.MISSING).any())
-            for name in self.feature_names_in_
-        }
-        self.kept_ = [name for name, is_known in known.items() if is_known]
+        is_known = (self._columns(X) != codebook.MISSING).any(axis=0)
+        self.kept_ = [
+            name
+            for (name, codes), known in zip(self.codes_.items(), is_known, strict=True)
+            if known or codes is not None
+        ]
         return self
 
-    def transform(self, X):
-        """Return a frame: category columns know every code of the codebook."""
-        columns = {}
-        for name, column in self._columns(X)[self.kept_].items():
-            if codebook.scale(name) == "ordered":
-                columns[name] = _number(column.to_numpy())
-            else:
-                known = known_codes(name)
-                codes = np.searchsorted(known, column).clip(max=len(known) - 1)
-                codes[known[codes] != column] = -1  # of no codebook: missing
-                columns[name] = pd.Categorical.from_codes(codes, known)
-        return pd.DataFrame(columns, index=X.index)
+    def transform(self, X: ArrayLike | pd.DataFrame) -> pd.DataFrame:
+        """Return a frame: category columns know every code of the codebook.
 
-    def get_feature_names_out(self, input_features=None):
-        """Return the names of the columns."""
-        check_is_fitted(self, "kept_")
+        Parameters
+        ----------
+        X : pandas.DataFrame or array-like of shape (n, n_features)
+
+        Returns
+        -------
+        pandas.DataFrame
+            A code that no codebook lists is NaN.
+        """
+        codes = self._columns(X)
+        columns = dict(zip(self.codes_, codes.T, strict=True))
+        table = {}
+        for name in self.kept_:
+            known = self.codes_[name]
+            if known is None:
+                table[name] = _number(columns[name])
+            else:
+                positions = pd.Index(known).get_indexer(columns[name])  # or -1
+                table[name] = pd.Categorical.from_codes(positions, known)
+        return pd.DataFrame(table, index=getattr(X, "index", None))
+
+    def get_feature_names_out(self, input_features: Any = None) -> NDArray[Any]:
+        """Return the names of the columns.
+
+        Parameters
+        ----------
+        input_features : None
+            Ignored.
+
+        Returns
+        -------
+        numpy.ndarray of str
+        """
+        check_is_fitted(self)
         return np.asarray(self.kept_, dtype=object)
 
 
-def known_codes(variable):
+def known_codes(variable: str) -> NDArray[np.int64]:
     """Return every code a variable has in any year, missing among them, rising.
+
+    Parameters
+    ----------
+    variable : str
+        A variable of the codebook.
+
+    Returns
+    -------
+    numpy.ndarray of int
 
     Examples
     --------
     >>> known_codes("GENDER").tolist()
     [-9, 1, 2]
     """
-    found = {code for year in codebook.YEARS for code in codebook.codes(variable, year)}
-    return np.array(sorted(found | {codebook.MISSING}))
+    return np.unique([codebook.MISSING, *codebook.wordings(variable)])
 
 
-def _number(values):
+def _number(values: NDArray[Any]) -> NDArray[np.float32]:
     """Return ordered codes as float32 with NaN for missing."""
-    values = values.astype(np.float32)
-    values[values == codebook.MISSING] = np.nan
-    return values
+    return np.where(values == codebook.MISSING, np.nan, values).astype(np.float32)

@@ -1,20 +1,23 @@
 """Find and fingerprint the files that come with the book."""
 
+from __future__ import annotations
+
 import hashlib
+from os import PathLike
 from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parent
 
 
 class InputError(ValueError):
-    """Something a person gave cannot be used.
+    """Raised for an invalid argument or input file.
 
     The message says what was wrong, what is allowed and what was given, so that it
     can be shown without a traceback.
     """
 
 
-def data_file(name):
+def data_file(name: str) -> Path:
     """Return the path of an embedded data file.
 
     Call it with a literal string: the build reads these calls to know which notebook
@@ -50,7 +53,17 @@ def data_file(name):
     )
 
 
-def sha256(path):
-    """Return the SHA-256 of a file as 64 hexadecimal digits, read in pieces."""
+def sha256(path: str | PathLike[str]) -> str:
+    """Return the SHA-256 of a file, read in pieces.
+
+    Parameters
+    ----------
+    path : str or path
+
+    Returns
+    -------
+    str
+        64 hexadecimal digits.
+    """
     with open(path, "rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from sudlib.files import InputError
 
 
 def rake(
-    table: Any,
-    margins: Sequence[tuple[tuple[int, ...], Any]],
+    table: ArrayLike,
+    margins: Sequence[tuple[tuple[int, ...], ArrayLike]],
     *,
     max_iter: int = 500,
     tolerance: float = 1e-9,
-) -> np.ndarray:
+) -> NDArray[np.float64]:
     """Return the table nearest to ``table`` that has the given margins.
 
     Parameters
@@ -25,9 +25,10 @@ def rake(
         Starting values, not negative; ones for "no more structure than the margins".
         A cell of 0 stays 0.
     margins : sequence of (axes, totals)
-        The axes that a margin keeps, and its totals, of the shape of those axes.
+        The axes that a margin keeps, and its totals: one dimension for each of these
+        axes, in the same order.
     max_iter : int, default=500
-        Rounds over all margins.
+        Largest number of rounds over all margins.
     tolerance : float, default=1e-9
         Stop when no cell has moved by more than this share of the whole.
 
@@ -38,7 +39,7 @@ def rake(
     Raises
     ------
     InputError
-        If a margin has another shape than its axes.
+        If the totals of a margin have another shape than its axes.
 
     References
     ----------
@@ -55,21 +56,77 @@ def rake(
     wanted = []
     for axes, totals in margins:
         away = tuple(axis for axis in range(fitted.ndim) if axis not in axes)
-        totals = np.asarray(totals, float)
+        total = np.asarray(totals, float)
         shape = tuple(fitted.shape[axis] for axis in axes)
-        if totals.shape != shape:
+        if total.shape != shape:
             raise InputError(
                 f"the margin over axes {axes} must have shape {shape}, not"
-                f" {totals.shape}"
+                f" {total.shape}"
             )
         order = np.argsort(axes)
-        wanted.append((away, np.expand_dims(totals.transpose(order), away)))
-    whole = max(1.0, *(float(total.sum()) for _, total in wanted))
+        wanted.append((away, np.expand_dims(total.transpose(order), away)))
+    whole = max([1.0, *(float(total.sum()) for _, total in wanted)])
     for _ in range(max_iter):
         before = fitted.copy()
-        for away, totals in wanted:
+        for away, total in wanted:
             have = fitted.sum(axis=away, keepdims=True)
-            fitted *= np.divide(totals, have, out=np.zeros(have.shape), where=have > 0)
+            fitted *= np.divide(total, have, out=np.zeros(have.shape), where=have > 0)
         if np.abs(fitted - before).max() < tolerance * whole:
             break
     return fitted
+
+
+def rake_cells(
+    cells: ArrayLike,
+    margins: Sequence[tuple[NDArray[np.intp], NDArray[np.float64]]],
+    *,
+    max_iter: int = 500,
+    tolerance: float = 1e-9,
+) -> tuple[NDArray[np.float64], float]:
+    """Return cells that have the given margins, and how far off the margins still are.
+
+    This is :func:`rake` for a table of which only the cells that occur are kept: nine
+    columns of ten levels have a thousand million cells, of which a thousand rows fill
+    at most a thousand.  For a table that is kept whole, :func:`rake` is faster.
+
+    Parameters
+    ----------
+    cells : array-like of float, shape (n_cells,)
+        Starting values, not negative.
+    margins : sequence of (index, totals)
+        For each cell the position of its total, and the totals.
+    max_iter : int, default=500
+        Largest number of rounds over all margins.
+    tolerance : float, default=1e-9
+        Stop when no margin is further from its totals than this share of the whole.
+
+    Returns
+    -------
+    fitted : numpy.ndarray of shape (n_cells,)
+    gap : float
+        Largest distance of a margin from its totals, as a share of the whole.
+
+    Examples
+    --------
+    >>> rows, columns = np.array([0, 0, 1]), np.array([0, 1, 1])
+    >>> margins = [(rows, np.array([3.0, 7.0])), (columns, np.array([1.0, 9.0]))]
+    >>> rake_cells([1, 1, 1], margins)[0].round(3)
+    array([1., 2., 7.])
+    """
+    fitted, gap = np.array(cells, float), 0.0
+    if not margins:
+        return fitted, gap
+    whole = max(float(totals.sum()) for _, totals in margins)
+    for _ in range(max_iter):
+        for index, totals in margins:
+            have = np.bincount(index, fitted, len(totals))
+            scale = np.divide(totals, have, out=np.zeros(len(have)), where=have > 0)
+            fitted = fitted * scale[index]
+        gap = max(
+            float(np.abs(np.bincount(index, fitted, len(totals)) - totals).max())
+            for index, totals in margins
+        )
+        gap /= whole
+        if gap <= tolerance:
+            break
+    return fitted, gap

@@ -1,14 +1,19 @@
-"""Load the records of treatment, through one of three doors (floor 1.5).
+"""Load the records of treatment, from one of three sources.
 
-``load`` is what every notebook calls first.  Whichever door it comes through, the
-frame has one schema: official names, small integer codes, -9 for missing, and
-``attrs`` that say where it is from and whether it is made up.
+``load`` is what every notebook calls first.  Whichever source it is from, the frame
+has one schema: official names, small integer codes, -9 for missing, and ``attrs`` that
+say where it is from and whether it is made up.
 
 Taught in ``a01_discharge_records``.
 """
 
+from __future__ import annotations
+
 import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,28 +21,36 @@ import pandas as pd
 from sudlib import teds, twin
 from sudlib.files import InputError
 from sudlib.teds import codebook
+from sudlib.validation import check_whole
 
 
-def load(data="twin", *, years=(2018,), rows=None, seed=33, columns=None):
+def load(
+    data: str | Path = "twin",
+    *,
+    years: Iterable[int] | int = (2018,),
+    rows: int | None = None,
+    seed: int = 33,
+    columns: Sequence[str] | str | None = None,
+) -> pd.DataFrame:
     """Return records of treatment, real or made up, in the one schema.
 
     Parameters
     ----------
-    data : str or path
-        The door:
+    data : str or path, default="twin"
+        The source:
 
         * ``"twin"``: made-up records, drawn here;
         * ``"teds-d-2018"`` (or another year): the agency's file, downloaded once;
         * a path: a TEDS-D file of yours (CSV, zip or parquet), or a folder of the
           agency's files under their own names.
-    years : iterable of int
-        The years of discharge to put together.  A year that the second door names and
-        ``years`` leaves out is loaded instead of them.  A single file has the years
-        it has.
+    years : iterable of int, default=(2018,)
+        The years of discharge to put together.  A year that ``"teds-d-YEAR"`` names
+        and ``years`` leaves out is loaded instead of them.  A single file has the
+        years it has.
     rows : int, optional
         How many rows: the twin draws that many; of real records that many are
         sampled without replacement, in the file's order.  None: all there are.
-    seed : int
+    seed : int, default=33
         For the twin, and for the sample.
     columns : list of str, optional
         The columns wanted; None for all.
@@ -51,7 +64,7 @@ def load(data="twin", *, years=(2018,), rows=None, seed=33, columns=None):
     Raises
     ------
     InputError
-        If the door, a year, ``rows``, ``seed`` or a column is not known or not there.
+        If the source, a year, ``rows``, ``seed`` or a column is not known or not there.
 
     Examples
     --------
@@ -59,24 +72,30 @@ def load(data="twin", *, years=(2018,), rows=None, seed=33, columns=None):
     >>> records.shape, records.attrs["synthetic"]
     ((100, 2), True)
     """
-    rows, seed = _whole("rows", rows, 1), _whole("seed", seed, 0)
-    years = _years(years)
+    rows = check_whole("rows", rows, 1, none="all there are")
+    seed = check_whole("seed", seed)
+    years = (years,) if isinstance(years, int | np.integer) else tuple(years)
+    years = tuple(codebook.check_year(year) for year in years)
+    if not years or len(set(years)) < len(years):
+        raise InputError(f"years must name at least one year, each once, not {years}")
     kind, place = door(data)
     if kind == "twin":
-        frame = _twin(years, rows, seed, columns)
+        frames, name = _twin(years, rows, seed, columns), "twin"
     elif kind == "year":
-        frame = _agency(years if place in years else (place,), columns)
-    elif kind == "file":
-        frame = teds.read(place, columns)
+        years = years if place in years else (place,)
+        frames = [teds.read(teds.fetch(year), columns) for year in years]
+        name = "teds-d-" + "+".join(map(str, years))
     else:
-        files = [_official(place, year) for year in years]
+        files = [place] if kind == "file" else [_official(place, y) for y in years]
         frames = [teds.read(file, columns) for file in files]
-        frame = _together(frames, " + ".join(file.name for file in files))
-    return _sample(frame, rows, seed)
+        # Of a zip given by its path the data are the CSV inside.
+        names = [file.name for file in files]
+        name = frames[0].attrs["data"] if kind == "file" else " + ".join(names)
+    return _sample(_together(frames, name), rows, seed)
 
 
-def door(data):
-    """Return which door a ``data`` parameter names, and what lies behind it.
+def door(data: str | Path) -> tuple[str, Any]:
+    """Return which kind of source a ``data`` parameter names, and which.
 
     Parameters
     ----------
@@ -116,7 +135,7 @@ def door(data):
     )
 
 
-def example_aloud(records, columns=None):
+def example_aloud(records: pd.DataFrame, columns: Sequence[str] | None = None) -> str:
     """Return one record in words: never that of a real person.
 
     Parameters
@@ -131,6 +150,11 @@ def example_aloud(records, columns=None):
     str
         The first record, if the frame is made up; else a made-up record, said to be
         one.
+
+    Examples
+    --------
+    >>> example_aloud(load("twin", rows=1), ["SERVICES"])
+    'A person entered 24-hour detoxification in a hospital.'
     """
     made_up = records.attrs.get("synthetic")
     one = records if made_up else load("twin", rows=1, years=(2019,))
@@ -141,52 +165,28 @@ def example_aloud(records, columns=None):
     return f"{words} (This one is made up: the book shows no real person's record.)"
 
 
-def _whole(name, number, least):
-    """Return a whole number from ``least`` up, or raise; rows may be None."""
-    if number is None and name == "rows":
-        return None
-    if isinstance(number, bool) or not isinstance(number, int | np.integer):
-        number_is_good = False
-    else:
-        number_is_good = number >= least
-    if not number_is_good:
-        none = " or None" * (name == "rows")
-        raise InputError(
-            f"{name} must be a whole number from {least} up{none}, not {number!r}"
-        )
-    return int(number)
-
-
-def _years(years):
-    """Return the years as a tuple, each once and known, or raise."""
-    years = (years,) if isinstance(years, int | np.integer) else tuple(years)
-    years = tuple(codebook.check_year(year) for year in years)
-    if not years or len(set(years)) < len(years):
-        raise InputError(f"years must name at least one year, each once, not {years}")
-    return years
-
-
-def _twin(years, rows, seed, columns):
+def _twin(
+    years: tuple[int, ...],
+    rows: int | None,
+    seed: int,
+    columns: Sequence[str] | str | None,
+) -> list[pd.DataFrame]:
     """Return made-up records of the years, shared out as the agency's files are."""
-    if rows is None:
-        shares = [None] * len(years)
-    else:
+    shares: list[int | None] = [None] * len(years)
+    if rows is not None:
         sizes = np.array([codebook.size(year) for year in years], dtype=float)
         ends = np.rint(rows * sizes.cumsum() / sizes.sum()).astype(int)
         shares = np.diff(ends, prepend=0).tolist()
     frames = []
     for year, share in zip(years, shares, strict=True):
-        if share == 0:
-            continue
-        frame = twin.sample(year, share, seed)
-        if columns is not None:
-            frame = frame[_columns(columns, frame)]
-        frames.append(frame)
-    return _together(frames, "twin")
+        if share != 0:
+            frame = twin.sample(year, share, seed)
+            frames.append(frame if columns is None else _columns(columns, frame))
+    return frames
 
 
-def _columns(columns, frame):
-    """Return the schema's names of the columns, or raise if one is not there."""
+def _columns(columns: Sequence[str] | str, frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the columns, by any year's names, or raise if one is not there."""
     columns = [columns] if isinstance(columns, str) else list(columns)
     names = [codebook.RENAMED.get(name, name) for name in columns]
     absent = [name for name in names if name not in frame.columns]
@@ -195,18 +195,12 @@ def _columns(columns, frame):
             f"columns must be among {', '.join(frame.columns)}, each once,"
             f" not {columns}"
         )
-    return names
+    return frame[names]
 
 
-def _agency(years, columns):
-    """Return the agency's records of the years, downloaded where they are not yet."""
-    frames = [teds.read(teds.fetch(year), columns) for year in years]
-    return _together(frames, "teds-d-" + "+".join(map(str, years)))
-
-
-def _official(folder, year):
+def _official(folder: Path, year: int) -> Path:
     """Return the agency's file of a year in a folder, by its own name, or raise."""
-    download = teds.registry()[year]
+    download = teds.read_registry()[year]
     for name in (download.csv, download.zip):
         if (folder / name).is_file():
             return folder / name
@@ -216,11 +210,11 @@ def _official(folder, year):
     )
 
 
-def _together(frames, name):
+def _together(frames: list[pd.DataFrame], name: str) -> pd.DataFrame:
     """Return frames of several years as one, with attrs that speak for all."""
     attrs = [frame.attrs for frame in frames]
     frame = frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True)
-    hashes = [each.get("sha256") for each in attrs]
+    hashes = [each["sha256"] for each in attrs]
     frame.attrs = attrs[0] | {
         "data": name,
         "years": sorted(year for each in attrs for year in each["years"]),
@@ -228,28 +222,25 @@ def _together(frames, name):
         "sha256": " + ".join(hashes) if all(hashes) else None,
         "rows_in_file": sum(each["rows_in_file"] for each in attrs),
     }
-    if "verified" in attrs[0]:
+    if "verified" in attrs[0]:  # from files
         frame.attrs["verified"] = all(each["verified"] for each in attrs)
-    if "blanks" in attrs[0]:
-        blanks = {}
-        for column, cells in (
-            item for each in attrs for item in each["blanks"].items()
-        ):
-            blanks[column] = blanks.get(column, 0) + cells
-        frame.attrs["blanks"] = blanks
+        blanks: Counter[str] = Counter()
+        for each in attrs:
+            blanks.update(each["blanks"])
+        frame.attrs["blanks"] = dict(blanks)
     return frame
 
 
-def _sample(frame, rows, seed):
+def _sample(frame: pd.DataFrame, rows: int | None, seed: int) -> pd.DataFrame:
     """Return so many rows without replacement, in their order; all if None."""
-    if rows is None or rows == len(frame):
-        return frame.reset_index(drop=True)
-    if rows > len(frame):
-        raise InputError(
-            f"rows is {rows:,}, but {frame.attrs['data']} has only {len(frame):,}"
-        )
-    picked = np.random.default_rng(seed).choice(len(frame), rows, replace=False)
     attrs = dict(frame.attrs)
-    frame = frame.iloc[np.sort(picked)].reset_index(drop=True)
+    if rows is not None and rows != len(frame):
+        if rows > len(frame):
+            raise InputError(
+                f"rows is {rows:,}, but {attrs['data']} has only {len(frame):,}"
+            )
+        picked = np.random.default_rng(seed).choice(len(frame), rows, replace=False)
+        frame = frame.iloc[np.sort(picked)]
+    frame = frame.reset_index(drop=True)
     frame.attrs = attrs
     return frame

@@ -6,15 +6,22 @@ threshold chosen on rows of its own, and undefined values that stay undefined.
 Taught in the notebook *How good is the tuned forest?*.
 """
 
+from __future__ import annotations
+
 import zlib
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike, NDArray
 from scipy.stats import binomtest
 from sklearn import metrics
 
+from sudlib.estimates import Estimate
 from sudlib.files import InputError
+from sudlib.validation import check_choice, check_same_length, check_whole
 
 #: The measures of an :class:`Evaluation`, in the order of its table.
 MEASURES = {
@@ -32,51 +39,12 @@ _RECALL_GRID = np.linspace(0.01, 1, 100)
 
 
 @dataclass(frozen=True)
-class Estimate:
-    """A number with its interval, or the reason why there is none.
-
-    Attributes
-    ----------
-    value, low, high : float
-        NaN where undefined.
-    reason : str
-        Why the value or a part of the draws is undefined; empty when all is well.
-
-    Examples
-    --------
-    >>> print(Estimate(0.6712, 0.6651, 0.6779))
-    0.671 (0.665 to 0.678)
-    >>> print(Estimate(np.nan, np.nan, np.nan, "nobody was predicted to complete"))
-    undefined (nobody was predicted to complete)
-    >>> f"{Estimate(0.6712, 0.6651, 0.6779):.0%}"
-    '67% (67% to 68%)'
-    """
-
-    value: float
-    low: float
-    high: float
-    reason: str = ""
-
-    def __str__(self):
-        return format(self, ".3f")
-
-    def __format__(self, form):
-        form = form or ".3f"
-        if np.isnan(self.value):
-            return f"undefined ({self.reason})"
-        if np.isnan(self.low):
-            return format(self.value, form)
-        ends = (format(end, form) for end in (self.low, self.high))
-        return f"{self.value:{form}} ({' to '.join(ends)})"
-
-
-@dataclass(frozen=True)
 class Evaluation:
     """What :func:`evaluate` returns for one score on one set of rows.
 
     Attributes
     ----------
-    estimates : dict of str to Estimate
+    estimates : dict of str to sudlib.estimates.Estimate
         By the keys of :data:`MEASURES`.
     matrix : numpy.ndarray of shape (2, 2)
         Confusion matrix, rows true, columns predicted, the positive class last.
@@ -92,8 +60,8 @@ class Evaluation:
         One row a bootstrap draw, one column a measure.
     """
 
-    estimates: dict
-    matrix: np.ndarray
+    estimates: dict[str, Estimate]
+    matrix: NDArray[np.int64]
     threshold: float
     curve: pd.DataFrame = field(repr=False)
     band: pd.DataFrame | None = field(repr=False)
@@ -101,32 +69,20 @@ class Evaluation:
     draws: pd.DataFrame = field(repr=False)
 
     @property
-    def table(self):
+    def table(self) -> pd.DataFrame:
         """One row a measure: value, low, high, reason."""
+        rows = {MEASURES[k]: each.as_dict() for k, each in self.estimates.items()}
         return pd.DataFrame(
-            [
-                {
-                    "measure": MEASURES[name],
-                    "value": estimate.value,
-                    "low": estimate.low,
-                    "high": estimate.high,
-                    "reason": estimate.reason,
-                }
-                for name, estimate in self.estimates.items()
-            ]
-        ).set_index("measure")
+            list(rows.values()), index=pd.Index(list(rows), name="measure")
+        )
 
 
-def _check(completed, score):
+def _check(
+    completed: ArrayLike, score: ArrayLike
+) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
     """Return the truth as booleans and the score as floats, or stop and say why not."""
     completed, score = np.asarray(completed), np.asarray(score, dtype=float)
-    if completed.ndim != 1 or completed.shape != score.shape:
-        raise InputError(
-            "completed and score must be two columns of the same length, not of shapes"
-            f" {completed.shape} and {score.shape}"
-        )
-    if len(completed) == 0:
-        raise InputError("there are no rows to score")
+    check_same_length(completed=completed, score=score)
     if not np.isin(completed, (0, 1)).all():
         raise InputError(
             "completed must be 0 or 1, not"
@@ -140,7 +96,7 @@ def _check(completed, score):
     return completed.astype(bool), score
 
 
-def f_beta(completed, predicted, beta=0.5):
+def f_beta(completed: ArrayLike, predicted: ArrayLike, beta: float = 0.5) -> float:
     """Return F-beta, or NaN when nobody is positive in truth or prediction.
 
     ``(1 + beta²) precision · recall / (beta² precision + recall)``; a beta of 0.5
@@ -149,24 +105,35 @@ def f_beta(completed, predicted, beta=0.5):
 
     Parameters
     ----------
-    completed, predicted : array-like of 0 and 1
+    completed, predicted : array-like of 0 and 1, shape (n,)
     beta : float, default=0.5
+        How many times as much recall counts as precision.
+
+    Returns
+    -------
+    float
+
+    Examples
+    --------
+    >>> f_beta([0, 1, 1], [1, 1, 0])
+    0.5
     """
     return float(
         metrics.fbeta_score(completed, predicted, beta=beta, zero_division=np.nan)
     )
 
 
-def best_threshold(completed, score, beta=0.5):
+def best_threshold(completed: ArrayLike, score: ArrayLike, beta: float = 0.5) -> float:
     """Return the threshold with the highest F-beta on these rows.
 
     Choose it on rows that neither fitted the model nor report its result.
 
     Parameters
     ----------
-    completed : array-like of 0 and 1
-    score : array-like of float
+    completed : array-like of 0 and 1, shape (n,)
+    score : array-like of float, shape (n,)
     beta : float, default=0.5
+        See :func:`f_beta`.
 
     Returns
     -------
@@ -190,22 +157,24 @@ def best_threshold(completed, score, beta=0.5):
             "a threshold cannot be chosen: none of the"
             f" {len(completed):,} people completed"
         )
-    precision, recall, thresholds = metrics.precision_recall_curve(completed, score)
-    top = (1 + beta**2) * precision * recall
-    bottom = beta**2 * precision + recall
-    value = np.divide(top, bottom, out=np.zeros_like(top), where=bottom > 0)[:-1]
-    return float(thresholds[np.flatnonzero(value == value.max())[-1]])
+    # From counts, in one division each: equally good thresholds are equal floats.
+    distinct, group = np.unique(-score, return_inverse=True)
+    hits, flagged = np.bincount(group, completed).cumsum(), np.bincount(group).cumsum()
+    value = (1 + beta**2) * hits / (beta**2 * completed.sum() + flagged)
+    return float(-distinct[value.argmax()])
 
 
-def resamples(completed, draws=1000, seed=33):
+def resamples(
+    completed: ArrayLike, n_resamples: int = 1000, seed: int = 33
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
     """Yield the rows of each stratified bootstrap draw, positives then negatives.
 
     Each class is drawn from itself, with replacement, as often as it has rows.
 
     Parameters
     ----------
-    completed : array-like of 0 and 1
-    draws : int, default=1000
+    completed : array-like of 0 and 1, shape (n,)
+    n_resamples : int, default=1000
     seed : int, default=33
 
     Yields
@@ -216,15 +185,15 @@ def resamples(completed, draws=1000, seed=33):
     """
     completed = np.asarray(completed).astype(bool)
     random = np.random.default_rng(seed)
-    sizes = int(completed.sum()), int((~completed).sum())
-    for _ in range(draws):
-        yield tuple(
-            random.integers(0, size, size) if size else np.empty(0, int)
-            for size in sizes
-        )
+    positives, negatives = int(completed.sum()), int((~completed).sum())
+    for _ in range(n_resamples):
+        positive = random.integers(0, max(positives, 1), positives)
+        yield positive, random.integers(0, max(negatives, 1), negatives)
 
 
-def _measures(tp, fp, fn, tn):
+def _measures(
+    tp: ArrayLike, fp: ArrayLike, fn: ArrayLike, tn: ArrayLike
+) -> dict[str, NDArray[np.float64]]:
     """Return the measures at a threshold; NaN where a denominator is 0."""
     tp, fp, fn, tn = (np.asarray(count, float) for count in (tp, fp, fn, tn))
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -250,23 +219,34 @@ _REASONS = {
 }
 
 
-def _estimate(name, value, draws, level):
+def _estimate(name: str, value: Any, draws: ArrayLike, level: float) -> Estimate:
     """Return the Estimate of a value and its bootstrap draws (percentile interval)."""
     value, draws = float(value), np.asarray(draws, float)
-    if np.isnan(value):
-        return Estimate(np.nan, np.nan, np.nan, _REASONS.get(name, "undefined"))
     lost = int(np.isnan(draws).sum())
+    if np.isnan(value):
+        return Estimate(value, reason=_REASONS.get(name, "undefined"))
     if lost == len(draws):
-        return Estimate(value, np.nan, np.nan, "no draws" if lost == 0 else "undefined")
-    tail = 50 * (1 - level)
-    low, high = np.nanpercentile(draws, [tail, 100 - tail])
+        return Estimate(value, reason="undefined" if lost else "no draws")
+    low, high = np.nanpercentile(draws, _tails(level))
     reason = f"undefined in {lost:,} of {len(draws):,} draws" if lost else ""
-    return Estimate(value, float(low), float(high), reason)
+    return Estimate(value, float(low), float(high), reason=reason)
+
+
+def _tails(level: float) -> tuple[float, float]:
+    """Return the percentiles between which a share of ``level`` lies."""
+    return 50 * (1 - level), 50 * (1 + level)
 
 
 def evaluate(
-    completed, score, *, threshold=0.5, draws=1000, level=0.95, seed=33, band=True
-):
+    completed: ArrayLike,
+    score: ArrayLike,
+    *,
+    threshold: float = 0.5,
+    n_resamples: int = 1000,
+    level: float = 0.95,
+    seed: int = 33,
+    band: bool = True,
+) -> Evaluation:
     """Return every measure of a score, with intervals, its curve and its matrix.
 
     The intervals are percentiles of a stratified bootstrap of these rows: they say how
@@ -275,14 +255,15 @@ def evaluate(
 
     Parameters
     ----------
-    completed : array-like of 0 and 1
-    score : array-like of float
+    completed : array-like of 0 and 1, shape (n,)
+    score : array-like of float, shape (n,)
         Higher means more likely to complete.
     threshold : float, default=0.5
         Positive at or above it.  Choose it elsewhere, see :func:`best_threshold`.
-    draws : int, default=1000
+    n_resamples : int, default=1000
         Bootstrap draws; 0 leaves the intervals out.
     level : float, default=0.95
+        Nominal coverage of the intervals.
     seed : int, default=33
         The same seed on the same rows makes the same draws, so that two models are
         compared pairwise by :func:`difference`.
@@ -293,19 +274,29 @@ def evaluate(
     -------
     Evaluation
 
+    Notes
+    -----
+    Taught in ``a02_forest_general``.
+
+    References
+    ----------
+    Efron and Tibshirani (1993), An introduction to the bootstrap, chapters 8 and 13.
+
     Examples
     --------
-    >>> kept = evaluate([0, 0, 1, 1], [0.1, 0.6, 0.4, 0.9], draws=200)
-    >>> kept.matrix.tolist(), round(kept.estimates["average_precision"].value, 3)
+    >>> result = evaluate([0, 0, 1, 1], [0.1, 0.6, 0.4, 0.9], n_resamples=200)
+    >>> result.matrix.tolist(), round(result.estimates["average_precision"].value, 3)
     ([[1, 1], [1, 1]], 0.833)
     """
     completed, score = _check(completed, score)
-    predicted = score >= threshold
-    matrix = metrics.confusion_matrix(completed, predicted, labels=[False, True])
+    n_resamples = check_whole("n_resamples", n_resamples)
+    matrix = metrics.confusion_matrix(
+        completed, score >= threshold, labels=[False, True]
+    )
     (tn, fp), (fn, tp) = matrix
-    positives, negatives = int(completed.sum()), int((~completed).sum())
+    positives, negatives = tp + fn, tn + fp
     probability = score.min() >= 0 and score.max() <= 1
-    values = _measures(tp, fp, fn, tn)
+    values: dict[str, Any] = _measures(tp, fp, fn, tn)
     values["average_precision"] = (
         metrics.average_precision_score(completed, score) if positives else np.nan
     )
@@ -313,74 +304,66 @@ def evaluate(
 
     # The distinct scores, highest first: ties move together, as in scikit-learn.
     distinct, group = np.unique(-score, return_inverse=True)
-    flagged = int(np.searchsorted(distinct, -threshold, side="right"))
+    n_flagged = int(np.searchsorted(distinct, -threshold, side="right"))
     of_positive, of_negative = group[completed], group[~completed]
     grid = np.ceil(_RECALL_GRID * positives - 1e-9).astype(int)
-    of_completed, of_others = (1 + distinct) ** 2, distinct**2  # squared errors
-    counts, areas, briers, bands = [], [], [], []
-    for positive, negative in resamples(completed, draws, seed):
-        positive = np.bincount(of_positive[positive], minlength=len(distinct))
-        negative = np.bincount(of_negative[negative], minlength=len(distinct))
-        tps, all_flagged = positive.cumsum(), (positive + negative).cumsum()
-        at = (tps[flagged - 1], all_flagged[flagged - 1]) if flagged else (0, 0)
-        counts.append(at)
+    counts = np.zeros((n_resamples, 2))  # true positives, all predicted positive
+    areas, briers = np.full((2, n_resamples), np.nan)
+    bands = []
+    for draw, (first, second) in enumerate(resamples(completed, n_resamples, seed)):
+        positive = np.bincount(of_positive[first], minlength=len(distinct))
+        negative = np.bincount(of_negative[second], minlength=len(distinct))
+        hits, flagged = positive.cumsum(), (positive + negative).cumsum()
+        if n_flagged:
+            counts[draw] = hits[n_flagged - 1], flagged[n_flagged - 1]
         if positives:
-            precision = tps / np.maximum(all_flagged, 1)
-            areas.append((precision * positive).sum() / positives)
+            precision = hits / np.maximum(flagged, 1)
+            areas[draw] = (precision * positive).sum() / positives
             if band:
-                bands.append(precision[np.searchsorted(tps, grid)])
+                bands.append(precision[np.searchsorted(hits, grid)])
         if probability:
-            lost = positive * of_completed + negative * of_others
-            briers.append(lost.sum() / len(score))
-    tp, marked = np.array(counts, float).reshape(-1, 2).T
-    drawn = _measures(tp, marked - tp, positives - tp, negatives - marked + tp)
-    drawn["average_precision"] = areas or np.full(draws, np.nan)
-    drawn["brier"] = briers or np.full(draws, np.nan)
-    drawn = pd.DataFrame(drawn)
+            squares = positive * (1 + distinct) ** 2 + negative * distinct**2
+            briers[draw] = squares.sum() / len(score)
+    tp, marked = counts.T
+    drawn = pd.DataFrame(
+        {
+            **_measures(tp, marked - tp, positives - tp, negatives - marked + tp),
+            "average_precision": areas,
+            "brier": briers,
+        }
+    )
     drawn.attrs = {"seed": seed, "rows": zlib.crc32(completed.tobytes())}
-    estimates = {
-        name: _estimate(name, values[name], drawn[name], level) for name in MEASURES
-    }
-    tails = 50 * (1 - level), 50 * (1 + level)
+    pointwise = None
+    if bands:
+        low, high = np.percentile(bands, _tails(level), axis=0)
+        pointwise = pd.DataFrame({"recall": _RECALL_GRID, "low": low, "high": high})
     return Evaluation(
-        estimates=estimates,
+        estimates={k: _estimate(k, values[k], drawn[k], level) for k in MEASURES},
         matrix=matrix,
         threshold=float(threshold),
         curve=_curve(completed, score),
-        band=pd.DataFrame(
-            {
-                "recall": _RECALL_GRID,
-                **dict(
-                    zip(
-                        ("low", "high"),
-                        np.percentile(bands, tails, axis=0),
-                        strict=True,
-                    )
-                ),
-            }
-        )
-        if bands
-        else None,
+        band=pointwise,
         n=len(score),
         draws=drawn,
     )
 
 
-def _curve(completed, score):
+def _curve(completed: NDArray[np.bool_], score: NDArray[np.float64]) -> pd.DataFrame:
     """Return scikit-learn's precision-recall curve as a frame, recall rising."""
     if not completed.any():
         return pd.DataFrame(columns=["precision", "recall", "threshold"], dtype=float)
     precision, recall, threshold = metrics.precision_recall_curve(completed, score)
-    return pd.DataFrame(
-        {
-            "precision": precision[::-1],
-            "recall": recall[::-1],
-            "threshold": np.append(np.inf, threshold[::-1]),
-        }
-    )
+    curve = {
+        "precision": precision,
+        "recall": recall,
+        "threshold": np.append(threshold, np.inf),
+    }
+    return pd.DataFrame(curve)[::-1].reset_index(drop=True)
 
 
-def difference(first, second, measure, level=0.95):
+def difference(
+    first: Evaluation, second: Evaluation, measure: str, level: float = 0.95
+) -> Estimate:
     """Return how much higher the first evaluation is, on the same bootstrap draws.
 
     Parameters
@@ -390,16 +373,25 @@ def difference(first, second, measure, level=0.95):
     measure : str
         A key of :data:`MEASURES`.
     level : float, default=0.95
+        Nominal coverage of the interval.
 
     Returns
     -------
-    Estimate
+    sudlib.estimates.Estimate
 
     Raises
     ------
     InputError
         If the two are not of the same rows and draws.
+
+    Examples
+    --------
+    >>> truth = [0, 0, 1, 1]
+    >>> good, bad = evaluate(truth, [0.1, 0.2, 0.8, 0.9]), evaluate(truth, [0.5] * 4)
+    >>> round(difference(good, bad, "average_precision").value, 3)
+    0.5
     """
+    check_choice("measure", measure, MEASURES)
     if first.draws.attrs != second.draws.attrs or len(first.draws) != len(second.draws):
         raise InputError(
             "two evaluations can be compared pairwise only on the same rows with the"
@@ -414,8 +406,9 @@ def difference(first, second, measure, level=0.95):
 
 
 def side_by_side(
-    evaluations, measures=("f05", "precision", "recall", "average_precision")
-):
+    evaluations: Mapping[str, Evaluation | Mapping[str, Estimate]],
+    measures: Iterable[str] = ("f05", "precision", "recall", "average_precision"),
+) -> pd.DataFrame:
     """Return evaluations as a table of words: one row each, one column a measure.
 
     Parameters
@@ -431,15 +424,15 @@ def side_by_side(
     pandas.DataFrame
     """
     rows = {}
+    measures = list(measures)
     for name, evaluation in evaluations.items():
-        estimates = getattr(evaluation, "estimates", evaluation)
-        rows[name] = {
-            MEASURES[measure]: str(estimates.get(measure, "")) for measure in measures
-        }
+        if isinstance(evaluation, Evaluation):
+            evaluation = evaluation.estimates
+        rows[name] = {MEASURES[key]: str(evaluation.get(key, "")) for key in measures}
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
-def values(evaluations, measure):
+def values(evaluations: Mapping[Any, Evaluation], measure: str) -> pd.DataFrame:
     """Return one measure of several evaluations, for a figure or a phrase.
 
     Parameters
@@ -453,18 +446,23 @@ def values(evaluations, measure):
     pandas.DataFrame
         One row each: ``value``, ``low``, ``high``.
     """
-    ends = ["value", "low", "high"]
     return pd.DataFrame(
         [
-            [getattr(evaluation.estimates[measure], end) for end in ends]
+            evaluation.estimates[measure].as_dict()
             for evaluation in evaluations.values()
         ],
         index=list(evaluations),
-        columns=ends,
+        columns=["value", "low", "high"],
     )
 
 
-def evaluate_matrix(matrix, *, draws=10_000, level=0.95, seed=33):
+def evaluate_matrix(
+    matrix: ArrayLike,
+    *,
+    n_resamples: int = 10_000,
+    level: float = 0.95,
+    seed: int = 33,
+) -> dict[str, Estimate]:
     """Return the measures of a printed confusion matrix, with intervals.
 
     A stratified bootstrap of the rows behind a matrix needs only the matrix: what is
@@ -475,12 +473,15 @@ def evaluate_matrix(matrix, *, draws=10_000, level=0.95, seed=33):
     ----------
     matrix : array-like of shape (2, 2)
         Counts, rows true, columns predicted, the positive class last.
-    draws, level, seed
-        As in :func:`evaluate`.
+    n_resamples : int, default=10000
+        Bootstrap draws.
+    level : float, default=0.95
+        Nominal coverage of the intervals.
+    seed : int, default=33
 
     Returns
     -------
-    dict of str to Estimate
+    dict of str to sudlib.estimates.Estimate
         Without the measures that need scores.
 
     Examples
@@ -490,51 +491,49 @@ def evaluate_matrix(matrix, *, draws=10_000, level=0.95, seed=33):
     """
     (tn, fp), (fn, tp) = np.asarray(matrix)
     random = np.random.default_rng(seed)
-    drawn_tp = random.binomial(tp + fn, tp / max(tp + fn, 1), draws)
-    drawn_fp = random.binomial(tn + fp, fp / max(tn + fp, 1), draws)
+    drawn_tp = random.binomial(tp + fn, tp / max(tp + fn, 1), n_resamples)
+    drawn_fp = random.binomial(tn + fp, fp / max(tn + fp, 1), n_resamples)
     values = _measures(tp, fp, fn, tn)
     drawn = _measures(drawn_tp, drawn_fp, tp + fn - drawn_tp, tn + fp - drawn_fp)
-    return {name: _estimate(name, values[name], drawn[name], level) for name in values}
+    return {k: _estimate(k, values[k], drawn[k], level) for k in values}
 
 
-def calibration(completed, score, bins=10, level=0.95):
+def calibration(
+    completed: ArrayLike, score: ArrayLike, bins: int = 10, level: float = 0.95
+) -> pd.DataFrame:
     """Return the share that completed among people with about the same score.
 
     Parameters
     ----------
-    completed : array-like of 0 and 1
-    score : array-like of float
+    completed : array-like of 0 and 1, shape (n,)
+    score : array-like of float, shape (n,)
         Probabilities.
     bins : int, default=10
         Bins with about equally many people; equal scores stay together, so there may be
         fewer.
     level : float, default=0.95
-        Of the Wilson interval.
+        Nominal coverage of the Wilson interval.
 
     Returns
     -------
     pandas.DataFrame
         One row a bin: ``score`` (mean), ``observed`` (share), ``low``, ``high``, ``n``.
+
+    Examples
+    --------
+    >>> calibration([0, 1, 0, 1], [0.2, 0.2, 0.8, 0.8], bins=2)["observed"].tolist()
+    [0.5, 0.5]
     """
     completed, score = _check(completed, score)
-    places = np.unique(np.quantile(score, np.linspace(0, 1, bins + 1)[1:-1]))
-    frame = pd.DataFrame(
-        {
-            "bin": np.searchsorted(places, score, side="left"),
-            "score": score,
-            "observed": completed,
-        }
-    )
-    table = frame.groupby("bin").agg(
-        score=("score", "mean"),
-        observed=("observed", "mean"),
-        completed=("observed", "sum"),
-        n=("observed", "size"),
-    )
+    edges = np.unique(np.quantile(score, np.linspace(0, 1, bins + 1)[1:-1]))
+    frame = pd.DataFrame({"score": score, "observed": completed, "n": 1.0})
+    groups = frame.groupby(np.searchsorted(edges, score, side="left"))
+    table = groups.agg({"score": "mean", "observed": "mean", "n": "size"})
+    done = groups["observed"].sum()
     ends = [
-        binomtest(int(row.completed), int(row.n)).proportion_ci(level, method="wilson")
-        for row in table.itertuples()
+        binomtest(int(k), int(n)).proportion_ci(level, method="wilson")
+        for k, n in zip(done, table["n"], strict=True)
     ]
-    table["low"] = [end.low for end in ends]
-    table["high"] = [end.high for end in ends]
-    return table[["score", "observed", "low", "high", "n"]].reset_index(drop=True)
+    table.insert(2, "low", [end.low for end in ends])
+    table.insert(3, "high", [end.high for end in ends])
+    return table.reset_index(drop=True)

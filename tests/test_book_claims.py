@@ -9,6 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
@@ -416,6 +417,129 @@ def test_a_changed_digit_is_noticed():
     assert "a.methadone.cnn.recall" in failed
 
 
+def printed_numbers(rows):
+    """Return a table of printed numbers: key -> value, or a dict of columns."""
+    base = {"kind": "score", "decimals": 2, "exact": None, "matrix": None}
+    full = {
+        key: {**base, **(given if isinstance(given, dict) else {"value": given})}
+        for key, given in rows.items()
+    }
+    return pd.DataFrame.from_dict(full, orient="index").astype(object)
+
+
+def checks_of(rows):
+    """Return {key: (expected, agrees)} of the checks of a table of printed numbers."""
+    checks = book.check_printed(printed_numbers(rows)).set_index("key")
+    return {
+        key: (row["expected"], row["agrees"])
+        for key, row in checks[["expected", "agrees"]].iterrows()
+    }
+
+
+@pytest.mark.parametrize(
+    ("said", "agrees"), [(0.3, False), (0.39, True), (0.41, True), (0.415, False)]
+)
+def test_equalized_odds_are_the_larger_gap_of_two_rates(said, agrees):
+    stem = "b.x.equalized_odds.sex"
+    ends = {"max_tpr": 0.9, "min_tpr": 0.6, "max_fpr": 0.5, "min_fpr": 0.1}
+    rows = {f"{stem}.{name}": value for name, value in ends.items()}
+    found = checks_of({**rows, f"{stem}.difference": said})
+    assert found == {f"{stem}.difference": ("0.40", agrees)}
+    # Where the differences are printed themselves, they count.
+    rows |= {f"{stem}.tpr_difference": 0.2, f"{stem}.fpr_difference": said}
+    found = checks_of({**rows, f"{stem}.difference": said})
+    assert found == {f"{stem}.difference": (f"{said:.2f}", True)}
+
+
+def test_an_equalized_odds_ratio_is_at_most_that_of_equal_opportunity():
+    rows = {"b.x.equalized_odds_ratio": 0.8, "b.x.equal_opportunity_ratio": 0.8}
+    assert checks_of(rows) == {"b.x.equalized_odds_ratio": ("0.80", True)}
+    rows["b.x.equalized_odds_ratio"] = 0.81
+    assert checks_of(rows) == {"b.x.equalized_odds_ratio": ("0.80", False)}
+    rows["b.x.worst_case_ratios"] = 0.9
+    assert checks_of(rows) == {"b.x.equalized_odds_ratio": ("0.90", True)}
+
+
+def count(value):
+    return {"kind": "count", "value": value, "decimals": None}
+
+
+@pytest.mark.parametrize(
+    ("said", "expected", "agrees"),
+    [
+        (1000, "1,000", True),
+        (1001, "1,000", False),
+        (900, "1,000", False),
+        (1100, "1,000", False),
+        (899, "none near", False),
+        (1101, "none near", False),
+    ],
+)
+def test_a_total_must_split_into_the_printed_parts(said, expected, agrees):
+    # 1,000 rows, 30 % set aside and halved: 700, 150, 150; 999 and 1,001 do not.
+    rows = {"a.methadone.rows": count(said)}
+    for part, size in {"train": 700, "validation": 150, "test": 150}.items():
+        rows[f"a.methadone_large.{part}.rows"] = count(size)
+    assert checks_of(rows) == {"a.methadone.rows": (expected, agrees)}
+
+
+def test_parts_of_the_training_rows_add_up():
+    rows = {
+        "a.general.train.rows": count(1001),
+        "a.general.train.images": count(701),  # 30 % of 1,001, rounded down, is 300
+        "a.general.train.validation_images": count(301),
+        "a.methadone.sample.rows": count(100),
+        "a.methadone.train.rows": count(50),
+        "a.methadone.test.rows": count(51),
+    }
+    assert checks_of(rows) == {
+        "a.general.train.images": ("701", True),
+        "a.general.train.validation_images": ("300", False),
+        "a.methadone.sample.rows": ("101", False),
+    }
+    del rows["a.general.train.rows"], rows["a.methadone.test.rows"]
+    assert checks_of(rows) == {}
+
+
+def test_matrices_of_a_cohort_hold_the_same_people():
+    def matrix(cells):
+        return {"kind": "matrix", "value": math.nan, "matrix": cells}
+
+    rows = {
+        "a.x.test.rows": count(100),
+        "a.x.forest.confusion": matrix([[50, 10], [15, 25]]),
+        "a.x.cnn.confusion": matrix([[50, 9], [16, 25]]),
+        "a.y.cnn.confusion": matrix([[1, 2], [3, 4]]),
+    }
+    checks = book.check_printed(printed_numbers(rows))
+    texts = checks[["key", "printed", "expected", "agrees"]].to_numpy().tolist()
+    assert texts == [
+        ["a.x.forest.confusion", "100", "100", True],
+        ["a.x.cnn.confusion", "100", "100", True],
+        ["a.x.cnn.confusion", "41", "40", False],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("exact", "agrees"), [(0.665, True), (0.675, True), (0.6751, False), (0.66, False)]
+)
+def test_what_an_output_shows_must_round_to_what_is_printed(exact, agrees):
+    found = checks_of({"a.x.f1": {"value": 0.67, "exact": exact}})
+    assert found == {"a.x.f1": (f"{exact:.2f}", agrees)}
+    # The same for a score that follows from a matrix: 130 of 200 and 135 of 200.
+    tp = round(200 * exact, 2)
+    cells = {"kind": "matrix", "value": 0, "matrix": [[5, 3], [200 - tp, tp]]}
+    found = checks_of({"a.x.cnn.confusion": cells, "a.x.cnn.recall": 0.67})
+    assert found["a.x.cnn.recall"] == (f"{tp / 200:.2f}", agrees)
+
+
+def test_float_noise_is_no_difference_and_more_is():
+    assert book.judge(0.001 + 5e-13, 0.001) == "reproduced"
+    assert book.judge(1e6 + 5e-7, 1e6) == "reproduced"
+    assert book.judge(0.001 + 5e-12, 0.001) == "differs"
+    assert book.judge(1e6 + 1e-5, 1e6) == "differs"
+
+
 # --------------------------------------------------------------------- what is shown
 
 
@@ -446,6 +570,47 @@ def test_the_table_says_number_interval_verdict_and_synthetic():
     for word in ("reproduced", "differs"):
         assert word not in rows[F05]
     assert "disagrees" in rows["a.general.rows"]
+
+
+def test_the_verdict_says_how_far_off_and_what_is_allowed():
+    def cell(key, ours, **more):
+        page = book.to_html(book.compare([result(number(key, ours, **more))]))
+        return Rows(page).rows[key]
+
+    assert "gap +0.004, tolerance 0.005" in cell(F05, 0.674)
+    assert "gap -1, tolerance 0" in cell("a.general.train.rows", 435_973)
+    matrix = cell(MATRIX, [[5000, 1690], [877, 799]], n=8_366)
+    # Printed FP 1,400 of 8,366, ours 1,690: 16.7 % against 20.2 %.
+    assert "gap +3.5 points, tolerance 1.5, in the cell furthest out" in matrix
+    assert "gap" not in cell(INPUT, [1])
+    assert "gap" not in cell("a.general.finetune.f05", 0.5)
+    first = book.to_html(book.compare([result(number())]), links=True, caption="<")
+    assert '<a href="a02_forest_general.html">' in first
+    assert "<caption>&lt;</caption>" in first
+    assert "href" not in book.to_html(book.compare([result(number())]))
+    assert ">General outpatient: tuned random forest</th>" in first
+    assert ">general outpatient" not in first
+    # A claim about a cohort and no model has the cohort's name and no colon.
+    table = book.compare([], book.published().loc[["a.general.rows"]])
+    assert ">General outpatient</th>" in book.to_html(table)
+
+
+def test_numbers_are_printed_with_the_digits_of_the_claim():
+    printed = book.published("c").loc["c.right.n1000.dnn_simple.adjusted_mcr"]
+    assert book.paper_text(printed) == "0.2125 (standard error 0.0016)"
+    assert book.paper_text(printed, error=False) == "0.2125"
+    row = book.compare([result(number(value=0.6712, low=0.66, high=None))]).loc[F05]
+    assert book.our_text(row) == "0.671", "half an interval is none"
+    row = {"kind": "score", "ours": 0.21504, "low": 0.2, "high": 0.25, "decimals": 4}
+    assert book.our_text(row) == "0.2150 (0.2000 to 0.2500)", "four at most"
+    assert book.our_text({**row, "decimals": 3, "low": None}) == "0.2150"
+    assert book.our_text({**row, "decimals": 1, "low": None}) == "0.215"
+    assert book.our_text({**row, "kind": "ratio", "decimals": 2, "low": None}) == "0.22"
+    assert book.our_text({**row, "kind": "count", "ours": 1e4, "low": None}) == "10,000"
+    words = {"kind": "words", "ours": "Yes", "printed": "yes"}
+    assert book.our_text(words) == "Yes"
+    assert book.our_text({"kind": "words", "ours": [1, 2]}) == "[1, 2]"
+    assert book.our_text({"kind": "input", "printed": "a", "ours": "b"}) == "b"
 
 
 def test_what_a_note_holds_is_text_not_markup():
@@ -484,14 +649,9 @@ def test_a_badge_says_its_word(word):
     assert f'class="verdict {word.replace(" ", "-")}"' in book.badge(word)
 
 
-def test_where_finished_results_are(monkeypatch, tmp_path):
-    monkeypatch.setenv("SUDLIB_RESULTS", str(tmp_path / "quick/logs/unfinished"))
-    monkeypatch.delenv("SUDLIB_FINISHED", raising=False)
-    assert book.finished_results() == tmp_path / "quick" / "results"
-    monkeypatch.setenv("SUDLIB_RESULTS", str(tmp_path / "mine"))
-    assert book.finished_results() == tmp_path / "mine"
-    monkeypatch.setenv("SUDLIB_FINISHED", str(tmp_path / "asked"))
-    assert book.finished_results() == tmp_path / "asked"
-    monkeypatch.delenv("SUDLIB_FINISHED")
-    monkeypatch.delenv("SUDLIB_RESULTS")
-    assert book.finished_results().name == "results"
+def test_a_verdict_is_not_told_by_its_colour_alone():
+    signs = {word: book.badge(word).split(">")[1][:2] for word in book.VERDICTS}
+    assert signs["reproduced"] == "✓ " and signs["differs"] == "✗ "
+    assert signs["synthetic"] == "≈ "
+    assert signs["used as printed"] == "= " and signs["used otherwise"] == "≠ "
+    assert book.badge("agrees").count("✓") == book.badge("disagrees").count("✗") == 1

@@ -5,6 +5,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.colors import to_rgb
 from matplotlib.text import Text
 
 from sudlib import scores
@@ -64,11 +65,22 @@ def shown(figure, **words):
     return display.call_args.args[0]
 
 
+def contrast(first, second):
+    """Return the contrast ratio of two colours, 1 to 21 (WCAG 2.2)."""
+    lightness = []
+    for colour in (first, second):
+        value = np.array(to_rgb(colour))
+        low = value <= 0.04045
+        linear = np.where(low, value / 12.92, ((value + 0.055) / 1.055) ** 2.4)
+        lightness.append(linear @ [0.2126, 0.7152, 0.0722] + 0.05)
+    return max(lightness) / min(lightness)
+
+
 def test_every_colour_can_be_seen_on_light_and_on_dark_pages():
     for name, colour in figures.PALETTE.items():
-        assert figures.contrast(colour, LIGHT) >= 3, name
-        assert figures.contrast(colour, DARK) >= 3, name
-    assert figures.contrast("#000000", "#ffffff") == pytest.approx(21)
+        assert contrast(colour, LIGHT) >= 3, name
+        assert contrast(colour, DARK) >= 3, name
+    assert contrast("#000000", "#ffffff") == pytest.approx(21)
 
 
 def seen_by(colour, matrix):
@@ -103,8 +115,8 @@ def test_the_first_four_colours_differ_for_everybody(matrix):
 
 def test_colour_is_never_alone():
     looks = [figures._look(place) for place in range(len(figures.PALETTE))]
-    for part in ({str(look["linestyle"]) for look, _ in looks}, {m for _, m in looks}):
-        assert len(part) == len(looks)
+    for name in ("color", "linestyle", "marker"):
+        assert len({str(look[name]) for look in looks}) == len(looks), name
 
 
 def test_all_words_in_figures_are_at_least_ten_points(drawn):
@@ -217,8 +229,54 @@ def test_tables_carry_a_caption_and_say_synthetic():
     assert "Synthetic data. What it says</caption>" in page
     assert 'class="dataframe"' in page and "1 &amp; 2" in page
     ET.fromstring(page)
-    with pytest.raises(InputError, match="needs a caption"):
+    with pytest.raises(InputError, match="a table needs caption text"):
         figures.table(frame, "")
+
+
+def test_a_confusion_matrix_has_true_classes_in_rows_and_shades_their_shares():
+    """Unbalanced, so that shares of columns or of all people would be others."""
+    figure = figures.confusion({"forest": [[600, 200], [50, 150]]}, ("no", "yes all"))
+    (axes,) = figure.axes
+    cells = [text.get_text() for text in axes.texts]
+    assert cells == ["600\n75%", "200\n25%", "50\n25%", "150\n75%"]
+    axes.figure.canvas.draw()
+    assert [text.get_text() for text in axes.get_yticklabels()] == ["no", "yes\nall"]
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("predicted", "true")
+    assert [text.get_position()[1] for text in axes.texts] == [0.5, 0.5, 1.5, 1.5]
+    assert axes.yaxis.get_inverted(), "the first true class stands above"
+    shades = axes.collections[0].get_facecolors()[:, 3]
+    assert shades == pytest.approx([0.395, 0.185, 0.185, 0.395], abs=0.01)
+    empty = figures.confusion({"none": [[0, 0], [1, 3]]})
+    assert [text.get_text()[-2:] for text in empty.axes[0].texts[:2]] == ["0%", "0%"]
+
+
+def test_dots_stand_in_the_order_of_the_table_with_their_intervals(drawn):
+    axes = drawn["dots"].axes[0]
+    first, second, printed, reference = axes.lines
+    assert first.get_xydata().tolist() == [[0.67, 0]]
+    assert second.get_xydata()[0].tolist() == [0.7, 1]
+    assert printed.get_xydata()[0].tolist() == [0.67, 0]
+    assert printed.get_label() == "printed in the study"
+    assert reference.get_xdata() == [0.5, 0.5]
+    ends = axes.collections[0].get_segments()[0]
+    assert ends.tolist() == [[0.66, 0], [0.68, 0]]
+    assert axes.get_ylim() == (2.5, -0.5)
+    names = [text.get_text() for text in drawn["dots"].legends[0].get_texts()]
+    assert names == ["published", "repaired", "printed in the study"]
+    plain = figures.dots(pd.DataFrame({"value": [1, 2]}), xlabel="x", limits=(0, 3))
+    assert not plain.legends and plain.axes[0].get_xlim() == (0, 3)
+    assert plain.axes[0].lines[0].get_xydata().tolist() == [[1, 0], [2, 1]]
+
+
+def test_the_reliability_figure_has_score_across_and_share_up():
+    table = pd.DataFrame(
+        {"score": [0.2, 0.8], "observed": [0.3, 0.6], "low": [0.2, 0.5]}
+    ).assign(high=[0.5, 0.65])
+    axes = figures.calibration({"forest": table}).axes[0]
+    points = axes.containers[0]
+    assert points[0].get_xydata().tolist() == [[0.2, 0.3], [0.8, 0.6]]
+    ends = np.array(points[2][0].get_segments())[:, :, 1]
+    assert ends == pytest.approx(np.array([[0.2, 0.5], [0.5, 0.65]]))
 
 
 def test_a_curve_of_many_people_is_drawn_with_few_points():

@@ -1,4 +1,4 @@
-"""Strict parameters, dependencies, fingerprints, results."""
+"""Strict parameters, runs, results."""
 
 import json
 import math
@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from sudlib import book, scores
-from sudlib.book import freshness, provenance
+from sudlib.book import provenance, results
 from sudlib.files import InputError, sha256
 
 DECLARED = """data: str = "twin"  # a comment
@@ -62,83 +62,6 @@ def test_a_parameters_cell_of_another_form_is_refused(tmp_path, notebook_maker, 
         book.declared_parameters(notebook)
 
 
-def test_inputs_follow_imports_and_data_files(tiny_project):
-    def names(notebook):
-        found = freshness.inputs(tiny_project / "notebooks" / notebook, tiny_project)
-        return {kind: {path.name for path in paths} for kind, paths in found.items()}
-
-    first, second = names("first.ipynb"), names("second.ipynb")
-    assert {"upper.py", "lower.py", "files.py", "run.py"} <= first["sudlib"]
-    assert first["data"] == {"one.csv"}
-    assert not {"upper.py", "lower.py"} & second["sudlib"]
-    assert second["data"] == set()
-
-
-@pytest.mark.parametrize(
-    ("source", "modules", "data"),
-    [
-        ("from sudlib import teds, twin as t", {"teds", "twin"}, set()),
-        (
-            "import sudlib.twin.sampler\nfrom sudlib.scores import x",
-            {"twin", "scores"},
-            set(),
-        ),
-        ("def f():\n    from . import twin", {"twin"}, set()),
-        ("import pandas\ndata_file('a/b.csv')", set(), {"a/b.csv"}),
-        ("files.data_file(f'twin/{year}.npz')", set(), {"twin/*.npz"}),
-        ("data_file(name)", set(), set()),
-    ],
-)
-def test_every_form_of_import_and_data_file_is_seen(source, modules, data):
-    assert freshness.read_dependencies(source) == (modules, data)
-
-
-def test_every_data_file_call_of_the_library_is_a_literal():
-    for path in (book.ROOT / "sudlib").rglob("*.py"):
-        for line in path.read_text().splitlines():
-            if "data_file(" in line and "def data_file" not in line:
-                after = line.split("data_file(", 1)[1].lstrip("f")
-                assert after[:1] in "\"'" or ">>>" in line, f"{path.name}: {line}"
-
-
-def test_an_outside_data_file_counts_by_its_content(notebook, tmp_path):
-    outside = tmp_path / "real.csv"
-    outside.write_text("a")
-    given = {"data": str(outside)}
-    before = freshness.fingerprints(notebook, given)["data"]
-    outside.write_text("bb")
-    assert freshness.fingerprints(notebook, given)["data"] != before
-
-
-def test_a_stamp_goes_stale_with_each_kind_of_input(tiny_project):
-    notebook = tiny_project / "notebooks" / "first.ipynb"
-    given = {"size": "quick", "seed": 33}
-    result = {
-        "stamp": {
-            "parameters": given,
-            "fingerprints": freshness.fingerprints(notebook, given, tiny_project),
-        }
-    }
-    assert freshness.stale(result, notebook, tiny_project) is None
-    for kind, name in {
-        "sudlib": "sudlib/lower.py",
-        "data": "data/one.csv",
-        "lock": "requirements.lock",
-    }.items():
-        path = tiny_project / name
-        kept = path.read_text()
-        path.write_text(kept + "\n")
-        assert freshness.stale(result, notebook, tiny_project).endswith(f": {kind}")
-        path.write_text(kept)
-    (tiny_project / "data" / "two.csv").write_text("other")
-    assert freshness.stale(result, notebook, tiny_project) is None
-    result["stamp"]["parameters"] = {"size": "paper", "seed": 33}
-    assert freshness.stale(result, notebook, tiny_project).endswith(": parameters")
-    assert "gone" in freshness.stale(
-        result, notebook.with_name("none.ipynb"), tiny_project
-    )
-
-
 def test_results_come_back_as_written(tmp_path, monkeypatch):
     monkeypatch.setenv("SUDLIB_RESULTS", str(tmp_path))
     run = book.start("not_in_the_book", size="quick", variant="published", seed=1)
@@ -148,18 +71,64 @@ def test_results_come_back_as_written(tmp_path, monkeypatch):
     run.claim("a.x", np.float64(0.5), low=0.4, high=math.nan, n=np.int64(3))
     assert run.value("share", 0.12345, "{:.1%}") == "12.3%"
     run.table("t", pd.DataFrame({"b": [1.5]}, index=["row"]))
+    run.started -= 90  # as if it had begun a minute and a half ago
     shown = run.finish().data
     result = book.read_results(tmp_path)["not_in_the_book"]
     claim = result["claims"][0]
-    assert claim["value"] == 0.5 and claim["high"] is None and claim["n"] == 3
+    assert (claim["value"], claim["low"], claim["n"]) == (0.5, 0.4, 3)
+    assert claim["high"] is None, "JSON has no NaN"
     assert claim["synthetic"] and claim["arm"] == "published"
     assert claim["years"] == [2018]
     assert result["values"] == {"share": "12.3%"}
     assert result["tables"]["t"] == [{"index": "row", "b": 1.5}]
+    assert 1.5 <= result["stamp"]["minutes"] < 2
     assert "twin (2018), synthetic" in shown
     assert "variant = &#x27;published&#x27;" in shown
     for key in ("commit", "versions", "device", "minutes", "date"):
         assert result["stamp"][key] is not None
+
+
+def records(**attributes):
+    """Return a frame of records as the library's readers mark them."""
+    frame = pd.DataFrame({"age": [1]})
+    frame.attrs = {"data": "teds-d-2018", "years": [2018], **attributes}
+    return frame
+
+
+@pytest.mark.parametrize(
+    ("marks", "synthetic"),
+    [
+        ([], False),
+        ([{"synthetic": False}], False),
+        ([{}], False),
+        ([{"synthetic": True}], True),
+        # A page of real and made-up records keeps its label, in either order.
+        ([{"synthetic": True}, {"synthetic": False}], True),
+        ([{"synthetic": False}, {"synthetic": True}], True),
+    ],
+)
+def test_one_frame_of_made_up_records_makes_a_page_synthetic(marks, synthetic):
+    run = book.start("not_in_the_book", size="quick")
+    for mark in marks:
+        run.uses(records(**mark))
+    assert run.synthetic is synthetic
+    run.claim("a.x", 0.5)
+    assert run.claims[0]["synthetic"] is synthetic
+
+
+def test_a_claim_names_every_source_and_year_before_it():
+    run = book.start("not_in_the_book", size="paper", seed=4, variant="repaired")
+    run.uses(records(years=[2018, 2017]))
+    run.uses(records(data="twin", years=[2016, 2017]))
+    run.claim("a.x", 1, arm="published", extra=np.arange(2))
+    claim = run.claims[0]
+    assert claim["data"] == "teds-d-2018, twin" and claim["years"] == [2016, 2017, 2018]
+    assert claim["size"] == "paper" and claim["seed"] == 4
+    assert claim["arm"] == "published" and claim["extra"] == [0, 1]
+    assert run.used("a.y", (1, 10), note="why") == (1, 10)
+    assert run.claims[1]["arm"] == "published" and run.claims[1]["note"] == "why"
+    run.claim("a.z", 1)
+    assert run.claims[2]["arm"] == "repaired"
 
 
 # --------------------------------------------------------------- sentences with numbers
@@ -318,3 +287,31 @@ def test_the_stamp_names_the_card_a_backend_computes_on(monkeypatch):
     assert provenance._kinds("jax") == ["NVIDIA H200"]
     found = [Processor]
     assert provenance._kinds("jax") == []
+
+
+def test_where_finished_results_are(monkeypatch, tmp_path):
+    monkeypatch.setenv("SUDLIB_RESULTS", str(tmp_path / "quick/logs/unfinished"))
+    monkeypatch.delenv("SUDLIB_FINISHED", raising=False)
+    assert book.finished_results() == tmp_path / "quick" / "results"
+    monkeypatch.setenv("SUDLIB_RESULTS", str(tmp_path / "mine"))
+    assert book.finished_results() == tmp_path / "mine"
+    monkeypatch.setenv("SUDLIB_FINISHED", str(tmp_path / "asked"))
+    assert book.finished_results() == tmp_path / "asked"
+    monkeypatch.delenv("SUDLIB_FINISHED")
+    monkeypatch.delenv("SUDLIB_RESULTS")
+    monkeypatch.setattr(results, "ROOT", tmp_path)
+    (tmp_path / "pyproject.toml").write_text("")
+    interactive = tmp_path / "_build" / "interactive" / "results"
+    assert book.finished_results() == interactive == results.results_folder()
+    quick = tmp_path / "_build" / "quick" / "results"
+    quick.mkdir(parents=True)
+    assert book.finished_results() == quick
+    assert results.results_folder() == interactive
+    (tmp_path / "pyproject.toml").unlink()  # installed, as in Colab
+    monkeypatch.chdir(tmp_path / "_build")
+    assert (
+        results.results_folder()
+        == tmp_path / "_build" / "_build" / "interactive" / "results"
+    )
+    monkeypatch.setenv("SUDLIB_RESULTS", str(tmp_path / "mine"))
+    assert results.results_folder() == tmp_path / "mine"

@@ -5,11 +5,13 @@ import pandas as pd
 import pytest
 from sklearn.base import clone
 from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 from sklearn.tree import DecisionTreeClassifier
+from sklearn.utils.estimator_checks import check_estimator
 
 from sudlib import encoding, twin
 from sudlib.files import InputError
@@ -34,10 +36,10 @@ def features(records):
 
 
 def test_derived_flags_are_the_flags_of_the_records(records):
-    bare = records.drop(columns=list(encoding.FLAGS))
+    bare = records.drop(columns=list(codebook.FLAGS))
     found = encoding.derive_flags(bare)
-    assert len(encoding.FLAGS) == 18
-    for name in encoding.FLAGS:
+    assert len(codebook.FLAGS) == 18
+    for name in codebook.FLAGS:
         assert (found[name] == records[name]).all(), name
     assert found.attrs == records.attrs
     assert "ALCFLG" not in bare.columns
@@ -46,7 +48,7 @@ def test_derived_flags_are_the_flags_of_the_records(records):
 def test_flags_stand_for_the_substance_of_their_label():
     """The codebook's own words, not our order: 'Cocaine/crack reported at admission'"""
     labels = codebook.codes("SUB1")
-    for flag, substance in encoding.FLAGS.items():
+    for flag, substance in codebook.FLAGS.items():
         words = codebook.label(flag).removesuffix(" reported at admission")
         (nearest,) = difflib.get_close_matches(words, labels.values(), 1, cutoff=0.5)
         assert nearest == labels[substance], flag
@@ -115,19 +117,71 @@ def test_native_categories_know_the_codebook_not_the_rows(features):
     assert not rest["SUB1"].isna().any()
 
 
+#: Checks of scikit-learn's contract that an encoder cannot pass, and why.
+FRAME = "it returns a frame with categories, which NumPy cannot compare as numbers"
+EXPECTED_TO_FAIL = {
+    encoding.NativeCategories: dict.fromkeys(
+        [
+            "check_estimators_pickle",
+            "check_fit_idempotent",
+            "check_methods_sample_order_invariance",
+            "check_methods_subset_invariance",
+            "check_pipeline_consistency",
+            "check_transformer_data_not_an_array",
+            "check_transformer_general",
+        ],
+        FRAME,
+    )
+}
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
 @pytest.mark.parametrize("encoder", ENCODERS, ids=str)
-def test_encoders_are_scikit_learns_kind(encoder, features):
-    again = clone(encoder)
-    assert again.get_params() == encoder.get_params()
-    fitted = again.fit(features)
-    turned = features[features.columns[::-1]]
-    a, b = fitted.transform(features), fitted.transform(turned)
-    np.testing.assert_array_equal(np.asarray(a, float), np.asarray(b, float))
-    assert len(fitted.get_feature_names_out()) == a.shape[1]
-    with pytest.raises(InputError, match="not now: AGE"):
-        fitted.transform(features.drop(columns="AGE"))
-    with pytest.raises(InputError, match="DataFrame"):
-        clone(encoder).fit(features.to_numpy())
+def test_encoders_keep_scikit_learns_contract(encoder):
+    check_estimator(
+        encoder, expected_failed_checks=EXPECTED_TO_FAIL.get(type(encoder), {})
+    )
+
+
+@pytest.mark.parametrize("encoder", ENCODERS, ids=str)
+def test_an_array_is_encoded_as_the_frame_that_names_its_columns(encoder, features):
+    of_frame = clone(encoder).fit(features)
+    of_array = clone(encoder).set_params(variables=cohorts.FEATURES)
+    of_array.fit(features.to_numpy())
+    np.testing.assert_array_equal(
+        np.asarray(of_frame.transform(features), float),
+        np.asarray(of_array.transform(features.to_numpy()), float),
+    )
+    names = of_frame.get_feature_names_out()
+    np.testing.assert_array_equal(names, of_array.get_feature_names_out())
+    assert len(names) == of_frame.transform(features).shape[1]
+    with pytest.raises(InputError, match="names 28 columns, but the array has 3"):
+        of_array.fit(features.to_numpy()[:, :3])
+
+
+def test_codes_of_an_array_without_names_are_those_seen():
+    seen = np.array([[3, 7], [5, 7], [3, 9]])
+    encoder = encoding.OneHotCodes().fit(seen)
+    assert list(encoder.get_feature_names_out()) == ["x0=3", "x0=5", "x1=7", "x1=9"]
+    assert encoder.transform([[5, 8]]).tolist() == [[0, 1, 0, 0]]
+
+
+@pytest.mark.parametrize("encoder", ENCODERS, ids=str)
+def test_columns_must_be_those_of_fit(encoder, features):
+    with pytest.raises(NotFittedError):
+        clone(encoder).transform(features)
+    with pytest.raises(NotFittedError):
+        clone(encoder).get_feature_names_out()
+    fitted = clone(encoder).fit(features)
+    assert list(fitted.feature_names_in_) == list(cohorts.FEATURES)
+    for other in (features.drop(columns="AGE"), features[features.columns[::-1]]):
+        with pytest.raises(ValueError, match="feature names should match"):
+            fitted.transform(other)
+    with pytest.raises(InputError, match="no variable 'AGES'"):
+        clone(encoding.OneHotCodes()).fit(features.rename(columns={"AGE": "AGES"}))
+    index = features.index[::-1] + 5
+    table = encoding.NativeCategories().fit_transform(features.set_axis(index))
+    assert list(table.index) == list(index)
 
 
 @pytest.mark.parametrize("encoder", ENCODERS, ids=str)
@@ -195,5 +249,5 @@ def test_a_variable_missing_for_everybody_is_left_out_of_boosting():
 
 
 def test_what_ordered_may_be_is_said():
-    with pytest.raises(InputError, match="one-hot.*number.*not 'ordinal'"):
+    with pytest.raises(InputError, match="one-hot, number, not 'ordinal'"):
         encoding.OneHotCodes(ordered="ordinal").fit(pd.DataFrame({"AGE": [1]}))

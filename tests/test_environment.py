@@ -1,7 +1,11 @@
 """pyproject.toml, environment.yml and the lock file say the same."""
 
+import ast
 import re
+import subprocess
+import sys
 import tomllib
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -19,7 +23,8 @@ def project():
     extras = dict(table["optional-dependencies"])
     extras.pop("gpu")  # several GB of drivers' libraries: installed by hand
     lines = [*table["dependencies"], *sum(extras.values(), [])]
-    return [Requirement(line) for line in lines]
+    needs = [Requirement(line) for line in lines]
+    return [need for need in needs if need.name != "sudlib"]
 
 
 def test_the_gpu_extra_has_the_bounds_of_the_backend_it_extends():
@@ -89,6 +94,55 @@ def test_every_pin_has_a_hash_and_none_an_address():
     assert not re.search(r"(https?|file)://", text)
 
 
+def test_the_extra_all_is_all_but_tests_and_gpu():
+    table = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = table["optional-dependencies"]
+    (line,) = extras["all"]
+    assert Requirement(line).extras == set(extras) - {"all", "test", "gpu"}
+    assert Requirement(line).name == table["name"]
+
+
+ALONE = """
+import importlib.abc, sys
+import numpy, pandas, scipy.stats, sklearn.linear_model, sklearn.model_selection
+import sklearn.utils.estimator_checks  # what scikit-learn itself brings along
+
+class Refuse(importlib.abc.MetaPathFinder):
+    # Lazily loaded parts of the four may ask for whatever they like.
+    def find_spec(self, name, path, target=None):
+        first, caller = name.partition(".")[0], sys._getframe(1)
+        while caller and "importlib" in caller.f_code.co_filename:
+            caller = caller.f_back
+        if first in {FORBIDDEN!r} and "sudlib" in caller.f_code.co_filename:
+            raise ImportError(f"{name} is not among the four")
+
+sys.meta_path.insert(0, Refuse())
+from sudlib import fairness, policy
+rng = numpy.random.default_rng(1)
+X, A = rng.normal(size=(80, 2)), rng.choice([-1, 1], size=(80, 2))
+y = X[:, 0] * A[:, 0] + A[:, 1]
+print(policy.RidgeQ().fit(X, A, y).predict(X)[:, 1].mean())
+print(sorted({name.partition(".")[0] for name in sys.modules} & set({FORBIDDEN!r})))
+"""
+
+
+def test_fairness_and_policy_need_four_packages_only():
+    """As they are installed by themselves: every other package is refused them."""
+    table = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    bare = {Requirement(line).name for line in table["dependencies"]}
+    assert bare == {"numpy", "pandas", "scikit-learn", "scipy"}
+    others = (
+        "matplotlib keras tensorflow jax torch imblearn fairlearn lightgbm IPython"
+        " pooch requests tqdm pyarrow seaborn PIL yaml nbformat myst_nb"
+    ).split()
+    code = ALONE.replace("{FORBIDDEN!r}", repr(others))
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[0] == "1.0", "it learns to give the second"
+    loaded = set(ast.literal_eval(done.stdout.splitlines()[1]))
+    assert not loaded - {"pyarrow"}, "pandas itself may load pyarrow"
+
+
 def test_the_running_environment_is_the_locked_one():
     import importlib.metadata
 
@@ -111,12 +165,12 @@ def test_the_running_environment_is_the_locked_one():
 
 @pytest.mark.slow
 def test_a_wheel_as_colab_installs_it_finds_its_data(tmp_path):
-    import subprocess
-    import sys
-
     uv = (sys.executable, "-m", "uv")
     subprocess.run([*uv, "build", "-q", "--wheel", ROOT, "-o", tmp_path], check=True)
     (wheel,) = tmp_path.glob("*.whl")
+    names = zipfile.ZipFile(wheel).namelist()
+    assert "sudlib/py.typed" in names, "its annotations count for who installs it"
+    assert "sudlib/_data/style/claims.html" in names
     site = tmp_path / "site"
     subprocess.run(
         [*uv, "pip", "install", "-q", "--no-deps", "--target", site, wheel], check=True

@@ -18,12 +18,13 @@ from sklearn.model_selection import (
 
 from sudlib import book, encoding, forests, scores, twin
 from sudlib.files import InputError
+from sudlib.forests import estimators
 from sudlib.teds import cohorts
 
 SHARED = Path(
     os.environ.get("SUDLIB_SHARED", Path(__file__).parent.parent.parent / "shared")
 )
-TINY = forests.Effort(3000, None, trees=0.02, candidates=3, seeds=2)
+TINY = {"trees": 0.02, "n_candidates": 3}
 
 
 @pytest.fixture(scope="module")
@@ -44,14 +45,18 @@ def people():
 
 def learn(recipe, people, parts=None, **keywords):
     features, completed = people
-    keywords = {"choose": scores.best_threshold, "effort": TINY, **keywords}
+    keywords = {"choose": scores.best_threshold, **TINY, **keywords}
     parts = parts or forests.split_general(completed)
     return forests.learn(recipe, features, completed, parts, **keywords)
 
 
+def drawn_as_the_study_drew():
+    return list(ParameterSampler(forests.published_grid(), 10, random_state=33))
+
+
 def test_the_printed_winner_is_among_the_ten_that_the_seed_draws():
     """Grid, order and seed are the study's: chance would be about 1 in 1,200."""
-    drawn = forests.published_candidates()
+    drawn = drawn_as_the_study_drew()
     assert len(drawn) == 10
     assert forests.published_best() in drawn
     total = len(ParameterGrid(forests.published_grid()))
@@ -62,7 +67,7 @@ def test_sqrt_for_auto_draws_what_auto_would_have_drawn():
     grid = forests.published_grid()
     old = {**grid, "max_features": ["auto", "sqrt"]}
     before = list(ParameterSampler(old, 10, random_state=33))
-    for now, then in zip(forests.published_candidates(), before, strict=True):
+    for now, then in zip(drawn_as_the_study_drew(), before, strict=True):
         assert now == {**then, "max_features": "sqrt"}
     assert {then["max_features"] for then in before} == {"auto", "sqrt"}
 
@@ -110,7 +115,7 @@ def test_parts_are_the_rows_of_the_studys_own_lines():
     np.testing.assert_array_equal(parts.report, report)
 
 
-@pytest.mark.parametrize("split", forests.SPLITS.values())
+@pytest.mark.parametrize("split", [forests.split_general, forests.split_methadone])
 @pytest.mark.parametrize("people", [300, 20_000, 190_000])
 def test_tuning_threshold_and_report_share_nobody(split, people):
     parts = split(np.arange(people) % 3 == 0)
@@ -125,21 +130,21 @@ def test_few_people_in_methadone_treatment_are_all_taken():
     parts = forests.split_methadone(np.arange(9_000) % 4 == 0)
     assert len(parts.study) + len(parts.report) == 9_000
     parts = forests.split_methadone(np.arange(60_000) % 4 == 0)
-    assert len(parts.study) + len(parts.report) == forests.METHADONE_PEOPLE
+    assert len(parts.study) + len(parts.report) == 16_731
 
 
 def test_published_is_plain_scikit_learn_on_the_codes(people):
     """The study's few lines, written out, give the same forest and predictions."""
     features, completed = people
     completed = completed.astype(int)
-    arm = learn("published", people, effort=TINY)
+    arm = learn("published", people)
     train, rest = train_test_split(features, test_size=0.30, random_state=33)
     y_train, y_rest = train_test_split(completed, test_size=0.30, random_state=33)
     _, x_val = train_test_split(rest, test_size=0.50, random_state=33)
     _, y_val = train_test_split(y_rest, test_size=0.50, random_state=33)
     search = RandomizedSearchCV(
         RandomForestClassifier(random_state=33),
-        forests.published_grid(TINY.trees),
+        forests.published_grid(0.02),
         n_iter=3,
         cv=3,
         scoring=make_scorer(fbeta_score, beta=0.5, zero_division=0),
@@ -217,10 +222,9 @@ def test_settings_found_before_are_not_searched_again(people):
 
 @pytest.mark.parametrize("recipe", ["published", "repaired", "boosting", "logistic"])
 def test_every_recipe_learns_what_there_is_to_learn(recipe, people):
-    effort = forests.Effort(None, None, trees=0.05, candidates=1, seeds=1)
-    arm = learn(recipe, people, effort=effort, n_jobs=1)
+    arm = learn(recipe, people, trees=0.05, n_candidates=1, n_jobs=1)
     kept = scores.evaluate(
-        arm.completed, arm.score, threshold=arm.threshold, draws=200, band=False
+        arm.completed, arm.score, threshold=arm.threshold, n_resamples=200, band=False
     )
     assert kept.estimates["average_precision"].low > arm.completed.mean() + 0.1
     assert kept.estimates["balanced_accuracy"].low > 0.55
@@ -228,7 +232,9 @@ def test_every_recipe_learns_what_there_is_to_learn(recipe, people):
 
 def test_the_constant_says_that_everybody_completes(people):
     arm = learn("constant", people)
-    kept = scores.evaluate(arm.completed, arm.score, threshold=arm.threshold, draws=0)
+    kept = scores.evaluate(
+        arm.completed, arm.score, threshold=arm.threshold, n_resamples=0
+    )
     assert kept.estimates["recall"].value == 1
     assert kept.estimates["precision"].value == pytest.approx(arm.completed.mean())
     assert kept.estimates["average_precision"].value == pytest.approx(
@@ -245,7 +251,6 @@ def test_fewer_trees_change_only_the_number_of_trees():
 
 def test_paper_size_scales_nothing_down():
     for (_, size), effort in forests.EFFORTS.items():
-        assert effort.candidates == 10
         if size == "paper":
             assert effort.records is effort.people is None and effort.trees == 1
 
@@ -275,11 +280,11 @@ def test_a_search_is_kept_best_first(people):
 def test_a_small_cohort_is_taken_whole_a_large_one_in_part():
     people = pd.DataFrame({"AGE": np.arange(100)})
     people.attrs = {"data": "twin"}
-    some = forests.Effort(None, 30, trees=1, candidates=1, seeds=1)
-    taken = forests.take(people, some)
+    taken = forests.take(people, 30)
     assert len(taken) == 30 and taken.index.is_monotonic_increasing
     assert taken.attrs == people.attrs and taken.index.is_unique
-    assert forests.take(taken, some) is taken
+    assert forests.take(taken, 30) is taken
+    assert forests.take(people, None) is people
 
 
 def test_repeats_use_other_splits_and_keep_the_settings(people):
@@ -292,7 +297,7 @@ def test_repeats_use_other_splits_and_keep_the_settings(people):
         forests.split_general,
         (1, 2),
         choose=scores.best_threshold,
-        effort=TINY,
+        **TINY,
     )
     assert [each.settings for each in again] == [arm.settings] * 2
     assert not np.array_equal(again[0].score, again[1].score)
@@ -309,7 +314,7 @@ def test_repeats_use_other_splits_and_keep_the_settings(people):
             too_few,
             (1, 2),
             choose=scores.best_threshold,
-            effort=TINY,
+            **TINY,
         )
         == []
     )
@@ -343,7 +348,7 @@ def test_lightgbm_learns_as_boosting_does_and_reports_on_nobody_it_saw(people):
     after = learn("lightgbm", (features, turned), parts, settings=SHORT)
     np.testing.assert_array_equal(before.score, after.score)
     assert before.threshold == after.threshold
-    kept = scores.evaluate(before.completed, before.score, draws=200, band=False)
+    kept = scores.evaluate(before.completed, before.score, n_resamples=200, band=False)
     assert kept.estimates["average_precision"].low > before.completed.mean() + 0.1
     peer = learn("boosting", people, parts, settings={"max_iter": 30})
     assert np.corrcoef(before.score, peer.score)[0, 1] > 0.9
@@ -372,8 +377,8 @@ def test_lightgbm_is_handed_nominal_codes_as_categories(people):
 
 @needs_lightgbm
 def test_lightgbm_searches_all_its_trees_at_every_size():
-    assert forests.grid("lightgbm", 0.1) == forests.grid("lightgbm", 1)
-    assert forests.grid("lightgbm")["n_estimators"] == [100, 200, 400]
+    assert estimators.grid("lightgbm", 0.1) == estimators.grid("lightgbm", 1)
+    assert estimators.grid("lightgbm")["n_estimators"] == [100, 200, 400]
 
 
 @pytest.mark.parametrize(
@@ -395,7 +400,7 @@ def test_where_lightgbm_cannot_be_loaded_the_reason_is_said(monkeypatch, error, 
     monkeypatch.setattr(builtins, "__import__", without)
     assert said in forests.why_not("lightgbm")
     with pytest.raises(InputError, match=said):
-        forests.estimator("lightgbm")
+        estimators.estimator("lightgbm")
     assert forests.why_not("boosting") == ""
 
 
@@ -422,7 +427,7 @@ def test_a_fit_uses_the_rows_that_are_named_and_no_others(cohorts_of_two):
     ):
         settings = {"n_estimators": 10}
         ours = forests.fit_on("repaired", rows, source, target, settings=settings)
-        plain = forests.estimator("repaired").set_params(model__n_estimators=10)
+        plain = estimators.estimator("repaired").set_params(model__n_estimators=10)
         plain.fit(seen, outcome.astype(int))
         np.testing.assert_array_equal(
             ours.predict_proba(target[0]), plain.predict_proba(target[0])

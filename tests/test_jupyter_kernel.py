@@ -70,6 +70,20 @@ def test_the_gpu_kernel_takes_the_first_backend_that_sees_a_gpu(monkeypatch, cap
     assert "no backend that is installed here sees a GPU" in capsys.readouterr().err
 
 
+def test_the_question_to_a_backend_is_python_that_runs(monkeypatch):
+    """Asked in a process of its own, it must name a function that exists there."""
+    real = subprocess.run
+
+    def answer(words, **keywords):
+        code = f"import sudlib.book.jupyter_kernel as k; k.see_gpus = str; {words[-1]}"
+        return real([words[0], "-c", code], **keywords)
+
+    monkeypatch.setattr(jupyter_kernel.subprocess, "run", answer)
+    monkeypatch.setattr(jupyter_kernel, "BACKENDS", ("sys",))
+    # str("sys") has three letters: as if it saw three cards.
+    assert jupyter_kernel.first_with_gpu() == "sys"
+
+
 @pytest.mark.slow
 def test_a_gpu_that_is_not_there_stops_the_kernel():
     if jupyter_kernel.see_gpus("tensorflow"):

@@ -112,8 +112,7 @@ import json, sys
 import numpy as np
 import keras
 sys.path.insert(0, sys.argv[1])
-from test_scratch import CODES, gradients, weights
-from sudlib.networks import scratch
+from test_networks_architectures import CODES, gradients, weights
 print(json.dumps(gradients()))
 """
 
@@ -273,10 +272,44 @@ class TestCosts:
         fast = flops.multiply_adds(architectures.published_network(blocks="atlas"), 32)
         assert 3.5 < plain / fast < 6
 
+    def test_on_patches_it_is_that_of_the_two_blocks_on_each_window(self):
+        layers = keras.layers
+        blocks = atlas.AtlasBlocks("clinic", filters=4)
+        windows = [windows.shape for _, _, windows in blocks.parts]
+        total = 0
+        for number, height, width in [*windows, (1, 10, 10)]:
+            given = keras.Input((height, width, 1))
+            x = layers.MaxPooling2D(2)(layers.Conv2D(4, 3)(given))
+            one = keras.Model(given, layers.Conv2D(4, 3)(x))
+            total += number * flops.multiply_adds(one)
+        assert blocks.batch_multiply_adds() == total
+
     def test_of_mobilenet_as_its_paper_prints_it(self):
         # Howard et al. 2017, table 4: 569 million for width 1 at 224 pixels.
         model = keras.applications.MobileNet(weights=None)
         assert flops.multiply_adds(model) == pytest.approx(569e6, rel=0.005)
+
+    def test_of_every_kind_of_layer_by_hand(self):
+        layers = keras.layers
+        given = keras.Input((9, 9, 4))
+        x = layers.Conv2D(6, (3, 2), groups=2, padding="same")(given)
+        x = layers.BatchNormalization()(layers.DepthwiseConv2D(3, strides=2)(x))
+        x = layers.Dense(5)(layers.Flatten()(x))
+        table = flops.by_layer(keras.Model(given, x))
+        assert table["multiply-adds"].tolist() == [
+            9 * 9 * 6 * (3 * 2 * 4 // 2),
+            4 * 4 * 6 * 3 * 3,
+            4 * 4 * 6 * 5,
+        ]
+        assert table["output"].tolist() == ["9 x 9 x 6", "4 x 4 x 6", "5"]
+
+    def test_work_of_a_batch_is_shared(self):
+        model = architectures.cell_network(blocks="atlas", hidden=(), glyphs=3)
+        layer = model.get_layer("read_cells")
+        assert layer.batch_multiply_adds() == layer.distinct.size * 3
+        assert flops.multiply_adds(model, 10) == round(
+            layer.distinct.size * 3 / 10 + 28 * 3
+        )
 
     def test_an_unknown_layer_is_not_passed_over(self):
         given = keras.Input((5, 3))

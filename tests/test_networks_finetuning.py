@@ -56,8 +56,8 @@ def test_before_training_it_is_the_frozen_network_with_its_head(
     base, picture, codes, maps, completed
 ):
     frozen = compute(base, picture, codes)
-    head = heads.converged_head(frozen, completed, (frozen, completed))
-    start = heads.head_weights(head)
+    head = heads.logistic_head(frozen, completed, (frozen, completed))
+    start = head.weights
     top = finetuning.top_of(base, start=start)
     np.testing.assert_allclose(finetuning.averages(top, maps), frozen, atol=1e-4)
     logit = keras.ops.convert_to_numpy(top(maps))[:, 0]
@@ -69,7 +69,7 @@ def test_before_training_it_is_the_frozen_network_with_its_head(
 def test_training_on_kept_maps_is_training_the_whole_network(
     base, picture, codes, maps, completed
 ):
-    way = finetuning.Way(epochs=1, may_stay=False, learning_rate=1e-4)
+    way = finetuning.Protocol(epochs=1, may_stay=False, learning_rate=1e-4)
     short = finetuning.top_of(base, way)
     inner = finetuning.top_of(base, way)
     whole = finetuning.whole(base, picture, inner)
@@ -92,7 +92,7 @@ def test_training_on_kept_maps_is_training_the_whole_network(
 @pytest.mark.parametrize("norm", finetuning.NORMS)
 def test_only_what_is_released_changes(base, maps, completed, norm):
     before = [value.copy() for value in base.model.get_weights()]
-    way = finetuning.Way(norm=norm, epochs=1, may_stay=False)
+    way = finetuning.Protocol(norm=norm, epochs=1, may_stay=False)
     top = finetuning.top_of(base, way)
     normed, kernel = norms(top), top.get_layer("conv_head").get_weights()[0]
     finetuning.tune(
@@ -109,7 +109,7 @@ def test_only_what_is_released_changes(base, maps, completed, norm):
 
 
 def test_what_does_harm_to_the_watched_is_not_kept(base, maps, completed):
-    wild = finetuning.Way(learning_rate=0.1, epochs=1)
+    wild = finetuning.Protocol(learning_rate=0.1, epochs=1)
     # Watched people of whom the opposite is true: every step does harm.
     watch = maps, 1 - completed
     given = {"batch_size": 8, "progress": False}
@@ -124,7 +124,7 @@ def test_what_does_harm_to_the_watched_is_not_kept(base, maps, completed):
 
 def test_released_weights_are_those_of_the_last_stage_and_the_head(base):
     def trained(**changes):
-        top = finetuning.top_of(base, finetuning.Way(**changes))
+        top = finetuning.top_of(base, finetuning.Protocol(**changes))
         return sum(int(np.prod(each.shape)) for each in top.trainable_variables)
 
     # One block 192 -> 1152 -> 320, the last convolution to 1280, and the logit.
@@ -137,11 +137,11 @@ def test_released_weights_are_those_of_the_last_stage_and_the_head(base):
 @pytest.mark.parametrize(
     ("changes", "why"),
     [
-        ({"stages": 3}, "stages must be 1 or 2, not 3"),
+        ({"stages": 3}, "stages must be one of 1, 2, not 3"),
         ({"norm": "off"}, "norm must be one of frozen, trained"),
-        ({"learning_rate": 0.0}, "learning_rate must be above 0"),
+        ({"learning_rate": 0.0}, "learning_rate must be a number above 0"),
     ],
 )
 def test_bad_ways_are_told(changes, why):
     with pytest.raises(InputError, match=why):
-        finetuning.Way(**changes).recipe()
+        finetuning.Protocol(**changes).recipe()

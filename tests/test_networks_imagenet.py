@@ -7,10 +7,9 @@ import pickle
 import struct
 import threading
 
-import h5py
 import numpy as np
 import pytest
-from test_teds_fetch import Server, answer, breaks, no_ranges, whole
+from test_teds_agency_files import Server, answer, breaks, no_ranges, whole
 
 from sudlib import downloads
 from sudlib.files import InputError
@@ -77,9 +76,6 @@ def test_resnet50_is_the_file_that_keras_names():
     assert kept.url == resnet.BASE_WEIGHTS_PATH + kept.file
 
 
-# ------------------------------------------------------------------------ downloads
-
-
 def test_good_server_gives_the_file_once(offer, tmp_path):
     server = offer(whole(BODY))
     path = imagenet.locate("resnet50")
@@ -137,9 +133,6 @@ def test_wrong_file_in_the_folder_is_put_aside_not_lost(offer, tmp_path):
     assert (tmp_path / "resnet.h5.wrong").read_bytes() == b"mine"
 
 
-# ------------------------------------------------------------------- a path is given
-
-
 def test_random_weights_only_by_name():
     assert imagenet.locate("resnet50", "random") is None
     with pytest.raises(InputError, match='"imagenet", "random" or the path'):
@@ -162,12 +155,7 @@ def test_path_of_another_file_is_refused_with_both_hashes(offer, tmp_path):
     assert "199,999 bytes" in str(caught.value)
 
 
-def test_weights_of_another_architecture_are_named(tmp_path):
-    path = tmp_path / "vgg.h5"
-    with h5py.File(path, "w") as stream:
-        stream.attrs["layer_names"] = [b"block1_conv1", b"block1_conv2"]
-    with pytest.raises(InputError, match="another architecture.* block1_conv1"):
-        imagenet.locate("resnet50", path)
+def test_weights_of_another_architecture_are_named():
     lite = imagenet.locate("efficientnet-lite0")
     with pytest.raises(InputError, match="it holds those of efficientnet-lite0"):
         imagenet.locate("resnet50", lite)
@@ -182,9 +170,6 @@ def test_package_that_is_not_there_is_told(monkeypatch):
     monkeypatch.setattr(imagenet, "PACKAGE", "no_such_package_anywhere")
     with pytest.raises(InputError, match="not installed: pip install"):
         imagenet.locate("efficientnet-lite0")
-
-
-# ------------------------------------------------------------------------ the pickle
 
 
 @pytest.fixture(scope="module")
@@ -280,18 +265,20 @@ def test_small_file_is_read_whatever_the_order_of_its_numbers(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("changes", "why"),
+    "changes",
     [
-        ({"numbers": 5}, "cut short"),
-        ({"stride": (300, 1)}, "outside its storage"),
-        ({"offset": -1}, "outside its storage"),
-        ({"offset": 1}, "outside its storage"),
+        {"numbers": 5},
+        {"stride": (300, 1)},
+        {"stride": (-3, 1)},
+        {"offset": -1},
+        {"offset": 1},
+        {"said": 5},
     ],
 )
-def test_tensor_outside_its_storage_is_refused(tmp_path, changes, why):
+def test_tensor_outside_its_storage_is_refused(tmp_path, changes):
     path = tmp_path / "weights.pth"
     path.write_bytes(small_file(**changes))
-    with pytest.raises(InputError, match=f"refused as weights: .*{why}"):
+    with pytest.raises(InputError, match="refused as weights"):
         imagenet.read_torch(path)
 
 

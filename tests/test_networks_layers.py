@@ -148,7 +148,7 @@ class TestLayer:
     @pytest.mark.parametrize(
         "wrong, words",
         [
-            ({"channels": 2}, "channels must be 1 or 3, not 2"),
+            ({"channels": 2}, "channels must be one of 1, 3, not 2"),
             ({"scale": 0.5, "dtype": "uint8"}, "scale must be 1, not 0.5"),
             ({"picture": "tiny"}, "layout must be one of"),
             ({"picture": 7}, "picture must be a TextImage"),

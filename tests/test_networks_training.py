@@ -20,7 +20,8 @@ keras = pytest.importorskip("keras")
 
 from network_task import codes, completed, fit, network, watch  # noqa: E402
 
-from sudlib.networks import training  # noqa: E402
+from sudlib.networks import devices, training  # noqa: E402
+from sudlib.networks.batches import Batches  # noqa: E402
 
 #: What every child process begins with.
 BEGIN = """
@@ -80,50 +81,162 @@ class TestRecipe:
         assert (recipe.epochs, recipe.batch_size, recipe.patience) == (15, 32, 5)
         assert recipe.optimizer == "adam" and recipe.learning_rate == 1e-3
 
+    def test_weight_decay_and_schedule_reach_the_optimizer(self):
+        recipe = training.Recipe(
+            epochs=3,
+            learning_rate=0.02,
+            optimizer="adamw",
+            weight_decay=0.05,
+            schedule="cosine",
+        )
+        optimizer = training._optimizer(recipe, steps=10)
+        assert isinstance(optimizer, keras.optimizers.AdamW)
+        assert optimizer.weight_decay == 0.05
+        rates = [float(optimizer._learning_rate(step)) for step in (0, 10, 15, 30)]
+        assert rates == pytest.approx([0.02, 0.015, 0.01, 0], abs=1e-8)
 
-class TestSplitWatch:
+    @pytest.mark.parametrize("wrong", [-0.1, np.nan, "much"])
+    def test_weight_decay_is_a_number_from_zero(self, wrong):
+        with pytest.raises(InputError, match="weight_decay"):
+            training.Recipe(optimizer="adamw", weight_decay=wrong)
+
+
+class TestSplitValidation:
     def test_has_the_studys_sizes(self):
-        train, watched = training.split_watch(np.arange(435_974))
+        train, watched = training.split_validation(np.arange(435_974))
         assert (len(train), len(watched)) == (305_182, 130_792)
 
     def test_of_the_methadone_experiment_too(self):
-        train, watched = training.split_watch(np.arange(8_365))
+        train, watched = training.split_validation(np.arange(8_365))
         assert (len(train), len(watched)) == (5_856, 2_509)
 
     def test_keeps_every_row_once(self):
         rows = np.arange(100) * 7
-        assert set(np.concatenate(training.split_watch(rows))) == set(rows)
+        assert set(np.concatenate(training.split_validation(rows))) == set(rows)
 
     def test_needs_rows(self):
         with pytest.raises(InputError, match="at least 4"):
-            training.split_watch([1, 2, 3])
+            training.split_validation([1, 2, 3])
 
 
-class TestRows:
+class TestBatches:
     def test_every_row_comes_once_an_epoch(self):
-        rows = training.Rows(codes, completed, batch_size=50, seed=3)
+        rows = Batches(codes, completed, batch_size=50, seed=3)
         for epoch in (0, 1):
             rows.epoch = epoch
             seen = np.concatenate([rows[k][0] for k in range(rows.num_batches)])
             assert sorted(map(tuple, seen)) == sorted(map(tuple, codes))
 
     def test_order_hangs_on_seed_and_epoch_alone(self):
-        first = training.Rows(codes, completed, batch_size=50, seed=3)
-        again = training.Rows(codes, completed, batch_size=50, seed=3)
+        first = Batches(codes, completed, batch_size=50, seed=3)
+        again = Batches(codes, completed, batch_size=50, seed=3)
         first.epoch = again.epoch = 5
         assert (first.order() == again.order()).all()
         again.epoch = 6
         assert (first.order() != again.order()).any()
 
     def test_travel_as_small_integers(self):
-        batch, outcome = training.Rows(codes, completed, batch_size=32)[0]
+        batch, outcome = Batches(codes, completed, batch_size=32)[0]
         assert batch.dtype == np.uint8 and batch.nbytes == 32 * 28
         assert outcome.shape == (32, 1)
 
     def test_shared_batches_are_multiples(self):
-        rows = training.Rows(codes[:101], completed[:101], batch_size=15, multiple=4)
+        rows = Batches(codes[:101], completed[:101], batch_size=15, multiple=4)
         sizes = [len(rows[k][0]) for k in range(rows.num_batches)]
         assert all(size % 4 == 0 for size in sizes) and sum(sizes) == 100
+
+    def test_given_rows_come_in_their_order_or_are_shuffled_among_themselves(self):
+        chosen = np.array([7, 3, 3, 600])
+        batch, outcome = Batches(codes, completed, batch_size=9, rows=chosen)[0]
+        assert (batch == codes[chosen]).all()
+        assert (outcome[:, 0] == completed[chosen]).all()
+        shuffled = Batches(codes, batch_size=9, rows=chosen, seed=1).order()
+        assert sorted(shuffled) == sorted(chosen)
+
+
+@pytest.mark.parametrize(
+    "error, is_memory",
+    [
+        (MemoryError(), True),
+        (RuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 9 bytes"), True),
+        (type("ResourceExhaustedError", (Exception,), {})("OOM"), True),
+        (type("OutOfMemoryError", (RuntimeError,), {})("CUDA"), True),
+        (RuntimeError("INVALID_ARGUMENT"), False),
+        (ValueError("of memory"), False),
+    ],
+)
+def test_lack_of_memory_is_known_by_every_backends_words(error, is_memory):
+    assert devices.is_out_of_memory(error) == is_memory
+
+
+def test_the_device_count_is_the_product_of_the_mesh():
+    mesh = type("Mesh", (), {"shape": (2, 3)})
+    assert devices.count_replicas(None) == 1
+    assert devices.count_replicas(type("D", (), {"device_mesh": mesh})()) == 6
+    assert devices.count_replicas(type("D", (), {"num_replicas_in_sync": 4})()) == 4
+
+
+@pytest.mark.parametrize("backend", ["tensorflow", "jax", "torch"])
+def test_xla_is_used_where_it_is_faster(backend, monkeypatch):
+    monkeypatch.setattr(keras.backend, "backend", lambda: backend)
+    for gpu in (False, True):
+        monkeypatch.setattr(devices, "has_gpu", lambda gpu=gpu: gpu)
+        alone = {"tensorflow": gpu, "jax": True, "torch": False}[backend]
+        assert devices.use_xla() == alone
+        assert devices.use_xla(2) == (backend == "jax")
+
+
+class TestEpochs:
+    """What is done, best, and stopped follows from the history alone."""
+
+    def epochs(self, folder, losses, patience=2):
+        epochs = training._Epochs(folder, Batches(codes, batch_size=9), patience)
+        name = "val_loss" if losses[0] is not None else "loss"
+        epochs.history = [{name: loss if loss else 1.0} for loss in losses]
+        epochs.done = len(losses)
+        return epochs
+
+    @pytest.mark.parametrize(
+        "losses, best, stopped",
+        [
+            ([3, 2, 1], 3, False),
+            ([1, 2], 1, False),
+            ([1, 2, 3], 1, True),
+            ([2, 1, 1, 1], 2, True),  # as low is not lower
+            ([None, None, None, None], 4, False),  # nothing is validated
+        ],
+    )
+    def test_best_and_end(self, tmp_path, losses, best, stopped):
+        epochs = self.epochs(tmp_path, losses)
+        assert epochs.best() == best and epochs.has_stopped() == stopped
+
+    def test_only_epochs_whose_weights_were_saved_count(self, tmp_path):
+        pd.DataFrame({"epoch": [1, 2, 3], "loss": [0.3, 0.2, 0.1]}).to_csv(
+            tmp_path / "history.csv", index=False
+        )
+        (tmp_path / "epoch_0002.weights.h5").touch()
+        epochs = training._Epochs(tmp_path, Batches(codes, batch_size=9), 5)
+        assert epochs.done == 2 and epochs.table()["loss"].tolist() == [0.3, 0.2]
+        assert epochs.table().index.tolist() == [1, 2]
+
+
+@pytest.mark.parametrize("change", ["weights", "inputs", "outcome", "recipe", "seed"])
+def test_the_fingerprint_of_a_training_holds_all_that_decides_its_end(change):
+    model, recipe, seed = network(), training.Recipe(), 3
+    key = training._key(model, fit, recipe, seed)
+    assert key == training._key(network(), fit, training.Recipe(), 3)
+    inputs, outcome = (part.copy() for part in fit)
+    if change == "weights":
+        model = network(seed=2)
+    elif change == "inputs":
+        inputs[0, 0] += 1
+    elif change == "outcome":
+        outcome[0] = 1 - outcome[0]
+    elif change == "recipe":
+        recipe = training.Recipe(patience=6)
+    else:
+        seed = 4
+    assert key != training._key(model, (inputs, outcome), recipe, seed)
 
 
 @pytest.fixture(scope="module")
@@ -132,7 +245,9 @@ def trained(tmp_path_factory):
     folder = tmp_path_factory.mktemp("training") / "run"
     model = network()
     recipe = training.Recipe(epochs=6, learning_rate=0.02, patience=2)
-    found = training.train(model, *fit, watch=watch, recipe=recipe, folder=folder)
+    found = training.train(
+        model, *fit, validation_data=watch, recipe=recipe, folder=folder
+    )
     return model, found, folder, recipe
 
 
@@ -140,7 +255,7 @@ class TestTrain:
     def test_the_same_seed_gives_the_same_weights(self, trained):
         model, _, _, recipe = trained
         again = network()
-        training.train(again, *fit, watch=watch, recipe=recipe)
+        training.train(again, *fit, validation_data=watch, recipe=recipe)
         assert close(model.get_weights(), again.get_weights(), 1e-6)
 
     def test_learns(self, trained):
@@ -157,10 +272,34 @@ class TestTrain:
         assert found.best_epoch == best.idxmin()
         assert lost == pytest.approx(best.min(), abs=1e-5)
 
+    def test_resumes_where_it_was_with_early_stopping(self, trained, tmp_path):
+        """As after a kill: the first two epochs are there, the others are gone."""
+        model, found, folder, recipe = trained
+        short = tmp_path / "run"
+        real = keras.Model.fit
+
+        def killed(self, *given, **options):
+            return real(self, *given, **{**options, "epochs": 2})
+
+        again = network()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(keras.Model, "fit", killed)
+            training.train(
+                network(), *fit, validation_data=watch, recipe=recipe, folder=short
+            )
+        assert len(list(short.glob("epoch_0002*"))) == 1
+        resumed = training.train(
+            again, *fit, validation_data=watch, recipe=recipe, folder=short
+        )
+        for name in ("loss", "val_loss"):
+            assert np.allclose(resumed.history[name], found.history[name], atol=1e-6)
+        assert resumed.best_epoch == found.best_epoch
+        assert close(model.get_weights(), again.get_weights(), 1e-6)
+
     def test_counts_the_pictures(self, trained):
         _, found, _, _ = trained
         epochs = len(found.history)
-        assert found.images == epochs * 480 and found.watched == epochs * 240
+        assert found.images == epochs * 480 and found.validation_images == epochs * 240
 
     def test_keeps_the_history_as_csv(self, trained):
         _, found, folder, _ = trained
@@ -170,7 +309,9 @@ class TestTrain:
     def test_a_finished_training_is_not_done_again(self, trained):
         model, found, folder, recipe = trained
         other = network()
-        again = training.train(other, *fit, watch=watch, recipe=recipe, folder=folder)
+        again = training.train(
+            other, *fit, validation_data=watch, recipe=recipe, folder=folder
+        )
         assert close(model.get_weights(), other.get_weights(), 0)
         assert again.history.equals(found.history)
 
@@ -180,16 +321,20 @@ class TestTrain:
         shutil.copytree(trained[2], tmp_path / "run")
         short = training.Recipe(epochs=2)
         found = training.train(network(), *fit, recipe=short, folder=tmp_path / "run")
-        assert "trained anew" in capsys.readouterr().out
+        assert "trained again" in capsys.readouterr().out
         # Without watched rows the last epoch stands.
         assert len(found.history) == found.best_epoch == 2
-        assert "val_loss" not in found.history and found.watched == 0
+        assert "val_loss" not in found.history and found.validation_images == 0
 
     def test_stops_when_the_watched_loss_rises(self):
         noise = np.random.default_rng(1).integers(0, 2, 480)
         recipe = training.Recipe(epochs=40, learning_rate=0.05, patience=2)
         found = training.train(
-            network(dropout=0.0), codes[:480], noise, watch=watch, recipe=recipe
+            network(dropout=0.0),
+            codes[:480],
+            noise,
+            validation_data=watch,
+            recipe=recipe,
         )
         assert found.best_epoch == len(found.history) - 2 < 38
 
@@ -207,11 +352,11 @@ class TestTrain:
         model = keras.Model(given, keras.layers.Dense(1)(x))
         recipe = training.Recipe(epochs=1, precision="mixed_bfloat16")
         seen.clear()
-        found = training.train(model, *fit, watch=watch, recipe=recipe)
+        found = training.train(model, *fit, validation_data=watch, recipe=recipe)
         assert set(seen) == {"bfloat16"} and np.isfinite(found.history["loss"]).all()
         assert {weight.dtype for weight in model.weights} == {"float32"}
         seen.clear()
-        with training.precision(model, "mixed_bfloat16"):
+        with devices.precision(model, "mixed_bfloat16"):
             training.probabilities(model, codes[:10])
         assert set(seen) == {"bfloat16"}
         seen.clear()
@@ -281,7 +426,7 @@ def test_a_batch_out_of_memory_is_halved_once_said_and_goes_on(monkeypatch, caps
     monkeypatch.setattr(keras.Model, "fit", space["fit_once"])
     recipe = training.Recipe(epochs=3, batch_size=60, schedule="cosine")
     model = network()
-    found = training.train(model, *fit, watch=watch, recipe=recipe)
+    found = training.train(model, *fit, validation_data=watch, recipe=recipe)
     assert space["sizes"] == [60, 30] and found.batch_size == 30
     assert "batches of 30" in capsys.readouterr().out
     assert len(found.history) == 3  # the first epoch was kept
@@ -308,7 +453,7 @@ slip = keras.losses.BinaryCrossentropy(from_logits=True)
 found["slip"] = float(slip(target, keras.ops.sigmoid(logit)))
 keras.Model.fit = fit_once
 model = network()
-halved = train(model, *fit, watch=watch, recipe=recipe)
+halved = train(model, *fit, validation_data=watch, recipe=recipe)
 found["halved"] = [sizes, halved.batch_size, len(halved.history)]
 print(json.dumps(found))
 """
@@ -375,7 +520,7 @@ recipe = Recipe(
 )
 def run(folder):
     model = network()
-    found = train(model, *fit, watch=watch, recipe=recipe, folder=folder)
+    found = train(model, *fit, validation_data=watch, recipe=recipe, folder=folder)
     return numbers(model), found.history.drop(columns="seconds").to_dict("list")
 """
 
@@ -388,8 +533,8 @@ def test_training_goes_on_after_a_real_kill(tmp_path):
     wait_for_epochs(process, folder / "history.csv", 5)
     process.send_signal(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
-    done = len(training.read_history(folder / "history.csv"))
-    assert 5 <= done < 20 and list((folder / "backup").iterdir())
+    done = len(pd.read_csv(folder / "history.csv"))
+    assert 5 <= done < 20 and list(folder.glob("epoch_*.weights.h5"))
     both = child(
         LONG + "print(json.dumps([run(path) for path in sys.argv[1:]]))",
         *(str(folder), str(tmp_path / "undisturbed")),
@@ -413,7 +558,9 @@ devices = keras.distribution.list_devices()
 recipe = Recipe(epochs=2, batch_size=96, learning_rate=0.01)
 def run(distribution=None):
     model = network()
-    history = train(model, *fit, watch=watch, recipe=recipe, distribution=distribution)
+    history = train(
+        model, *fit, validation_data=watch, recipe=recipe, distribution=distribution
+    )
     return numbers(model), history.history["val_loss"].tolist()
 shared = keras.distribution.DataParallel(devices=devices)
 print(json.dumps([len(devices), run(), run(), run(shared)]))
@@ -437,7 +584,9 @@ tf.config.set_logical_device_configuration(cpu, two)
 recipe = Recipe(epochs=3, batch_size=32, learning_rate=0.01)
 def run(distribution=None):
     model = network(dropout=0.0)
-    history = train(model, *fit, watch=watch, recipe=recipe, distribution=distribution)
+    history = train(
+        model, *fit, validation_data=watch, recipe=recipe, distribution=distribution
+    )
     return numbers(model), history.history["val_loss"].tolist()
 strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 print(json.dumps([strategy.num_replicas_in_sync, run(), run(strategy)]))

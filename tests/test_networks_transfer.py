@@ -15,7 +15,6 @@ from sudlib.images import TextImage, levels
 keras = pytest.importorskip("keras")
 
 from sudlib.networks import architectures, layers, training, transfer  # noqa: E402
-from sudlib.networks import heads as network_heads  # noqa: E402
 
 SHORT = training.Recipe(epochs=3)
 RANDOM = np.random.default_rng(4)
@@ -55,7 +54,7 @@ def untouched(source):
     yield
     for old, new in zip(before, source.get_weights(), strict=True):
         np.testing.assert_array_equal(old, new)
-    assert transfer.trainable(source) == 28 * 12 + 12 + 13
+    assert transfer.count_trainable(source) == 28 * 12 + 12 + 13
 
 
 def area(carried):
@@ -64,7 +63,11 @@ def area(carried):
 
 def test_the_published_transfer_has_nothing_to_train(source):
     moved = transfer.zero_shot(
-        source, INPUTS, COMPLETED, watch=(CODES[TEST], OUTCOME[TEST]), recipe=SHORT
+        source,
+        INPUTS,
+        COMPLETED,
+        validation_data=(CODES[TEST], OUTCOME[TEST]),
+        recipe=SHORT,
     )
     assert moved.trained == 0
     assert moved.training.history["val_loss"].nunique() == 1
@@ -87,12 +90,23 @@ def test_two_parameters_change_no_rank_and_so_no_curve(source):
 def test_the_exact_line_is_the_maximum_of_the_likelihood(source):
     """There the residuals sum to nothing, as they are and times the logit."""
     moved = transfer.platt(source, INPUTS, COMPLETED)
-    left = moved.score(INPUTS) - COMPLETED
+    left = moved.probabilities(INPUTS) - COMPLETED
     assert abs(left.mean()) < 1e-4
     assert abs((left * training.logits(source, INPUTS)).mean()) < 1e-4
-    assert log_loss(COMPLETED, moved.score(INPUTS)) < log_loss(
-        COMPLETED, transfer.zero_shot(source).score(INPUTS)
+    assert log_loss(COMPLETED, moved.probabilities(INPUTS)) < log_loss(
+        COMPLETED, transfer.zero_shot(source).probabilities(INPUTS)
     )
+
+
+def test_validation_rows_join_where_nothing_needs_validation(source):
+    first, second = slice(0, 150), slice(150, None)
+    pair = INPUTS[second], COMPLETED[second]
+    for arm in (transfer.platt, transfer.new_head):
+        whole = arm(source, INPUTS, COMPLETED)
+        joined = arm(source, INPUTS[first], COMPLETED[first], validation_data=pair)
+        np.testing.assert_allclose(
+            joined.logits(CODES[TEST]), whole.logits(CODES[TEST]), atol=1e-5
+        )
 
 
 def test_a_start_below_zero_turns_the_ranks_round_and_stays_there(source):
@@ -113,10 +127,9 @@ def test_a_new_head_is_a_logistic_regression_on_the_last_features(source):
     assert moved.trained == 13
     base = keras.Model(source.input, source.layers[-1].input)
     found = np.asarray(base(CODES))
-    strengths = network_heads.HEAD_STRENGTHS
     heads = [
-        make_pipeline(StandardScaler(), LogisticRegression(C=strength, max_iter=500))
-        for strength in strengths
+        make_pipeline(StandardScaler(), LogisticRegression(C=C, max_iter=500))
+        for C in (1e-4, 1e-3, 1e-2, 1e-1)
     ]
     scaled = StandardScaler().fit_transform(found[TARGET])
     losses = [
@@ -131,7 +144,9 @@ def test_a_new_head_is_a_logistic_regression_on_the_last_features(source):
     ]
     best = heads[int(np.argmax(losses))].fit(found[TARGET], COMPLETED)
     np.testing.assert_allclose(
-        moved.score(CODES[TEST]), best.predict_proba(found[TEST])[:, 1], atol=1e-5
+        moved.probabilities(CODES[TEST]),
+        best.predict_proba(found[TEST])[:, 1],
+        atol=1e-5,
     )
     for old, new in zip(source.layers[:-1], moved.model.layers, strict=False):
         for one, other in zip(old.get_weights(), new.get_weights(), strict=True):
@@ -143,13 +158,18 @@ def test_a_new_head_can_be_trained_by_keras_too(source):
     moved = transfer.new_head(source, INPUTS, COMPLETED, recipe=recipe)
     assert moved.trained == 13 and moved.training.images == 60 * len(INPUTS)
     exact = transfer.new_head(source, INPUTS, COMPLETED)
-    assert np.corrcoef(moved.score(CODES[TEST]), exact.score(CODES[TEST]))[0, 1] > 0.9
+    assert (
+        np.corrcoef(moved.probabilities(CODES[TEST]), exact.probabilities(CODES[TEST]))[
+            0, 1
+        ]
+        > 0.9
+    )
 
 
 def test_fine_tuning_moves_every_layer_and_helps_where_the_target_differs(source):
     recipe = training.Recipe(epochs=40, learning_rate=1e-2)
     moved = transfer.unfrozen(source, INPUTS, COMPLETED, recipe=recipe)
-    assert moved.trained == transfer.trainable(source)
+    assert moved.trained == transfer.count_trainable(source)
     for old, new in zip(source.get_weights(), moved.model.get_weights(), strict=True):
         assert not np.array_equal(old, new)
     assert area(moved) > area(transfer.zero_shot(source)) + 0.05
@@ -213,7 +233,7 @@ def test_samples_share_nobody_as_long_as_there_are_people():
     again = transfer.samples(100, 10, 12, seed=1)
     np.testing.assert_array_equal(again[3][0], found[3][0])
     assert len(again) == 12 and not set(again[11][0]) & set(again[11][1])
-    with pytest.raises(InputError, match="from 2 to 100 people"):
+    with pytest.raises(InputError, match="whole number from 2 to 100"):
         transfer.samples(100, 101, 1)
 
 
@@ -235,7 +255,9 @@ def test_the_networks_of_the_study_and_ours_can_be_carried_over(name):
     np.testing.assert_allclose(
         transfer.zero_shot(model).logits(rows), training.logits(model, rows)
     )
-    assert transfer.trainable(transfer.fresh(model)) == transfer.trainable(model)
+    assert transfer.count_trainable(
+        keras.models.clone_model(model)
+    ) == transfer.count_trainable(model)
     if name == "published":
         shown = transfer.redraw(model, small["clinic"])
         there = architectures.published_network(small["clinic"], "unit", blocks="grey")

@@ -18,7 +18,6 @@ NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
 #: Notebooks that are still to be converted: take each out when it is.
 NOT_YET = {path.stem for path in NOTEBOOKS} & {
-    "a03_forest_methadone",
     "a04_records_as_pictures",
     "a05_resnet50_transfer",
     "a06_fine_tuning",
@@ -30,8 +29,6 @@ NOT_YET = {path.stem for path in NOTEBOOKS} & {
     "b06_interactions_reweighing_worst_case",
     "b07_what_the_printed_numbers_prove",
     "b08_beyond",
-    "claims",
-    "d01_how_real_is_the_twin",
 }
 
 

@@ -264,14 +264,14 @@ def test_people_must_be_a_positive_whole_number():
 
 def test_imputations_keep_what_is_known_and_stay_in_the_schema():
     holes, _, _ = cprd.arrays(cprd.sample(400, seed=2))
-    first, second = cprd.impute(holes, times=2, seed=1)
+    first, second = cprd.impute(holes, n_imputations=2, seed=1)
     known = holes.notna()
     for done in (first, second):
         pd.testing.assert_frame_equal(done.where(known), holes)
         cprd.check(done.assign(**dict.fromkeys(cprd.TREATMENTS, 0.0), hba1c_change=0.0))
     hidden = ~known.to_numpy()
     assert not np.allclose(first.to_numpy()[hidden], second.to_numpy()[hidden])
-    again = cprd.impute(holes, times=1, seed=1)[0]
+    again = cprd.impute(holes, n_imputations=1, seed=1)[0]
     pd.testing.assert_frame_equal(again, first)
 
 
@@ -312,7 +312,7 @@ def test_notebook_shows_nothing_of_an_extract_that_stands_for_fewer_than_ten(
     small = [
         name
         for name, advice in shown["fixed"].items()
-        if policy.agreement(shown["given"], advice).sum() < disclosure.LEAST
+        if policy.agreement(shown["given"], advice).sum() < disclosure.MINIMUM_COUNT
     ]
     for row in run.tables["fixed_rules"]:
         if row["index"] in small:

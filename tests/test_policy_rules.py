@@ -11,11 +11,11 @@ from sklearn.utils import estimator_checks
 from sudlib import policy
 from sudlib.files import InputError
 from sudlib.policy import (
+    AdditiveQLearner,
     BoundedEffectsNetwork,
     ContrastNetwork,
     OneAgainstOne,
     OutcomeWeightedClassifier,
-    RidgeQ,
     batched,
     best_combination,
     combination_number,
@@ -217,11 +217,95 @@ def test_the_written_out_gradient_is_the_numeric_one():
         assert found[place] == pytest.approx(numeric, abs=1e-4)
 
 
+@pytest.mark.parametrize("kind", batched.PENALTIES)
+def test_the_slope_of_a_penalty_is_that_of_its_norm(kind):
+    """Of the absolute values, the squares, and the length of what leaves a node."""
+    shape = batched.Shape((3, 4, 2))
+    flat = np.random.default_rng(12).normal(size=(1, 2, shape.size))
+    alpha = np.array([[0.5], [2.0]])
+
+    def norm(flat):
+        total = 0.0
+        for matrix in shape.matrices(np, flat):
+            weights = matrix[..., :-1, :]  # the bias is the last row
+            total += {
+                "lasso": np.abs(weights).sum(axis=(-1, -2)),
+                "ridge": (weights**2).sum(axis=(-1, -2)),
+                "nodes": np.sqrt((weights**2).sum(axis=-1)).sum(axis=-1),
+            }[kind]
+        return total * alpha[:, 0]
+
+    slope = batched.penalty_slope(np, kind, shape, flat, alpha)
+    for place in range(shape.size):
+        move = np.zeros_like(flat)
+        move[..., place] = 1e-6
+        numeric = (norm(flat + move) - norm(flat - move)) / 2e-6
+        assert np.allclose(slope[..., place], numeric, atol=1e-5)
+
+
+def test_the_group_lasso_drops_an_input_that_says_nothing():
+    random = np.random.default_rng(13)
+    X = random.normal(size=(2000, 4)).astype("f4")
+    A = np.sign(X[:, :2]) * np.where(random.random((2000, 2)) < 0.9, 1, -1)
+    networks = batched.train(
+        X,
+        (A[None, None], np.ones((1, 1, 2000, 1))),
+        losses.WeightedHamming("logistic", 1, 2),
+        outputs=2,
+        alphas=[0.05],
+        penalty="nodes",
+        decay=True,
+        engine="numpy",
+    )
+    weights = networks.shape.matrices(np, networks.flat)[0][0, 0, :-1]
+    length = np.linalg.norm(weights, axis=1)
+    assert length[2:].max() < 0.02 < 0.3 < length[:2].min()
+
+
+def test_dropout_keeps_the_mean_of_what_a_node_says(monkeypatch):
+    seen, plain = [], batched.forward
+    monkeypatch.setattr(
+        batched,
+        "forward",
+        lambda xp, inputs, matrices, masks=None: (
+            seen.extend(masks or []),
+            plain(xp, inputs, matrices, masks),
+        )[1],
+    )
+    X, A, w = _problem()
+    batched.train(
+        X,
+        (A[None, None], w[None, None]),
+        losses.WeightedHamming("hinge", 1, 3),
+        hidden=(50, 30),
+        outputs=3,
+        dropout=0.2,
+        steps=40,
+        engine="numpy",
+    )
+    masks = np.concatenate([mask.ravel() for mask in seen])
+    assert set(np.unique(masks).round(4)) == {0, 1.25}
+    assert (masks == 0).mean() == pytest.approx(0.2, abs=0.01)
+    assert [mask.shape[-1] for mask in seen[:2]] == [50, 30]
+
+
+def test_the_step_size_falls_along_half_a_cosine():
+    sizes = batched.step_sizes(0.01, 200, decay=True, optimiser="sgd")
+    assert sizes[0] == 0.01 and sizes[100] == pytest.approx(0.005)
+    assert sizes[50] == pytest.approx(0.01 * (1 + 0.5**0.5) / 2)
+    assert (np.diff(sizes) < 0).all() and 0 < sizes[-1] < 1e-5
+    assert (batched.step_sizes(0.01, 5, optimiser="sgd") == 0.01).all()
+    # Adam's moments start at zero; after many steps nothing is left to correct
+    adam = batched.step_sizes(0.01, 20_000)
+    assert adam[0] == pytest.approx(0.01 * 0.001**0.5 / 0.1)
+    assert adam[-1] == pytest.approx(0.01)
+
+
 @pytest.mark.parametrize("penalty", batched.PENALTIES)
 def test_fits_trained_together_equal_fits_trained_alone(penalty):
     X, A, w = _problem()
     loss = losses.WeightedHamming("hinge", 1, 3)
-    strengths = (0.1, 0.01, 0.0)
+    alphas = (0.1, 0.01, 0.0)
     shape = batched.Shape((4, 7, 3))
     start = shape.initial(np.random.default_rng(1), (1, 3))
     same = {
@@ -233,13 +317,13 @@ def test_fits_trained_together_equal_fits_trained_alone(penalty):
         "engine": "numpy",
     }
     rows = A[None, None], w[None, None]
-    together = batched.train(X, rows, loss, strengths=strengths, start=start, **same)
-    for place, strength in enumerate(strengths):
+    together = batched.train(X, rows, loss, alphas=alphas, start=start, **same)
+    for place, alpha in enumerate(alphas):
         alone = batched.train(
             X,
             rows,
             loss,
-            strengths=[strength],
+            alphas=[alpha],
             start=start[:, place : place + 1],
             **same,
         )
@@ -275,7 +359,7 @@ def test_numpy_and_keras_engines_and_a_plain_keras_model_agree(optimiser):
             losses.WeightedHamming("hinge", 1, 3),
             hidden=(6,),
             outputs=3,
-            strengths=[0.01],
+            alphas=[0.01],
             start=start,
             order=order,
             steps=12,
@@ -296,8 +380,8 @@ def test_numpy_and_keras_engines_and_a_plain_keras_model_agree(optimiser):
     model.set_weights(
         [
             part
-            for pair in shape.layers(np, start[0, 0])
-            for part in (pair[0], pair[1][0])
+            for matrix in shape.matrices(np, start[0, 0])
+            for part in (matrix[:-1], matrix[-1])
         ]
     )
     used = {"adam": keras.optimizers.Adam, "sgd": keras.optimizers.SGD}[optimiser]
@@ -318,13 +402,13 @@ def test_numpy_and_keras_engines_and_a_plain_keras_model_agree(optimiser):
 
 _ON_JAX = """
 import numpy as np
-from sudlib.owl import batched, losses
+from sudlib.policy import batched, losses
 X = np.random.default_rng(1).normal(size=(2, 60, 4)).astype("f4")
 A = np.where(X[..., :3] > 0, 1, -1)[:, None]
 w = np.random.default_rng(2).normal(size=(2, 1, 60, 1))
 one, two = (
     batched.train(X, (A, w), losses.WeightedHamming("hinge", 1, 3), hidden=(6,),
-                  outputs=3, strengths=[0.1, 0.001], steps=30, batch_size=20,
+                  outputs=3, alphas=[0.1, 0.001], steps=30, batch_size=20,
                   watch=lambda step, networks: np.full((2, 2), step), watch_every=10,
                   engine=engine)
     for engine in ("numpy", "keras")
@@ -370,7 +454,7 @@ def test_watching_keeps_the_best_weights_of_each_fit():
         (A[None, None], w[None, None]),
         losses.WeightedHamming("hinge", 1, 3),
         outputs=3,
-        strengths=[0.0, 0.0],
+        alphas=[0.0, 0.0],
         steps=50,
         watch=watch,
         watch_every=10,
@@ -389,7 +473,7 @@ def test_least_squares_comes_to_its_closed_form(people):
         "least squares",
         output="identity",
         weights="shifted",
-        strength=0.0,
+        alpha=0.0,
         steps=3000,
         batch_size=600,
         decay=True,
@@ -416,14 +500,14 @@ def test_a_constant_added_to_the_outcome_changes_no_centred_rule(people):
 
 def test_units_of_the_covariates_change_nothing(people):
     moved = people.X * np.arange(1, 7) + 5
-    for rule in (OutcomeWeightedClassifier(steps=200), RidgeQ()):
+    for rule in (OutcomeWeightedClassifier(steps=200), AdditiveQLearner()):
         first = fit(clone(rule), people).decision_function(people.X)
         again = clone(rule).fit(moved, people.A, people.outcome)
         assert np.allclose(first, again.decision_function(moved), atol=1e-2)
 
 
 def test_ridge_q_is_ridge_regression_on_treatments_times_covariates(people):
-    rule = fit(RidgeQ(standardise=False), people)
+    rule = fit(AdditiveQLearner(effect_penalty=4.0, standardise=False), people)
     parts = [people.X]
     for k in range(3):
         half = people.A[:, [k]] / 2
@@ -431,10 +515,10 @@ def test_ridge_q_is_ridge_regression_on_treatments_times_covariates(people):
     design = np.column_stack(parts).astype(float)
     middle = design - design.mean(axis=0)
     outcome = people.outcome - people.outcome.mean()
-    gram = middle.T @ middle + rule.model_.alpha_ * np.eye(middle.shape[1])
+    gram = middle.T @ middle + rule.alpha_ * np.eye(middle.shape[1])
     closed = np.linalg.solve(gram, middle.T @ outcome)
     effects = np.column_stack([np.ones(600), people.X]) @ closed[6:].reshape(3, 7).T
-    assert np.allclose(rule.decision_function(people.X), effects, atol=1e-3)
+    assert np.allclose(2 * rule.decision_function(people.X), effects)
 
 
 @pytest.mark.parametrize("treatments", [2, 3, 4])
@@ -462,7 +546,7 @@ def test_one_against_one_trains_each_pair_as_if_it_were_alone():
     A = np.repeat(every, 8, axis=0)
     X = generator.normal(size=(32, 3)).astype("f4")
     outcome = generator.normal(size=32)
-    rule = OneAgainstOne(steps=30, batch_size=8, standardise=False, strength=0.01)
+    rule = OneAgainstOne(steps=30, batch_size=8, standardise=False, alpha=0.01)
     rule.fit(X, A, outcome)
     for place, (first, second) in enumerate(rule.pairs_):
         inside = np.isin(combination_number(A), (first, second))
@@ -475,7 +559,7 @@ def test_one_against_one_trains_each_pair_as_if_it_were_alone():
             ),
             losses.WeightedHamming("hinge", 1, 1, "identity"),
             outputs=1,
-            strengths=[0.01],
+            alphas=[0.01],
             start=np.zeros((1, 1, 4), "f4"),
             steps=30,
             batch_size=16,
@@ -557,7 +641,7 @@ def test_no_effect_is_larger_than_its_bound(people):
         ({"bounds": (1.0, 0.0)}, "bounds must be numbers above 0"),
         ({"curvatures": ()}, "curvatures must be numbers"),
         ({"curvatures": (0.0, np.nan)}, "curvatures must be numbers"),
-        ({"search": 0}, "search must be above 0"),
+        ({"search": 0}, "search must be a number above 0"),
     ],
 )
 def test_bounds_and_curvatures_that_make_no_sense_are_refused(wrong, says, people):
@@ -578,19 +662,60 @@ def test_value_is_the_weighted_mean_of_those_treated_as_advised(people):
     assert found == pytest.approx(total / weight)
 
 
-def test_of_several_strengths_the_best_gain_is_kept(people):
-    rule = OutcomeWeightedClassifier(strength=(100.0, 0.001), steps=300)
+def test_of_several_penalties_the_best_gain_is_kept(people):
+    rule = OutcomeWeightedClassifier(alpha=(100.0, 0.001), steps=300)
     fit(rule, people)
-    assert rule.strength_ == 0.001
+    assert rule.alpha_ == 0.001
     assert rule.gains_[1] > rule.gains_[0]
-    assert np.array_equal(rule.predict(people.X), rule.with_strength(1)(people.X))
+    assert np.array_equal(rule.predict(people.X), rule.with_alpha(1)(people.X))
 
 
-@pytest.mark.parametrize("how", policy.PROPENSITIES)
-def test_each_propensity_finds_a_randomised_trial(how, people):
-    found = policy.estimate_propensity(people.X, people.A, how)
-    assert found.mean() == pytest.approx(1 / 8, abs=0.03)
-    assert ((found > 0) & (found < 1)).all()
+# ------------------------------------------------------------------ outcome weights
+
+
+@pytest.fixture(scope="module")
+def confounded():
+    """Unbalanced treatments that go with a strong main effect; X, A, outcome."""
+    random = np.random.default_rng(15)
+    X = random.normal(size=(800, 2))
+    chance = 1 / (1 + np.exp(-(X + [1.0, -1.0])))
+    A = np.where(random.random((800, 2)) < chance, 1, -1)
+    return X, A, 5 + 10 * X[:, 0] + A[:, 0] + 0.5 * random.normal(size=800)
+
+
+def test_weights_are_outcomes_less_a_baseline_by_the_propensity(confounded):
+    X, A, outcome = confounded
+    propensity = np.random.default_rng(0).uniform(0.1, 0.9, 800)
+    for how, baseline in (
+        ("raw", 0),
+        ("shifted", outcome.min()),
+        ("centred", outcome.mean()),
+    ):
+        targets, weights = policy.outcome_weights(X, A, outcome, propensity, how)
+        assert np.array_equal(targets, A) and weights.shape == (800, 1)
+        assert np.allclose(weights[:, 0] * propensity + baseline, outcome)
+
+
+def test_residual_weights_are_what_covariates_do_not_explain(confounded):
+    """Effect and noise are left; the main effect is ten times as large."""
+    X, A, outcome = confounded
+    residual = policy.outcome_weights(X, A, outcome, 0.5, "residual")[1][:, 0] / 2
+    design = np.column_stack([np.ones(800), X])
+    plain = outcome - design @ np.linalg.lstsq(design, outcome, rcond=None)[0]
+    assert np.corrcoef(residual, plain)[0, 1] > 0.99
+    assert residual.std() == pytest.approx(plain.std(), rel=0.05)
+    # of other folds: no person's own outcome is in the baseline
+    changed = outcome.copy()
+    changed[7] += 1000
+    again = policy.outcome_weights(X, A, changed, 0.5, "residual")[1][:, 0] / 2
+    assert again[7] - residual[7] == pytest.approx(1000)
+
+
+def test_augmented_weights_are_the_sizes_of_the_contrasts(confounded):
+    X, A, outcome = confounded
+    targets, weights = policy.outcome_weights(X, A, outcome, 0.3, "augmented", 5)
+    contrasts = policy.doubly_robust_contrasts(X, A, outcome, 0.3, 5)
+    assert np.allclose(targets * weights, contrasts) and (weights >= 0).all()
 
 
 def test_a_rare_combination_does_not_keep_the_propensity_from_settling(recwarn):
@@ -617,7 +742,7 @@ def test_doubly_robust_contrasts_average_to_the_true_effects():
 
 
 def _broken(people, **changes):
-    return {"X": people.X, "A": people.A, "outcome": people.outcome} | changes
+    return {"X": people.X, "y": people.A, "outcome": people.outcome} | changes
 
 
 def _nan(array):
@@ -631,17 +756,17 @@ def _nan(array):
     [
         (lambda s: {"outcome": _nan(s.outcome)}, "row 3 has nan"),
         (lambda s: {"outcome": s.outcome[:9]}, "one number a person"),
-        (lambda s: {"A": np.where([[True] * 3], s.A, s.A) * 2}, "coded -1 and"),
-        (lambda s: {"A": np.column_stack([s.A[:, :2], np.ones(600)])}, "to everybody"),
-        (lambda s: {"A": np.column_stack([s.A[:, :2], -np.ones(600)])}, "to nobody"),
-        (lambda s: {"A": s.A[:10]}, "one row a person"),
+        (lambda s: {"y": np.where([[True] * 3], s.A, s.A) * 2}, "coded -1 and"),
+        (lambda s: {"y": np.column_stack([s.A[:, :2], np.ones(600)])}, "to everybody"),
+        (lambda s: {"y": np.column_stack([s.A[:, :2], -np.ones(600)])}, "to nobody"),
+        (lambda s: {"y": s.A[:10]}, "one row a person"),
         (lambda s: {"X": _nan(s.X)}, "impute"),
         (lambda s: {"propensity": np.zeros(600)}, "above 0 and at most 1"),
         (lambda s: {"propensity": np.full(600, 1.5)}, "above 0 and at most 1"),
     ],
 )
 @pytest.mark.parametrize(
-    "rule", [OutcomeWeightedClassifier(), OneAgainstOne(), RidgeQ()]
+    "rule", [OutcomeWeightedClassifier(), OneAgainstOne(), AdditiveQLearner()]
 )
 def test_bad_people_are_refused_with_a_reason(rule, change, said, people):
     with pytest.raises(InputError, match=said):
@@ -652,8 +777,8 @@ def test_bad_people_are_refused_with_a_reason(rule, change, said, people):
     ("changes", "said"),
     [
         ({"loss": "0-1"}, "hinge"),
-        ({"order": 4}, "from 1 to the 3 treatments"),
-        ({"order": 0}, "from 1 to the 3 treatments"),
+        ({"order": 4}, "from 1 to 3"),
+        ({"order": 0}, "from 1 to 3"),
         ({"output": "relu"}, "tanh"),
         ({"weights": "squared"}, "residual"),
         ({"propensity": "forest"}, "multinomial"),
@@ -669,7 +794,7 @@ def test_unknown_choices_name_the_allowed_ones(changes, said, people):
 
 @pytest.mark.parametrize("treatments", [1, 13])
 def test_enumerating_needs_2_to_12_treatments(treatments):
-    with pytest.raises(InputError, match="2 to 12 treatments"):
+    with pytest.raises(InputError, match="from 2 to 12"):
         combinations(treatments)
 
 
@@ -700,7 +825,7 @@ def test_treatments_coded_0_and_1_are_read_and_said(people):
     [
         OutcomeWeightedClassifier(),
         OneAgainstOne(),
-        RidgeQ(),
+        AdditiveQLearner(),
         ContrastNetwork(),
         BoundedEffectsNetwork(),
     ],
@@ -734,7 +859,7 @@ def test_fitting_twice_gives_the_same_and_changes_no_input(people):
 def test_a_rule_that_is_not_fitted_says_so(people):
     from sklearn.exceptions import NotFittedError
 
-    for rule in (OutcomeWeightedClassifier(), OneAgainstOne(), RidgeQ()):
+    for rule in (OutcomeWeightedClassifier(), OneAgainstOne(), AdditiveQLearner()):
         with pytest.raises(NotFittedError):
             rule.predict(people.X)
 

@@ -12,11 +12,11 @@ import pytest
 from sudlib import book, policy
 from sudlib.files import InputError, data_file, sha256
 from sudlib.policy import (
+    AdditiveQLearner,
     BoundedEffectsNetwork,
     ContrastNetwork,
     OneAgainstOne,
     OutcomeWeightedClassifier,
-    RidgeQ,
     combination_number,
     combinations,
     fit_together,
@@ -32,9 +32,9 @@ ROOT = Path(__file__).resolve().parent.parent
 def few_steps():
     """Return the study's rules with a few steps: the shape of a study, in a second."""
     return {
-        "naive": OneAgainstOne(steps=5, strength=(0.1, 0.001)),
-        "dnn_simple": OutcomeWeightedClassifier(strength=(0.1, 0.001), steps=20),
-        "ridge_q": RidgeQ(),
+        "naive": OneAgainstOne(steps=5, alpha=(0.1, 0.001)),
+        "dnn_simple": OutcomeWeightedClassifier(alpha=(0.1, 0.001), steps=20),
+        "ridge_q": AdditiveQLearner(effect_penalty=4.0),
         "contrast": ContrastNetwork(1, steps=20, members=1),
     }
 
@@ -153,22 +153,29 @@ def test_scores_of_nobody_are_refused():
 # ----------------------------------------------------------------------- the shards
 
 
-def test_shards_cover_every_repeat_once():
-    found = [
+@pytest.fixture
+def runner(monkeypatch):
+    """Return the tool that runs the study."""
+    monkeypatch.syspath_prepend(str(ROOT / "tools"))
+    import run_study_c
+
+    return run_study_c
+
+
+def test_shards_cover_every_repeat_once(runner):
+    repeats = [
         (setting, size, repeat)
-        for setting, size, first, number in simulation_study.shards(
-            repeats=25, block=10
-        )
+        for setting, size, first, number in runner.shards(repeats=25, block=10)
         for repeat in range(first, first + number)
     ]
-    assert len(found) == len(set(found)) == 2 * 4 * 25
-    names = [simulation_study.shard_name(*shard) for shard in simulation_study.shards()]
-    assert len(names) == len(set(names))
+    assert len(repeats) == len(set(repeats)) == 2 * 4 * 25
+    names = [runner.shard_name(*shard) for shard in runner.shards(repeats=25)]
+    assert set().union(*map(runner.repeats_of, names)) == set(repeats)
 
 
 def test_merged_shards_do_not_depend_on_their_order_or_cut(few_steps):
     one = [
-        simulation_study.run_repeat("right", 200, r, methods=few_steps, test=500)
+        simulation_study.run_repeats("right", 200, [r], methods=few_steps, test=500)
         for r in (0, 1)
     ]
     same = simulation_study.merge([pd.concat(one)]).drop(columns="seconds")
@@ -183,9 +190,9 @@ def test_merged_shards_do_not_depend_on_their_order_or_cut(few_steps):
 
 def test_a_repeat_is_the_same_wherever_it_runs(few_steps):
     first, again = (
-        simulation_study.run_repeat("wrong", 200, 3, methods=few_steps, test=500).drop(
-            columns="seconds"
-        )
+        simulation_study.run_repeats(
+            "wrong", 200, [3], methods=few_steps, test=500
+        ).drop(columns="seconds")
         for _ in range(2)
     )
     pd.testing.assert_frame_equal(first, again)
@@ -196,14 +203,14 @@ def test_a_repeat_is_the_same_wherever_it_runs(few_steps):
 
 def test_repeats_trained_together_score_as_repeats_trained_alone(few_steps):
     few_steps["dnn_1hdd"] = OutcomeWeightedClassifier(
-        hidden=(7,), strength=(0.1, 0.001), steps=40, dropout=0.2, early_stopping=True
+        hidden=(7,), alpha=(0.1, 0.001), steps=40, dropout=0.2, early_stopping=True
     )
     few_steps["auto"] = ContrastNetwork("auto", hidden=(5,), steps=40, members=2)
     few_steps["bounded"] = BoundedEffectsNetwork(hidden=(5,), steps=40, members=2)
     same = {"methods": few_steps, "test": 500}
     together = simulation_study.run_repeats("wrong", 200, (3, 5, 8), **same)
     alone = pd.concat(
-        simulation_study.run_repeat("wrong", 200, r, **same) for r in (3, 5, 8)
+        simulation_study.run_repeats("wrong", 200, [r], **same) for r in (3, 5, 8)
     )
     pd.testing.assert_frame_equal(
         together.drop(columns="seconds"),
@@ -244,10 +251,9 @@ def test_summary_is_mean_error_and_paired_regret():
     assert (gap, error) == (-2.5, 0.5)
 
 
-def test_the_runner_goes_on_where_it_was_and_merges(tmp_path, monkeypatch, capsys):
-    monkeypatch.syspath_prepend(str(ROOT / "tools"))
-    import run_study_c
-
+def test_the_runner_goes_on_where_it_was_and_merges(
+    runner, tmp_path, monkeypatch, capsys
+):
     runs_made = []
 
     def run_repeats(setting, size, repeats, *, seed):
@@ -258,33 +264,30 @@ def test_the_runner_goes_on_where_it_was_and_merges(tmp_path, monkeypatch, capsy
     monkeypatch.setattr(simulation_study, "run_repeats", run_repeats)
     words = ["--folder", str(tmp_path / "f"), "--out", str(tmp_path / "o")]
     words += ["--repeats", "4", "--block", "2", "--size", "200"]
-    shard = simulation_study.shard_name("wrong", 200, 2, 2)
-    assert run_study_c.main([*words, "--shard", shard]) == 0
+    shard = runner.shard_name("wrong", 200, 2, 2)
+    assert runner.main([*words, "--shard", shard]) == 0
     assert runs_made == [("wrong", 200, 2), ("wrong", 200, 3)]
-    assert run_study_c.main(words) == 0
+    assert runner.main(words) == 0
     assert len(runs_made) == 8, "the shard that was there was run again"
     first = (tmp_path / "o" / "scores.csv.gz").read_bytes()
-    assert run_study_c.main([*words, "--merge"]) == 0
+    assert runner.main([*words, "--merge"]) == 0
     assert (tmp_path / "o" / "scores.csv.gz").read_bytes() == first
     assert len(pd.read_csv(tmp_path / "o" / "scores.csv.gz")) == 8
-    assert run_study_c.main([*words, "--shard", "none.csv"]) == 2
-    assert run_study_c.main([*words, "--at-once", "0"]) == 2
+    assert runner.main([*words, "--shard", "none.csv"]) == 2
+    assert runner.main([*words, "--at-once", "0"]) == 2
     assert "--at-once must be 1 or more, not 0" in capsys.readouterr().err
     empty = ["--folder", str(tmp_path / "empty"), "--out", str(tmp_path), "--merge"]
-    assert run_study_c.main(empty) == 2
+    assert runner.main(empty) == 2
     assert "no shards" in capsys.readouterr().err
 
 
-def test_a_run_that_asks_for_a_gpu_stops_without_one(monkeypatch, capsys):
+def test_a_run_that_asks_for_a_gpu_stops_without_one(runner, monkeypatch, capsys):
     keras = pytest.importorskip("keras")
-    monkeypatch.syspath_prepend(str(ROOT / "tools"))
-    import run_study_c
-
     monkeypatch.setattr(keras.distribution, "list_devices", lambda kind=None: [])
-    assert run_study_c.main(["--gpu", "--list"]) == 2
+    assert runner.main(["--gpu", "--list"]) == 2
     assert "sees no GPU" in capsys.readouterr().err
     monkeypatch.setattr(keras.distribution, "list_devices", lambda kind=None: ["gpu:0"])
-    assert run_study_c.main(["--gpu", "--list", "--block", "100"]) == 0
+    assert runner.main(["--gpu", "--list", "--block", "100"]) == 0
     assert len(capsys.readouterr().out.split()) == 8
 
 
@@ -319,7 +322,7 @@ def test_a_fork_changes_one_thing():
 
 def test_an_unknown_fork_is_refused():
     with pytest.raises(InputError, match="a fork must be one of"):
-        multiverse.run_fork("sigmoid", 200, 0)
+        multiverse.run_forks(["sigmoid"], 200, [0])
 
 
 # ------------------------------------------------------------- what the book carries
@@ -375,7 +378,7 @@ def test_our_best_rule_is_below_the_best_number_the_study_prints(setting, size):
 def test_a_repeat_of_the_kept_study_can_be_derived_again():
     kept = simulation_study.published_study()
     kept = kept[(kept["setting"] == "right") & (kept["n_train"] == 200)]
-    again = simulation_study.run_repeat("right", 200, 0)
+    again = simulation_study.run_repeats("right", 200, [0])
     both = again.merge(kept, on=["setting", "n_train", "repeat", "method"])
     gap = (both["adjusted_mcr_x"] - both["adjusted_mcr_y"]).abs().max()
     assert len(both) == len(again) and gap < 0.01

@@ -9,7 +9,6 @@ import pytest
 from sudlib import records, teds
 from sudlib.files import InputError, sha256
 from sudlib.teds import codebook, registry
-from sudlib.teds import fetch as fetch_door
 
 
 def test_examples_in_docstrings_run():
@@ -35,7 +34,7 @@ def agency(monkeypatch, tmp_path, years):
         frame["CASEID"] = year * 10**7 + 10**6 + np.arange(100)
         return teds.write(frame, tmp_path / f"agency_{year}.csv")
 
-    monkeypatch.setattr(fetch_door, "fetch", fetch)
+    monkeypatch.setattr(teds, "fetch", fetch)
     return asked
 
 
@@ -124,13 +123,14 @@ def test_folder_of_official_files_is_a_door(mine, monkeypatch, tmp_path):
     frame, path = mine
     folder = tmp_path / "official"
     folder.mkdir()
-    known = teds.registry()
+    known = teds.read_registry()
     small = {
         year: teds.Download(**{**vars(known[year]), "csv": f"{year}.csv"})
         for year in (2017, 2018)
     }
-    monkeypatch.setattr(registry, "registry", lambda: small)
-    monkeypatch.setattr(registry, "_official", lambda name: None)
+    monkeypatch.setattr(registry, "official_download", lambda name: None)
+    for module in (registry, teds):
+        monkeypatch.setattr(module, "read_registry", lambda: small)
     for year in (2017, 2018):
         part = frame.assign(DISYR=np.int16(year), STFIPS=np.int8(1))
         part["CASEID"] = year * 10**7 + 10**6 + np.arange(500)
@@ -153,7 +153,10 @@ def test_folder_of_official_files_is_a_door(mine, monkeypatch, tmp_path):
         ({"years": ()}, "at least one year"),
         ({"years": (2018, 2018)}, "each once"),
         ({"years": ("2018",)}, "not '2018'"),
-        ({"rows": 0}, "rows must be a whole number from 1 up or None, not 0"),
+        (
+            {"rows": 0},
+            "rows must be a whole number from 1 up, or None for all there are, not 0",
+        ),
         ({"rows": 1.5}, "not 1.5"),
         ({"rows": True}, "not True"),
         ({"seed": -1}, "seed must be a whole number from 0 up, not -1"),

@@ -1,3 +1,5 @@
+from fractions import Fraction
+
 import numpy as np
 import pytest
 import scipy.stats
@@ -17,23 +19,33 @@ def some_rows(n=400, share=0.3, seed=1, decimals=2):
     return completed, score
 
 
+#: Each measure by scikit-learn, of (completed, predicted, score).
+BY_SCIKIT_LEARN = {
+    "f05": lambda truth, said, score: metrics.fbeta_score(truth, said, beta=0.5),
+    "precision": lambda truth, said, score: metrics.precision_score(truth, said),
+    "recall": lambda truth, said, score: metrics.recall_score(truth, said),
+    "balanced_accuracy": lambda truth, said, score: metrics.balanced_accuracy_score(
+        truth, said
+    ),
+    "accuracy": lambda truth, said, score: metrics.accuracy_score(truth, said),
+    "f1": lambda truth, said, score: metrics.f1_score(truth, said),
+    "average_precision": lambda truth, said, score: metrics.average_precision_score(
+        truth, score
+    ),
+    "brier": lambda truth, said, score: metrics.brier_score_loss(truth, score),
+}
+
+
 def by_scikit_learn(completed, score, threshold):
-    predicted = score >= threshold
     return {
-        "f05": metrics.fbeta_score(completed, predicted, beta=0.5),
-        "precision": metrics.precision_score(completed, predicted),
-        "recall": metrics.recall_score(completed, predicted),
-        "balanced_accuracy": metrics.balanced_accuracy_score(completed, predicted),
-        "accuracy": metrics.accuracy_score(completed, predicted),
-        "f1": metrics.f1_score(completed, predicted),
-        "average_precision": metrics.average_precision_score(completed, score),
-        "brier": metrics.brier_score_loss(completed, score),
+        name: measure(completed, score >= threshold, score)
+        for name, measure in BY_SCIKIT_LEARN.items()
     }
 
 
 def test_every_value_is_scikit_learns():
     completed, score = some_rows()
-    kept = scores.evaluate(completed, score, threshold=0.5, draws=10)
+    kept = scores.evaluate(completed, score, threshold=0.5, n_resamples=10)
     wanted = by_scikit_learn(completed, score, 0.5)
     assert kept.estimates.keys() == wanted.keys()
     for name, value in wanted.items():
@@ -43,7 +55,7 @@ def test_every_value_is_scikit_learns():
 def test_every_draw_equals_scikit_learn_on_the_resampled_rows():
     """The brute force: take the rows of each draw and ask scikit-learn."""
     completed, score = some_rows()
-    kept = scores.evaluate(completed, score, threshold=0.5, draws=60, seed=7)
+    kept = scores.evaluate(completed, score, threshold=0.5, n_resamples=60, seed=7)
     positives, negatives = np.flatnonzero(completed), np.flatnonzero(~completed)
     grid = kept.band["recall"].to_numpy()
     bands = []
@@ -68,12 +80,14 @@ def test_every_draw_equals_scikit_learn_on_the_resampled_rows():
 def test_intervals_agree_with_scipys_bootstrap(measure):
     """Two samples, each drawn from itself, is SciPy's way to say stratified."""
     completed, score = some_rows(n=600)
-    kept = scores.evaluate(completed, score, threshold=0.5, draws=4000, band=False)
+    kept = scores.evaluate(
+        completed, score, threshold=0.5, n_resamples=4000, band=False
+    )
 
     def statistic(positive, negative):
         truth = np.repeat([True, False], [len(positive), len(negative)])
         joined = np.concatenate([positive, negative])
-        return by_scikit_learn(truth, joined, 0.5)[measure]
+        return BY_SCIKIT_LEARN[measure](truth, joined >= 0.5, joined)
 
     peer = scipy.stats.bootstrap(
         (score[completed], score[~completed]),
@@ -95,42 +109,55 @@ def test_the_interval_covers_the_truth_as_often_as_it_says():
     truth = scipy.stats.norm.sf(0.5, 0.6, 0.25)
     random = np.random.default_rng(5)
     hits = 0
-    for _ in range(300):
+    for _ in range(200):
         completed = np.repeat([True, False], [150, 150])
         score = random.normal(0.35 + 0.25 * completed, 0.25)
-        kept = scores.evaluate(completed, score, draws=200, band=False)
+        kept = scores.evaluate(completed, score, n_resamples=200, band=False)
         hits += kept.estimates["recall"].low <= truth <= kept.estimates["recall"].high
-    assert 0.91 <= hits / 300 <= 0.98
+    assert 0.90 <= hits / 200 <= 0.985
 
 
-@settings(max_examples=60, deadline=None)
+def exact_f_beta(completed, predicted, beta):
+    """F-beta as a fraction of whole numbers, from its definition."""
+    pairs = list(zip(completed, predicted, strict=True))
+    hits = sum(truth and said for truth, said in pairs)
+    missed = sum(truth and not said for truth, said in pairs)
+    false_alarms = sum(said and not truth for truth, said in pairs)
+    weight = Fraction(beta) ** 2
+    return (1 + weight) * hits / ((1 + weight) * hits + weight * missed + false_alarms)
+
+
+@settings(max_examples=200, deadline=None)
 @given(
     st.lists(
         st.tuples(st.booleans(), st.integers(0, 5)), min_size=2, max_size=40
     ).filter(lambda rows: any(completed for completed, _ in rows)),
     st.sampled_from([0.5, 1.0, 2.0]),
 )
-def test_best_threshold_is_the_best_of_all_with_ties(rows, beta):
-    completed = np.array([row[0] for row in rows])
-    score = np.array([row[1] for row in rows]) / 5
-    chosen = scores.best_threshold(completed, score, beta)
+def test_best_threshold_is_the_highest_of_the_best_with_ties(rows, beta):
+    """Brute force over every threshold, in exact arithmetic."""
+    completed = [row[0] for row in rows]
+    score = [row[1] / 5 for row in rows]
     by_hand = {
-        threshold: metrics.fbeta_score(
-            completed, score >= threshold, beta=beta, zero_division=0
-        )
-        for threshold in np.unique(score)
+        threshold: exact_f_beta(completed, [each >= threshold for each in score], beta)
+        for threshold in set(score)
     }
-    assert chosen in by_hand
-    assert by_hand[chosen] == pytest.approx(max(by_hand.values()), abs=1e-12)
-    better = [t for t, value in by_hand.items() if value > by_hand[chosen] - 1e-12]
-    assert chosen == max(better) or by_hand[max(better)] == pytest.approx(
-        by_hand[chosen], abs=1e-12
-    )
+    best = max(by_hand.values())
+    highest = max(threshold for threshold, value in by_hand.items() if value == best)
+    assert scores.best_threshold(completed, score, beta) == highest
+
+
+def test_of_equally_good_thresholds_the_highest_flags_the_fewest():
+    """F1 is 2/3 at 0.9 (1 of 2 found, no false alarm) and at 0.2 (2 found, 2 false)."""
+    completed, score = [1, 0, 0, 1], [0.9, 0.5, 0.4, 0.2]
+    assert exact_f_beta(completed, [1, 0, 0, 0], 1) == Fraction(2, 3)
+    assert exact_f_beta(completed, [1, 1, 1, 1], 1) == Fraction(2, 3)
+    assert scores.best_threshold(completed, score, beta=1) == 0.9
 
 
 def test_the_curve_is_scikit_learns_with_ties_together():
     completed, score = some_rows(decimals=1)
-    kept = scores.evaluate(completed, score, draws=5)
+    kept = scores.evaluate(completed, score, n_resamples=5)
     precision, recall, threshold = metrics.precision_recall_curve(completed, score)
     np.testing.assert_array_equal(kept.curve["precision"][::-1], precision)
     np.testing.assert_array_equal(kept.curve["recall"][::-1], recall)
@@ -154,7 +181,7 @@ def test_the_printed_matrix_of_the_study_gives_its_printed_numbers():
 
 def test_a_matrix_is_enough_for_the_interval_at_a_threshold():
     completed, score = some_rows(n=3000)
-    kept = scores.evaluate(completed, score, draws=4000, band=False)
+    kept = scores.evaluate(completed, score, n_resamples=4000, band=False)
     from_matrix = scores.evaluate_matrix(kept.matrix)
     for name, estimate in from_matrix.items():
         width = estimate.high - estimate.low
@@ -163,39 +190,41 @@ def test_a_matrix_is_enough_for_the_interval_at_a_threshold():
 
 
 def test_undefined_is_nan_with_a_reason_never_zero():
-    nobody_flagged = scores.evaluate([0, 1, 1], [0.1, 0.2, 0.3], draws=20).estimates
+    nobody_flagged = scores.evaluate(
+        [0, 1, 1], [0.1, 0.2, 0.3], n_resamples=20
+    ).estimates
     assert np.isnan(nobody_flagged["precision"].value)
     assert "predicted" in nobody_flagged["precision"].reason
     assert nobody_flagged["f05"].value == 0  # recall is 0: this one is defined
-    nobody = scores.evaluate([0, 0, 0], [0.1, 0.2, 0.3], draws=20)
+    nobody = scores.evaluate([0, 0, 0], [0.1, 0.2, 0.3], n_resamples=20)
     for name in ("recall", "average_precision", "f05", "balanced_accuracy"):
         assert np.isnan(nobody.estimates[name].value)
         assert nobody.estimates[name].reason
         assert str(nobody.estimates[name]).startswith("undefined (")
     assert nobody.band is None
     assert np.isnan(scores.f_beta([0, 0], [0, 0]))
-    assert scores.evaluate([0, 1], [-3.0, 2.0], draws=5).estimates["brier"].reason
+    assert scores.evaluate([0, 1], [-3.0, 2.0], n_resamples=5).estimates["brier"].reason
 
 
 def test_draws_without_a_value_are_counted_not_dropped_in_silence():
-    kept = scores.evaluate([1, 1, 0, 0, 0], [0.9, 0.1, 0.2, 0.1, 0.1], draws=400)
+    kept = scores.evaluate([1, 1, 0, 0, 0], [0.9, 0.1, 0.2, 0.1, 0.1], n_resamples=400)
     reason = kept.estimates["precision"].reason
     assert reason.startswith("undefined in ") and reason.endswith("of 400 draws")
 
 
 def test_the_same_seed_draws_the_same_people_for_two_models():
     completed, score = some_rows()
-    first = scores.evaluate(completed, score, draws=200)
-    again = scores.evaluate(completed, score, draws=200)
+    first = scores.evaluate(completed, score, n_resamples=200)
+    again = scores.evaluate(completed, score, n_resamples=200)
     assert scores.difference(first, again, "f05").high == 0
     worse = np.clip(score + np.random.default_rng(2).normal(0, 0.3, len(score)), 0, 1)
-    second = scores.evaluate(completed, worse, draws=200)
+    second = scores.evaluate(completed, worse, n_resamples=200)
     gap = scores.difference(first, second, "average_precision")
     assert gap.low > 0
     unpaired = first.draws["f05"].std() ** 2 + second.draws["f05"].std() ** 2
     paired = (first.draws["f05"] - second.draws["f05"]).std() ** 2
     assert paired < unpaired
-    other = scores.evaluate(completed, score, draws=200, seed=1)
+    other = scores.evaluate(completed, score, n_resamples=200, seed=1)
     with pytest.raises(InputError, match="same rows"):
         scores.difference(first, other, "f05")
 
@@ -219,7 +248,7 @@ def test_calibration_keeps_equal_scores_together():
     ("completed", "score", "words"),
     [
         ([0, 1], [0.1], "same length"),
-        ([], [], "no rows"),
+        ([], [], "must have rows"),
         ([0, 2], [0.1, 0.2], "0 or 1"),
         ([0, 1], [0.1, np.nan], "finite"),
     ],
@@ -236,10 +265,113 @@ def test_side_by_side_shows_what_each_has():
     completed, score = some_rows()
     table = scores.side_by_side(
         {
-            "ours": scores.evaluate(completed, score, draws=50),
+            "ours": scores.evaluate(completed, score, n_resamples=50),
             "printed": scores.evaluate_matrix([[5290, 1400], [877, 799]]),
         }
     )
     assert list(table.columns) == ["F0.5", "precision", "recall", "PR area"]
     assert table.loc["printed", "PR area"] == ""
     assert table.loc["printed", "F0.5"].startswith("0.381 (")
+
+
+def test_what_is_left_out_has_the_default_that_is_documented():
+    completed, score = some_rows()
+    matrix = [[30, 10], [5, 15]]
+    explicit = scores.evaluate(
+        completed, score, threshold=0.5, n_resamples=1000, level=0.95, seed=33
+    )
+    assert scores.evaluate(completed, score).draws.equals(explicit.draws)
+    assert scores.evaluate(completed, score).estimates == explicit.estimates
+    assert scores.evaluate_matrix(matrix) == scores.evaluate_matrix(
+        matrix, n_resamples=10_000, level=0.95, seed=33
+    )
+    first, again = scores.resamples(completed), scores.resamples(completed, 1000, 33)
+    assert [row.tolist() for row in next(first)] == [r.tolist() for r in next(again)]
+    assert len(list(first)) == 999
+    half = exact_f_beta(completed, score >= 0.6, 0.5)
+    assert scores.f_beta(completed, score >= 0.6) == pytest.approx(float(half))
+    chosen = scores.best_threshold(completed, score, 0.5)
+    assert chosen == scores.best_threshold(completed, score)
+    assert chosen != scores.best_threshold(completed, score, 2)
+    ten = scores.calibration(completed, score, bins=10, level=0.95)
+    assert scores.calibration(completed, score).equals(ten)
+    assert list(ten.columns) == ["score", "observed", "low", "high", "n"]
+    other = scores.evaluate(completed, 1 - score)
+    assert scores.difference(explicit, other, "f1") == scores.difference(
+        explicit, other, "f1", 0.95
+    )
+
+
+@pytest.mark.parametrize("level", [0.5, 0.9])
+def test_the_level_is_the_share_of_draws_between_the_ends(level):
+    completed, score = some_rows()
+    kept = scores.evaluate(completed, score, n_resamples=1000, level=level)
+    noise = np.random.default_rng(3).normal(0, 0.1, len(score))
+    worse = scores.evaluate(completed, np.clip(score + noise, 0, 1))
+    gap = scores.difference(kept, worse, "average_precision", level)
+    assert gap.low < gap.value < gap.high
+    draws = kept.draws["average_precision"]
+    estimate = kept.estimates["average_precision"]
+    assert (draws < estimate.low).mean() == pytest.approx((1 - level) / 2, abs=0.002)
+    assert (draws > estimate.high).mean() == pytest.approx((1 - level) / 2, abs=0.002)
+    matrix = scores.evaluate_matrix(kept.matrix, level=level)["recall"]
+    whole = scores.evaluate_matrix(kept.matrix)["recall"]
+    assert whole.low < matrix.low < matrix.value < matrix.high < whole.high
+    narrow = scores.calibration(completed, score, level=level)
+    wide = scores.calibration(completed, score)
+    assert (wide["low"] <= narrow["low"]).all() and (
+        wide["high"] > narrow["high"]
+    ).all()
+
+
+def test_the_band_stands_at_every_hundredth_of_recall():
+    completed, score = some_rows()
+    band = scores.evaluate(completed, score, n_resamples=20).band
+    np.testing.assert_allclose(band["recall"], np.arange(1, 101) / 100)
+    assert (band["low"] <= band["high"]).all()
+    assert scores.evaluate(completed, score, n_resamples=5, band=False).band is None
+
+
+def test_each_class_is_drawn_from_itself_as_often_as_it_has_rows():
+    completed = np.array([0, 1, 0, 0, 0])
+    for positive, negative in scores.resamples(completed, 50, 1):
+        assert positive.tolist() == [0]
+        assert len(negative) == 4 and set(negative) <= {0, 1, 2, 3}
+    (pair,) = scores.resamples([0, 0], 1)
+    assert len(pair[0]) == 0 and len(pair[1]) == 2
+    drawn = np.concatenate([n for _, n in scores.resamples(completed, 2000, 1)])
+    np.testing.assert_allclose(np.bincount(drawn) / len(drawn), 0.25, atol=0.02)
+
+
+@pytest.mark.parametrize("score", [[-0.5, 0.9], [0.2, 1.5]])
+def test_a_score_beyond_zero_and_one_is_no_probability(score):
+    kept = scores.evaluate([0, 1], score, n_resamples=5).estimates["brier"]
+    assert np.isnan(kept.value) and kept.reason == "the score is not a probability"
+    assert scores.evaluate([0, 1], [0.0, 1.0]).estimates["brier"].value == 0
+
+
+def test_why_there_is_no_interval_is_said():
+    none = scores.evaluate([0, 1], [0.2, 0.8], n_resamples=0).estimates["f05"]
+    assert none.value == 1 and np.isnan(none.low) and none.reason == "no draws"
+    lost = scores.difference(
+        *(scores.evaluate([0, 0], [0.2, 0.8], n_resamples=9) for _ in range(2)),
+        "recall",
+    )
+    assert np.isnan(lost.value) and lost.reason == "nobody completed"
+    with pytest.raises(InputError, match="measure must be one of f05"):
+        scores.difference(*[scores.evaluate([0, 1], [0.2, 0.8])] * 2, "f2")
+
+
+def test_tables_hold_what_the_estimates_hold():
+    completed, score = some_rows()
+    kept = scores.evaluate(completed, score, n_resamples=50)
+    table = kept.table
+    assert list(table.index) == list(scores.MEASURES.values())
+    assert table.index.name == "measure"
+    recall = kept.estimates["recall"]
+    row = [recall.value, recall.low, recall.high, recall.reason]
+    assert table.loc["recall"].tolist() == row
+    values = scores.values({"ours": kept}, "recall")
+    assert values.loc["ours"].tolist() == row[:3] and values.dtypes.eq(float).all()
+    assert kept.n == len(score)
+    assert kept.curve["recall"].is_monotonic_increasing

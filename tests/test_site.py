@@ -29,7 +29,7 @@ from sudlib.files import InputError  # noqa: E402
 
 BOOK = ROOT / "book"
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
-PAGES = sorted(BOOK.glob("*.md"))
+PAGES = sorted(BOOK.rglob("*.md"))
 PLAN = yaml.safe_load((ROOT / "workflow" / "notebooks.yml").read_text())["notebooks"]
 SITE = Path(os.environ.get("SUDLIB_SITE", ROOT / "_build" / "html"))
 
@@ -53,7 +53,7 @@ def address():
 def test_every_page_is_in_the_table_of_contents():
     listed = stage.entries(stage.read_toc())
     assert len(listed) == len(set(listed))
-    pages = {f"book/{page.stem}" for page in PAGES}
+    pages = {page.relative_to(ROOT).with_suffix("").as_posix() for page in PAGES}
     assert {name for name in listed if name.startswith("book/")} == pages
     notebooks = {name.split("/")[1] for name in listed if name.startswith("notebooks/")}
     assert {path.stem for path in NOTEBOOKS} <= notebooks

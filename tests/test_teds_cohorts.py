@@ -130,7 +130,7 @@ def test_missing_columns_and_unknown_reading_are_clear_errors():
         cohorts.general(frame)
     with pytest.raises(InputError, match="the column REASON"):
         cohorts.completed(frame)
-    with pytest.raises(InputError, match='"services-4" or "los-30", not \'30\''):
+    with pytest.raises(InputError, match="one of services-4, los-30, not '30'"):
         cohorts.oklahoma(frame, "30")
 
 

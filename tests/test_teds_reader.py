@@ -132,9 +132,8 @@ def test_any_integer_is_written_in_full(tmp_path_factory, rows):
 def test_rows_beyond_one_block_come_back(tmp_path, monkeypatch):
     frame = make(5000)
     path = teds.write(frame, tmp_path / "mine.csv")
-    for block, piece in ((20_000, 3_000), (1_000, 400), (10**7, 10**7)):
+    for block in (20_000, 1_000, 10**7):
         monkeypatch.setattr(csv_blocks, "BLOCK", block)
-        monkeypatch.setattr(csv_blocks, "PIECE", piece)
         assert same(teds.read(path), frame)
 
 
@@ -151,45 +150,6 @@ def test_plain_line_ends_byte_order_mark_and_tabs_are_read(tmp_path):
     ):
         path.write_bytes(text.encode())
         assert same(teds.read(path), frame)
-
-
-# The fast path must be right or say that it cannot: cells of every kind.
-cells = st.one_of(
-    st.integers(-99, 999).map(str),
-    st.integers(-(10**12), 10**12).map(str),
-    st.text(alphabet='0123456789-+., "a\t', max_size=4),
-)
-
-
-@settings(QUICK, max_examples=200)
-@given(
-    rows=st.lists(st.tuples(cells, cells, cells, cells), min_size=1, max_size=6),
-    line_end=st.sampled_from(["\n", "\r\n"]),
-    piece=st.sampled_from([8, 20, 10**6]),
-    wanted=st.sampled_from([None, ["LOS"], ["AGE"], ["CASEID"]]),
-)
-def test_fast_path_is_right_or_steps_aside(rows, line_end, piece, wanted):
-    header = ["AGE", "CASEID", "SUB1", "LOS"]
-    block = "".join(",".join(row) + line_end for row in rows).encode()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(csv_blocks, "PIECE", piece)
-        table = csv_blocks._cells(block, header, line_end == "\r\n", ",", wanted)
-    if table is None:
-        return
-    expected = [line.split(",") for line in block.decode().split(line_end)[:-1]]
-    assert all(len(row) == 4 for row in expected)
-    for name in wanted or header:
-        column = [int(row[header.index(name)]) for row in expected]
-        assert table[name].tolist() == column
-
-
-def test_fast_path_takes_the_official_format():
-    frame = make(500)
-    lines = as_text(frame).encode().split(b"\r\n", 1)[1]
-    for wanted in (None, ["AGE", "CASEID"], ["REASON"], ["CASEID"]):
-        table = csv_blocks._cells(lines, list(frame.columns), True, ",", wanted)
-        for name in wanted or frame.columns:
-            assert table[name].tolist() == frame[name].tolist()
 
 
 # --------------------------------------------------------- years, names, labels
@@ -352,11 +312,11 @@ def test_made_up_records_stay_so_in_parquet(tmp_path):
 
 def test_official_file_is_known_by_its_hash(official, monkeypatch):
     frame, path = official
-    known = teds.registry()
+    known = teds.read_registry()
     changed = teds.Download(
         **{**vars(known[2018]), "csv_sha256": sha256(path), "csv_bytes": None}
     )
-    monkeypatch.setattr(registry, "registry", lambda: {2018: changed})
+    monkeypatch.setattr(registry, "read_registry", lambda: {2018: changed})
     assert teds.read(path).attrs["verified"] is True
 
 
@@ -498,14 +458,14 @@ def test_row_with_too_few_or_too_many_fields_is_told(official):
 
 def test_official_name_with_too_few_bytes_or_rows_or_another_hash(official):
     frame, path = official
-    known = teds.registry()[2018]
+    known = teds.read_registry()[2018]
     copy = path.with_name("tedsd_puf_2018.csv")
     copy.write_bytes(path.read_bytes())
     bad(copy, "agency's file of 2018 has 308,822,434: it is cut off")
     assert same(teds.read(path), frame)  # under its own name it is fine
     with pytest.MonkeyPatch.context() as patch:
         smaller = teds.Download(**{**vars(known), "csv_bytes": copy.stat().st_size})
-        patch.setattr(registry, "registry", lambda: {2018: smaller})
+        patch.setattr(registry, "read_registry", lambda: {2018: smaller})
         bad(copy, "has 300 records, .* 2018 has 1,666,366")
         patch.setattr(codebook, "size", lambda year: 300)
         bad(copy, "is not the agency's file of 2018: its SHA-256 is")
@@ -647,7 +607,7 @@ def test_same_records_give_the_same_zip(tmp_path):
 
 
 def test_registry_has_every_year_its_addresses_and_what_is_known():
-    known = teds.registry()
+    known = teds.read_registry()
     assert tuple(known) == codebook.YEARS
     for year, download in known.items():
         assert download.urls and all(u.startswith("https://") for u in download.urls)
@@ -664,7 +624,7 @@ def test_registry_has_every_year_its_addresses_and_what_is_known():
     reason="the list of downloads is not here (SUDLIB_SHARED names its folder)",
 )
 def test_registry_is_the_verified_list():
-    known = teds.registry()
+    known = teds.read_registry()
     with open(SHARED / "teds/downloads.csv", newline="") as stream:
         rows = list(csv.DictReader(stream))
     for row in rows:

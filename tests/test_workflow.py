@@ -2,12 +2,16 @@
 
 import importlib.util
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
 
 
 def book(project, *words, wait=True):
@@ -53,7 +57,9 @@ def test_only_what_depends_on_an_edit_runs_again(tiny_project):
     (tiny_project / "notebooks" / "second.ipynb").touch()
     assert would_run() == set(), "a new date is not a change"
     lower = tiny_project / "sudlib" / "lower.py"
-    lower.write_text(lower.read_text() + "# edited\n")
+    lower.write_text(lower.read_text() + "# words\n")
+    assert would_run() == set(), "a comment is not a change"
+    lower.write_text(lower.read_text() + "EDITED = True\n")
     assert would_run() == {"first", "last"}
     assert book(tiny_project, *NOTEBOOKS)[0] == 0
     second = ran(tiny_project)
@@ -161,3 +167,13 @@ def test_a_second_build_waits_outside_and_a_killed_one_resumes(
     assert status == 0, said
     assert ran(tiny_project)["first"] == before["first"], "finished work is kept"
     assert "second" in ran(tiny_project)
+
+
+@pytest.mark.parametrize("name", ["Snakefile", "workflow/study_c.smk"])
+def test_what_a_workflow_takes_from_the_library_is_there(name):
+    text = (ROOT / name).read_text()
+    names = {}
+    for line in re.findall(r"^(?:from|import) sudlib.*$", text, re.M):
+        exec(line, names)
+    for name, attribute in re.findall(r"\b(\w+)\.(\w+)\(", text):
+        assert name not in names or hasattr(names[name], attribute), attribute

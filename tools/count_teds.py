@@ -139,7 +139,7 @@ def sizes(path, records, columns):
     bundle = path if path.suffix.casefold() == ".zip" else None
     if bundle is None:
         row |= {"csv": path.name, "csv_bytes": path.stat().st_size}
-        download = teds.registry().get(records.attrs["years"][0])
+        download = teds.read_registry().get(records.attrs["years"][0])
         beside = path.with_name(download.zip) if download else path
         bundle = beside if beside.is_file() and beside != path else None
     else:
@@ -262,7 +262,7 @@ def main(words=None):
             raise InputError("name the years to count, or their folder with --from")
         years = [
             year
-            for year in teds.registry()
+            for year in teds.read_registry()
             if sources.obtain_year(year, asked.folders, fetch=False)
         ]
         if not years:

@@ -164,7 +164,7 @@ def methods():
             n_jobs=1,
         )
 
-    study = {"strength": 0.01, "random_state": SEED}
+    study = {"alpha": 0.01, "random_state": SEED}
     return [
         (
             "sudlib",

@@ -26,10 +26,73 @@ import pandas as pd
 from sudlib import book
 from sudlib.files import InputError, sha256
 from sudlib.policy import multiverse, simulation_study
-from sudlib.policy.owl import choose_engine
+from sudlib.policy.batched import choose_engine
 from sudlib.policy.simulation import SETTINGS, SIZES
+from sudlib.policy.simulation_study import REPEATS, SEED, TREATMENTS
 
 ROOT = Path(__file__).resolve().parent.parent
+
+#: People of all repeats that are trained as one computation, at most.
+AT_ONCE = 100_000
+
+
+def shards(settings=tuple(SETTINGS), sizes=SIZES, repeats=REPEATS, block=10):
+    """Return the shards of a study, (setting, size, first repeat, number of repeats).
+
+    The first five repeats of every size come first, then the cheap sizes, so that a
+    stopped study shows all sizes and is whole where it got to.
+    """
+    plan = [
+        (setting, size, first, min(block, repeats - first))
+        for size in sizes
+        for first in range(0, repeats, block)
+        for setting in settings
+    ]
+    return sorted(plan, key=lambda shard: shard[2] >= 5)
+
+
+def shard_name(setting, size, first, number):
+    """Return the name of a shard's file.
+
+    Examples
+    --------
+    >>> shard_name("right", 200, 10, 10)
+    'right_n200_r010-019.csv'
+    """
+    return f"{setting}_n{size}_r{first:03d}-{first + number - 1:03d}.csv"
+
+
+def repeats_of(name):
+    """Return the (setting, size, repeat) that a shard's file holds, from its name.
+
+    Examples
+    --------
+    >>> sorted(repeats_of("wrong_n200_r010-011.csv"))
+    [('wrong', 200, 10), ('wrong', 200, 11)]
+    """
+    setting, size, span = name.removesuffix(".csv").split("_")
+    first, last = (int(number) for number in span[1:].split("-"))
+    return {(setting, int(size[1:]), repeat) for repeat in range(first, last + 1)}
+
+
+def blocks(size, first, number, at_once=None):
+    """Yield the repeats of a shard that are trained as one computation."""
+    at_once = at_once or max(1, AT_ONCE // (size * TREATMENTS))
+    for begin in range(first, first + number, at_once):
+        yield range(begin, min(begin + at_once, first + number))
+
+
+def run_shard(setting, size, first, number, *, seed=SEED, progress=None, at_once=None):
+    """Return the scores of several repeats, some of them trained at once.
+
+    ``at_once`` is how many; by default as many as keep to :data:`AT_ONCE` people.
+    """
+    frames = []
+    for block in blocks(size, first, number, at_once):
+        frames.append(simulation_study.run_repeats(setting, size, block, seed=seed))
+        for repeat in block if progress else ():
+            progress(setting, size, repeat)
+    return pd.concat(frames, ignore_index=True)
 
 
 def parse(words=None):
@@ -75,11 +138,11 @@ def run(plan, folder, seed, at_once=None):
     """Run every shard that is not there yet."""
     began, there = time.perf_counter(), set()
     for path in folder.glob("*_n*_r*.csv"):
-        there |= simulation_study.repeats_of(path.name)
+        there |= repeats_of(path.name)
     todo = [
         shard
         for shard in plan
-        if simulation_study.repeats_of(simulation_study.shard_name(*shard)) - there
+        if repeats_of(shard_name(*shard)) - there
     ]
     print(f"{len(plan) - len(todo)} of {len(plan)} shards are there already")
     total = sum(shard[3] for shard in todo)
@@ -97,10 +160,10 @@ def run(plan, folder, seed, at_once=None):
 
     for shard in todo:
         cpu, wall = time.process_time(), time.perf_counter()
-        scores = simulation_study.run_shard(
+        scores = run_shard(
             *shard, seed=seed, progress=progress, at_once=at_once
         )
-        target = folder / simulation_study.shard_name(*shard)
+        target = folder / shard_name(*shard)
         write_whole(target, scores.to_csv(index=False, float_format="%.8g"))
         note = {
             "shard": target.name,
@@ -131,9 +194,7 @@ def run_forks(repeats, out, seed):
     key = ["fork", "setting", "n_train", "repeat", "method"]
     frames = []
     for names, methods, setting, size, number in plan:
-        some = max(1, simulation_study.AT_ONCE // (size * simulation_study.TREATMENTS))
-        for first in range(0, number, some):
-            part = range(first, min(first + some, number))
+        for part in blocks(size, 0, number):
             scores = multiverse.run_forks(
                 names, size, part, methods=methods, setting=setting, seed=seed
             )
@@ -202,7 +263,7 @@ def main(words=None):
             )
             return 2
         asked.at_once = asked.at_once or asked.block
-    plan = simulation_study.shards(
+    plan = shards(
         tuple(asked.setting or SETTINGS),
         tuple(asked.size or SIZES),
         asked.repeats,
@@ -212,13 +273,13 @@ def main(words=None):
         plan = [
             shard
             for shard in plan
-            if simulation_study.shard_name(*shard) == asked.shard
+            if shard_name(*shard) == asked.shard
         ]
         if not plan:
             print(f"no shard is named {asked.shard}; see --list", file=sys.stderr)
             return 2
     if asked.list:
-        print("\n".join(simulation_study.shard_name(*shard) for shard in plan))
+        print("\n".join(shard_name(*shard) for shard in plan))
         return 0
     if asked.forks:
         run_forks(asked.forks, asked.out, asked.seed)

@@ -102,7 +102,7 @@ def obtain_year(year, folders=(), *, fetch=True):
     Looks in the folders, then in the cache of :func:`sudlib.teds.fetch`, and downloads
     it unless ``fetch`` is False: then None stands for a file that is not at hand.
     """
-    known = teds.registry()
+    known = teds.read_registry()
     if year not in known:
         raise InputError(
             f"the year must be one of {', '.join(map(str, known))}, not {year!r}"

@@ -48,7 +48,10 @@ def call_jupyter_book(source, place):
         "--path-output", place.resolve(),
         "--warningiserror", "--nitpick", "--keep-going", "--all",
     ]  # fmt: skip
-    done = subprocess.run([str(word) for word in command])
+    # Sphinx finds workflow/api_links.py and the library's docstrings there.
+    paths = [str(ROOT), str(ROOT / "workflow"), os.environ.get("PYTHONPATH", "")]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
+    done = subprocess.run([str(word) for word in command], env=environment)
     made = place / "_build" / "html"
     if done.returncode or not (made / "index.html").exists():
         raise InputError(
@@ -113,6 +116,9 @@ def mend_page(text):
         ),
         (r'(<button class="btn search-button-field[^>]*) aria-label="Search"', r"\1"),
         (r'<summary aria-label="Toggle hidden content">', "<summary>"),
+        # Links from source code back to the API know one name of each module, and
+        # miss where a module's objects are documented under two.
+        (r'<a class="viewcode-back"[^>]*>[^<]*</a>', ""),
         # The empty corner of a pandas table is no heading.
         (r"<th></th>", "<td></td>"),
         (r'<th class="blank( level\d+)?"\s*>(&nbsp;|\s)*</th>', "<td></td>"),

@@ -16,6 +16,7 @@ import sys
 from functools import partial
 from pathlib import Path
 
+import api_links
 import nbformat
 import notebook_style
 import pandas as pd
@@ -291,6 +292,9 @@ def stage_notebook(source, executed, result, out, root=ROOT):
         reason = freshness.stale(result, source, root)
         if reason:
             notebook = with_banner(notebook, STALE.format(reason=reason))
+    links = api_links.links_cell(source, root)
+    if links:
+        notebook.cells.append(nbformat.v4.new_markdown_cell(links))
     out.parent.mkdir(parents=True, exist_ok=True)
     nbformat.write(for_the_site(notebook), out)
     return reason
@@ -332,7 +336,7 @@ def stage(results, notebooks, out, *, allow_missing=False, root=ROOT):
     shutil.copytree(root / "book", out / "book")
     stale, absent = {}, set()
     for name in entries(toc):
-        folder, stem = name.split("/")
+        folder, _, stem = name.partition("/")
         if folder != "notebooks":
             if not (root / f"{name}.md").exists():
                 raise InputError(

@@ -6,7 +6,8 @@
 # A shard that is there is not run again; the merged table does not depend on the order.
 import sys
 
-from sudlib.policy import simulation_study as study
+sys.path.insert(0, f"{workflow.basedir}/../tools")
+import run_study_c as study
 
 FOLDER = config.get("folder", "_build/study_c")
 OUT = config.get("out", "data/results/study_c")

@@ -1,38 +1,45 @@
-"""What makes a notebook a page of the book: runs, claims, figures, freshness."""
+"""What makes a notebook a page of the book: runs, claims, figures, freshness.
 
-from sudlib.book import figures, freshness
-from sudlib.book.claims import compare, count_verdicts
-from sudlib.book.claims_html import badge, page_table, show, to_html
-from sudlib.book.claims_text import describe, our_text, paper_text
-from sudlib.book.consistency import check_printed, from_matrix, split_sizes
-from sudlib.book.parameters import (
-    ARMS,
-    Parameter,
-    check_parameters,
-    declared_parameters,
-)
-from sudlib.book.printed import STUDIES, published
-from sudlib.book.prose import direction
-from sudlib.book.provenance import device, git_commit, versions
-from sudlib.book.results import ROOT, finished_results, read_results, write_json
-from sudlib.book.run import Run, start
-from sudlib.book.verdicts import (
-    ENOUGH_ROWS,
-    FOUR_CELLS,
-    VERDICTS,
-    compare_matrices,
-    judge,
-    tolerance,
-)
+The modules are loaded when one of their names is first used, so that asking whether a
+page is fresh loads neither pandas nor matplotlib.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sudlib.book import figures, freshness
+    from sudlib.book.claims import compare, count_verdicts
+    from sudlib.book.claims_html import badge, page_table, show, to_html
+    from sudlib.book.claims_text import describe, our_text, paper_text
+    from sudlib.book.consistency import check_printed, from_matrix, split_sizes
+    from sudlib.book.parameters import (
+        ARMS,
+        Parameter,
+        check_parameters,
+        declared_parameters,
+    )
+    from sudlib.book.printed import STUDIES, published
+    from sudlib.book.prose import direction
+    from sudlib.book.provenance import device, git_commit, versions
+    from sudlib.book.results import ROOT, finished_results, read_results, write_json
+    from sudlib.book.run import Run, start
+    from sudlib.book.verdicts import (
+        ENOUGH_ROWS,
+        FOUR_CELLS,
+        VERDICTS,
+        compare_matrices,
+        judge,
+        tolerance,
+    )
 
 __all__ = [
     "ARMS",
-    "Run",
-    "direction",
     "ENOUGH_ROWS",
     "FOUR_CELLS",
     "Parameter",
     "ROOT",
+    "Run",
     "STUDIES",
     "VERDICTS",
     "badge",
@@ -44,6 +51,7 @@ __all__ = [
     "declared_parameters",
     "describe",
     "device",
+    "direction",
     "figures",
     "finished_results",
     "freshness",
@@ -63,3 +71,19 @@ __all__ = [
     "versions",
     "write_json",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Return a public name from the module that the imports above give it."""
+    if name in __all__:
+        from sudlib.book.freshness import Library
+
+        module, attributes = Library().locate(f"sudlib.book:{name}")
+        found = import_module(module)
+        globals()[name] = getattr(found, attributes[0]) if attributes else found
+        return globals()[name]
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -6,7 +6,11 @@ printed numbers agree with each other.  Taught on the page *How to read this boo
 its results are the page *Claims*.
 """
 
+from __future__ import annotations
+
 import difflib
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import pandas as pd
 
@@ -22,7 +26,10 @@ from sudlib.book.verdicts import (
 from sudlib.files import InputError
 
 
-def compare(results, printed=None):
+def compare(
+    results: Mapping[str, dict[str, Any]] | Iterable[dict[str, Any]],
+    printed: pd.DataFrame | None = None,
+) -> pd.DataFrame:
     """Return every claim beside our numbers for it, with a verdict.
 
     Parameters
@@ -49,9 +56,8 @@ def compare(results, printed=None):
     """
     every = published()
     printed = every if printed is None else printed
-    found = list(results.values() if isinstance(results, dict) else results)
-    numbers = {}
-    for result in found:
+    numbers: dict[str, list[dict[str, Any]]] = {}
+    for result in results.values() if isinstance(results, Mapping) else results:
         for ours in result["claims"]:
             key = ours["key"]
             if key not in every.index:
@@ -61,69 +67,53 @@ def compare(results, printed=None):
                     f"{result['notebook']}: no study makes the claim {key!r}{hint}"
                 )
             numbers.setdefault(key, []).append({"notebook": result["notebook"], **ours})
-    consistent = _consistency(check_printed(every))
     rows = []
     for key, claim in printed.iterrows():
-        of_key = numbers.get(key) or numbers.get(claim["same_as"]) or [None]
+        of_key = numbers.get(key) or numbers.get(claim["same_as"]) or [{}]
         for ours in sorted(of_key, key=_published_first):
             rows.append({**_row(claim, ours), "key": key})
     # As objects, so that None stays None and a count stays a whole number.
     table = pd.DataFrame(rows, dtype=object, columns=["key", *printed, *_ADDED])
-    table = table.set_index("key")
-    table["consistent"] = [consistent.get(key, "") for key in table.index]
-    return table
+    consistent = _consistency(check_printed(every))
+    table["consistent"] = [consistent.get(key, "") for key in table["key"]]
+    return table.set_index("key")
 
 
-# What a row of `compare` has beyond a row of `published`.
+# What a row of `compare` has beyond a row of `published`: of ours, then the verdict.
+_OURS = ("notebook", "arm", "low", "high", "n", "note", "data")
 _ADDED = (
-    *("notebook", "arm", "ours", "low", "high", "n", "note"),
-    *("synthetic", "data", "gap", "tolerance", "verdict"),
+    "notebook arm ours low high n note synthetic data gap tolerance verdict".split()
 )
 
 
-def _published_first(ours):
-    arm = ours and ours.get("arm")
-    return (arm not in (None, PUBLISHED_ARM), str(arm))
+def _published_first(ours: Mapping[str, Any]) -> tuple[bool, str]:
+    arm = ours.get("arm")
+    return arm not in (None, PUBLISHED_ARM), str(arm)
 
 
-def _row(claim, ours):
-    """Return one row of :func:`compare` as a dict."""
-    row = {
-        **claim.to_dict(),
-        **dict.fromkeys(_ADDED),
-        "synthetic": False,
-        "verdict": "not yet run",
-    }
-    if ours is not None:
-        row |= {
-            "notebook": ours["notebook"],
-            "ours": ours.get("value"),
-            "synthetic": bool(ours.get("synthetic")),
-            **{name: ours.get(name) for name in ("arm", "low", "high", "n", "note")},
-            "data": ours.get("data"),
-        }
-        if row["ours"] is not None:
-            row["gap"], row["tolerance"] = _gap(claim, ours)
+def _row(claim: pd.Series, ours: Mapping[str, Any]) -> dict[str, Any]:
+    """Return one row of :func:`compare`; ``ours`` is empty where there is no number."""
+    row = {**claim, **dict.fromkeys(_ADDED), **{name: ours.get(name) for name in _OURS}}
+    row["ours"], row["verdict"] = ours.get("value"), "not yet run"
+    if row["ours"] is not None:
+        row["gap"], row["tolerance"] = _gap(claim, ours)
+    is_input = claim["kind"] == "input"  # what is used does not depend on the records
+    row["synthetic"] = bool(ours.get("synthetic")) and not is_input
     if claim["reason"]:
         row["verdict"] = "cannot be reproduced"
-    elif ours is not None and claim["kind"] == "input":
-        same = row["gap"] == 0.0
-        row["verdict"] = "used as printed" if same else "used otherwise"
-        row["synthetic"] = False  # what is used does not depend on the records
-    elif ours is not None and row["synthetic"]:
+    elif ours and is_input:
+        row["verdict"] = "used as printed" if row["gap"] == 0 else "used otherwise"
+    elif ours and row["synthetic"]:
         row["verdict"] = "synthetic"
-    elif ours is not None:
+    elif ours:
         row["reason"] = why_not_comparable(claim, ours)
-        row["verdict"] = (
-            "not comparable" if row["reason"] else judge(row["gap"], row["tolerance"])
-        )
+        row["verdict"] = "not comparable"
+        if not row["reason"]:
+            row["verdict"] = judge(row["gap"], row["tolerance"])
     return row
 
 
-# ---------------------------------------------------------------------- what is shown
-
-
-def count_verdicts(table):
+def count_verdicts(table: pd.DataFrame) -> pd.DataFrame:
     """Return how many claims have which verdict, by study.
 
     A claim with several numbers counts once, by that of the study's own recipe.

@@ -1,57 +1,40 @@
 """The claims ledger as HTML: badges, tables, one table a page."""
 
-import html
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import cache
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
 
 from sudlib.book.claims import compare
 from sudlib.book.claims_text import our_text, paper_text
 from sudlib.book.printed import published
-from sudlib.files import InputError
+from sudlib.files import InputError, data_file
 
-_STYLE = """<style>
-table.claims{--line:#8886;--good:#0b6b3a;--bad:#a4262c;--made:#6a3d9a;--still:#555b63;
- border-collapse:collapse;width:100%;font-size:.9em;line-height:1.4;color:inherit}
-html[data-theme=dark] table.claims,body[data-jp-theme-light=false] table.claims{
- --good:#7ddba3;--bad:#ff9a93;--made:#cfb3ff;--still:#b6bcc4}
-table.claims caption{caption-side:top;text-align:left;font-weight:600;color:inherit}
-table.claims :is(th,td){text-align:left;vertical-align:top;white-space:normal;
- padding:.45em .7em .45em 0;border:0;border-bottom:1px solid var(--line);
- background:none;color:inherit}
-table.claims tr{background:none!important}
-table.claims tr.group th{padding-top:1.2em;border-bottom:2px solid var(--line)}
-table.claims th[scope=row]{font-weight:500;width:33%}
-table.claims small{display:block;font-size:.86em;font-weight:400}
-table.claims .number{font-variant-numeric:tabular-nums}
-table.claims .verdict{font-weight:600;color:var(--still)}
-table.claims .verdict:is(.reproduced,.agrees){color:var(--good)}
-table.claims .verdict:is(.differs,.disagrees){color:var(--bad)}
-table.claims .verdict.synthetic{color:var(--made);font-style:italic}
-@media (max-width:700px){
- table.claims thead{position:absolute;width:1px;height:1px;overflow:hidden;
-  clip-path:inset(50%)}
- table.claims,table.claims :is(tbody,caption,tr,td,th){display:block;width:auto}
- table.claims tr{border-bottom:2px solid var(--line);padding:.5em 0}
- table.claims tr.group{border-bottom:0}
- table.claims :is(td,th[scope=row]){border:0;padding:.15em 0;width:auto}
- table.claims td[data-label]:not(:empty)::before{content:attr(data-label) ": ";
-  font-weight:600}
- table.claims td:empty{display:none}
-}
-</style>"""
+if TYPE_CHECKING:
+    import jinja2
+    import pandas as pd
+    from IPython.display import HTML
+
+    from sudlib.book.run import Run
+
+_HEADS = ("Claim", "The study", "Ours (95 % interval)", "Verdict")
+_SIGNS = {"reproduced": "✓", "differs": "✗", "agrees": "✓", "disagrees": "✗"}
+_SIGNS |= {"synthetic": "≈", "used as printed": "=", "used otherwise": "≠"}
 
 
-_SIGNS = {
-    "reproduced": "✓",
-    "differs": "✗",
-    "agrees": "✓",
-    "disagrees": "✗",
-    "synthetic": "≈",
-    "used as printed": "=",
-    "used otherwise": "≠",
-}
-
-
-def badge(word):
+def badge(word: str) -> str:
     """Return a verdict as HTML: its word, its sign and a class for its colour.
+
+    Parameters
+    ----------
+    word : str
+        One of :data:`sudlib.book.VERDICTS`, ``"agrees"`` or ``"disagrees"``.
+
+    Returns
+    -------
+    str
 
     Examples
     --------
@@ -62,7 +45,7 @@ def badge(word):
     return f'<span class="verdict {word.replace(" ", "-")}">{text}</span>'
 
 
-def show(table, *, caption="", links=False):
+def show(table: pd.DataFrame, *, caption: str = "", links: bool = False) -> HTML:
     """Return a table of claims as HTML, for a notebook to display.
 
     Parameters
@@ -82,107 +65,82 @@ def show(table, *, caption="", links=False):
     """
     from IPython.display import HTML
 
-    return HTML(_STYLE + to_html(table, caption=caption, links=links))
+    style = data_file("style/claims.css").read_text(encoding="utf-8")
+    page = to_html(table, caption=caption, links=links)
+    return HTML(f"<style>{style}</style>{page}")
 
 
-def to_html(table, *, caption="", links=False):
-    """Return the HTML of :func:`show` without its style sheet, as text."""
-    heads = ("Claim", "The study", "Ours (95 % interval)", "Verdict")
-    # Roles are said outright: as cards on a phone the cells are no table cells.
-    lines = ['<table class="claims" role="table">']
-    if caption:
-        lines.append(f"<caption>{html.escape(caption)}</caption>")
-    names = "".join(
-        f'<th scope="col" role="columnheader">{name}</th>' for name in heads
+def to_html(table: pd.DataFrame, *, caption: str = "", links: bool = False) -> str:
+    """Return the HTML of :func:`show` without its style sheet, as text.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        From :func:`compare`.
+    caption : str, optional
+        What the table shows, in one sentence.
+    links : bool, default=False
+        As for :func:`show`.
+
+    Returns
+    -------
+    str
+    """
+    rows = [_row(key, row) for key, row in table.iterrows()]
+    groups = [
+        (title, [list(arms) for _, arms in groupby(claims, lambda row: row["key"])])
+        for title, claims in groupby(rows, lambda row: row["title"])
+    ]
+    return _template().render(
+        groups=groups, heads=_HEADS, caption=caption, links=links, badge=badge
     )
-    lines.append(f'<thead role="rowgroup"><tr role="row">{names}</tr></thead>')
-    lines.append('<tbody role="rowgroup">')
-    group = None
-    for key in dict.fromkeys(table.index):
-        arms = [row for _, row in table.loc[[key]].iterrows()]
-        first = arms[0]
-        title = ": ".join(part for part in (first["cohort"], first["model"]) if part)
-        if title != group:
-            group = title
-            title = html.escape(title[0].upper() + title[1:])
-            lines.append(
-                '<tr class="group" role="row"><th scope="rowgroup" role="rowheader"'
-                f' colspan="{len(heads)}">{title}</th></tr>'
-            )
-        cells = (
-            _paper_cell(first),
-            "".join(_ours_cell(row, links) for row in arms),
-            _verdict_cell(first),
-        )
-        lines.append(
-            f'<tr role="row" data-key="{key}"><th scope="row" role="rowheader">'
-            f"{_claim_cell(first)}</th>"
-            + "".join(
-                f'<td role="cell" data-label="{name}">{cell}</td>'
-                for name, cell in zip(heads[1:], cells, strict=True)
-            )
-            + "</tr>"
-        )
-    return "\n".join([*lines, "</tbody></table>"])
 
 
-def _small(*parts):
-    """Return the parts that are not empty as one line of small print."""
-    text = "; ".join(str(part) for part in parts if part)
-    return f"<small>{html.escape(text)}</small>" if text else ""
+@cache
+def _template() -> jinja2.Template:
+    import jinja2
+
+    text = data_file("style/claims.html").read_text(encoding="utf-8")
+    return jinja2.Environment(autoescape=True).from_string(text)
 
 
-def _claim_cell(row):
-    return html.escape(row["metric"]) + _small(row["condition"], row["where"])
+def _row(key: Any, row: pd.Series) -> dict[str, Any]:
+    """Return what the template shows of one number."""
+    title = ": ".join(part for part in (row["cohort"], row["model"]) if part)
+    behind = ["synthetic" if row["synthetic"] else row["data"], row["arm"]]
+    if row["kind"] == "input":  # it depends on no records
+        behind = []
+    behind += [f"{row['n']:,} people" if row["n"] else "", row["note"]]
+    return {
+        **row,
+        "key": key,
+        "title": title[0].upper() + title[1:],
+        "paper": paper_text(row),
+        "number": our_text(row),
+        "behind": behind,
+        "distance": _distance(row),
+    }
 
 
-def _paper_cell(row):
-    full = html.escape(row["printed"])
-    number = f'<span class="number" title="{full}">{paper_text(row)}</span>'
-    if row["consistent"] != "disagrees":
-        return number
-    return f"{number}<small>{badge('disagrees')} with other printed numbers</small>"
-
-
-def _ours_cell(row, links):
-    text = our_text(row)
-    if not text:
+def _distance(row: Mapping[str, Any]) -> str:
+    """Return gap and tolerance in words; empty where neither says anything."""
+    gap, allowed, kind = row["gap"], row["tolerance"], row["kind"]
+    if gap is None or row["verdict"] == "cannot be reproduced":
         return ""
-    number = f'<span class="number">{html.escape(text)}</span>'
-    if links:
-        number = f'<a href="{row["notebook"]}.html">{number}</a>'
-    return (
-        f"<div>{number}"
-        + _small(
-            *(
-                ()
-                if row["kind"] == "input"  # it depends on no records
-                else ("synthetic" if row["synthetic"] else row["data"], row["arm"])
-            ),
-            f"{row['n']:,} people" if row["n"] else "",
-            row["note"],
-        )
-        + "</div>"
-    )
+    if kind == "matrix":
+        points = f"gap {100 * gap:+.1f} points, tolerance {100 * allowed:.1f}"
+        return f"{points}, in the cell furthest out"
+    digits = {"count": ",.0f", "words": "", "input": ""}.get(kind, ".3f")
+    return f"gap {gap:+{digits}}, tolerance {allowed:{digits}}" if digits else ""
 
 
-def _verdict_cell(row):
-    text = badge(row["verdict"]) + _small(row["reason"])
-    unsaid = row["verdict"] == "cannot be reproduced"
-    unsaid |= row["kind"] in ("words", "input")
-    if row["gap"] is None or unsaid:
-        return text
-    if row["kind"] == "count":
-        gap = f"{row['gap']:+,.0f}, tolerance {row['tolerance']:,.0f}"
-    elif row["kind"] == "matrix":
-        gap = f"{100 * row['gap']:+.1f} points, tolerance {100 * row['tolerance']:.1f}"
-        gap += ", in the cell furthest out"
-    else:
-        gap = f"{row['gap']:+.3f}, tolerance {row['tolerance']:.3f}"
-    return text + _small(f"gap {gap}")
-
-
-def page_table(run, keys=None, *, numbers=None, caption=""):
+def page_table(
+    run: Run,
+    keys: Iterable[str] | None = None,
+    *,
+    numbers: dict[str, Any] | None = None,
+    caption: str = "",
+) -> HTML:
     """Return this notebook's numbers beside the study's, for the end of a page.
 
     Parameters
@@ -194,7 +152,7 @@ def page_table(run, keys=None, *, numbers=None, caption=""):
         the order of the study.  A key that ends in a dot stands for all that begin
         with it.
     numbers : dict, optional
-        Our numbers, kept first as :meth:`sudlib.book.run.Run.claim` keeps a dict.
+        Our numbers, kept first as :meth:`sudlib.book.Run.claim` keeps a dict.
     caption : str, optional
         What the table shows, in one sentence.
 
@@ -212,18 +170,14 @@ def page_table(run, keys=None, *, numbers=None, caption=""):
         run.claim(numbers)
     if keys is None:
         wanted = {ours["key"] for ours in run.claims}
-        given = (every.index.isin(wanted)) | every["same_as"].isin(wanted)
-        chosen = list(every.index[given])
-    else:
-        chosen = []
-        for key in keys:
-            found = [
-                name
-                for name in every.index
-                if name == key or (key.endswith(".") and name.startswith(key))
-            ]
-            if not found:
-                raise InputError(f"no study makes the claim {key!r}")
-            chosen += [name for name in found if name not in chosen]
+        keys = every.index[every.index.isin(wanted) | every["same_as"].isin(wanted)]
+    chosen: dict[str, None] = {}  # a set that keeps its order
+    for key in keys:
+        named = [name for name in every.index if name == key]
+        if key.endswith("."):
+            named = [name for name in every.index if name.startswith(key)]
+        if not named:
+            raise InputError(f"no study makes the claim {key!r}")
+        chosen |= dict.fromkeys(named)
     result = {"notebook": run.notebook, "claims": run.claims}
-    return show(compare([result], every.loc[chosen]), caption=caption)
+    return show(compare([result], every.loc[list(chosen)]), caption=caption)

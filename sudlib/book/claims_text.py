@@ -1,13 +1,15 @@
 """A claim and our number for it, in words."""
 
+from __future__ import annotations
+
 import json
+from collections.abc import Mapping
+from typing import Any
 
 from sudlib.book.verdicts import _flat, is_same_input
 
-_CELLS = ("TN", "FP", "FN", "TP")
 
-
-def paper_text(claim, error=True):
+def paper_text(claim: Mapping[str, Any], error: bool = True) -> str:
     """Return the printed number as text, at most four decimals.
 
     Parameters
@@ -17,8 +19,13 @@ def paper_text(claim, error=True):
     error : bool, default=True
         With the printed standard error, if there is one.
 
+    Returns
+    -------
+    str
+
     Examples
     --------
+    >>> from sudlib.book import published
     >>> paper_text(published("a").loc["a.general.transfer.precision"])
     '0.9204'
     """
@@ -32,39 +39,49 @@ def paper_text(claim, error=True):
     return text
 
 
-def our_text(row):
+def our_text(row: Mapping[str, Any]) -> str:
     """Return our number with its interval as text; empty where there is none.
 
     Parameters
     ----------
     row : mapping
         A row of :func:`compare`.
+
+    Returns
+    -------
+    str
     """
-    if row["ours"] is None:
+    ours, kind = row["ours"], row["kind"]
+    if ours is None:
         return ""
-    if row["kind"] == "matrix":
-        return matrix_text(row["ours"])
-    if row["kind"] == "words":
-        return str(row["ours"])
-    if row["kind"] == "input":
-        used = row["ours"]
-        if is_same_input(row["printed"], used):
-            return "as printed"
-        return used if isinstance(used, str) else json.dumps(used)
-    text = _number(float(row["ours"]), row, ours=True)
-    if row["low"] is not None and row["high"] is not None:
-        low, high = (
-            _number(float(row[end]), row, ours=True) for end in ("low", "high")
-        )
+    if kind == "matrix":
+        return matrix_text(ours)
+    if kind == "input" and is_same_input(row["printed"], ours):
+        return "as printed"
+    if kind in ("words", "input"):
+        return ours if isinstance(ours, str) else json.dumps(ours)
+    text = _number(ours, row, ours=True)
+    if None not in (row["low"], row["high"]):
+        low, high = (_number(row[end], row, ours=True) for end in ("low", "high"))
         text += f" ({low} to {high})"
     return text
 
 
-def describe(claim):
+def describe(claim: Mapping[str, Any]) -> str:
     """Return what a claim is about, in words.
+
+    Parameters
+    ----------
+    claim : mapping
+        A row of :func:`published`.
+
+    Returns
+    -------
+    str
 
     Examples
     --------
+    >>> from sudlib.book import published
     >>> describe(published("a").loc["a.methadone.forest.f05"])
     'F0.5, tuned random forest, opioid treatment with medication'
     """
@@ -72,27 +89,34 @@ def describe(claim):
     return ", ".join(part for part in parts if part)
 
 
-def matrix_text(matrix):
+def matrix_text(matrix: Any) -> str:
     """Return a confusion matrix as four shares and the number of rows.
+
+    Parameters
+    ----------
+    matrix : list of list of int
+        Rows true 0 and 1, columns predicted 0 and 1.
+
+    Returns
+    -------
+    str
 
     Examples
     --------
     >>> matrix_text([[50, 10], [20, 20]])
     'TN 50.0%, FP 10.0%, FN 20.0%, TP 20.0% of 100'
     """
-    cells = _flat(matrix)
-    shares = ", ".join(
-        f"{name} {cell / sum(cells):.1%}"
-        for name, cell in zip(_CELLS, cells, strict=True)
-    )
+    tn, fp, fn, tp = cells = _flat(matrix)
+    named = {"TN": tn, "FP": fp, "FN": fn, "TP": tp}.items()
+    shares = ", ".join(f"{name} {cell / sum(cells):.1%}" for name, cell in named)
     return f"{shares} of {sum(cells):,.0f}"
 
 
-def _number(value, claim, ours=False):
+def _number(value: Any, claim: Mapping[str, Any], ours: bool = False) -> str:
     """Return a number with the decimals its claim prints, at most 4; ours one more."""
     if claim["kind"] == "count":
-        return f"{value:,.0f}"
+        return f"{float(value):,.0f}"
     decimals = min(claim["decimals"] or 0, 4)
     if ours and claim["kind"] != "ratio":
         decimals = min(max(decimals + 1, 3), 4)
-    return f"{value:.{decimals}f}"
+    return f"{float(value):.{decimals}f}"

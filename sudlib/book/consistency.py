@@ -1,6 +1,10 @@
 """Do a study's printed numbers agree with each other?"""
 
+from __future__ import annotations
+
 import math
+from collections.abc import Iterator
+from typing import Any
 
 import pandas as pd
 
@@ -10,33 +14,23 @@ from sudlib.book.verdicts import _NOISE, _flat, half_unit
 
 # How study A splits its rows, to check its printed counts against each other:
 # of `whole` a share is set aside (first part: the rest), then halved (second, third).
+_LARGE = "a.methadone_large"
 _SPLITS = (
+    ("a.general.rows", 0.3, ("a.general.train.rows", None, "a.general.test.rows")),
     (
-        "a.general.rows",
-        0.30,
-        ("a.general.train.rows", None, "a.general.test.rows"),
+        "a.methadone.rows",
+        0.3,
+        tuple(f"{_LARGE}.{part}.rows" for part in ("train", "validation", "test")),
     ),
     (
         "a.methadone.rows",
-        0.30,
-        (
-            "a.methadone_large.train.rows",
-            "a.methadone_large.validation.rows",
-            "a.methadone_large.test.rows",
-        ),
-    ),
-    (
-        "a.methadone.rows",
-        0.10,
+        0.1,
         (None, "a.methadone.train.rows", "a.methadone.test.rows"),
     ),
 )
 
 
-# ----------------------------------------------- do the printed numbers agree at all?
-
-
-def from_matrix(matrix):
+def from_matrix(matrix: Any) -> dict[str, float]:
     """Return the scores that follow from a confusion matrix.
 
     Parameters
@@ -58,7 +52,7 @@ def from_matrix(matrix):
     """
     tn, fp, fn, tp = _flat(matrix)
 
-    def share(part, whole):
+    def share(part: float, whole: float) -> float:
         return part / whole if whole else math.nan
 
     recall, specificity = share(tp, tp + fn), share(tn, tn + fp)
@@ -74,7 +68,7 @@ def from_matrix(matrix):
     }
 
 
-def check_printed(printed=None):
+def check_printed(printed: pd.DataFrame | None = None) -> pd.DataFrame:
     """Return what the printed numbers say about each other; no data are needed.
 
     Parameters
@@ -89,66 +83,60 @@ def check_printed(printed=None):
         ``expected`` (both as text) and ``agrees``.
     """
     printed = published("a") if printed is None else printed
-    rows = [
-        *_check_rounding(printed),
-        *_check_scores(printed),
-        *_check_totals(printed),
-        *_check_splits(printed),
-        *_check_odds(printed),
-    ]
+    checks = (_check_scores, _check_totals, _check_splits, _check_odds)
+    rows = [row for check in checks for row in check(printed)]
     return pd.DataFrame(rows, columns=["key", "check", "printed", "expected", "agrees"])
 
 
-def _check_rounding(printed):
-    for key, claim in printed.iterrows():
-        exact = claim["exact"]
-        if exact is not None:
-            yield (
-                key,
-                "the number in the output",
-                _number(claim["value"], claim),
-                _number(exact, claim),
-                abs(exact - claim["value"]) <= half_unit(claim["decimals"]) + _NOISE,
-            )
+_Check = tuple[str, str, str, str, bool]
 
 
-def _check_scores(printed):
+def _number_check(
+    key: str, claim: Any, check: str, expected: float, agrees: bool
+) -> _Check:
+    """Return the row of a check of one printed number."""
+    texts = _number(claim["value"], claim), _number(expected, claim)
+    return key, check, *texts, bool(agrees)
+
+
+def _count_check(key: str, check: str, said: int, made: int) -> _Check:
+    """Return the row of a check that two counts are equal."""
+    return key, check, f"{said:,}", f"{made:,}", said == made
+
+
+def _check_scores(printed: pd.DataFrame) -> Iterator[_Check]:
+    """Check numbers against the unrounded output and against their matrix."""
     for key, claim in printed.iterrows():
         stem, _, score = key.rpartition(".")
-        other = f"{stem}.confusion"
-        if other not in printed.index or claim["kind"] == "matrix":
-            continue
-        expected = from_matrix(printed.loc[other, "matrix"]).get(score)
-        if expected is None:
-            continue
-        near = half_unit(claim["decimals"]) + _NOISE
-        yield (
-            key,
-            "its confusion matrix",
-            _number(claim["value"], claim),
-            _number(expected, claim),
-            abs(expected - claim["value"]) <= near,
-        )
+        others = [("the number in the output", claim["exact"])]
+        if f"{stem}.confusion" in printed.index and claim["kind"] != "matrix":
+            scores = from_matrix(printed.loc[f"{stem}.confusion", "matrix"])
+            others.append(("its confusion matrix", scores.get(score)))
+        for check, expected in others:
+            if expected is not None:
+                near = half_unit(claim["decimals"]) + _NOISE
+                agrees = abs(expected - claim["value"]) <= near
+                yield _number_check(key, claim, check, expected, agrees)
 
 
-def _check_totals(printed):
+def _check_totals(printed: pd.DataFrame) -> Iterator[_Check]:
     """Check that a cohort's matrices hold as many people as said, and the same ones."""
-    completed = {}
+    completed: dict[str, int] = {}
     for key, claim in printed[printed["kind"] == "matrix"].iterrows():
         tn, fp, fn, tp = (int(cell) for cell in _flat(claim["matrix"]))
         cohort = key.rsplit(".", 2)[0]
         said = _count(printed, f"{cohort}.test.rows")
         if said is not None:
-            yield _same(key, "the rows of its test set", tn + fp + fn + tp, said)
+            yield _count_check(key, "the rows of its test set", tn + fp + fn + tp, said)
         if cohort in completed:
             check = "people who completed, in the cohort's other matrices"
-            yield _same(key, check, fn + tp, completed[cohort])
+            yield _count_check(key, check, fn + tp, completed[cohort])
         completed.setdefault(cohort, fn + tp)
 
 
-def _check_splits(printed):
+def _check_splits(printed: pd.DataFrame) -> Iterator[_Check]:
     """Check counts of rows against the splits that are said to have made them."""
-    for whole, aside, parts in _SPLITS:
+    for whole, share, parts in _SPLITS:
         total = _count(printed, whole)
         known = [part and _count(printed, part) for part in parts]
         if total is None or not any(known):
@@ -158,72 +146,62 @@ def _check_splits(printed):
             for rows in range(total - 100, total + 101)
             if all(
                 said in (None, made)
-                for said, made in zip(known, split_sizes(rows, aside), strict=True)
+                for said, made in zip(known, split_sizes(rows, share), strict=True)
             )
         ]
         named = " and ".join(f"{part:,}" for part in known if part)
         between = " to ".join(f"{end:,}" for end in sorted({*fits[:1], *fits[-1:]}))
         check = f"rows that split into {named}"
         yield whole, check, f"{total:,}", between or "none near", total in fits
-    rows = _count(printed, "a.general.train.rows")
-    watched = None if rows is None else int(0.3 * rows)
-    for part, made in (
-        ("images", rows and rows - watched),
-        ("validation_images", watched),
+    rows = _count(printed, "a.general.train.rows") or 0
+    validation = int(0.3 * rows)
+    for name, made in (
+        ("images", rows - validation),
+        ("validation_images", validation),
     ):
-        said = _count(printed, f"a.general.train.{part}")
-        if said is not None and made is not None:
+        said = _count(printed, f"a.general.train.{name}")
+        if rows and said is not None:
             check = "the rows to train, split 70/30"
-            yield _same(f"a.general.train.{part}", check, said, made)
-    sample, *halves = (
+            yield _count_check(f"a.general.train.{name}", check, said, made)
+    sample, train, test = (
         _count(printed, f"a.methadone.{part}.rows")
         for part in ("sample", "train", "test")
     )
-    if sample is not None and None not in halves:
-        yield _same("a.methadone.sample.rows", "its two halves", sample, sum(halves))
+    if sample and train and test:
+        key = "a.methadone.sample.rows"
+        yield _count_check(key, "its two halves", sample, train + test)
 
 
-def _count(printed, key):
+def _count(printed: pd.DataFrame, key: str) -> int | None:
     """Return a printed count, or None where there is no such claim."""
     return int(printed.loc[key, "value"]) if key in printed.index else None
 
 
-def _same(key, check, said, made):
-    """Return the row of a check that two counts are equal."""
-    return key, check, f"{said:,}", f"{made:,}", said == made
-
-
-def _check_odds(printed):
+def _check_odds(printed: pd.DataFrame) -> Iterator[_Check]:
     """Check study B's equalized odds against the rates printed beside them."""
     value = printed["value"]
     for key, claim in printed.iterrows():
         stem, _, last = key.rpartition(".")
         if ".equalized_odds." in key and last == "difference":
-            parts = [value.get(f"{stem}.{rate}_difference") for rate in ("tpr", "fpr")]
-            if None in parts:
-                parts = [
+            gaps = [value.get(f"{stem}.{rate}_difference") for rate in ("tpr", "fpr")]
+            if None in gaps:
+                gaps = [
                     value[f"{stem}.max_{rate}"] - value[f"{stem}.min_{rate}"]
                     for rate in ("tpr", "fpr")
                 ]
-            said, expected = "the larger of its two printed differences", max(parts)
+            check, expected = "the larger of its two printed differences", max(gaps)
             agrees = abs(expected - claim["value"]) <= 0.01 + _NOISE
         elif last == "equalized_odds_ratio":
             expected = value.get(f"{stem}.equal_opportunity_ratio")
             expected = value.get(f"{stem}.worst_case_ratios", expected)
-            said = "at most the printed equal opportunity ratio"
+            check = "at most the printed equal opportunity ratio"
             agrees = claim["value"] <= expected
         else:
             continue
-        yield (
-            key,
-            said,
-            _number(claim["value"], claim),
-            _number(expected, claim),
-            bool(agrees),
-        )
+        yield _number_check(key, claim, check, expected, agrees)
 
 
-def split_sizes(rows, aside):
+def split_sizes(rows: int, aside: float) -> tuple[int, int, int]:
     """Return the sizes that scikit-learn's ``train_test_split`` makes, called twice.
 
     Parameters
@@ -248,7 +226,7 @@ def split_sizes(rows, aside):
     return rows - away, away - half, half
 
 
-def _consistency(checks):
+def _consistency(checks: pd.DataFrame) -> dict[str, str]:
     """Return "agrees" or "disagrees" for each key that has a check."""
     every = checks.groupby("key")["agrees"].all()
     return {key: "agrees" if good else "disagrees" for key, good in every.items()}

@@ -7,24 +7,28 @@ numbers (``mystnb.image.alt`` in a cell's metadata cannot: it is written before 
 notebook runs).
 """
 
+from __future__ import annotations
+
 import hashlib
 import html
 import io
-import itertools
 import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
-import matplotlib
+import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from matplotlib.colors import to_hex
+from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap, to_rgba
 from matplotlib.figure import Figure
+from numpy.typing import ArrayLike
 
-from sudlib.files import InputError
+from sudlib.files import InputError, data_file
 
-#: The colour of text, axes and rules.  In SVG it becomes the page's own text colour.
-INK = "#1b1b1a"
-
+if TYPE_CHECKING:
+    from IPython.display import HTML
 
 #: Colour-blind safe (Okabe and Ito 2008); orange and sky blue are darkened until each
 #: has a contrast of 3:1 on white and on the book's dark page (a test measures it).
@@ -36,59 +40,18 @@ PALETTE = {
     "orange": "#b07a00",
     "sky": "#3a93c4",
 }
-
-
 # Colour is never alone: the n-th series also has its own line and its own marker.
 _DASHES = ("-", (0, (5, 2)), (0, (1, 1.5)), (0, (5, 2, 1, 2)), (0, (8, 3)), (0, (3, 1)))
-
-
-_MARKERS = ("o", "s", "^", "D", "v", "P")
-
-
-#: One panel in inches: at 96 px an inch as wide as a column of text, and when a phone
-#: shrinks it to 330 px its words are still 10 px high.
-WIDTH, HEIGHT = 5.2, 3.9
-
-
-_RULES = {
-    "figure.figsize": (WIDTH, HEIGHT),
-    "figure.facecolor": "none",
-    "figure.constrained_layout.use": True,
-    "savefig.facecolor": "none",
-    "savefig.dpi": 192,
-    "font.family": "DejaVu Sans",
-    "font.size": 12,
-    "axes.titlesize": 12,
-    "axes.labelsize": 12,
-    "xtick.labelsize": 11,
-    "ytick.labelsize": 11,
-    "legend.fontsize": 11,
-    "axes.titlelocation": "left",
-    "axes.facecolor": "none",
-    "axes.edgecolor": INK,
-    "axes.labelcolor": INK,
-    "axes.titlecolor": INK,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "axes.prop_cycle": matplotlib.cycler(
-        color=list(PALETTE.values()), linestyle=list(_DASHES)
-    ),
-    "grid.color": INK,
-    "grid.alpha": 0.15,
-    "grid.linewidth": 0.8,
-    "text.color": INK,
-    "xtick.color": INK,
-    "ytick.color": INK,
-    "lines.linewidth": 2.0,
-    "lines.markersize": 6,
-    "legend.frameon": False,
-    "svg.fonttype": "path",
-    # With a fixed salt the same figure is the same file on every run.
-    "svg.hashsalt": "sudlib",
-}
-
+_MARKERS = "os^DvP"
+_LOOK = mpl.rc_params_from_file(
+    data_file("style/book.mplstyle"), use_default_template=False
+)
+_LOOK["axes.prop_cycle"] = plt.cycler(color=PALETTE.values(), linestyle=_DASHES)
+#: One panel, in inches.
+WIDTH, HEIGHT = _LOOK["figure.figsize"]
+#: The colour of text, axes and rules.  In SVG it becomes the page's own text colour.
+INK = _LOOK["text.color"]
+_RULE = {"color": INK, "linewidth": 1, "linestyle": (0, (2, 2))}  # a line of reference
 
 # The book's theme lays a light card under every HTML output in dark mode, which these
 # figures do not need, and prints captions thin and grey.
@@ -100,22 +63,14 @@ _CARD = (
 )
 
 
-def style():
-    """Return nothing; give every figure drawn from here on the look of the book.
-
-    The functions of this module use the look by themselves: call this for a figure of
-    your own.  It changes matplotlib's settings, as ``matplotlib.style.use`` does.
-
-    Examples
-    --------
-    >>> style()
-    >>> matplotlib.rcParams["font.size"]
-    12.0
-    """
-    matplotlib.rcParams.update(_RULES)
-
-
-def canvas(rows=1, columns=1, *, width=WIDTH, height=None, **keywords):
+def canvas(
+    rows: int = 1,
+    columns: int = 1,
+    *,
+    width: float = WIDTH,
+    height: float | None = None,
+    **keywords: Any,
+) -> tuple[Figure, Any]:
     """Return a new figure and its axes in the look of the book.
 
     Parameters
@@ -137,14 +92,14 @@ def canvas(rows=1, columns=1, *, width=WIDTH, height=None, **keywords):
     >>> figure, axes = canvas()
     >>> line, = axes.plot([1, 2], [3, 4])
     """
-    style()
+    mpl.rcParams.update(_LOOK)
     # Not one of pyplot's: a notebook shows those at the end of the cell that begins
     # them, half drawn and without words.
     figure = Figure(figsize=(width, height or HEIGHT * rows))
     return figure, figure.subplots(rows, columns, **keywords)
 
 
-def to_svg(figure, alt):
+def to_svg(figure: Figure, alt: str) -> str:
     """Return a figure as inline SVG text that takes the colour of the page's text.
 
     Parameters
@@ -158,55 +113,46 @@ def to_svg(figure, alt):
     str
         One ``<svg>`` element; its ids are its own, so that many fit on one page.
     """
-    with matplotlib.rc_context(_RULES):
-        buffer = io.StringIO()
-        figure.savefig(
-            buffer,
-            format="svg",
-            bbox_inches="tight",
-            pad_inches=0.05,
-            metadata={"Date": None, "Creator": None},
-        )
-    text = buffer.getvalue()
-    text = text[text.index("<svg") :]
+    buffer, undated = io.StringIO(), {"Date": None, "Creator": None}
+    small: dict[str, Any] = {"bbox_inches": "tight", "pad_inches": 0.05}
+    with mpl.rc_context(_LOOK):
+        figure.savefig(buffer, format="svg", metadata=undated, **small)
+    _, tag, text = buffer.getvalue().partition("<svg")
+    text = tag + text
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.S)
     text = text.replace(INK, "currentColor")
     own = "f" + hashlib.sha256((alt + text).encode()).hexdigest()[:8] + "-"
     text = re.sub(r'\bid="', f'id="{own}', text)
     text = re.sub(r'(href="#|url\(#)', rf"\g<1>{own}", text)
-    width = float(re.search(r'<svg[^>]* width="([\d.]+)pt"', text)[1]) * 96 / 72
+    points = re.findall(r' width="([\d.]+)pt"', text)[0]
     text = re.sub(r' (?:width|height)="[\d.]+pt"', "", text, count=2)
-    return text.replace(
-        "<svg",
-        f'<svg role="img" aria-label="{html.escape(alt, quote=True)}"'
-        f' style="width:{width:.0f}px;max-width:100%;height:auto"',
-        1,
-    ).strip()
+    style = f"width:{float(points) * 96 / 72:.0f}px;max-width:100%;height:auto"
+    words = f'<svg role="img" aria-label="{html.escape(alt)}" style="{style}"'
+    return text.replace(tag, words, 1).strip()
 
 
-def mark_synthetic(figure):
+def mark_synthetic(figure: Figure) -> Figure:
     """Return the figure with *synthetic data* written on it, once.
 
     For everything that was computed on a twin: the mark stays when a picture is copied
     without its caption.
+
+    Parameters
+    ----------
+    figure : matplotlib.figure.Figure
+
+    Returns
+    -------
+    matplotlib.figure.Figure
     """
     if not any(text.get_gid() == "synthetic" for text in figure.texts):
-        figure.text(
-            1.0,
-            1.0,
-            "synthetic data",
-            ha="right",
-            va="bottom",
-            fontsize=10,
-            style="italic",
-            color=INK,
-            gid="synthetic",
-        )
+        corner: dict[str, Any] = {"ha": "right", "va": "bottom", "gid": "synthetic"}
+        figure.text(1, 1, "synthetic data", fontsize=10, style="italic", **corner)
     return figure
 
 
-def show(figure, alt, caption, *, synthetic=False):
-    """Return nothing; put a figure on the page with its words.
+def show(figure: Figure, alt: str, caption: str, *, synthetic: bool = False) -> None:
+    """Put a figure on the page with its words.
 
     Parameters
     ----------
@@ -227,15 +173,12 @@ def show(figure, alt, caption, *, synthetic=False):
     """
     from IPython.display import display
 
-    for name, words in (("alt", alt), ("caption", caption)):
-        if not str(words).strip():
-            raise InputError(
-                f"a figure needs {name} text: the finding in words, got {words!r}"
-            )
+    if not str(alt).strip():
+        raise InputError(f"a figure needs alt text: the finding in words, got {alt!r}")
+    caption = _labelled(caption, "a figure", synthetic)
     if synthetic:
         mark_synthetic(figure)
         alt = f"Synthetic data. {alt}"
-        caption = f"Synthetic data. {caption}"
     page = (
         f"<style>{_CARD}</style>"
         '<figure class="sudlib" style="margin:1rem 0;text-align:center">'
@@ -243,13 +186,19 @@ def show(figure, alt, caption, *, synthetic=False):
         f"<figcaption>{html.escape(caption)}</figcaption></figure>"
     )
     plt.close(figure)
-    display(
-        {"text/html": page, "text/plain": f"Figure. {caption} {alt}"},
-        raw=True,
-    )
+    display({"text/html": page, "text/plain": f"Figure. {caption} {alt}"}, raw=True)
 
 
-def table(frame, caption, *, synthetic=False, index=True):
+def _labelled(caption: str, what: str, synthetic: bool) -> str:
+    """Return a caption, which says whether the data are made up, or refuse none."""
+    if not str(caption).strip():
+        raise InputError(f"{what} needs caption text: the finding, got {caption!r}")
+    return f"Synthetic data. {caption}" if synthetic else caption
+
+
+def table(
+    frame: pd.DataFrame, caption: str, *, synthetic: bool = False, index: bool = True
+) -> HTML:
     """Return a small table with its caption, for a notebook to display.
 
     Parameters
@@ -269,47 +218,45 @@ def table(frame, caption, *, synthetic=False, index=True):
     """
     from IPython.display import HTML
 
-    if not str(caption).strip():
-        raise InputError(f"a table needs a caption, got {caption!r}")
-    if synthetic:
-        caption = f"Synthetic data. {caption}"
+    caption = html.escape(_labelled(caption, "a table", synthetic))
     frame = frame.rename_axis(index=None, columns=None)
     page = frame.to_html(index=index, border=0, na_rep="", justify="left")
-    start = page.index(">") + 1
-    words = (
-        '<caption style="caption-side:top;text-align:left;color:inherit">'
-        f"{html.escape(caption)}</caption>"
-    )
-    return HTML(page[:start] + words + page[start:])
+    style = "caption-side:top;text-align:left;color:inherit"
+    words = f'<caption style="{style}">{caption}</caption>'
+    return HTML(page.replace(">", f">{words}", 1))
 
 
-def _look(index, colour=None):
+def _look(index: int) -> dict[str, Any]:
     """Return colour, line style and marker of the ``index``-th series."""
-    names = list(PALETTE)
+    colours, dashes = list(PALETTE.values()), _DASHES
     return {
-        "color": PALETTE[colour] if colour else PALETTE[names[index % len(names)]],
-        "linestyle": _DASHES[index % len(_DASHES)],
-    }, _MARKERS[index % len(_MARKERS)]
+        "color": colours[index % len(colours)],
+        "linestyle": dashes[index % len(dashes)],
+        "marker": _MARKERS[index % len(_MARKERS)],
+    }
 
 
-def _legend_below(axes, **keywords):
+def _point(index: int, size: float) -> dict[str, Any]:
+    """Return the look of the ``index``-th series where it has points and no line."""
+    return {**_look(index), "linestyle": "none", "markersize": size}
+
+
+def _legend_below(axes: Axes) -> None:
     """Put the legend under the axes, one line an entry, where it hides nothing."""
-    axes.figure.legend(
-        *axes.get_legend_handles_labels(),
-        loc="outside lower left",
-        alignment="left",
-        **keywords,
-    )
+    where: dict[str, Any] = {"loc": "outside lower left", "alignment": "left"}
+    axes.figure.legend(*axes.get_legend_handles_labels(), **where)
 
 
-def precision_recall(evaluations, *, share=None):
+def precision_recall(
+    evaluations: Mapping[str, Any], *, share: float | None = None
+) -> Figure:
     """Return a figure of precision-recall curves, intervals and marked thresholds.
 
     Parameters
     ----------
     evaluations : dict of str to sudlib.scores.Evaluation
-        One curve each; its area and interval stand in the legend, its 95 % band is
-        shaded, and a marker shows the threshold it was scored at.
+        One curve each; its average precision and interval stand in the legend, its
+        95 % band is shaded, and a marker shows the threshold it was scored at.
     share : float, optional
         Share of the positive class, drawn as the line a constant score reaches.
 
@@ -319,57 +266,33 @@ def precision_recall(evaluations, *, share=None):
     """
     figure, axes = canvas(height=HEIGHT + 0.28 * (len(evaluations) + 1))
     for index, (name, evaluation) in enumerate(evaluations.items()):
-        line, marker = _look(index)
         curve, band = evaluation.curve, evaluation.band
+        point, estimates = _point(index, 10), evaluation.estimates
         if band is not None:
-            axes.fill_between(
-                band["recall"],
-                band["low"],
-                band["high"],
-                color=line["color"],
-                alpha=0.25,
-                linewidth=0,
-            )
+            shade = {"color": point["color"], "alpha": 0.25, "linewidth": 0}
+            axes.fill_between(band["recall"], band["low"], band["high"], **shade)
         # A curve of 90,000 people has as many corners: some hundreds can be seen.
-        seen = np.searchsorted(curve["recall"], np.linspace(0, 1, 600)).clip(
-            max=len(curve) - 1
-        )
+        steps = np.searchsorted(curve["recall"], np.linspace(0, 1, 600))
         marked = np.flatnonzero(curve["threshold"] >= evaluation.threshold)[-1]
-        curve = curve.iloc[np.unique([0, *seen, marked])]
+        corners = np.unique([0, marked, *steps.clip(max=len(curve) - 1)])
         axes.plot(
-            curve["recall"],
-            curve["precision"],
+            *curve.iloc[corners][["recall", "precision"]].to_numpy().T,
             drawstyle="steps-post",
-            label=f"{name}: area {evaluation.estimates['average_precision']}",
-            **line,
+            label=f"{name}: area {estimates['average_precision']}",
+            **{**_look(index), "marker": ""},
         )
-        axes.plot(
-            evaluation.estimates["recall"].value,
-            evaluation.estimates["precision"].value,
-            marker=marker,
-            markersize=10,
-            color=line["color"],
-            markeredgecolor=INK,
-            linestyle="none",
-        )
+        at = estimates["recall"].value, estimates["precision"].value
+        axes.plot(*at, markeredgecolor=INK, **point)
     if share is not None:
-        axes.axhline(share, color=INK, linewidth=1, linestyle=(0, (2, 2)))
-        axes.annotate(
-            "constant score",
-            (0, share),
-            xytext=(4, -3),
-            textcoords="offset points",
-            va="top",
-            fontsize=10,
-        )
-    axes.set(
-        xlim=(0, 1.01), ylim=(0, 1.01), xlabel="recall", ylabel="precision", title=""
-    )
+        axes.axhline(share, **_RULE)
+        below = {"xytext": (4, -3), "textcoords": "offset points", "va": "top"}
+        axes.annotate("constant score", (0, share), fontsize=10, **below)
+    axes.set(xlim=(0, 1.01), ylim=(0, 1.01), xlabel="recall", ylabel="precision")
     _legend_below(axes)
     return figure
 
 
-def calibration(tables):
+def calibration(tables: Mapping[str, pd.DataFrame]) -> Figure:
     """Return a reliability figure: the share observed against the score given.
 
     Parameters
@@ -383,27 +306,22 @@ def calibration(tables):
     matplotlib.figure.Figure
     """
     figure, axes = canvas(height=HEIGHT + 0.28 * len(tables))
-    axes.plot([0, 1], [0, 1], color=INK, linewidth=1, linestyle=(0, (2, 2)))
+    axes.plot([0, 1], [0, 1], **_RULE)
     for index, (name, table) in enumerate(tables.items()):
-        line, marker = _look(index)
-        axes.errorbar(
-            table["score"],
-            table["observed"],
-            yerr=[table["observed"] - table["low"], table["high"] - table["observed"]],
-            marker=marker,
-            capsize=3,
-            elinewidth=1.2,
-            label=name,
-            **line,
-        )
-    axes.set(
-        xlim=(0, 1), ylim=(0, 1), xlabel="score given", ylabel="share that completed"
-    )
+        share = table["observed"]
+        arms = [share - table["low"], table["high"] - share]
+        bars = {"capsize": 3, "elinewidth": 1.2, "label": name, **_look(index)}
+        axes.errorbar(table["score"], share, yerr=arms, **bars)
+    axes.set(xlim=(0, 1), ylim=(0, 1))
+    axes.set(xlabel="score given", ylabel="share that completed")
     _legend_below(axes)
     return figure
 
 
-def confusion(matrices, labels=("not completed", "completed")):
+def confusion(
+    matrices: Mapping[str, ArrayLike],
+    labels: tuple[str, ...] = ("not completed", "completed"),
+) -> Figure:
     """Return confusion matrices: counts, and shares of each true class by shade.
 
     Parameters
@@ -416,43 +334,33 @@ def confusion(matrices, labels=("not completed", "completed")):
     -------
     matplotlib.figure.Figure
     """
-    figure, panels = canvas(
-        len(matrices), height=2.45 * len(matrices) + 0.3, squeeze=False
-    )
-    for axes, (name, matrix) in zip(panels[:, 0], matrices.items(), strict=True):
-        matrix = np.asarray(matrix)
-        total = matrix.sum(axis=1, keepdims=True)
-        share = matrix / np.where(total == 0, 1, total)
-        for row, column in itertools.product(range(2), range(2)):
-            axes.add_patch(
-                plt.Rectangle(
-                    (column - 0.5, row - 0.5),
-                    1,
-                    1,
-                    facecolor=PALETTE["blue"],
-                    alpha=0.08 + 0.42 * share[row, column],
-                    edgecolor=INK,
-                    linewidth=0.8,
-                )
-            )
-            axes.text(
-                column,
-                row,
-                f"{matrix[row, column]:,}\n{share[row, column]:.0%}",
-                ha="center",
-                va="center",
-            )
-        axes.set(xlim=(-0.5, 1.5), ylim=(1.5, -0.5), title=name)
-        axes.set_xticks([0, 1], labels)
-        axes.set_yticks([0, 1], [label.replace(" ", "\n") for label in labels])
-        axes.set_xlabel("predicted")
-        axes.set_ylabel("true")
+    import seaborn  # takes a second: only where it is used
+
+    shade = [to_rgba(PALETTE["blue"], alpha) for alpha in (0.08, 0.5)]
+    cells = {"cmap": LinearSegmentedColormap.from_list("shade", shade), "cbar": False}
+    cells |= {"vmin": 0, "vmax": 1, "linewidths": 0.8, "linecolor": INK, "fmt": ""}
+    cells |= {"annot_kws": {"color": INK}, "xticklabels": labels}
+    cells["yticklabels"] = [label.replace(" ", "\n") for label in labels]
+    height = 2.45 * len(matrices) + 0.3
+    figure, panels = canvas(len(matrices), height=height, squeeze=False)
+    for axes, (name, given) in zip(panels[:, 0], matrices.items(), strict=True):
+        matrix = np.asarray(given)
+        share = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+        words = np.vectorize("{:,}\n{:.0%}".format)(matrix, share)
+        seaborn.heatmap(share, annot=words, ax=axes, **cells)
+        axes.set(title=name, xlabel="predicted", ylabel="true")
         axes.grid(False)
-        axes.tick_params(length=0)
+        axes.tick_params(length=0, labelrotation=0)
     return figure
 
 
-def dots(table, *, xlabel, reference=None, limits=None):
+def dots(
+    table: pd.DataFrame,
+    *,
+    xlabel: str,
+    reference: float | None = None,
+    limits: tuple[float | None, float | None] | None = None,
+) -> Figure:
     """Return a dot plot: one line an entry, its value, its interval, the paper's value.
 
     Parameters
@@ -462,6 +370,7 @@ def dots(table, *, xlabel, reference=None, limits=None):
         ``high`` (95 % interval), ``paper`` (a printed value, drawn hollow) and
         ``group`` (colour and marker).  A value that is missing is written *undefined*.
     xlabel : str
+        What the horizontal axis shows, with its unit.
     reference : float, optional
         A vertical line.
     limits : tuple of float, optional
@@ -471,80 +380,51 @@ def dots(table, *, xlabel, reference=None, limits=None):
     -------
     matplotlib.figure.Figure
     """
-    groups = list(dict.fromkeys(table["group"])) if "group" in table else [None]
-    paper = "paper" in table and table["paper"].notna().any()
-    entries = (len(groups) if groups != [None] else 0) + int(paper)
+    group = table["group"] if "group" in table else pd.Series("", table.index)
+    numbers = table.drop(columns="group", errors="ignore").astype(float)
+    numbers["place"] = np.arange(len(table))
+    printed = "paper" in table and table["paper"].notna().any()
+    entries = ("group" in table) * group.nunique() + printed
     figure, axes = canvas(height=0.9 + 0.42 * len(table) + 0.28 * entries)
-    places = np.arange(len(table))
-    for index, group in enumerate(groups):
-        here = np.ones(len(table), bool) if group is None else table["group"] == group
-        line, marker = _look(index)
-        values = table["value"].to_numpy(float)
-        if "low" in table:
-            axes.hlines(
-                places[here],
-                table["low"][here].astype(float),
-                table["high"][here].astype(float),
-                color=line["color"],
-                linewidth=2,
-            )
-        axes.plot(
-            values[here],
-            places[here],
-            marker,
-            color=line["color"],
-            label=group,
-            markersize=8,
-        )
-    if paper:
-        axes.plot(
-            table["paper"].astype(float),
-            places,
-            "D",
-            markerfacecolor="none",
-            markeredgecolor=INK,
-            markersize=9,
-            label="printed in the study",
-        )
+    for index, name in enumerate(dict.fromkeys(group)):
+        rows = numbers[group == name]
+        look = _point(index, 8)
+        if "low" in rows:
+            axes.hlines(rows["place"], rows["low"], rows["high"], look["color"])
+        axes.plot(rows["value"], rows["place"], label=name or None, **look)
+    if printed:
+        hollow = {"markerfacecolor": "none", "markeredgecolor": INK, "markersize": 9}
+        label = "printed in the study"
+        axes.plot(numbers["paper"], numbers["place"], "D", label=label, **hollow)
     if reference is not None:
-        axes.axvline(reference, color=INK, linewidth=1, linestyle=(0, (2, 2)))
+        axes.axvline(reference, **_RULE)
     if limits:
         axes.set_xlim(limits)
-    for place in places[table["value"].isna()]:
-        axes.text(
-            0.99,
-            place,
-            "undefined",
-            transform=axes.get_yaxis_transform(),
-            ha="right",
-            va="center",
-            fontsize=10,
-        )
-    axes.set_yticks(places, [str(entry) for entry in table.index])
-    axes.set_ylim(len(table) - 0.5, -0.5)
+    right = {"ha": "right", "va": "center", "fontsize": 10}
+    for place in numbers.loc[numbers["value"].isna(), "place"]:
+        where = axes.get_yaxis_transform()
+        axes.text(0.99, place, "undefined", transform=where, **right)
+    axes.set_yticks(numbers["place"], [str(entry) for entry in table.index])
+    axes.set(xlabel=xlabel, ylim=(len(table) - 0.5, -0.5))
     axes.grid(axis="y", visible=False)
     axes.tick_params(axis="y", length=0)
-    axes.set_xlabel(xlabel)
     if entries:
         _legend_below(axes)
     return figure
 
 
-def contrast(first, second):
-    """Return the WCAG contrast ratio of two colours, 1 to 21."""
-    lightness = []
-    for colour in (first, second):
-        channels = [int(to_hex(colour)[place : place + 2], 16) for place in (1, 3, 5)]
-        linear = [
-            value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4
-            for value in (channel / 255 for channel in channels)
-        ]
-        lightness.append(np.dot(linear, [0.2126, 0.7152, 0.0722]) + 0.05)
-    return float(max(lightness) / min(lightness))
-
-
-def words(table, column="value"):
+def words(table: pd.DataFrame, column: str = "value") -> str:
     """Return the rows of a table as a phrase, for alternative texts.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+    column : str, default="value"
+        The column that holds the numbers.
+
+    Returns
+    -------
+    str
 
     Examples
     --------

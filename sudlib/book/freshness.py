@@ -1,64 +1,375 @@
-"""Which files a page depends on, and whether it is stale."""
+"""Which files a page depends on, and whether it is stale.
+
+The library is followed module by module: ``from sudlib import policy`` with
+``policy.RidgeQ`` depends on the module that defines ``RidgeQ`` and on what that module
+imports, not on the whole package.  Only a name that cannot be traced (a package passed
+on as an object, a star import) stands for the package as a whole.  Python code is
+hashed without its comments and docstrings, so that words alone rerun nothing.
+"""
+
+from __future__ import annotations
 
 import ast
 import hashlib
 import json
 import os
+import re
+from collections import defaultdict
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-
-import nbformat
+from symtable import symtable
+from typing import Any
 
 from sudlib.book.results import ROOT
 from sudlib.files import sha256
 
-# ---------------------------------------------------------------- dependencies
+_DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 
-def source_of(path):
-    """Return the Python source of a module or of a notebook's code cells."""
+def source_of(path: str | os.PathLike[str]) -> str:
+    """Return the Python source of a module or of a notebook's code cells.
+
+    Parameters
+    ----------
+    path : path-like
+        A ``.py`` file, or an ``.ipynb`` file whose lines of magic (``%``, ``!``) are
+        left out.
+
+    Returns
+    -------
+    str
+    """
+    text = Path(path).read_text(encoding="utf-8")
     if Path(path).suffix != ".ipynb":
-        return Path(path).read_text(encoding="utf-8")
-    cells = nbformat.read(path, as_version=4).cells
-    lines = "\n".join(c.source for c in cells if c.cell_type == "code").split("\n")
+        return text
+    cells = json.loads(text)["cells"]
+    code = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+    lines = "\n".join(code).split("\n")
     return "\n".join(line for line in lines if not line.lstrip().startswith(("%", "!")))
 
 
-def read_dependencies(source):
-    """Return the names of the sudlib modules and data files that a source uses."""
-    modules, data = set(), set()
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Import):
-            names = [alias.name.split(".") for alias in node.names]
-            modules |= {name[1] for name in names if name[0] == "sudlib" and name[1:]}
-        elif isinstance(node, ast.ImportFrom):
-            parts = (node.module or "").split(".")
-            if parts[0] == "sudlib" and parts[1:]:
-                modules.add(parts[1])
-            elif parts[0] == "sudlib" or (node.level and not node.module):
-                modules |= {alias.name for alias in node.names}
-            elif node.level:
-                modules.add(parts[0])
-        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith(
-            "data_file"
-        ):
-            data.add(data_pattern(node.args[0]))
-    return modules, data - {None}
+def data_pattern(argument: ast.expr) -> str | None:
+    """Return a data file's name, with ``*`` where an f-string fills something in.
 
+    Parameters
+    ----------
+    argument : ast.expr
+        What :func:`sudlib.files.data_file` is called with.
 
-def data_pattern(argument):
-    """Return a data file's name, with ``*`` where an f-string fills something in."""
+    Returns
+    -------
+    str or None
+        None where it is neither a literal nor an f-string.
+    """
     if isinstance(argument, ast.Constant):
-        return argument.value
+        return str(argument.value)
     if isinstance(argument, ast.JoinedStr):
         return "".join(
-            part.value if isinstance(part, ast.Constant) else "*"
+            str(part.value) if isinstance(part, ast.Constant) else "*"
             for part in argument.values
         )
     return None
 
 
-def inputs(notebook, root=ROOT):
+def code_digest(source: str) -> str:
+    """Return the SHA-256 of Python code without its comments and docstrings.
+
+    Parameters
+    ----------
+    source : str
+        Where it reads docstrings itself (``__doc__``), these count.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> code_digest("x = 1  # one") == code_digest("x = 1")
+    True
+    >>> code_digest("x = 1") == code_digest("x = 2")
+    False
+    """
+    tree = ast.parse(source)
+    for node in ast.walk(tree) if "__doc__" not in source else []:
+        if isinstance(node, _DOCUMENTED) and ast.get_docstring(node) is not None:
+            node.body = node.body[1:] or [ast.Pass()]
+    return hashlib.sha256(ast.unparse(tree).encode()).hexdigest()
+
+
+@dataclass
+class _Source(ast.NodeVisitor):
+    """What a source imports, which attributes of it it uses, and what it reads."""
+
+    package: str = ""
+    imports: list[tuple[str, str]] = field(default_factory=list)
+    uses: defaultdict[str, set[tuple[str, ...]]] = field(
+        default_factory=lambda: defaultdict(set)
+    )
+    defines: set[str] = field(default_factory=set)
+    data: set[str] = field(default_factory=set)
+
+    def read(self, text: str) -> _Source:
+        """Fill the fields from a source text; return the object."""
+        self.visit(ast.parse(text))
+        names = symtable(text, "", "exec").get_symbols()
+        defined = [each for each in names if each.is_assigned()]
+        self.defines = {each.get_name() for each in defined if not each.is_imported()}
+        return self
+
+    def visit_Import(self, node: ast.Import) -> None:  # noqa: N802
+        for alias in node.names:
+            # "import sudlib.a.b" binds sudlib; its uses say what of it is needed.
+            bound = alias.asname or alias.name.partition(".")[0]
+            target = alias.name if alias.asname else bound
+            self.imports += [(bound, target), ("", alias.name)]
+
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> None:  # noqa: N802
+        parts = self.package.split(".")[: 1 - node.level or None] if node.level else []
+        parts += node.module.split(".") if node.module else []
+        for alias in node.names:
+            target = f"{'.'.join(parts)}:{alias.name}"
+            self.imports.append((alias.asname or alias.name, target))
+
+    def visit_Attribute(self, node: ast.Attribute) -> None:  # noqa: N802
+        chain: list[str] = []
+        base: ast.expr = node
+        while isinstance(base, ast.Attribute):
+            chain.insert(0, base.attr)
+            base = base.value
+        if isinstance(base, ast.Name):
+            self.uses[base.id].add(tuple(chain))
+        else:
+            self.visit(base)
+
+    def visit_Name(self, node: ast.Name) -> None:  # noqa: N802
+        if isinstance(node.ctx, ast.Load):
+            self.uses[node.id].add(())
+
+    def visit_Call(self, node: ast.Call) -> None:  # noqa: N802
+        if node.args and ast.unparse(node.func).endswith("data_file"):
+            self.data |= {data_pattern(node.args[0])} - {None}  # type: ignore[arg-type]
+        self.generic_visit(node)
+
+
+@dataclass(frozen=True)
+class Library:
+    """The modules of ``sudlib`` below a checkout, and which of them need which.
+
+    Parameters
+    ----------
+    root : pathlib.Path, optional
+        The folder that holds ``sudlib``; by default this checkout.
+    """
+
+    root: Path = ROOT
+
+    def path(self, module: str) -> Path | None:
+        """Return the file of a module, or None where there is none.
+
+        Parameters
+        ----------
+        module : str
+            Its dotted name.
+
+        Returns
+        -------
+        pathlib.Path or None
+        """
+        base = self.root.joinpath(*module.split("."))
+        for path in (base / "__init__.py", base.with_suffix(".py")):
+            if path.is_file():
+                return path
+        return None
+
+    def modules(self, package: str = "sudlib") -> list[str]:
+        """Return the dotted names of all modules of a package, itself included.
+
+        Parameters
+        ----------
+        package : str, default="sudlib"
+
+        Returns
+        -------
+        list of str
+            Sorted.
+        """
+        names = set()
+        for path in self.root.joinpath(*package.split(".")).rglob("*.py"):
+            parts = path.relative_to(self.root).with_suffix("").parts
+            names.add(".".join(parts[:-1] if parts[-1] == "__init__" else parts))
+        return sorted(names)
+
+    def source(self, module: str) -> _Source:
+        """Return what a module says, read again only when its file has changed.
+
+        Parameters
+        ----------
+        module : str
+
+        Returns
+        -------
+        _Source
+        """
+        path = self.path(module)
+        assert path is not None, module
+        package = module if path.name == "__init__.py" else module.rpartition(".")[0]
+        return read_source(path, package)
+
+    def exports(self, package: str) -> dict[str, str]:
+        """Return the names that a package's ``__init__`` imports, each with its origin.
+
+        Imports below ``if TYPE_CHECKING`` count: a package that loads its modules on
+        demand lists its names there.
+
+        Parameters
+        ----------
+        package : str
+
+        Returns
+        -------
+        dict of str to str
+            Origins as for :meth:`locate`.
+        """
+        return {
+            bound: target
+            for bound, target in self.source(package).imports
+            if target.startswith("sudlib") and ":" in target
+        }
+
+    def is_package(self, module: str) -> bool:
+        """Return whether a module is a package.
+
+        Parameters
+        ----------
+        module : str
+
+        Returns
+        -------
+        bool
+        """
+        path = self.path(module)
+        return path is not None and path.name == "__init__.py"
+
+    def locate(self, target: str) -> tuple[str, list[str]]:
+        """Return the module where a name is found, and what of the name is left.
+
+        Parameters
+        ----------
+        target : str
+            ``"module:name"``, as for an entry point: ``"sudlib.policy:RidgeQ"``.
+
+        Returns
+        -------
+        module : str
+        attributes : list of str
+            Empty where the name is a module; below a package, what it lacks.
+        """
+        module, _, name = target.partition(":")
+        attributes = name.split(".") if name else []
+        while attributes and self.is_package(module):
+            first, *rest = attributes
+            origin = self.exports(module).get(first, "")
+            if origin not in ("", f"{module}:{first}"):
+                return self.locate(".".join([origin, *rest]))
+            if not self.path(f"{module}.{first}"):
+                break
+            module, attributes = f"{module}.{first}", rest
+        return module, attributes
+
+    def resolve(self, target: str) -> set[str]:
+        """Return the modules that a name stands for.
+
+        Parameters
+        ----------
+        target : str
+            As for :meth:`locate`.
+
+        Returns
+        -------
+        set of str
+            The module that defines it; every module of the package where that
+            cannot be told, or where it is the package itself.
+        """
+        module, attributes = self.locate(target)
+        if not self.is_package(module) or self.source(module).defines.intersection(
+            attributes[:1]
+        ):
+            return {module} if self.path(module) else set()
+        return set(self.modules(module))
+
+    def needs(self, source: _Source) -> set[str]:
+        """Return the modules of the library that a source uses directly.
+
+        Parameters
+        ----------
+        source : _Source
+
+        Returns
+        -------
+        set of str
+        """
+        wanted: set[str] = set()
+        for bound, target in source.imports:
+            if re.split("[.:]", target)[0] != "sudlib":
+                continue
+            module, attributes = self.locate(target)
+            if attributes or not self.is_package(module):
+                wanted |= self.resolve(target)
+                continue
+            used = source.uses.get(bound, set())
+            if not used and ":" in target:
+                used = {()}  # bound for others to use: nothing says what of it
+            for chain in used:
+                wanted |= self.resolve(f"{module}:{'.'.join(chain)}")
+        return wanted
+
+    def closure(self, source: _Source) -> set[str]:
+        """Return every module that a source depends on, directly or through others.
+
+        Parameters
+        ----------
+        source : _Source
+            From :func:`read_source`.
+
+        Returns
+        -------
+        set of str
+        """
+        waiting, seen = self.needs(source), set()
+        while waiting:
+            module = waiting.pop()
+            seen.add(module)
+            waiting |= self.needs(self.source(module)) - seen
+        return seen
+
+
+@cache
+def _source_at(path: str, package: str, size: int, modified: int) -> _Source:
+    return _Source(package).read(source_of(path))
+
+
+def read_source(path: str | os.PathLike[str], package: str = "") -> _Source:
+    """Return what a module or notebook imports, uses and reads.
+
+    Parameters
+    ----------
+    path : path-like
+    package : str, optional
+        The package that its relative imports start from.
+
+    Returns
+    -------
+    _Source
+    """
+    state = os.stat(path)
+    return _source_at(str(path), package, state.st_size, state.st_mtime_ns)
+
+
+def inputs(
+    notebook: str | os.PathLike[str], root: str | os.PathLike[str] = ROOT
+) -> dict[str, list[Path]]:
     """Return every file that a notebook's outputs depend on.
 
     The library is followed through its imports, the data through the calls of
@@ -78,41 +389,45 @@ def inputs(notebook, root=ROOT):
         Keys ``notebook``, ``sudlib``, ``data`` and ``lock``.
     """
     root = Path(root)
-    modules, data = read_dependencies(source_of(notebook))
-    waiting, files = set(modules), {root / "sudlib" / "__init__.py"}
-    patterns, seen = set(data), set()
-    while waiting:
-        name = waiting.pop()
-        seen.add(name)
-        folder = root / "sudlib" / name
-        found = sorted(folder.rglob("*.py")) if folder.is_dir() else []
-        single = folder.with_suffix(".py")
-        for path in found or ([single] if single.exists() else []):
-            files.add(path)
-            more, data = read_dependencies(source_of(path))
-            waiting |= more - seen
-            patterns |= data
+    library, source = Library(root), read_source(notebook)
+    modules = sorted(library.closure(source))
+    patterns = source.data.union(*(library.source(name).data for name in modules))
     matched = {path for name in patterns for path in (root / "data").glob(name)}
     return {
         "notebook": [Path(notebook)],
-        "sudlib": sorted(files),
+        "sudlib": [path for name in modules if (path := library.path(name))],
         "data": sorted(path for path in matched if path.is_file()),
         "lock": [root / "requirements.lock"],
     }
 
 
 @cache
-def _sha256_at(path, size, modified):
-    return sha256(path)
+def _digest_at(path: str, size: int, modified: int) -> str:
+    return code_digest(source_of(path)) if path.endswith(".py") else sha256(path)
 
 
-def cached_sha256(path):
-    """Return a file's SHA-256, read again only when its size or time has changed."""
+def cached_digest(path: str | os.PathLike[str]) -> str:
+    """Return a file's SHA-256, of Python files that of their code.
+
+    It is computed again only when the file's size or time has changed.
+
+    Parameters
+    ----------
+    path : path-like
+
+    Returns
+    -------
+    str
+    """
     state = os.stat(path)
-    return _sha256_at(str(path), state.st_size, state.st_mtime_ns)
+    return _digest_at(str(path), state.st_size, state.st_mtime_ns)
 
 
-def fingerprints(notebook, parameters, root=ROOT):
+def fingerprints(
+    notebook: str | os.PathLike[str],
+    parameters: dict[str, Any],
+    root: str | os.PathLike[str] = ROOT,
+) -> dict[str, str]:
     """Return one SHA-256 for each kind of input of a run.
 
     Parameters
@@ -131,41 +446,45 @@ def fingerprints(notebook, parameters, root=ROOT):
         Keys ``notebook``, ``sudlib``, ``data``, ``lock`` and ``parameters``.
     """
     root = Path(root)
-    found = inputs(notebook, root)
+    files = inputs(notebook, root)
     outside = Path(str(parameters.get("data", "")))
     if outside.is_file():
-        found["data"] = [*found["data"], outside]
+        files["data"] = [*files["data"], outside]
     stamp = {}
-    for kind, paths in found.items():
+    for kind, paths in files.items():
         joined = hashlib.sha256()
         for path in paths:
             name = path.relative_to(root) if path.is_relative_to(root) else path.name
-            joined.update(f"{Path(name).as_posix()} {cached_sha256(path)}\n".encode())
+            joined.update(f"{Path(name).as_posix()} {cached_digest(path)}\n".encode())
         stamp[kind] = joined.hexdigest()
     text = json.dumps(parameters, sort_keys=True)
     stamp["parameters"] = hashlib.sha256(text.encode()).hexdigest()
     return stamp
 
 
-def stale(result, notebook, root=ROOT):
+def stale(
+    result: dict[str, Any],
+    notebook: str | os.PathLike[str],
+    root: str | os.PathLike[str] = ROOT,
+) -> str | None:
     """Return why a result no longer matches its sources, or None when it does.
 
     Parameters
     ----------
     result : dict
-        A result as :meth:`Run.finish` writes it.
+        A result as :meth:`sudlib.book.run.Run.finish` writes it.
     notebook : path-like
         The notebook it came from.
     root : path-like
         The checkout.
+
+    Returns
+    -------
+    str or None
     """
     stamp = result["stamp"]
     if not Path(notebook).exists():
         return f"its notebook {Path(notebook).name} is gone"
     now = fingerprints(notebook, stamp["parameters"], root)
-    changed = [
-        kind for kind, value in now.items() if stamp["fingerprints"].get(kind) != value
-    ]
-    if changed:
-        return f"changed since it ran: {', '.join(changed)}"
-    return None
+    changed = [kind for kind in now if stamp["fingerprints"].get(kind) != now[kind]]
+    return f"changed since it ran: {', '.join(changed)}" if changed else None

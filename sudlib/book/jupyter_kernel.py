@@ -1,10 +1,11 @@
 """The Jupyter kernel of the book: set the backend before any framework is imported.
 
-``python -m sudlib.book.jupyter_kernel install`` registers the kernel
-``sudlib`` in the running
-environment (``--gpu``: the kernel ``sudlib-gpu``, which stops where there is no GPU).
-``python -m sudlib.book.jupyter_kernel launch`` is what Jupyter calls.
+``python -m sudlib.book.jupyter_kernel install`` registers the kernel ``sudlib`` in the
+running environment (``--gpu``: the kernel ``sudlib-gpu``, which stops where there is no
+GPU).  ``python -m sudlib.book.jupyter_kernel launch`` is what Jupyter calls.
 """
+
+from __future__ import annotations
 
 import argparse
 import importlib.util
@@ -13,31 +14,50 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-BACKENDS = {"tensorflow": "tensorflow", "jax": "jax", "torch": "torch"}
+#: The Keras backends, in the order in which they are asked for a GPU.
+BACKENDS = ("tensorflow", "jax", "torch")
+# Set before a framework is loaded: GPU memory shared, not taken all at once; no logs.
+_ENVIRONMENT = {
+    "TF_FORCE_GPU_ALLOW_GROWTH": "true",
+    "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
+    "TF_CPP_MIN_LOG_LEVEL": "2",
+}
 
 
-def kernel_specification(*, gpu, backend):
-    """Return the kernelspec of the book as a dictionary."""
-    name = "sudlib (GPU)" if gpu else "sudlib"
-    launch = ["launch", "--backend", backend] + (["--require-gpu"] if gpu else [])
+def kernel_specification(*, gpu: bool, backend: str) -> dict[str, Any]:
+    """Return the kernelspec of the book.
+
+    Parameters
+    ----------
+    gpu : bool
+        Whether the kernel refuses to start where no GPU is seen.
+    backend : {"tensorflow", "jax", "torch"}
+
+    Returns
+    -------
+    dict
+        The content of ``kernel.json``.
+    """
+    module = "sudlib.book.jupyter_kernel"
+    launch = ["launch", "--backend", backend, *(["--require-gpu"] if gpu else [])]
     return {
-        "argv": [
-            sys.executable,
-            "-m",
-            "sudlib.book.jupyter_kernel",
-            *launch,
-            "-f",
-            "{connection_file}",
-        ],
-        "display_name": name,
+        "argv": [sys.executable, "-m", module, *launch, "-f", "{connection_file}"],
+        "display_name": "sudlib (GPU)" if gpu else "sudlib",
         "language": "python",
         "metadata": {"debugger": True},
-    }  # fmt: skip
+    }
 
 
-def install(*, gpu=False, backend=None, prefix=sys.prefix):
+def install(
+    *,
+    gpu: bool = False,
+    backend: str | None = None,
+    prefix: str | os.PathLike[str] = sys.prefix,
+) -> str:
     """Register the kernel below a prefix and return its name.
 
     Parameters
@@ -49,6 +69,10 @@ def install(*, gpu=False, backend=None, prefix=sys.prefix):
         TensorFlow, or for ``gpu`` the first that sees a GPU.
     prefix : path-like
         Below it, ``share/jupyter/kernels`` is written.
+
+    Returns
+    -------
+    str
     """
     from jupyter_client.kernelspec import KernelSpecManager
 
@@ -63,21 +87,35 @@ def install(*, gpu=False, backend=None, prefix=sys.prefix):
     return name
 
 
-def require_backend(backend):
-    """Stop with a clear message when a Keras backend is unknown or missing."""
+def require_backend(backend: str) -> None:
+    """Stop with a clear message when a Keras backend is unknown or missing.
+
+    Parameters
+    ----------
+    backend : str
+    """
     if backend not in BACKENDS:
         sys.exit(
             f"sudlib kernel: backend must be {', '.join(BACKENDS)}, not {backend!r}"
         )
-    if importlib.util.find_spec(BACKENDS[backend]) is None:
+    if importlib.util.find_spec(backend) is None:
         sys.exit(
             f"sudlib kernel: the backend {backend!r} was asked for but is not"
             " installed here; install it, or choose another with --backend"
         )
 
 
-def see_gpus(backend):
-    """Return the GPUs a backend sees, by name; imports the backend."""
+def see_gpus(backend: str) -> list[str]:
+    """Return the GPUs a backend sees, by name; imports the backend.
+
+    Parameters
+    ----------
+    backend : {"tensorflow", "jax", "torch"}
+
+    Returns
+    -------
+    list of str
+    """
     if backend == "tensorflow":
         import tensorflow
 
@@ -91,19 +129,20 @@ def see_gpus(backend):
     return [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
 
 
-def first_with_gpu():
+def first_with_gpu() -> str:
     """Return the first installed backend that sees a GPU; TensorFlow where none does.
 
     Each is asked in a process of its own: two frameworks in one would share the
     memory of the card.
+
+    Returns
+    -------
+    str
     """
-    for backend in BACKENDS:
-        if importlib.util.find_spec(BACKENDS[backend]) is None:
-            continue
-        ask = f"from sudlib import kernel; print(len(kernel.see_gpus({backend!r})))"
-        done = subprocess.run(
-            [sys.executable, "-c", ask], capture_output=True, text=True
-        )
+    for backend in filter(importlib.util.find_spec, BACKENDS):
+        ask = f"from {__spec__.name} import see_gpus; print(len(see_gpus({backend!r})))"
+        command = [sys.executable, "-c", ask]
+        done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode == 0 and done.stdout.split()[-1:] not in ([], ["0"]):
             return backend
     print(
@@ -114,15 +153,21 @@ def first_with_gpu():
     return "tensorflow"
 
 
-def launch(backend, require_gpu, rest):
-    """Set the environment of the frameworks, then become an IPython kernel."""
+def launch(backend: str, require_gpu: bool, rest: Sequence[str]) -> None:
+    """Set the environment of the frameworks, then become an IPython kernel.
+
+    Parameters
+    ----------
+    backend : {"tensorflow", "jax", "torch"}
+        ``KERAS_BACKEND`` of the environment goes before it.
+    require_gpu : bool
+        Stop where the backend sees no GPU.
+    rest : sequence of str
+        What Jupyter adds to the command line.
+    """
     backend = os.environ.get("KERAS_BACKEND") or backend
     require_backend(backend)
-    os.environ["KERAS_BACKEND"] = backend
-    # Frameworks share the GPU's memory instead of taking all of it at once.
-    os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
-    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ.update({**_ENVIRONMENT, **os.environ, "KERAS_BACKEND": backend})
     if require_gpu:
         gpus = see_gpus(backend)
         print(f"sudlib kernel: {backend} on {gpus or 'no GPU'}", file=sys.stderr)
@@ -138,35 +183,38 @@ def launch(backend, require_gpu, rest):
     IPKernelApp.launch_instance(["--IPKernelApp.capture_fd_output=False", *rest])
 
 
-def main(arguments=None):
-    """Run the command line."""
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        By default those of the process.
+    """
     parser = argparse.ArgumentParser(
         prog="python -m sudlib.book.jupyter_kernel", description=__doc__
     )
     commands = parser.add_subparsers(dest="command", required=True)
-    for name, words in (
-        ("install", "register the kernel"),
-        ("launch", "start a kernel (what Jupyter calls)"),
-    ):
-        command = commands.add_parser(name, help=words, description=words)
-        command.add_argument(
-            "--backend",
-            help="Keras backend: tensorflow (default), jax or torch; with --gpu the"
-            " first that sees one",
+    install_, launch_ = (
+        commands.add_parser(name, help=words, description=words)
+        for name, words in (
+            ("install", "register the kernel"),
+            ("launch", "start a kernel (what Jupyter calls)"),
         )
-        if name == "install":
-            command.add_argument(
-                "--gpu", action="store_true", help="the kernel that needs a GPU"
-            )
-        else:
-            command.add_argument("--require-gpu", action="store_true")
-    known, rest = parser.parse_known_args(arguments)
-    if known.command == "launch":
-        launch(known.backend or "tensorflow", known.require_gpu, rest)
+    )
+    words = f"Keras backend: {', '.join(BACKENDS)}; by default {BACKENDS[0]}"
+    install_.add_argument("--backend", help=f"{words}, with --gpu the first with one")
+    install_.add_argument("--gpu", action="store_true", help="a kernel that needs one")
+    launch_.add_argument("--backend", default=BACKENDS[0], help=words)
+    launch_.add_argument("--require-gpu", action="store_true")
+    given, rest = parser.parse_known_args(arguments)
+    if given.command == "launch":
+        launch(given.backend, given.require_gpu, rest)
     elif rest:
         parser.error(f"unknown words: {' '.join(rest)}")
     else:
-        print(f"kernel {install(gpu=known.gpu, backend=known.backend)!r} is registered")
+        name = install(gpu=given.gpu, backend=given.backend)
+        print(f"kernel {name!r} is registered")
 
 
 if __name__ == "__main__":

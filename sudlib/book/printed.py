@@ -1,12 +1,16 @@
 """The numbers that the studies print, one row a claim."""
 
+from __future__ import annotations
+
 import json
-import math
+from functools import cache
 
 import pandas as pd
 
-from sudlib.files import InputError, data_file
+from sudlib.files import data_file
+from sudlib.validation import check_choice
 
+#: The studies, with their titles.
 STUDIES = {
     "a": "Study A: records drawn as pictures, transfer learning",
     "b": "Study B: kernels, trees, networks and fairness",
@@ -18,10 +22,7 @@ STUDIES = {
 NO_NUMBER = ("matrix", "words", "input")
 
 
-# ------------------------------------------------------------- what studies print
-
-
-def published(study=None):
+def published(study: str | None = None) -> pd.DataFrame:
     """Return what a study prints, one row a claim.
 
     Parameters
@@ -55,32 +56,25 @@ def published(study=None):
     """
     if study is None:
         return pd.concat([published(name) for name in STUDIES])
-    if study not in STUDIES:
-        raise InputError(f"study must be one of {', '.join(STUDIES)}, not {study!r}")
-    table = pd.read_csv(
-        data_file(f"claims/study_{study}.csv"), dtype=str, keep_default_na=False
+    return _read(check_choice("study", study, STUDIES)).copy()
+
+
+@cache
+def _read(study: str) -> pd.DataFrame:
+    """Return the table of one study, read once."""
+    path = data_file(f"claims/study_{study}.csv")
+    table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    table = table.rename(columns={"value": "printed"}).assign(study=study)
+    table["value"] = pd.to_numeric(
+        table["printed"].mask(table["kind"].isin(NO_NUMBER)), errors="raise"
     )
-    table["study"] = study
-    table = table.rename(columns={"value": "printed"})
-    matrix = table["kind"] == "matrix"
-    table["value"] = [
-        math.nan if kind in NO_NUMBER else float(text)
-        for text, kind in zip(table["printed"], table["kind"], strict=True)
-    ]
+    convert = {"decimals": int, "standard_error": float, "exact": float, "rows": int}
+    for name, kind in convert.items():
+        cells = [kind(text) if text else None for text in table[name]]
+        table[name] = pd.Series(cells, dtype=object)
+    pairs = zip(table["kind"], table["printed"], strict=True)
     table["matrix"] = [
-        json.loads(text) if drawn else None
-        for text, drawn in zip(table["printed"], matrix, strict=True)
+        json.loads(text) if kind == "matrix" else None for kind, text in pairs
     ]
-    for name, convert in (
-        ("decimals", int),
-        ("standard_error", float),
-        ("exact", float),
-        ("rows", int),
-    ):
-        table[name] = pd.Series(
-            [convert(text) if text else None for text in table[name]], dtype=object
-        )
-    table["years"] = [
-        tuple(int(year) for year in text.split()) for text in table["years"]
-    ]
+    table["years"] = [tuple(map(int, text.split())) for text in table["years"]]
     return table.set_index("key")

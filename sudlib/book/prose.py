@@ -1,16 +1,23 @@
 """Sentences with numbers in them."""
 
+from __future__ import annotations
+
 import inspect
 import math
 import re
 import string
-
-import numpy as np
+from numbers import Real
+from typing import Any
 
 from sudlib.files import InputError
 
 
-def direction(difference, up="higher", down="lower", same="not measurably different"):
+def direction(
+    difference: Any,
+    up: str = "higher",
+    down: str = "lower",
+    same: str = "not measurably different",
+) -> str:
     """Return the word for a difference, by whether its interval excludes zero.
 
     Parameters
@@ -21,6 +28,10 @@ def direction(difference, up="higher", down="lower", same="not measurably differ
     up, down, same : str
         What to say if the interval lies above zero, below it, or contains it (or is
         undefined).
+
+    Returns
+    -------
+    str
 
     Examples
     --------
@@ -42,13 +53,13 @@ _RAW = {
 }
 
 
-def fill(template, numbers):
+def fill(template: str, numbers: dict[str, Any]) -> tuple[str, dict[str, str]]:
     """Return a template of sentences with its numbers, and each number's text.
 
     Parameters
     ----------
     template : str
-        See :meth:`Run.say`.
+        See :meth:`sudlib.book.Run.say`.
     numbers : dict
         A value for each field.
 
@@ -72,12 +83,13 @@ def fill(template, numbers):
             f"say() cannot read its template ({error}): braces of a formula are written"
             " twice, {{ and }}"
         ) from None
-    pieces, texts, seen = [], {}, set()
+    pieces, seen = [], set()
+    texts: dict[str, str] = {}
     for literal, name, form, conversion in parsed:
         pieces.append(literal)
         if name is None:
             continue
-        first, text = _field(name, form, conversion, numbers)
+        first, text = _field(name, form or "", conversion, numbers)
         seen.add(first)
         key = re.sub(r"[.\[]", "_", name).replace("]", "")
         if texts.setdefault(key, text) != text:
@@ -103,11 +115,13 @@ def fill(template, numbers):
     return text, texts
 
 
-def _field(name, form, conversion, numbers):
+def _field(
+    name: str, form: str, conversion: str | None, numbers: dict[str, Any]
+) -> tuple[str, str]:
     """Return the first name of a field, and its text."""
     ending = (f"!{conversion}" if conversion else "") + (f":{form}" if form else "")
     whole = f"{{{name}{ending}}}"
-    first = re.match(r"\w*", name)[0]
+    first = re.split(r"\W", name)[0]
     if not first.isidentifier() or not re.fullmatch(r"\w+(\.\w+|\[\w+\])*", name):
         raise InputError(
             f"say() takes named fields, such as {{gain:+.2f}} or {{gain.low:.2f}}, not"
@@ -124,7 +138,7 @@ def _field(name, form, conversion, numbers):
     try:
         value, _ = string.Formatter().get_field(name, (), numbers)
         value = string.Formatter().convert_field(value, conversion)
-        if isinstance(value, float | np.floating) and math.isnan(value):
+        if isinstance(value, Real) and math.isnan(value):
             return first, "undefined"
         return first, format(value, form)
     except (AttributeError, LookupError, TypeError, ValueError) as error:

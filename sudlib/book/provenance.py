@@ -1,47 +1,57 @@
 """Where a result comes from: commit, versions, device, data."""
 
+from __future__ import annotations
+
 import html
 import importlib.metadata
 import os
 import platform
 import subprocess
 import sys
+from typing import Any
 
 from sudlib.book.results import ROOT
 
-SHOWN_VERSIONS = (
-    "numpy",
-    "pandas",
-    "scikit-learn",
-    "keras",
-    "imbalanced-learn",
-    "papermill",
-)
+#: Packages that shape the numbers; the frameworks only where a page has loaded one.
+SHOWN_VERSIONS = "numpy pandas scikit-learn keras imbalanced-learn papermill".split()
+_FRAMEWORKS = {"tensorflow": "tensorflow", "tensorflow-cpu": "tensorflow"}
+_FRAMEWORKS |= {"jax": "jax", "torch": "torch"}
 
 
-# ------------------------------------------------------------------------ stamp
+def git_commit(root: str | os.PathLike[str] = ROOT) -> str | None:
+    """Return the commit of the checkout, marked when files differ from it, or None.
 
+    Parameters
+    ----------
+    root : path-like
+        The checkout.
 
-def git_commit(root=ROOT):
-    """Return the commit of the checkout, marked when files differ from it, or None."""
+    Returns
+    -------
+    str or None
+        None outside a repository, or without git.
+    """
 
-    def ask(*words):
-        done = subprocess.run(
-            ["git", "-C", str(root), *words], capture_output=True, text=True
-        )
-        return done.stdout.strip() if done.returncode == 0 else None
+    def ask(*words: str) -> str:
+        command = ["git", "-C", str(root), *words]
+        done = subprocess.run(command, capture_output=True, text=True)
+        return "" if done.returncode else done.stdout.strip()
 
     try:
         commit = ask("rev-parse", "--short=12", "HEAD")
-        if commit and ask("status", "--porcelain"):
-            commit += " with uncommitted changes"
+        changed = commit and ask("status", "--porcelain")
     except OSError:
         return None
-    return commit
+    return (commit + (" with uncommitted changes" if changed else "")) or None
 
 
-def device():
-    """Return the device in words; asks Keras only when a notebook has loaded it."""
+def device() -> str:
+    """Return the device in words; asks Keras only when a notebook has loaded it.
+
+    Returns
+    -------
+    str
+    """
     text = f"{os.cpu_count()} CPU cores ({platform.machine()})"
     if "keras" in sys.modules:
         keras = sys.modules["keras"]
@@ -54,7 +64,7 @@ def device():
     return text
 
 
-def _kinds(backend):
+def _kinds(backend: str) -> list[str]:
     """Return the graphics cards a loaded backend computes on, by their makers' names.
 
     Asking is each framework's own affair: Keras knows a device as ``gpu:0`` only.
@@ -67,31 +77,42 @@ def _kinds(backend):
         cards = framework.config.list_physical_devices("GPU")
         return [ask(card).get("device_name", card.name) for card in cards]
     if backend == "jax":
-        found = framework.devices()
-        return [each.device_kind for each in found if each.platform == "gpu"]
+        devices = framework.devices()
+        return [each.device_kind for each in devices if each.platform == "gpu"]
     cards = range(framework.cuda.device_count())
     return [framework.cuda.get_device_name(card) for card in cards]
 
 
-def versions():
-    """Return the versions of Python and of the packages that shape the numbers."""
-    found = {"python": platform.python_version()}
-    for name in SHOWN_VERSIONS:
+def versions() -> dict[str, str]:
+    """Return the versions of Python and of the packages that shape the numbers.
+
+    Returns
+    -------
+    dict of str to str
+        Without those that are not installed.
+    """
+    loaded = [name for name, module in _FRAMEWORKS.items() if module in sys.modules]
+    known = {"python": platform.python_version()}
+    for name in [*SHOWN_VERSIONS, *loaded]:
         try:
-            found[name] = importlib.metadata.version(name)
+            known[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
             continue
-    for name in ("tensorflow", "tensorflow-cpu", "jax", "torch"):
-        if name.split("-")[0] in sys.modules:
-            try:
-                found[name] = importlib.metadata.version(name)
-            except importlib.metadata.PackageNotFoundError:
-                continue
-    return found
+    return known
 
 
-def provenance(result):
-    """Return the provenance stamp of a result as an HTML table."""
+def provenance(result: dict[str, Any]) -> str:
+    """Return the provenance stamp of a result as an HTML table.
+
+    Parameters
+    ----------
+    result : dict
+        A result as :meth:`sudlib.book.run.Run.finish` writes it.
+
+    Returns
+    -------
+    str
+    """
     stamp = result["stamp"]
     data = [
         f"{used.get('data')} ({', '.join(map(str, used.get('years', [])))})"
@@ -99,15 +120,12 @@ def provenance(result):
         + (f", SHA-256 {used['sha256']}" if used.get("sha256") else "")
         for used in stamp["data"]
     ]
+    hashes = {k: v for k, v in stamp["fingerprints"].items() if k != "parameters"}
     rows = {
         "data": "; ".join(dict.fromkeys(data)) or "none",
         "parameters": ", ".join(f"{k} = {v!r}" for k, v in stamp["parameters"].items()),
         "commit": stamp["commit"] or "not known",
-        **{
-            f"SHA-256 of {kind}": value
-            for kind, value in stamp["fingerprints"].items()
-            if kind != "parameters"
-        },
+        **{f"SHA-256 of {kind}": value for kind, value in hashes.items()},
         "versions": ", ".join(f"{k} {v}" for k, v in stamp["versions"].items()),
         "device": stamp["device"],
         "minutes": f"{stamp['minutes']:.2f}",

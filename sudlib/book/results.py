@@ -1,18 +1,25 @@
 """Result files: where they are, how they are written and read."""
 
+from __future__ import annotations
+
 import json
 import math
 import os
 from pathlib import Path
-
-import numpy as np
+from typing import Any
 
 from sudlib.files import PACKAGE
 
-# ------------------------------------------------------------------ joining the two
+#: The checkout.
+ROOT = PACKAGE.parent
 
 
-def finished_results():
+def _builds() -> Path:
+    """Return the folder of builds: the checkout's, or one where the kernel runs."""
+    return (ROOT if (ROOT / "pyproject.toml").exists() else Path.cwd()) / "_build"
+
+
+def finished_results() -> Path:
     """Return the folder that holds the results of the other notebooks.
 
     It is ``SUDLIB_FINISHED`` if that is set; during ``make book`` the results of the
@@ -25,49 +32,64 @@ def finished_results():
     """
     if os.environ.get("SUDLIB_FINISHED"):
         return Path(os.environ["SUDLIB_FINISHED"])
-    writing = os.environ.get("SUDLIB_RESULTS")
-    if writing:
-        writing = Path(writing)
+    if os.environ.get("SUDLIB_RESULTS"):
+        writing = Path(os.environ["SUDLIB_RESULTS"])
         # In a build a notebook writes to <build>/logs/unfinished first.
         beside = writing.parent.parent / "results"
         return beside if writing.name == "unfinished" else writing
-    root = PACKAGE.parent if (PACKAGE.parent / "pyproject.toml").exists() else Path()
-    quick = root / "_build" / "quick" / "results"
-    return quick if quick.is_dir() else root / "_build" / "interactive" / "results"
+    quick = _builds() / "quick" / "results"
+    return quick if quick.is_dir() else results_folder()
 
 
-ROOT = PACKAGE.parent
+def plain(value: Any) -> Any:
+    """Return a value as JSON can hold it; NaN and infinity become None.
 
+    Parameters
+    ----------
+    value : object
+        Numbers, texts, NumPy's arrays and scalars, and dictionaries and lists of them.
 
-# ---------------------------------------------------------------------- results
+    Returns
+    -------
+    object
 
-
-def plain(value):
-    """Return a value as JSON can hold it; NaN and infinity become None."""
+    Examples
+    --------
+    >>> plain({"rate": float("nan"), 2018: (1, 2)})
+    {'rate': None, '2018': [1, 2]}
+    """
     if isinstance(value, dict):
         return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, np.ndarray):
-        return plain(value.tolist())
     if isinstance(value, list | tuple):
         return [plain(item) for item in value]
-    if isinstance(value, np.generic):
-        return plain(value.item())
+    if hasattr(value, "tolist"):  # NumPy's arrays and scalars
+        return plain(value.tolist())
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value
 
 
-def results_folder():
-    """Return where results are written: ``SUDLIB_RESULTS`` or below ``_build``."""
+def results_folder() -> Path:
+    """Return where results are written: ``SUDLIB_RESULTS`` or below ``_build``.
+
+    Returns
+    -------
+    pathlib.Path
+    """
     asked = os.environ.get("SUDLIB_RESULTS")
-    if asked:
-        return Path(asked)
-    base = ROOT if (ROOT / "pyproject.toml").exists() else Path.cwd()
-    return base / "_build" / "interactive" / "results"
+    return Path(asked) if asked else _builds() / "interactive" / "results"
 
 
-def write_json(path, content):
-    """Write JSON to a neighbour file first, so that a stop leaves no half a file."""
+def write_json(path: str | os.PathLike[str], content: Any) -> None:
+    """Write JSON to a neighbouring file first, so that no file is ever half written.
+
+    Parameters
+    ----------
+    path : path-like
+        Its folder is made where it is missing.
+    content : object
+        What :mod:`json` can write.
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(f".{os.getpid()}.tmp")
@@ -75,13 +97,17 @@ def write_json(path, content):
     temporary.replace(path)
 
 
-def read_results(folder):
+def read_results(folder: str | os.PathLike[str]) -> dict[str, Any]:
     """Return all results in a folder, by notebook.
 
     Parameters
     ----------
     folder : path-like
         A folder of ``<notebook>.json`` files; an absent one holds none.
+
+    Returns
+    -------
+    dict of str to dict
     """
     return {
         path.stem: json.loads(path.read_text(encoding="utf-8"))

@@ -7,9 +7,12 @@ says its numbers with :meth:`Run.say`, keeps them with :meth:`Run.claim` and
 *How to rerun* of the book.
 """
 
+from __future__ import annotations
+
 import datetime
 import time
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 from sudlib.book.freshness import fingerprints
 from sudlib.book.parameters import ARMS, Parameter, check_parameters, check_value
@@ -18,43 +21,80 @@ from sudlib.book.provenance import device, git_commit, provenance, versions
 from sudlib.book.results import ROOT, plain, results_folder, write_json
 from sudlib.files import InputError
 
+if TYPE_CHECKING:
+    import pandas as pd
+    from IPython.display import HTML, Markdown
+
 
 @dataclass
 class Run:
-    """One run of one notebook: its parameters, its data and its numbers."""
+    """One run of one notebook: its parameters, its data and its numbers.
+
+    Parameters
+    ----------
+    notebook : str
+        Its file name without the ending.
+    parameters : dict
+        All of them, by name.
+    started : float
+        When it began, by :func:`time.perf_counter`.
+    data : list of dict
+        What :meth:`uses` has noted.
+    claims : list of dict
+        What :meth:`claim` and :meth:`used` have noted.
+    values : dict of str to str
+        Numbers for pages of prose, as :meth:`say` and :meth:`value` printed them.
+    tables : dict of str to list
+        Small tables kept with the results.
+    fingerprints : dict of str to str
+        From :func:`sudlib.book.freshness.fingerprints`.
+    places : list of str
+        What :meth:`place` has made.
+    """
 
     notebook: str
-    parameters: dict
+    parameters: dict[str, Any]
     started: float = field(default_factory=time.perf_counter)
-    data: list = field(default_factory=list)
-    claims: list = field(default_factory=list)
-    values: dict = field(default_factory=dict)
-    tables: dict = field(default_factory=dict)
-    fingerprints: dict = field(default_factory=dict)
-    places: list = field(default_factory=list)
+    data: list[dict[str, Any]] = field(default_factory=list)
+    claims: list[dict[str, Any]] = field(default_factory=list)
+    values: dict[str, str] = field(default_factory=dict)
+    tables: dict[str, Any] = field(default_factory=dict)
+    fingerprints: dict[str, str] = field(default_factory=dict)
+    places: list[str] = field(default_factory=list)
 
     @property
-    def synthetic(self):
+    def synthetic(self) -> bool:
         """True when any records of this run came from a twin."""
         return any(used.get("synthetic") for used in self.data)
 
-    def uses(self, records):
-        """Remember which data a frame of records came from; return the frame."""
+    def uses(self, records: pd.DataFrame) -> pd.DataFrame:
+        """Remember which data a frame of records came from; return the frame.
+
+        Parameters
+        ----------
+        records : pandas.DataFrame
+            Its ``attrs`` say where it came from, as the library's readers set them.
+
+        Returns
+        -------
+        pandas.DataFrame
+            ``records``, unchanged.
+        """
         self.data.append(plain(dict(records.attrs)))
         return records
 
     def claim(
         self,
-        key,
-        value=None,
+        key: str | dict[str, Any],
+        value: Any = None,
         *,
-        low=None,
-        high=None,
-        arm=None,
-        n=None,
-        note=None,
-        **more,
-    ):
+        low: float | None = None,
+        high: float | None = None,
+        arm: str | None = None,
+        n: int | None = None,
+        note: str | None = None,
+        **more: Any,
+    ) -> None:
         """Keep our number for a claim of a study, or our numbers for many.
 
         Parameters
@@ -96,43 +136,30 @@ class Run:
         if hasattr(value, "value") and hasattr(value, "low"):
             value, low, high = value.value, value.low, value.high
         arm = arm or self.parameters.get("variant")
-        years = sorted({year for used in self.data for year in used.get("years", [])})
+        number = {"key": key, "arm": arm, "value": value, "low": low, "high": high}
+        source = {
+            "synthetic": self.synthetic,
+            "data": ", ".join(sorted({used.get("data", "") for used in self.data})),
+            "years": sorted({y for used in self.data for y in used.get("years", [])}),
+        }
+        common = {name: self.parameters.get(name) for name in ("size", "seed")}
         self.claims.append(
-            plain(
-                {
-                    "key": key,
-                    "arm": arm,
-                    "value": value,
-                    "low": low,
-                    "high": high,
-                    "n": n,
-                    "note": note,
-                    "synthetic": self.synthetic,
-                    "data": ", ".join(sorted({u.get("data", "") for u in self.data})),
-                    "years": years,
-                    "size": self.parameters.get("size"),
-                    "seed": self.parameters.get("seed"),
-                    **more,
-                }
-            )
+            plain({**number, "n": n, "note": note, **source, **common, **more})
         )
 
-    def _claim_each(self, numbers, common):
+    def _claim_each(self, numbers: dict[str, Any], common: dict[str, Any]) -> None:
         """Keep the numbers of a mapping; each may be given for both arms."""
         for key, given in numbers.items():
             both = isinstance(given, dict) and given and set(given) <= set(ARMS)
             for arm, one in given.items() if both else [(common["arm"], given)]:
-                words = {**common, "arm": arm}
+                words = {**common, "arm": arm or self.parameters.get("variant")}
                 words |= one if isinstance(one, dict) else {"value": one}
-                arm = words["arm"] or self.parameters.get("variant")
-                self.claims[:] = [
-                    kept
-                    for kept in self.claims
-                    if (kept["key"], kept["arm"]) != (key, arm)
-                ]
+                said = key, words["arm"]
+                others = [c for c in self.claims if (c["key"], c["arm"]) != said]
+                self.claims[:] = others
                 self.claim(key, **words)
 
-    def used(self, key, value, *, note=None):
+    def used(self, key: str, value: Any, *, note: str | None = None) -> Any:
         """Keep what this page really uses of a setting that a study prints.
 
         The claims page compares it with what is printed; records, years and sizes do
@@ -156,7 +183,7 @@ class Run:
         self.claim(key, value, arm="published", note=note)
         return value
 
-    def value(self, name, value, form="{}"):
+    def value(self, name: str, value: Any, form: str = "{}") -> str:
         """Name a number for prose: here by ``glue``, elsewhere by substitution.
 
         Parameters
@@ -182,7 +209,9 @@ class Run:
         glue(name, text, display=False)
         return text
 
-    def say(self, template, /, *, at=None, **numbers):
+    def say(
+        self, template: str, /, *, at: str | None = None, **numbers: Any
+    ) -> Markdown | None:
         """Return sentences with numbers in them, for a cell to show as its output.
 
         Parameters
@@ -233,8 +262,9 @@ class Run:
         if at is None:
             return Markdown(text)
         update_display(Markdown(text), display_id=f"{self.notebook}-{at}")
+        return None
 
-    def place(self, name):
+    def place(self, name: str) -> None:
         """Show a place near the top of the page, for what is computed further down.
 
         Parameters
@@ -251,7 +281,7 @@ class Run:
             display_id=f"{self.notebook}-{name}",
         )
 
-    def keep(self, **tables):
+    def keep(self, **tables: pd.DataFrame | pd.Series) -> None:
         """Keep small tables with the results; show nothing.
 
         Parameters
@@ -267,12 +297,24 @@ class Run:
                 )
             self.table(name, frame.to_frame() if frame.ndim == 1 else frame)
 
-    def table(self, name, frame):
-        """Keep a small table with the results; return it."""
+    def table(self, name: str, frame: pd.DataFrame) -> pd.DataFrame:
+        """Keep a small table with the results; return it.
+
+        Parameters
+        ----------
+        name : str
+        frame : pandas.DataFrame
+            Its index is kept as columns.
+
+        Returns
+        -------
+        pandas.DataFrame
+            ``frame``, unchanged.
+        """
         self.tables[name] = plain(frame.reset_index().to_dict(orient="records"))
         return frame
 
-    def finish(self):
+    def finish(self) -> HTML:
         """Write the results and show where they came from.
 
         Returns
@@ -303,7 +345,7 @@ class Run:
         return HTML(provenance(result))
 
 
-def start(notebook, **parameters):
+def start(notebook: str, **parameters: Any) -> Run:
     """Return a new run; call it once, in the cell below the imports.
 
     Parameters

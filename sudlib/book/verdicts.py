@@ -1,9 +1,12 @@
 """When a number of ours reproduces a printed one, and when no verdict is given."""
 
+from __future__ import annotations
+
 import json
 import math
-
-from scipy.stats import norm
+from collections.abc import Mapping
+from statistics import NormalDist
+from typing import Any
 
 from sudlib.files import InputError
 
@@ -33,14 +36,19 @@ _NOISE = 1e-12
 
 
 #: A matrix is four numbers compared at once: Bonferroni keeps the family at 5 %.
-FOUR_CELLS = float(norm.ppf(1 - 0.05 / 8))
+FOUR_CELLS = NormalDist().inv_cdf(1 - 0.05 / 8)
 
 
-# ---------------------------------------------------------------------- the rule
-
-
-def half_unit(decimals):
+def half_unit(decimals: int | None) -> float:
     """Return half a unit of the last printed decimal; 0 where nothing was rounded.
+
+    Parameters
+    ----------
+    decimals : int or None
+
+    Returns
+    -------
+    float
 
     Examples
     --------
@@ -50,7 +58,15 @@ def half_unit(decimals):
     return 0.0 if decimals is None else 0.5 * 10.0**-decimals
 
 
-def tolerance(paper, ours, *, decimals=None, standard_error=None, low=None, high=None):
+def tolerance(
+    paper: float,
+    ours: float,
+    *,
+    decimals: int | None = None,
+    standard_error: float | None = None,
+    low: float | None = None,
+    high: float | None = None,
+) -> float:
     r"""Return how far our number may lie from the printed one.
 
     With :math:`r` half a unit of the last printed decimal, :math:`s` the printed
@@ -79,15 +95,25 @@ def tolerance(paper, ours, *, decimals=None, standard_error=None, low=None, high
     0.012
     """
     end = high if paper > ours else low
-    side = 0.0 if end is None or math.isnan(end) else max(0.0, abs(end - ours))
-    if end is not None and (end - ours) * (paper - ours) < 0:
+    side = 0.0 if end is None or math.isnan(end) else end - ours
+    if side * (paper - ours) < 0:
         side = 0.0  # the interval does not reach towards the printed number at all
-    spread = 2 * (standard_error or 0.0)
-    return half_unit(decimals) + math.hypot(side, spread)
+    return half_unit(decimals) + math.hypot(side, 2 * (standard_error or 0.0))
 
 
-def judge(gap, allowed):
+def judge(gap: float, allowed: float) -> str:
     """Return ``"reproduced"`` or ``"differs"``; a gap equal to the tolerance is in.
+
+    Parameters
+    ----------
+    gap : float
+        Our number minus the printed one.
+    allowed : float
+        The tolerance.
+
+    Returns
+    -------
+    str
 
     Examples
     --------
@@ -98,7 +124,7 @@ def judge(gap, allowed):
     return "reproduced" if abs(gap) <= allowed + slack else "differs"
 
 
-def compare_matrices(paper, ours):
+def compare_matrices(paper: Any, ours: Any) -> tuple[float, float]:
     """Return the gap and tolerance of two confusion matrices, in shares of all rows.
 
     Each of the four cells is a share of its matrix.  A cell may differ by the 95 %
@@ -124,18 +150,15 @@ def compare_matrices(paper, ours):
     n, m = sum(first), sum(second)
     if not n or not m:
         raise InputError("a confusion matrix needs at least one row, got one without")
-    worst = None
+    cells = []
     for one, two in zip(first, second, strict=True):
-        gap = two / m - one / n
         share = (one + two) / (n + m)
         allowed = FOUR_CELLS * math.sqrt(share * (1 - share) * (1 / n + 1 / m))
-        excess = abs(gap) - allowed
-        if worst is None or excess > worst[0]:
-            worst = (excess, gap, allowed)
-    return worst[1], worst[2]
+        cells.append((two / m - one / n, allowed))
+    return max(cells, key=lambda cell: abs(cell[0]) - cell[1])
 
 
-def _flat(matrix):
+def _flat(matrix: Any) -> list[float]:
     """Return TN, FP, FN, TP, or say what a confusion matrix must look like."""
     try:
         cells = [float(cell) for row in matrix for cell in row]
@@ -150,7 +173,7 @@ def _flat(matrix):
     return cells
 
 
-def why_not_comparable(claim, ours):
+def why_not_comparable(claim: Mapping[str, Any], ours: Mapping[str, Any]) -> str:
     """Return why a number of a real file gets no verdict; empty when it gets one.
 
     Parameters
@@ -159,6 +182,10 @@ def why_not_comparable(claim, ours):
         A row of :func:`published`.
     ours : dict
         A claim of a result file.
+
+    Returns
+    -------
+    str
     """
     reasons = []
     if ours.get("arm") not in (None, PUBLISHED_ARM):
@@ -180,32 +207,27 @@ def why_not_comparable(claim, ours):
     return "; ".join(reasons)
 
 
-def _gap(claim, ours):
+def _gap(claim: Mapping[str, Any], ours: Mapping[str, Any]) -> tuple[float, float]:
     """Return gap and tolerance of one number of ours."""
-    if claim["kind"] == "matrix":
-        return compare_matrices(claim["matrix"], ours["value"])
-    if claim["kind"] == "words":
-        same = str(ours["value"]).casefold() == claim["printed"].casefold()
-        return float(not same), 0.0
-    if claim["kind"] == "input":
-        return float(not is_same_input(claim["printed"], ours["value"])), 0.0
-    paper, decimals = claim["value"], claim["decimals"]
-    exact = claim["exact"]
+    kind, value = claim["kind"], ours["value"]
+    if kind == "matrix":
+        return compare_matrices(claim["matrix"], value)
+    if kind in ("words", "input"):
+        read = is_same_input if kind == "input" else _are_same_words
+        return float(not read(claim["printed"], value)), 0.0
+    paper, decimals, exact = claim["value"], claim["decimals"], claim["exact"]
     if exact is not None and abs(exact - paper) <= half_unit(decimals) + _NOISE:
         paper, decimals = exact, None  # known to more digits than the printed number
-    value = float(ours["value"])
-    allowed = tolerance(
-        paper,
-        value,
-        decimals=decimals,
-        standard_error=claim["standard_error"],
-        low=ours.get("low"),
-        high=ours.get("high"),
-    )
-    return value - paper, allowed
+    more = {"standard_error": claim["standard_error"], "decimals": decimals}
+    more |= {"low": ours.get("low"), "high": ours.get("high")}
+    return float(value) - paper, tolerance(paper, float(value), **more)
 
 
-def is_same_input(printed, used):
+def _are_same_words(printed: str, used: Any) -> bool:
+    return str(used).casefold() == printed.casefold()
+
+
+def is_same_input(printed: str, used: Any) -> bool:
     """Return whether a page uses a setting as it is printed.
 
     Parameters
@@ -215,6 +237,10 @@ def is_same_input(printed, used):
     used : object
         What the page's code really uses.
 
+    Returns
+    -------
+    bool
+
     Examples
     --------
     >>> is_same_input("[0.1, 1, 10]", (0.1, 1, 10)), is_same_input("0.2", 0.25)
@@ -223,6 +249,6 @@ def is_same_input(printed, used):
     try:
         said = json.loads(printed)
     except json.JSONDecodeError:
-        return str(used).casefold() == printed.casefold()
+        return _are_same_words(printed, used)
     # Through JSON and back: a tuple is a list, None is null, 10 is 10.0.
     return json.loads(json.dumps(used)) == said

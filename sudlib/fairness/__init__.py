@@ -5,14 +5,14 @@ predicted class), sum the counts to a family of groups, take rates, take the ext
 What is undefined is NaN and says why.  Taught in the notebooks *How fair are the
 models, variable by variable?*, *Do groups interact, and does reweighing help?* and
 *What do the printed numbers prove?*.
+
+It needs NumPy, SciPy, pandas and scikit-learn only.
 """
 
-from sudlib.fairness.counts import FAMILIES, SMALL, Counts, Family, families, tabulate
-from sudlib.fairness.interactions import interactions
+from sudlib.fairness.comparison import MEASURES, ConditionalDisparity, Disparity
+from sudlib.fairness.contingency import interactions
+from sudlib.fairness.inference import THRESHOLDS, fair_null
 from sudlib.fairness.measures import (
-    MEASURES,
-    Disparity,
-    PaperFormulaWarning,
     conditional_statistical_parity_ratio,
     demographic_parity_difference,
     demographic_parity_ratio,
@@ -21,16 +21,27 @@ from sudlib.fairness.measures import (
     equal_opportunity_ratio,
     equalized_odds_difference,
     equalized_odds_ratio,
-    group_rates,
-    max_threshold,
-    paper_class_table,
     statistical_parity_difference,
 )
-from sudlib.fairness.report import THRESHOLDS, Report, assess, fair_null
+from sudlib.fairness.published import (
+    PaperFormulaWarning,
+    max_threshold,
+    paper_class_table,
+)
+from sudlib.fairness.rates import group_rates
+from sudlib.fairness.report import Report, assess
 from sudlib.fairness.reweighing import (
     Reweighing,
     ReweighingWarning,
     effective_sample_size,
+)
+from sudlib.fairness.tables import (
+    FAMILIES,
+    SMALL,
+    Counts,
+    Family,
+    families,
+    tabulate,
 )
 
 __all__ = [
@@ -38,6 +49,7 @@ __all__ = [
     "MEASURES",
     "SMALL",
     "THRESHOLDS",
+    "ConditionalDisparity",
     "Counts",
     "Disparity",
     "Family",

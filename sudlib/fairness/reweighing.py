@@ -1,27 +1,54 @@
 """Weights that make groups and target independent; study B's weights as printed."""
 
-import itertools
+from __future__ import annotations
+
 import warnings
+from collections.abc import Mapping, Sequence
+from numbers import Integral
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
+from scipy.sparse import issparse
 from sklearn.base import BaseEstimator
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import (
+    check_is_fitted,
+    check_random_state,
+    validate_data,
+)
 
-from sudlib.fairness.interactions import coded, crosstab, interactions
-from sudlib.files import InputError
+from sudlib.fairness import inputs
+from sudlib.fairness.contingency import cell_of_row, crosstab, interactions
+from sudlib.fairness.inputs import Coded, Columns, Floats
+from sudlib.fairness.rates import divide
+from sudlib.fairness.tables import named_sets
+from sudlib.raking import rake_cells
+from sudlib.validation import check_choice
 
 VARIANTS = ("kamiran_calders", "raking", "published")
-
-_SETS = ("significant", "each", "pairs", "triples", "joint")
 
 
 class ReweighingWarning(UserWarning):
     """Weights that do not do what their name promises."""
 
 
-def effective_sample_size(weights):
+def effective_sample_size(weights: ArrayLike) -> float:
     r"""Return :math:`(\sum w)^2 / \sum w^2`: the rows that such weights are worth.
+
+    Parameters
+    ----------
+    weights : array-like of float
+        One a row, at least 0.
+
+    Returns
+    -------
+    float
+        NaN if all weights are 0.
+
+    References
+    ----------
+    Kish (1965), Survey Sampling.
 
     Examples
     --------
@@ -37,7 +64,8 @@ class Reweighing(BaseEstimator):
     r"""Weights of rows, learnt from group columns and target of the training rows.
 
     Fit it on training rows and pass the weights as ``sample_weight``.  It has no
-    ``transform``: a weight is never a column, for it is made from the target.
+    ``transform``: a weight is never a column, for it is made from the target.  Taught
+    in the notebook *Do groups interact, and does reweighing help?*.
 
     Parameters
     ----------
@@ -58,24 +86,29 @@ default="significant"
         Sets of columns; ``"significant"`` tests all sets of ``sizes`` (Holm's
         correction; none for ``"published"``).
     sizes : tuple of int, default=(2, 3)
+        How many columns the tests cross at a time.
     alpha : float, default=0.05
-    smallest : int, default=5
+        Significance level of the tests.
+    min_n : int, default=5
         Kamiran and Calders: a cell and class with fewer rows is shrunk towards weight
         1, :math:`(n_v n_k / n + \tau) / (n_{vk} + \tau)` with :math:`\tau` =
         ``shrinkage``.
     shrinkage : float, default=5.0
-    rounds : int, default=200
-        Raking stops after so many turns.
-    tolerance : float, default=1e-6
+        See ``min_n``.
+    max_iter : int, default=200
+        Largest number of rounds of raking.
+    tol : float, default=1e-6
         Raking has converged when every cell and class is that close to its target, as
         a share of all rows.
-    seed : int, default=33
-        Of the permutation tests.
+    random_state : int, RandomState or None, default=33
+        Of the random tables of the tests.
 
     Attributes
     ----------
     weights_ : numpy.ndarray
         Of the rows it was fitted on; their mean is 1.
+    scale_ : float
+        What the weights were multiplied by so that their mean is 1.
     sets_ : list of tuple of str
         The sets that were used.
     skipped_ : list of tuple of str
@@ -83,77 +116,98 @@ default="significant"
         given weight.
     tests_ : pandas.DataFrame or None
         The tests that chose them.
+    columns_ : tuple of str
+        The group columns.
+    levels_ : dict of str to tuple
+        The groups of each column.
+    classes_ : tuple
+        The classes of the target.
     effective_n_ : float
+        The effective sample size of the weights.
     saturated_ : float
         Share of rows whose published weight, before scaling, is above 0.999.
     converged_ : bool
+        Whether raking met its tolerance.
     residual_ : float
         Largest distance of a weighted cell and class from independence, as a share.
+    n_features_in_, feature_names_in_
+        As in scikit-learn.
+
+    References
+    ----------
+    Kamiran and Calders (2012), Data preprocessing techniques for classification
+    without discrimination.
 
     Examples
     --------
     >>> people = pd.DataFrame({"sex": ["f", "f", "f", "m", "m", "m"]})
-    >>> weigh = Reweighing(sets=[("sex",)], smallest=0)
+    >>> weigh = Reweighing(sets=[("sex",)], min_n=0)
     >>> weigh.fit(people, [1, 1, 0, 1, 0, 0]).weights_.tolist()
     [0.75, 0.75, 1.5, 1.5, 0.75, 0.75]
     """
 
     def __init__(
         self,
-        variant="kamiran_calders",
-        sets="significant",
-        sizes=(2, 3),
-        alpha=0.05,
-        smallest=5,
-        shrinkage=5.0,
-        rounds=200,
-        tolerance=1e-6,
-        seed=33,
-    ):
+        variant: str = "kamiran_calders",
+        sets: str | Sequence[str | Sequence[str]] = "significant",
+        sizes: Sequence[int] = (2, 3),
+        alpha: float = 0.05,
+        min_n: int = 5,
+        shrinkage: float = 5.0,
+        max_iter: int = 200,
+        tol: float = 1e-6,
+        random_state: Any = 33,
+    ) -> None:
         self.variant = variant
         self.sets = sets
         self.sizes = sizes
         self.alpha = alpha
-        self.smallest = smallest
+        self.min_n = min_n
         self.shrinkage = shrinkage
-        self.rounds = rounds
-        self.tolerance = tolerance
-        self.seed = seed
+        self.max_iter = max_iter
+        self.tol = tol
+        self.random_state = random_state
 
-    def fit(self, X, y):
+    def fit(self, X: Columns, y: ArrayLike) -> Self:
         """Learn the weights of training rows; return the estimator.
 
         Parameters
         ----------
-        X : DataFrame or dict
+        X : DataFrame, dict or array-like of shape (n_rows, n_columns)
             The group columns, nothing else.
-        y : array-like
+        y : array-like of shape (n_rows,)
             The target.
+
+        Returns
+        -------
+        Reweighing
+
+        Raises
+        ------
+        InputError
+            For unknown parameters, missing values and columns of different lengths.
         """
-        if self.variant not in VARIANTS:
-            raise InputError(
-                f"variant must be one of {', '.join(VARIANTS)}, not {self.variant!r}"
-            )
-        made, target, classes = coded(X, y)
-        self.columns_ = tuple(made)
-        self.levels_ = {name: levels for name, (_, levels) in made.items()}
-        self.classes_ = classes
-        self._choose(X, y)
-        self.skipped_, self.converged_, self.saturated_ = [], True, 0.0
-        codes = {name: code for name, (code, _) in made.items()}
+        check_choice("variant", self.variant, VARIANTS)
+        groups, target = self._coded(X, y, fitted=False)
+        self.columns_ = tuple(groups)
+        self.levels_ = {name: column.levels for name, column in groups.items()}
+        self.classes_ = target.levels
+        self.sets_ = self._choose(X, y)
+        self.skipped_: list[tuple[str, ...]] = []
+        self.converged_, self.saturated_ = True, 0.0
         if self.variant == "raking":
-            self._rake(codes, target)
+            self._rake(groups, target)
         else:
-            self._tabulate(made, target)
-        raw = self._raw(codes, target)
+            self._tabulate(groups, target)
+        raw = self._raw(groups, target)
         self.scale_ = 1.0 / raw.mean()
         self.weights_ = raw * self.scale_
         self.effective_n_ = effective_sample_size(self.weights_)
-        self.residual_ = self._residual(made, target)
+        self.residual_ = self._residual(groups, target)
         self._warn(raw)
         return self
 
-    def weights(self, X, y):
+    def weights(self, X: Columns, y: ArrayLike) -> Floats:
         """Return the weights of rows like those it was fitted on.
 
         Parameters
@@ -170,197 +224,124 @@ default="significant"
         Raises
         ------
         InputError
-            For a column, group or class that it was not fitted on.
+            For a group or class that it was not fitted on.
         """
         check_is_fitted(self)
-        made, target, classes = coded(X, y)
-        if tuple(made) != self.columns_:
-            raise InputError(
-                f"it was fitted on the columns {list(self.columns_)}, not {list(made)}"
-            )
-        codes = {}
-        for name, (code, levels) in made.items():
-            codes[name] = _translate(code, levels, self.levels_[name], name)
-        target = _translate(target, classes, self.classes_, "y")
-        return self._raw(codes, target) * self.scale_
+        groups, target = self._coded(X, y, fitted=True)
+        return self._raw(groups, target) * self.scale_
 
-    # ------------------------------------------------------------------ the parts
+    def _coded(
+        self, X: Any, y: ArrayLike, fitted: bool
+    ) -> tuple[dict[str, Coded], Coded]:
+        """Return group columns and target as codes; keep or check feature names."""
+        frame = isinstance(X, pd.DataFrame | pd.Series | Mapping) and not issparse(X)
+        if frame:  # with missing values, which our message counts by column
+            X = pd.DataFrame(inputs.group_columns(X))
+        X = validate_data(self, X, reset=not fitted, skip_check_array=frame, dtype=None)
+        levels, classes = (self.levels_, self.classes_) if fitted else (None, None)
+        groups = inputs.code_groups(X, levels=levels, y=y)
+        return groups, inputs.code_column("y", y, levels=classes)
 
-    def _choose(self, X, y):
-        """Set which sets of columns are used."""
+    def _choose(self, X: Columns, y: ArrayLike) -> list[tuple[str, ...]]:
+        """Return which sets of columns are used."""
         self.tests_ = None
-        if isinstance(self.sets, str):
-            if self.sets not in _SETS:
-                raise InputError(
-                    f"sets must be one of {', '.join(_SETS)} or a list of sets of"
-                    f" columns, not {self.sets!r}"
-                )
-            if self.sets == "significant":
-                published = self.variant == "published"
-                self.tests_ = interactions(
-                    X,
-                    y,
-                    sizes=self.sizes,
-                    alpha=self.alpha,
-                    permutations=0 if published else 4999,
-                    seed=self.seed,
-                )
-                column = "significant" if published else "significant_holm"
-                self.sets_ = list(self.tests_.loc[self.tests_[column], "variables"])
-                return
-            size = {"each": 1, "pairs": 2, "triples": 3}.get(
-                self.sets, len(self.columns_)
-            )
-            self.sets_ = list(itertools.combinations(self.columns_, size))
-            return
-        self.sets_ = [
-            (entry,) if isinstance(entry, str) else tuple(entry) for entry in self.sets
-        ]
-        for entry in self.sets_:
-            unknown = [name for name in entry if name not in self.columns_]
-            if unknown or not entry:
-                raise InputError(
-                    f"a set must be made of {list(self.columns_)}, not {unknown}"
-                )
+        if not (isinstance(self.sets, str) and self.sets == "significant"):
+            return named_sets(self.columns_, self.sets, "sets")[1]
+        published, seed = self.variant == "published", self.random_state
+        if not isinstance(seed, Integral):
+            seed = check_random_state(seed).randint(2**31)
+        how = {"sizes": self.sizes, "alpha": self.alpha, "seed": seed}
+        self.tests_ = interactions(X, y, n_resamples=0 if published else 4999, **how)
+        column = "significant" if published else "significant_holm"
+        return list(self.tests_.loc[self.tests_[column], "variables"])
 
-    def _tabulate(self, made, target):
-        """Keep each set's table of weights or probabilities."""
+    def _tabulate(self, groups: Mapping[str, Coded], target: Coded) -> None:
+        """Keep the table of weights or probabilities of each set."""
         self.tables_ = {}
         for names in self.sets_:
-            seen = crosstab(made, names, target, len(self.classes_)).astype(float)
-            of_class = seen.sum(axis=tuple(range(seen.ndim - 1)))
+            seen = crosstab(groups, names, target).astype(float)
+            of_class = seen.reshape(-1, seen.shape[-1]).sum(0)
             if self.variant == "published":
                 self.tables_[names] = seen / of_class
                 continue
-            expected = seen.sum(-1, keepdims=True) * of_class / len(target)
-            less = (seen < self.smallest) & (expected > 0)
-            extra = np.where(less, self.shrinkage, 0.0)
-            self.tables_[names] = np.divide(
-                expected + extra,
-                seen + extra,
-                out=np.ones(seen.shape),
-                where=seen + extra > 0,
-            )
+            expected = seen.sum(-1, keepdims=True) * of_class / len(target.codes)
+            extra = np.where(seen < self.min_n, self.shrinkage, 0.0)
+            ratio = divide(expected + extra, seen + extra)
+            self.tables_[names] = np.nan_to_num(ratio, nan=1.0)
 
-    def _rake(self, codes, target):
+    def _rake(self, groups: Mapping[str, Coded], target: Coded) -> None:
         """Fit one weight for each cell of all columns and class, in turns."""
-        sizes = [len(self.levels_[name]) for name in self.columns_]
-        joint = np.stack([*(codes[name] for name in self.columns_), target], axis=1)
-        self.joint_, where, counted = np.unique(
-            joint, axis=0, return_inverse=True, return_counts=True
-        )
-        classes = len(self.classes_)
+        rows = _joint(groups, target)
+        first = ~rows.duplicated()
+        self.cells_ = rows[first]
+        count = np.bincount(self.cells_.get_indexer(rows))
         margins, used = [], []
         for names in self.sets_:
-            places = [self.columns_.index(name) for name in names]
-            shape = [*(sizes[place] for place in places), classes]
-            cell = np.ravel_multi_index(
-                tuple(self.joint_[:, [*places, len(sizes)]].T), shape
-            )
-            seen = np.bincount(cell, weights=counted, minlength=int(np.prod(shape)))
-            seen = seen.reshape(-1, classes)
-            wanted = seen.sum(1, keepdims=True) * seen.sum(0) / len(target)
+            seen = crosstab(groups, names, target).reshape(-1, len(self.classes_))
+            wanted = seen.sum(1, keepdims=True) * seen.sum(0) / len(rows)
             if ((seen == 0) & (wanted > 0)).any():
                 self.skipped_.append(names)
-                continue
-            used.append(names)
-            margins.append((cell, wanted.ravel()))
+            else:
+                used.append(names)
+                cell, _ = cell_of_row(groups, names, target)
+                margins.append((cell[first], wanted.ravel()))
         self.sets_ = used
-        mass = counted.astype(float)
-        self.converged_ = not margins
-        for _ in range(self.rounds if margins else 0):
-            for cell, wanted in margins:
-                have = np.bincount(cell, weights=mass, minlength=len(wanted))
-                mass = (
-                    mass
-                    * np.divide(wanted, have, out=np.ones(len(wanted)), where=have > 0)[
-                        cell
-                    ]
-                )
-            off = max(
-                np.abs(
-                    np.bincount(cell, weights=mass, minlength=len(wanted)) - wanted
-                ).max()
-                for cell, wanted in margins
-            )
-            if off <= self.tolerance * len(target):
-                self.converged_ = True
-                break
-        self.factors_ = mass / counted
-        self.lookup_ = {
-            tuple(row): factor
-            for row, factor in zip(self.joint_.tolist(), self.factors_, strict=True)
-        }
-
-    def _raw(self, codes, target):
-        """Return the unscaled weights of coded rows."""
-        rows = len(target)
-        if self.variant == "raking":
-            joint = np.stack([*(codes[name] for name in self.columns_), target], axis=1)
-            return np.array(
-                [self.lookup_.get(tuple(row), 1.0) for row in joint.tolist()]
-            )
-        if not self.sets_:
-            return np.ones(rows)
-        every = (
-            self.tables_[names][(*(codes[name] for name in names), target)]
-            for names in self.sets_
+        fitted, gap = rake_cells(
+            count, margins, max_iter=self.max_iter, tolerance=self.tol
         )
+        self.converged_ = gap <= self.tol
+        self.factors_ = fitted / count
+
+    def _raw(self, groups: Mapping[str, Coded], target: Coded) -> Floats:
+        """Return the weights of coded rows before scaling."""
+        if self.variant == "raking":
+            cell = self.cells_.get_indexer(_joint(groups, target))
+            return np.where(cell < 0, 1.0, self.factors_[cell])
+        if not self.sets_:
+            return np.ones(len(target.codes))
+        cells = {names: cell_of_row(groups, names, target)[0] for names in self.sets_}
+        of_sets = np.array([self.tables_[names].flat[cells[names]] for names in cells])
         if self.variant == "published":
-            nobody = np.ones(rows)
-            for probability in every:
-                nobody *= 1 - probability
-            return 1 - nobody
-        return sum(every) / len(self.sets_)
+            return 1 - np.prod(1 - of_sets, axis=0)
+        return of_sets.mean(axis=0)
 
-    def _residual(self, made, target):
+    def _residual(self, groups: Mapping[str, Coded], target: Coded) -> float:
         """Return how far the weighted target is from independence, at most."""
-        worst = 0.0
+        gaps = [0.0]
         for names in self.sets_:
-            shape = [*(len(made[name][1]) for name in names), len(self.classes_)]
-            place = np.ravel_multi_index(
-                (*(made[name][0] for name in names), target), shape
-            )
-            mass = np.bincount(
-                place, weights=self.weights_, minlength=int(np.prod(shape))
-            ).reshape(-1, len(self.classes_))
-            mass = mass / mass.sum()
-            free = mass.sum(1, keepdims=True) * mass.sum(0)
-            worst = max(worst, float(np.abs(mass - free).max()))
-        return worst
+            mass = crosstab(groups, names, target, self.weights_)
+            mass = mass.reshape(-1, mass.shape[-1]) / mass.sum()
+            gaps.append(np.abs(mass - mass.sum(1, keepdims=True) * mass.sum(0)).max())
+        return float(max(gaps))
 
-    def _warn(self, raw):
+    def _warn(self, raw: Floats) -> None:
+        """Warn about weights that do not do what their name promises."""
+        said = []
         if self.variant == "published":
             self.saturated_ = float((raw > 0.999).mean())
             if self.saturated_ > 0.5:
-                warnings.warn(
+                said.append(
                     f"study B's weight is above 0.999 for {self.saturated_:.0%} of the"
-                    f" rows ({len(self.sets_)} sets are significant): it weighs nothing"
-                    f" anew, {self.effective_n_:,.0f} of {len(raw):,} rows remain"
-                    " effective",
-                    ReweighingWarning,
-                    stacklevel=3,
+                    f" rows ({len(self.sets_)} sets are significant): it leaves the"
+                    f" sample effectively unweighted ({self.effective_n_:,.0f} of"
+                    f" {len(raw):,} rows remain effective)"
                 )
         if self.skipped_:
-            warnings.warn(
+            said.append(
                 f"raking left out {len(self.skipped_)} sets: one of their cells has"
-                " rows, but none of some class",
-                ReweighingWarning,
-                stacklevel=3,
+                " rows, but none of some class"
             )
         if not self.converged_:
-            warnings.warn(
-                f"raking has not converged after {self.rounds} rounds; the largest"
-                f" distance from independence is {self.residual_:.2g} of all rows",
-                ReweighingWarning,
-                stacklevel=3,
+            said.append(
+                f"raking has not converged after {self.max_iter} rounds; the largest"
+                f" distance from independence is {self.residual_:.2g} of all rows"
             )
+        for message in said:
+            warnings.warn(message, ReweighingWarning, stacklevel=3)
 
 
-def _translate(codes, levels, known, name):
-    """Return codes among other levels, or say which value is new."""
-    place = pd.Index(known, dtype=object).get_indexer(pd.Index(levels, dtype=object))
-    if (place < 0).any():
-        new = [level for level, at in zip(levels, place, strict=True) if at < 0]
-        raise InputError(f"{name} has values that it was not fitted on: {new[:5]}")
-    return place[codes]
+def _joint(groups: Mapping[str, Coded], target: Coded) -> pd.MultiIndex:
+    """Return the cell of all columns and the target in which each row lies."""
+    return pd.MultiIndex.from_arrays(
+        [*(g.codes for g in groups.values()), target.codes]
+    )

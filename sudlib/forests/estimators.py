@@ -1,16 +1,21 @@
 """The forest, logistic regression and gradient boosting, with their grids."""
 
-import warnings
+from __future__ import annotations
 
+import warnings
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import ParameterGrid
 from sklearn.pipeline import Pipeline
 
-from sudlib import encoding
+from sudlib.encoding import IntegerCodes, NativeCategories, OneHotCodes
 from sudlib.files import InputError
-from sudlib.forests.published import _scaled, _settings, published_grid
+from sudlib.forests.published import published_grid, read_settings, scaled_grid
+from sudlib.validation import check_choice
 
 RECIPES = {
     "published": "forest, as published",
@@ -19,7 +24,6 @@ RECIPES = {
     "logistic": "logistic regression",
     "constant": "everybody completes",
 }
-
 
 #: Recipes that later pages set beside these; :func:`why_not` says if one cannot run.
 PEERS = {"lightgbm": "LightGBM"}
@@ -33,14 +37,18 @@ class SteadyForest(RandomForestClassifier):
     what becomes of a score of one half.
     """
 
-    def fit(self, X, y, sample_weight=None):
+    n_jobs: int | None
+
+    def fit(
+        self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None
+    ) -> Self:
         """Return the forest, grown as scikit-learn grows it."""
         # Its threads all set Python's warning filters and put them back, side by side:
         # now and then none are left, and every later library's warnings fill the page.
         with warnings.catch_warnings():
             return super().fit(X, y, sample_weight)
 
-    def predict_proba(self, X):
+    def predict_proba(self, X: ArrayLike) -> NDArray[np.float64]:
         """Return the share of votes for each class, as scikit-learn does."""
         n_jobs, self.n_jobs = self.n_jobs, 1
         try:
@@ -49,57 +57,63 @@ class SteadyForest(RandomForestClassifier):
             self.n_jobs = n_jobs
 
 
-def estimator(recipe, *, seed=33, n_jobs=-1):
+def estimator(recipe: str, *, seed: int = 33, n_jobs: int = -1) -> Pipeline:
     """Return the unfitted pipeline of a recipe: an encoder, then a model.
 
     Parameters
     ----------
     recipe : {"published", "repaired", "boosting", "logistic", "constant", "lightgbm"}
     seed : int, default=33
+        Of the model.
     n_jobs : int, default=-1
         Cores for the trees of a forest.  Results do not depend on it.
 
     Returns
     -------
     sklearn.pipeline.Pipeline
+        Steps ``encode`` and ``model``.
 
     Raises
     ------
     InputError
         If there is no such recipe, or it cannot run here (see :func:`why_not`).
+
+    Examples
+    --------
+    >>> list(estimator("logistic").named_steps)
+    ['encode', 'model']
     """
-    if recipe not in RECIPES and recipe not in PEERS:
-        known = ", ".join([*RECIPES, *PEERS])
-        raise InputError(f"recipe must be one of {known}, not {recipe!r}")
+    check_choice("recipe", recipe, [*RECIPES, *PEERS])
     if why_not(recipe):
         raise InputError(why_not(recipe))
-    if recipe == "lightgbm":
-        return Pipeline(
-            [("encode", encoding.NativeCategories()), ("model", _lightgbm(seed))]
+    encoder: Any = NativeCategories()
+    model: Any = SteadyForest(random_state=seed, n_jobs=n_jobs)
+    if recipe == "published":
+        encoder = IntegerCodes()
+    elif recipe == "repaired":
+        encoder = OneHotCodes(ordered="number")
+    elif recipe == "logistic":
+        encoder, model = OneHotCodes(), LogisticRegression(max_iter=2000)
+    elif recipe == "constant":
+        encoder, model = IntegerCodes(), DummyClassifier(strategy="prior")
+    elif recipe == "boosting":
+        model = HistGradientBoostingClassifier(
+            categorical_features="from_dtype", early_stopping=False, random_state=seed
         )
-    forest = SteadyForest(random_state=seed, n_jobs=n_jobs)
-    steps = {
-        "published": (encoding.IntegerCodes(), forest),
-        "repaired": (encoding.OneHotCodes(ordered="number"), forest),
-        "boosting": (
-            encoding.NativeCategories(),
-            HistGradientBoostingClassifier(
-                categorical_features="from_dtype",
-                early_stopping=False,
-                random_state=seed,
-            ),
-        ),
-        "logistic": (
-            encoding.OneHotCodes(),
-            LogisticRegression(max_iter=2000),
-        ),
-        "constant": (encoding.IntegerCodes(), DummyClassifier(strategy="prior")),
-    }
-    encoder, model = steps[recipe]
+    else:
+        from lightgbm import LGBMClassifier
+
+        model = LGBMClassifier(  # the same to the last digit on any number of cores
+            random_state=seed,
+            n_jobs=1,
+            deterministic=True,
+            force_row_wise=True,
+            verbose=-1,
+        )
     return Pipeline([("encode", encoder), ("model", model)])
 
 
-def why_not(recipe):
+def why_not(recipe: str) -> str:
     """Return why a recipe cannot run on this machine; an empty text if it can.
 
     LightGBM needs the OpenMP library of the system, ``libgomp``, which a bare
@@ -108,6 +122,7 @@ def why_not(recipe):
     Parameters
     ----------
     recipe : str
+        A key of :data:`RECIPES` or :data:`PEERS`.
 
     Returns
     -------
@@ -133,34 +148,28 @@ def why_not(recipe):
     return ""
 
 
-def _lightgbm(seed):
-    """Return LightGBM, the same to the last digit on any number of cores."""
-    from lightgbm import LGBMClassifier
+def grid(recipe: str, trees: float = 1.0) -> dict[str, list[Any]]:
+    """Return the settings that a recipe's search may try.
 
-    return LGBMClassifier(
-        random_state=seed,
-        n_jobs=1,
-        deterministic=True,
-        force_row_wise=True,
-        verbose=-1,
-    )
+    Parameters
+    ----------
+    recipe : str
+        A key of :data:`RECIPES` or :data:`PEERS`.
+    trees : float, default=1.0
+        Every number of a forest's trees is multiplied by this.
 
-
-def size_of(choices):
-    """Return how many combinations a grid has.
+    Returns
+    -------
+    dict of str to list
+        Empty for a recipe without settings.
 
     Examples
     --------
-    >>> size_of(published_grid())
-    11880
+    >>> grid("constant")
+    {}
     """
-    return len(ParameterGrid(choices))
-
-
-def grid(recipe, trees=1.0):
-    """Return the settings that a recipe's search may try, as a dict of lists."""
     if recipe == "published":
         return published_grid(trees)
-    if recipe == "lightgbm":  # its trees are steps, not votes: fewer is another model
-        return dict(_settings()["lightgbm"])
-    return _scaled(dict(_settings().get(recipe, {})), trees)
+    choices = read_settings().get(recipe, {})
+    # LightGBM's trees are steps, not votes: fewer of them is another model.
+    return choices if recipe == "lightgbm" else scaled_grid(choices, trees)

@@ -8,26 +8,33 @@ published and repaired differ in what they should and in nothing else;
 *Does a network carry over from heroin to other opioids?*.
 """
 
+from __future__ import annotations
+
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike, NDArray
 from sklearn.base import clone
-from sklearn.model_selection import RandomizedSearchCV
+from sklearn.model_selection import ParameterGrid, RandomizedSearchCV
 from sklearn.pipeline import Pipeline
 from threadpoolctl import threadpool_limits
 
 from sudlib.files import InputError
-from sudlib.forests.estimators import estimator, grid, size_of
+from sudlib.forests.estimators import estimator, grid
 from sudlib.forests.published import F05, FOLDS, PUBLISHED_THRESHOLD
-from sudlib.forests.splits import ROWS, Effort
+from sudlib.forests.splits import ROWS, Parts
+from sudlib.validation import check_choice
+
+Cohort = tuple[pd.DataFrame, ArrayLike]
 
 
 @dataclass(frozen=True)
 class Arm:
-    """A fitted recipe and the scores it gives to the rows to report.
+    """A fitted recipe and the scores it gives to the test set.
 
     Attributes
     ----------
@@ -42,7 +49,7 @@ class Arm:
     threshold : float
         Completed is predicted at or above it.
     score, completed : numpy.ndarray
-        Of the rows to report.
+        Of the test set.
     spare : numpy.ndarray
         Scores of the rows for the threshold.  Where ``study`` holds these rows, the
         published recipe has been fitted on them.
@@ -52,34 +59,35 @@ class Arm:
 
     recipe: str
     model: Pipeline | None = field(repr=False)
-    settings: dict
+    settings: dict[str, Any]
     search: pd.DataFrame | None = field(repr=False)
     threshold: float
-    score: np.ndarray = field(repr=False)
-    completed: np.ndarray = field(repr=False)
-    spare: np.ndarray = field(repr=False)
+    score: NDArray[Any] = field(repr=False)
+    completed: NDArray[Any] = field(repr=False)
+    spare: NDArray[Any] = field(repr=False)
     seconds: float
 
 
 def learn(
-    recipe,
-    features,
-    completed,
-    parts,
+    recipe: str,
+    features: pd.DataFrame,
+    completed: ArrayLike,
+    parts: Parts,
     *,
-    choose: Callable,
-    effort: Effort,
-    seed=33,
-    settings=None,
-    n_jobs=-1,
-    keep_model=False,
-):
-    """Return a recipe tuned, fitted, given a threshold, and scored on the report rows.
+    choose: Callable[..., float],
+    trees: float = 1.0,
+    n_candidates: int = 10,
+    seed: int = 33,
+    settings: dict[str, Any] | None = None,
+    n_jobs: int = -1,
+    keep_model: bool = False,
+) -> Arm:
+    """Return a recipe tuned, fitted, given a threshold, and scored on the test set.
 
     The published recipe does what the study did: a search by F0.5 on the rows it
     fits, class weights among what is searched, and a threshold of one half.  The
-    others are searched by the area under the precision-recall curve, and choose the
-    threshold afterwards, on rows of its own.
+    others are searched by average precision, and choose the threshold afterwards, on
+    rows of its own.
 
     Parameters
     ----------
@@ -87,13 +95,16 @@ def learn(
         A key of :data:`RECIPES` or :data:`PEERS`.
     features : pandas.DataFrame
         Codes, one row a person.
-    completed : array-like of 0 and 1
+    completed : array-like of 0 and 1, shape (n,)
     parts : Parts
+        Which rows do what.
     choose : callable
         ``choose(completed, score)`` returns a threshold, as
         :func:`sudlib.scores.best_threshold` does.
-    effort : Effort
-        Trees and candidates.
+    trees : float, default=1.0
+        Every number of trees that a search may try is multiplied by this.
+    n_candidates : int, default=10
+        Settings that a search tries; the study tried ten.
     seed : int, default=33
         Of the search and of the model.
     settings : dict, optional
@@ -106,25 +117,39 @@ def learn(
     Returns
     -------
     Arm
+
+    Notes
+    -----
+    Taught in ``a02_forest_general``.
     """
     begin = time.perf_counter()
     completed = np.asarray(completed).astype(np.int8)
     model = estimator(recipe, seed=seed, n_jobs=n_jobs)
+    rows = parts.study if recipe == "published" else parts.fit
+    choices, table = _of_model(grid(recipe, trees)), None
     # A forest grows its trees side by side whatever this says.  The threads inside
     # boosting and linear algebra wait for each other: on a busy machine two are many
     # times slower than one.
     with threadpool_limits(1):
-        if settings is None and grid(recipe):
-            model, settings, table = _search(
-                model, recipe, features, completed, parts, effort, seed
-            )
+        if settings is None and choices:
+            search = RandomizedSearchCV(
+                model,
+                choices,
+                n_iter=min(n_candidates, len(ParameterGrid(choices))),
+                cv=FOLDS,
+                scoring=F05 if recipe == "published" else "average_precision",
+                random_state=seed,
+            ).fit(features.iloc[rows], completed[rows])
+            model, settings = search.best_estimator_, _plain(search.best_params_)
+            table = _search_table(search.cv_results_)
         else:
-            settings, table = settings or {}, None
-            named = {f"model__{name}": value for name, value in settings.items()}
-            rows = _rows_to_fit(recipe, parts)
-            model.set_params(**named).fit(features.iloc[rows], completed[rows])
-        spare = _score(model, features.iloc[parts.threshold])
-        score = _score(model, features.iloc[parts.report])
+            settings = settings or {}
+            model.set_params(**_of_model(settings))
+            model.fit(features.iloc[rows], completed[rows])
+        spare, score = (
+            model.predict_proba(features.iloc[part])[:, 1]
+            for part in (parts.threshold, parts.report)
+        )
     if recipe == "published":
         threshold = PUBLISHED_THRESHOLD
     else:
@@ -142,27 +167,14 @@ def learn(
     )
 
 
-def _rows_to_fit(recipe, parts):
-    return parts.study if recipe == "published" else parts.fit
-
-
-def _search(model, recipe, features, completed, parts, effort, seed):
-    """Return the best pipeline of a random search, its settings and what was tried."""
-    choices = grid(recipe, effort.trees)
-    rows = _rows_to_fit(recipe, parts)
-    search = RandomizedSearchCV(
-        model,
-        {f"model__{name}": values for name, values in choices.items()},
-        n_iter=min(effort.candidates, size_of(choices)),
-        cv=FOLDS,
-        scoring=F05 if recipe == "published" else "average_precision",
-        random_state=seed,
-    ).fit(features.iloc[rows], completed[rows])
-    settings = _plain(search.best_params_)
-    return search.best_estimator_, settings, _search_table(search.cv_results_)
-
-
-def repeat(arm, features, completed, split, seeds, **keywords):
+def repeat(
+    arm: Arm,
+    features: pd.DataFrame,
+    completed: ArrayLike,
+    split: Callable[..., Parts],
+    seeds: Iterable[int],
+    **keywords: Any,
+) -> list[Arm]:
     """Return an arm's settings fitted again on other splits with other seeds.
 
     Parameters
@@ -170,13 +182,14 @@ def repeat(arm, features, completed, split, seeds, **keywords):
     arm : Arm
         Its settings are kept: nothing is searched.
     features : pandas.DataFrame
-    completed : array-like of 0 and 1
+        Codes, one row a person.
+    completed : array-like of 0 and 1, shape (n,)
     split : callable
         ``split(completed, seed)`` returns :class:`Parts`.
     seeds : iterable of int
         A split that leaves a part with too few people is passed over.
     **keywords
-        ``choose`` and ``effort``, as for :func:`learn`.
+        As for :func:`learn`: ``choose`` and, if wanted, ``trees``.
 
     Returns
     -------
@@ -188,36 +201,27 @@ def repeat(arm, features, completed, split, seeds, **keywords):
             parts = split(completed, seed)
         except InputError:
             continue
-        again.append(
-            learn(
-                arm.recipe,
-                features,
-                completed,
-                parts,
-                seed=seed,
-                settings=arm.settings,
-                **keywords,
-            )
-        )
+        keywords |= {"seed": seed, "settings": arm.settings}
+        again.append(learn(arm.recipe, features, completed, parts, **keywords))
     return again
 
 
 def fit_on(
-    recipe,
-    rows,
-    source,
-    target,
+    recipe: str,
+    rows: str,
+    source: Cohort,
+    target: Cohort,
     *,
-    settings=None,
-    more=None,
-    fitted=None,
-    seed=33,
-    n_jobs=-1,
-):
+    settings: dict[str, Any] | None = None,
+    more: dict[str, Any] | None = None,
+    fitted: Pipeline | None = None,
+    seed: int = 33,
+    n_jobs: int = -1,
+) -> Pipeline:
     """Return a recipe fitted on a source cohort, a target cohort, or both.
 
-    These are the controls of a transfer: whoever claims that a network carries
-    something over from the source must beat a forest that saw the source too.
+    These are the controls of a transfer: a network that carries something over from
+    the source must beat a forest that saw the source too.
 
     Parameters
     ----------
@@ -233,8 +237,9 @@ def fit_on(
     more : dict, optional
         Settings of the trees that ``"on"`` adds, where they differ.
     fitted : sklearn.pipeline.Pipeline, optional
-        For ``"on"``: what ``rows="source"`` returned, so that it is not fitted anew.
+        For ``"on"``: what ``rows="source"`` returned, so that it is not fitted again.
     seed : int, default=33
+        Of the model.
     n_jobs : int, default=-1
         Cores for the trees of a forest.
 
@@ -248,52 +253,54 @@ def fit_on(
     InputError
         If ``rows`` is unknown, or ``"on"`` is asked of another recipe than LightGBM.
     """
-    if rows not in ROWS:
-        raise InputError(f"rows must be one of {', '.join(ROWS)}, not {rows!r}")
+    check_choice("rows", rows, ROWS)
     if rows == "on" and recipe != "lightgbm":
         raise InputError(f'only "lightgbm" can go on from a source, not {recipe!r}')
+    cohorts = {"both": (source, target), "target": (target,)}.get(rows, (source,))
+    seen = pd.concat([features for features, _ in cohorts], ignore_index=True)
+    completed = np.concatenate([outcome for _, outcome in cohorts]).astype(np.int8)
     model = estimator(recipe, seed=seed, n_jobs=n_jobs)
-    model.set_params(**{f"model__{k}": v for k, v in (settings or {}).items()})
+    model.set_params(**_of_model(settings or {}))
     with threadpool_limits(1):
-        if rows == "on":
-            if fitted is None:
-                fitted = model.fit(source[0], _whole(source[1]))
-            encoder, first = fitted["encode"], fitted["model"]
-            last = clone(first).set_params(**(more or {}))
-            last.fit(
-                encoder.transform(target[0]),
-                _whole(target[1]),
-                init_model=first.booster_,
-            )
-            return Pipeline([("encode", encoder), ("model", last)])
-        if rows == "both":
-            seen = pd.concat([source[0], target[0]], ignore_index=True)
-            return model.fit(seen, np.append(_whole(source[1]), _whole(target[1])))
-        seen, outcome = source if rows == "source" else target
-        return model.fit(seen, _whole(outcome))
+        if rows != "on":
+            return model.fit(seen, completed)
+        fitted = fitted or model.fit(seen, completed)
+        encoder, first = fitted["encode"], fitted["model"]
+        last = clone(first).set_params(**(more or {}))
+        last.fit(
+            encoder.transform(target[0]),
+            np.asarray(target[1]).astype(np.int8),
+            init_model=first.booster_,
+        )
+    return Pipeline([("encode", encoder), ("model", last)])
 
 
-def _whole(completed):
-    return np.asarray(completed).astype(np.int8)
+def _of_model(settings: dict[str, Any]) -> dict[str, Any]:
+    return {f"model__{name}": value for name, value in settings.items()}
 
 
-def _score(model, features):
-    return model.predict_proba(features)[:, 1]
-
-
-def _plain(settings):
+def _plain(settings: dict[str, Any]) -> dict[str, Any]:
     return {name.removeprefix("model__"): value for name, value in settings.items()}
 
 
-def _search_table(results):
-    """Return what a search tried, best first; only the settings that varied."""
+def _search_table(results: dict[str, Any]) -> pd.DataFrame:
+    """Return what a search tried, best first."""
     table = pd.DataFrame([_plain(entry) for entry in results["params"]])
     table["mean"], table["std"] = results["mean_test_score"], results["std_test_score"]
     return table.sort_values("mean", ascending=False, kind="stable")
 
 
-def describe(settings):
+def describe(settings: dict[str, Any]) -> str:
     """Return settings as a phrase, in the order of their names.
+
+    Parameters
+    ----------
+    settings : dict
+        Settings of a model, by the names of scikit-learn.
+
+    Returns
+    -------
+    str
 
     Examples
     --------

@@ -1,11 +1,13 @@
 """The forest as study A tuned it: grid, draws, printed curves."""
 
+from __future__ import annotations
+
 import json
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from sklearn.metrics import fbeta_score, make_scorer
-from sklearn.model_selection import ParameterSampler
 
 from sudlib.files import data_file
 
@@ -13,37 +15,50 @@ from sudlib.files import data_file
 PUBLISHED_THRESHOLD = float(np.nextafter(0.5, 1))
 
 
+#: Folds of every search.
 FOLDS = 3
-
 
 #: F0.5 as the study scored it: 0 for settings that flag nobody.
 F05 = make_scorer(fbeta_score, beta=0.5, zero_division=0)
 
 
-def _settings():
+def read_settings() -> dict[str, Any]:
+    """Return the grids of every recipe, from ``data/study_a/forest_grid.json``."""
     with open(data_file("study_a/forest_grid.json"), encoding="utf-8") as stream:
         return json.load(stream)
 
 
-def scaled(number, trees):
+def scaled(n_estimators: int, trees: float) -> int:
     """Return a number of trees multiplied by ``trees``, at least 5.
+
+    Parameters
+    ----------
+    n_estimators : int
+        Trees at the study's size.
+    trees : float
+        Share of them to grow.
+
+    Returns
+    -------
+    int
 
     Examples
     --------
     >>> scaled(600, 0.1), scaled(20, 0.1)
     (60, 5)
     """
-    return max(5, round(number * trees))
+    return max(5, round(n_estimators * trees))
 
 
-def _scaled(grid, trees):
-    if "n_estimators" in grid:
-        numbers = [scaled(number, trees) for number in grid["n_estimators"]]
-        grid = {**grid, "n_estimators": numbers}
-    return grid
+def scaled_grid(grid: dict[str, list[Any]], trees: float) -> dict[str, list[Any]]:
+    """Return a grid with its numbers of trees scaled, if it has any."""
+    if "n_estimators" not in grid:
+        return grid
+    numbers = [scaled(number, trees) for number in grid["n_estimators"]]
+    return {**grid, "n_estimators": numbers}
 
 
-def published_grid(trees=1.0):
+def published_grid(trees: float = 1.0) -> dict[str, list[Any]]:
     """Return the study's grid, as scikit-learn takes it today.
 
     ``max_features="auto"`` is gone from scikit-learn; for classifiers it meant
@@ -64,20 +79,20 @@ def published_grid(trees=1.0):
     >>> published_grid()["max_features"]
     ['sqrt', 'sqrt']
     """
-    grid = dict(_settings()["published"]["grid"])
+    grid = dict(read_settings()["published"]["grid"])
     grid["max_features"] = [
         {"auto": "sqrt"}.get(entry, entry) for entry in grid["max_features"]
     ]
     grid["class_weight"] = [_weights(entry) for entry in grid["class_weight"]]
-    return _scaled(grid, trees)
+    return scaled_grid(grid, trees)
 
 
-def _weights(entry):
+def _weights(entry: dict[str, int] | None) -> dict[int, int] | None:
     """Return class weights with whole numbers as keys, which JSON cannot hold."""
     return None if entry is None else {int(key): value for key, value in entry.items()}
 
 
-def printed_curves():
+def printed_curves() -> pd.Series:
     """Return the best F0.5 along the curves that study A prints, as read off them.
 
     The curves are pictures, so the numbers hold to about 0.005.
@@ -96,26 +111,23 @@ def printed_curves():
     return pd.read_csv(path, index_col="key")["best_f05"]
 
 
-def published_best():
-    """Return the settings that the study printed as best for its methadone set."""
-    best = dict(_settings()["published"]["best_methadone"])
-    best["class_weight"] = _weights(best["class_weight"])
-    return best
-
-
-def published_candidates(seed=33):
-    """Return the settings that the study's search tried, in its order.
+def published_best() -> dict[str, Any]:
+    """Return the settings that the study printed as best for its methadone set.
 
     Returns
     -------
-    list of dict
+    dict
 
     Examples
     --------
-    The winner that the study printed is among the ten, which shows that grid, order
-    and seed are the study's.
+    It is among the ten that the study's seed draws from its grid, which shows that
+    grid, order and seed are the study's.
 
-    >>> published_candidates().index(published_best())
+    >>> from sklearn.model_selection import ParameterSampler
+    >>> drawn = list(ParameterSampler(published_grid(), 10, random_state=33))
+    >>> drawn.index(published_best())
     1
     """
-    return list(ParameterSampler(published_grid(), 10, random_state=seed))
+    best = dict(read_settings()["published"]["best_methadone"])
+    best["class_weight"] = _weights(best["class_weight"])
+    return best

@@ -1,9 +1,13 @@
-"""Study A's splits into training, threshold and test rows, and the sizes of a run."""
+"""Study A's splits into training, threshold and test rows, and the sizes of a page."""
 
-from dataclasses import dataclass, replace
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike, NDArray
 from sklearn.model_selection import train_test_split
 
 from sudlib.files import InputError
@@ -12,11 +16,9 @@ from sudlib.forests.published import FOLDS
 #: People in the study's methadone experiment: 10 % of its 167,301.
 METHADONE_PEOPLE = 16_731
 
-
-#: People of the rows to report that the pages on experiment 1 compare everybody on;
+#: People of the test set that the pages on experiment 1 compare every model on;
 #: a network needs a while for each, so quick takes the first of them.
 REPORTED = {"quick": 1500, "paper": None}
-
 
 #: Which rows :func:`fit_on` may use, in words.
 ROWS = {
@@ -27,9 +29,8 @@ ROWS = {
 }
 
 
-@dataclass(frozen=True)
-class Effort:
-    """How much of the study's work one size of a notebook does.
+class Effort(NamedTuple):
+    """How much of the study's work one size of a page does.
 
     Attributes
     ----------
@@ -39,8 +40,6 @@ class Effort:
         People of the cohort used at most, drawn at random; None uses all.
     trees : float
         Every number of trees is multiplied by this.
-    candidates : int
-        Settings that each search tries.
     seeds : int
         Other splits and seeds, for the spread.
     """
@@ -48,27 +47,28 @@ class Effort:
     records: int | None
     people: int | None
     trees: float
-    candidates: int
     seeds: int
 
 
 #: Quick keeps the study's ten candidate settings and its three folds; what shrinks is
 #: the number of records and of trees.
 EFFORTS = {
-    ("general", "quick"): Effort(80_000, 30_000, trees=0.1, candidates=10, seeds=3),
-    ("general", "paper"): Effort(None, None, trees=1, candidates=10, seeds=5),
-    ("methadone", "quick"): Effort(170_000, 20_000, trees=0.1, candidates=10, seeds=5),
-    ("methadone", "paper"): Effort(None, None, trees=1, candidates=10, seeds=5),
+    ("general", "quick"): Effort(80_000, 30_000, trees=0.1, seeds=3),
+    ("general", "paper"): Effort(None, None, trees=1, seeds=5),
+    ("methadone", "quick"): Effort(170_000, 20_000, trees=0.1, seeds=5),
+    ("methadone", "paper"): Effort(None, None, trees=1, seeds=5),
 }
 
 
-def effort_of(experiment, size, **changes):
+def effort_of(experiment: str, size: str, **changes: Any) -> Effort:
     """Return an effort of :data:`EFFORTS`, with what a notebook's parameters change.
 
     Parameters
     ----------
     experiment : {"general", "methadone"}
+        Which experiment of the study.
     size : {"quick", "paper"}
+        Which size of the page.
     **changes
         Fields of :class:`Effort`; None leaves what the size says.
 
@@ -79,30 +79,31 @@ def effort_of(experiment, size, **changes):
     Examples
     --------
     >>> effort_of("general", "quick", people=5000, trees=None)
-    Effort(records=80000, people=5000, trees=0.1, candidates=10, seeds=3)
+    Effort(records=80000, people=5000, trees=0.1, seeds=3)
     """
     given = {name: value for name, value in changes.items() if value is not None}
-    return replace(EFFORTS[experiment, size], **given)
+    return EFFORTS[experiment, size]._replace(**given)
 
 
-def take(people, effort, seed=33):
-    """Return at most as many people as an effort allows, drawn without replacement.
+def take(people: pd.DataFrame, n: int | None, seed: int = 33) -> pd.DataFrame:
+    """Return at most ``n`` people, drawn without replacement.
 
     Parameters
     ----------
     people : pandas.DataFrame
         A cohort.
-    effort : Effort
+    n : int or None
+        None takes all.
     seed : int, default=33
 
     Returns
     -------
     pandas.DataFrame
-        The cohort itself where it is small enough.
+        In their order; the cohort itself where it is small enough.
     """
-    if effort.people is None or len(people) <= effort.people:
+    if n is None or len(people) <= n:
         return people
-    taken = people.sample(effort.people, random_state=seed).sort_index()
+    taken = people.sample(n, random_state=seed).sort_index()
     taken.attrs = dict(people.attrs)
     return taken
 
@@ -123,13 +124,13 @@ class Parts:
         Rows that every recipe reports on, and nothing else.
     """
 
-    study: np.ndarray
-    fit: np.ndarray
-    threshold: np.ndarray
-    report: np.ndarray
+    study: NDArray[np.int64]
+    fit: NDArray[np.int64]
+    threshold: NDArray[np.int64]
+    report: NDArray[np.int64]
 
     @property
-    def table(self):
+    def table(self) -> pd.DataFrame:
         """One line a part: its rows and what they are for."""
         uses = {
             "study": "published: tuned and fitted",
@@ -137,13 +138,12 @@ class Parts:
             "threshold": "repaired: threshold chosen",
             "report": "both: reported",
         }
-        return pd.DataFrame(
-            [(use, len(getattr(self, part))) for part, use in uses.items()],
-            columns=["rows used for", "people"],
-        ).set_index("rows used for")
+        people = [len(getattr(self, part)) for part in uses]
+        index = pd.Index(list(uses.values()), name="rows used for")
+        return pd.DataFrame({"people": people}, index)
 
 
-def split_general(completed, seed=33):
+def split_general(completed: ArrayLike, seed: int = 33) -> Parts:
     """Return the rows of experiment 1: 70 % to fit, 15 % spare, 15 % to report.
 
     The study never used its spare 15 %; the repaired recipes choose their threshold
@@ -152,21 +152,21 @@ def split_general(completed, seed=33):
 
     Parameters
     ----------
-    completed : array-like of 0 and 1
+    completed : array-like of 0 and 1, shape (n,)
     seed : int, default=33
 
     Returns
     -------
     Parts
     """
-    rows = np.arange(len(completed))
-    _enough_rows(completed)
+    completed = np.asarray(completed)
+    rows = _rows(completed)
     fit, rest = train_test_split(rows, test_size=0.30, random_state=seed)
     threshold, report = train_test_split(rest, test_size=0.50, random_state=seed)
     return _enough(completed, Parts(fit, fit, threshold, report))
 
 
-def split_methadone(completed, seed=33):
+def split_methadone(completed: ArrayLike, seed: int = 33) -> Parts:
     """Return the rows of experiment 2: 10 % of the people, in halves.
 
     With fewer people than 167,301 a tenth would be less than the study had: then as
@@ -175,20 +175,20 @@ def split_methadone(completed, seed=33):
 
     Parameters
     ----------
-    completed : array-like of 0 and 1
+    completed : array-like of 0 and 1, shape (n,)
     seed : int, default=33
 
     Returns
     -------
     Parts
     """
-    rows = np.arange(len(completed))
-    _enough_rows(completed)
+    completed = np.asarray(completed)
+    rows = _rows(completed)
     wanted = max(int(np.ceil(0.10 * len(rows))), METHADONE_PEOPLE)
     if wanted < len(rows):
         _, rows = train_test_split(rows, test_size=wanted, random_state=seed)
     study, report = train_test_split(rows, test_size=0.50, random_state=seed)
-    outcome = np.asarray(completed)[study]
+    outcome = completed[study]
     both = 2 <= outcome.sum() <= len(outcome) - 2
     fit, threshold = train_test_split(
         study, test_size=0.30, random_state=seed, stratify=outcome if both else None
@@ -196,21 +196,18 @@ def split_methadone(completed, seed=33):
     return _enough(completed, Parts(study, fit, threshold, report))
 
 
-SPLITS = {"general": split_general, "methadone": split_methadone}
-
-
-def _enough_rows(completed):
-    """Stop before scikit-learn would, when there is hardly anybody to divide."""
+def _rows(completed: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Return the rows; stop before scikit-learn would, if there is hardly anybody."""
     if len(completed) < 20:
         raise InputError(
             f"a forest needs at least 20 people to divide, there are {len(completed)}:"
             " read more rows, or a larger file"
         )
+    return np.arange(len(completed))
 
 
-def _enough(completed, parts):
+def _enough(completed: NDArray[np.bool_], parts: Parts) -> Parts:
     """Return the parts, or say which has too few people of one outcome."""
-    completed = np.asarray(completed)
     for name, least in (("study", FOLDS), ("fit", FOLDS), ("threshold", 1)):
         rows = getattr(parts, name)
         done = int(completed[rows].sum())

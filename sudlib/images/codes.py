@@ -1,9 +1,10 @@
 """The codes of a record as small integers, the form that layers and renderers take."""
 
-import functools
+from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike, NDArray
 
 from sudlib import encoding
 from sudlib.files import InputError
@@ -24,11 +25,12 @@ The place of a code in this tuple is the small integer that stands for it.
 """
 
 
-_SHIFT = -MISSING  # a code plus this is its place in a look-up table
-
-
-def levels():
+def levels() -> tuple[int, ...]:
     """Return how many levels each of the 28 variables has, for embeddings.
+
+    Returns
+    -------
+    tuple of int
 
     Examples
     --------
@@ -38,18 +40,8 @@ def levels():
     return tuple(len(LEVELS[name]) for name in VARIABLES)
 
 
-@functools.cache
-def _places():
-    """Return for each variable a table from code to level; 255 is no code."""
-    tables = np.full((len(VARIABLES), 256), 255, np.uint8)
-    for row, name in enumerate(VARIABLES):
-        for level, code in enumerate(LEVELS[name]):
-            tables[row, code + _SHIFT] = level
-    return tables
-
-
-def encode(people):
-    """Return records as 28 small integers a person, whatever the layout.
+def encode(people: pd.DataFrame) -> NDArray[np.uint8]:
+    """Return records as 28 codes (small integers) a person, whatever the layout.
 
     Parameters
     ----------
@@ -76,7 +68,7 @@ def encode(people):
     [3, 0, 0]
     """
     people = encoding.derive_flags(
-        people, [name for name in VARIABLES if name in encoding.FLAGS]
+        people, [name for name in VARIABLES if name in codebook.FLAGS]
     )
     absent = [name for name in VARIABLES if name not in people.columns]
     if absent:
@@ -86,19 +78,18 @@ def encode(people):
         )
     codes = np.empty((len(people), len(VARIABLES)), np.uint8)
     for column, name in enumerate(VARIABLES):
-        values = people[name].to_numpy()
-        known = np.isin(values, LEVELS[name])
-        if not known.all():
-            allowed = ", ".join(map(str, LEVELS[name]))
+        places = pd.Index(LEVELS[name]).get_indexer(people[name])
+        if (places < 0).any():
+            unknown = people[name].to_numpy()[places < 0][0]
             raise InputError(
-                f"{name} has the code {values[~known][0]}, for which there is no glyph;"
-                f" allowed are {allowed}"
+                f"{name} has the code {unknown}, for which there is no glyph; allowed"
+                f" are {', '.join(map(str, LEVELS[name]))}"
             )
-        codes[:, column] = _places()[column][values.astype(np.int64) + _SHIFT]
+        codes[:, column] = places
     return codes
 
 
-def as_codes(people):
+def as_codes(people: pd.DataFrame | ArrayLike) -> NDArray[np.uint8]:
     """Return records, or codes that were made of them, as codes that can be drawn.
 
     Parameters
@@ -133,9 +124,7 @@ def as_codes(people):
         raise InputError(f"codes must be whole numbers (integers), not {codes.dtype}")
     if len(codes):
         lowest, highest = codes.min(axis=0), codes.max(axis=0)
-        wrong = np.flatnonzero((lowest < 0) | (highest >= np.array(levels())))
-        if len(wrong):
-            column = wrong[0]
+        for column in np.flatnonzero((lowest < 0) | (highest >= levels())):
             worst = lowest[column] if lowest[column] < 0 else highest[column]
             raise InputError(
                 f"{VARIABLES[column]} has a level without a glyph, {worst}; it may be 0"

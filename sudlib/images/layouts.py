@@ -1,13 +1,19 @@
 """Where each variable stands on the picture, in which font and in which words."""
 
+from __future__ import annotations
+
 import csv
 import dataclasses
 import functools
+import os
 from pathlib import Path
+
+import pandas as pd
 
 from sudlib.files import InputError, data_file, sha256
 from sudlib.images.codes import VARIABLES
 from sudlib.teds.codebook import MISSING
+from sudlib.validation import check_choice
 
 SIDE = 250
 """Height and width of the study's pictures, in pixels."""
@@ -27,32 +33,57 @@ GRID_CELL = (8, 16)
 
 @dataclasses.dataclass(frozen=True)
 class Cell:
-    """Where one variable stands and how it is written."""
+    """Where one variable stands and how it is written.
+
+    Attributes
+    ----------
+    variable : str
+        One of the 28.
+    x, y : int
+        Left end and top (of the tallest letters) of the text, in pixels.
+    drawn : {"words", "code"}
+        What is written.
+    size : int
+        Of the font, in pixels.
+    may_be_cut : bool
+        Whether the text may run over the right edge, where it is cut off.
+    """
 
     variable: str
-    x: int  # left end of the text, in pixels from the left
-    y: int  # its top (of the tallest letters), in pixels from above
-    drawn: str  # "words" or "code"
-    size: int  # of the font, in pixels
-    may_be_cut: bool = False  # may run over the right edge, where it is cut off
+    x: int
+    y: int
+    drawn: str
+    size: int
+    may_be_cut: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
 class Layout:
-    """A canvas and the 28 cells on it."""
+    """A canvas and the 28 cells on it.
+
+    Attributes
+    ----------
+    name : str
+        For messages.
+    height, width : int
+        In pixels.
+    cells : tuple of Cell
+        One a variable, in any order.
+
+    Raises
+    ------
+    InputError
+        If a variable is absent or has two cells, or is drawn as something else.
+    """
 
     name: str
     height: int
     width: int
-    cells: tuple
+    cells: tuple[Cell, ...]
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for cell in self.cells:
-            if cell.drawn not in ("words", "code"):
-                raise InputError(
-                    f'{cell.variable} must be drawn as "words" or "code", not'
-                    f" {cell.drawn!r}"
-                )
+            check_choice(f"drawn of {cell.variable}", cell.drawn, ("words", "code"))
         names = [cell.variable for cell in self.cells]
         if sorted(names) != sorted(VARIABLES):
             wrong = sorted(set(names) ^ set(VARIABLES)) or "one of them twice"
@@ -61,12 +92,22 @@ class Layout:
                 f" {self.name!r} differs in {wrong}"
             )
 
-    def cell(self, variable):
-        """Return the cell of a variable."""
+    def cell(self, variable: str) -> Cell:
+        """Return the cell of a variable.
+
+        Parameters
+        ----------
+        variable : str
+            One of the 28.
+
+        Returns
+        -------
+        Cell
+        """
         return next(cell for cell in self.cells if cell.variable == variable)
 
 
-def layout(name):
+def layout(name: str) -> Layout:
     """Return a layout by its name.
 
     Parameters
@@ -86,10 +127,7 @@ def layout(name):
     >>> layout("grid").height, layout("grid").width
     (56, 64)
     """
-    if name not in LAYOUTS:
-        raise InputError(
-            f"the layout must be one of {', '.join(LAYOUTS)}, not {name!r}"
-        )
+    check_choice("layout", name, LAYOUTS)
     if name == "grid":
         high, wide = GRID_CELL
         cells = tuple(
@@ -98,29 +136,25 @@ def layout(name):
             for place, variable in enumerate(VARIABLES)
         )
         return Layout("grid", 7 * high, 4 * wide, cells)
-    with open(data_file("study_a/layouts.csv"), newline="", encoding="utf-8") as stream:
-        cells = tuple(
-            Cell(
-                row["variable"],
-                *(int(row[key]) for key in ("x", "y")),
-                row["drawn"],
-                int(row["size"]),
-                row["may_be_cut"] == "right",
-            )
-            for row in csv.DictReader(stream)
-            if row["layout"] == name
-        )
+    table = pd.read_csv(data_file("study_a/layouts.csv"), keep_default_na=False)
+    table["may_be_cut"] = table["may_be_cut"] == "right"
+    rows = table[table["layout"] == name].drop(columns="layout").to_dict("records")
+    cells = tuple(Cell(**row) for row in rows)
     return Layout(name, SIDE, SIDE, cells)
 
 
 @functools.cache
-def words():
-    """Return what the word cells say: {variable: {code: (words, source)}}.
+def words() -> dict[str, dict[int, tuple[str, str]]]:
+    """Return what the word cells say.
 
-    The source is "study" where a picture in the study's notebooks shows the words, and
-    "ours" where none does and we had to choose.
+    Returns
+    -------
+    dict
+        ``{variable: {code: (words, source)}}``.  The source is "study" where a picture
+        in the study's notebooks shows the words, and "ours" where none does and we had
+        to choose.
     """
-    table = {}
+    table: dict[str, dict[int, tuple[str, str]]] = {}
     with open(data_file("study_a/words.csv"), newline="", encoding="utf-8") as stream:
         for row in csv.DictReader(stream):
             said = row["words"], row["source"]
@@ -128,8 +162,24 @@ def words():
     return table
 
 
-def text(cell, code):
+def text(cell: Cell, code: int) -> str:
     """Return what a cell says for a code.
+
+    Parameters
+    ----------
+    cell : Cell
+        Drawn as words or as a code.
+    code : int
+        One of its variable's; the missing code is a question mark.
+
+    Returns
+    -------
+    str
+
+    Raises
+    ------
+    InputError
+        If there are no words for this code.
 
     Examples
     --------
@@ -149,7 +199,7 @@ def text(cell, code):
     return said[code][0]
 
 
-def font_file(font="liberation-sans"):
+def font_file(font: str | os.PathLike[str] = "liberation-sans") -> Path:
     """Return the path of a font's file.
 
     Parameters
@@ -158,6 +208,10 @@ def font_file(font="liberation-sans"):
         "liberation-sans" (comes with the book; its SHA-256 is checked), "dejavu-sans"
         (comes with Matplotlib), or the path of a TrueType or OpenType file.
 
+    Returns
+    -------
+    pathlib.Path
+
     Raises
     ------
     InputError
@@ -165,13 +219,11 @@ def font_file(font="liberation-sans"):
     """
     if font == "liberation-sans":
         path = data_file("fonts/LiberationSans-Regular.ttf")
-        with open(data_file("fonts/fonts.csv"), newline="") as stream:
-            known = {row["name"]: row["sha256"] for row in csv.DictReader(stream)}
-        found = sha256(path)
-        if found != known[font]:
+        known = pd.read_csv(data_file("fonts/fonts.csv"), index_col="name")["sha256"]
+        if sha256(path) != known[font]:
             raise InputError(
                 f"the bundled font {path.name} has been changed: its SHA-256 should be"
-                f" {known[font]}, and is {found}"
+                f" {known[font]}, and is {sha256(path)}"
             )
         return path
     if font == "dejavu-sans":

@@ -11,24 +11,34 @@ in their places: :meth:`TextImage.draw` does that for thousands of records at a 
 Method: SuperTML (Sun et al., 2019).  Taught in ``a04_records_as_pictures``.
 """
 
+from __future__ import annotations
+
 import base64
+import copy
 import dataclasses
+import functools
 import hashlib
 import itertools
+import os
 import zlib
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from PIL import Image, ImageDraw, ImageFont
+from numpy.typing import ArrayLike, NDArray
+from PIL import Image, ImageDraw
 
 from sudlib.files import InputError
 from sudlib.images import layouts
-from sudlib.images.codes import LEVELS, VARIABLES, as_codes, encode, levels
+from sudlib.images.codes import LEVELS, VARIABLES, as_codes, levels
 from sudlib.images.layouts import Cell, Layout, font_file, text
+from sudlib.images.rendering import Box, draw_texts, open_font, place_ink
+from sudlib.validation import check_whole
 
 
-def _overlap(boxes):
+def _overlap(boxes: Sequence[Box] | NDArray[np.int64]) -> tuple[int, int] | None:
     """Return two rows of boxes (y, x, height, width) that overlap, or None."""
     for first, second in itertools.combinations(range(len(boxes)), 2):
         (y, x, high, wide), (v, u, tall, broad) = boxes[first], boxes[second]
@@ -51,6 +61,10 @@ class TextImage:
     ----------
     shape : tuple of int
         Height and width of a picture.
+    blank : tuple of str
+        Variables whose cells stay empty.
+    side : int or None
+        Width in pixels of a picture made smaller.
     boxes : numpy.ndarray
         Integers, 28 x 4: y, x, height and width of each cell's ink, in the order of
         ``VARIABLES``.  No two overlap.
@@ -72,16 +86,24 @@ class TextImage:
     (2, 250, 250)
     """
 
-    def __init__(self, layout="general", font="liberation-sans"):
+    def __init__(
+        self,
+        layout: str | Layout = "general",
+        font: str | os.PathLike[str] = "liberation-sans",
+    ) -> None:
         self.layout = layouts.layout(layout) if isinstance(layout, str) else layout
         self.font = str(font)
-        self.blank, self.side = (), None
-        self._fonts = {}
+        self.blank: tuple[str, ...] = ()
+        self.side: int | None = None
         self.shape = (self.layout.height, self.layout.width)
-        boxes, patches = zip(*map(self._render, VARIABLES), strict=True)
+        boxes, patches = [], []
+        for cell in map(self.layout.cell, VARIABLES):
+            texts, corner = draw_texts(cell, self._font_path)
+            boxes.append(place_ink(self.layout, cell, texts.shape[1:], corner))
+            patches.append(texts[:, :, : boxes[-1][3]])
         self._finish(boxes, patches)
 
-    def _finish(self, boxes, patches):
+    def _finish(self, boxes: Any, patches: Any) -> None:
         """Keep boxes and patches, having checked that no two cells overlap."""
         self.boxes = np.asarray(boxes, np.int64).reshape(len(VARIABLES), 4)
         clash = _overlap(self.boxes)
@@ -100,85 +122,24 @@ class TextImage:
             digest.update(repr(patch.shape).encode() + patch.tobytes())
         self.key = digest.hexdigest()
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return (
             f"TextImage({self.layout.name!r}, font={Path(self.font).stem!r},"
             f" {self.shape[0]} x {self.shape[1]}, key {self.key[:8]})"
         )
 
-    # ------------------------------------------------------------ drawing, from a font
+    @functools.cached_property
+    def _font_path(self) -> Path:
+        """Where the font is; who loads a saved picture need not have it."""
+        return font_file(self.font)
 
-    def _font(self, size):
-        """Return the opened font at a size."""
-        if size not in self._fonts:
-            # The basic engine, so that text looks the same with and without libraqm.
-            path = str(font_file(self.font))
-            try:
-                self._fonts[size] = ImageFont.truetype(
-                    path, size, layout_engine=ImageFont.Layout.BASIC
-                )
-            except OSError as wrong:
-                raise InputError(
-                    f"{path} is no font that can be read: {wrong}"
-                ) from None
-        return self._fonts[size]
-
-    def __getstate__(self):
-        return {**self.__dict__, "_fonts": {}}  # opened again where they are needed
-
-    def _texts(self, cell):
-        """Return a cell's texts as one array, uncut, and where their ink begins.
-
-        Row and column of that corner count from the place of the cell.
-        """
-        words = [text(cell, code) for code in LEVELS[cell.variable]]
-        font, margin, pictures = self._font(cell.size), 2 * cell.size, []
-        size = max(map(len, words)) * cell.size + 2 * margin, 2 * margin + cell.size
-        for each in words:
-            picture = Image.new("L", size)
-            ImageDraw.Draw(picture).text((margin, margin), each, fill=255, font=font)
-            pictures.append(np.asarray(picture))
-        ink = np.any(pictures, axis=0)
-        if not ink.any():
-            raise InputError(f"{cell.variable} has no ink in font {self.font!r}")
-        rows, columns = (np.flatnonzero(ink.any(axis=axis)) for axis in (1, 0))
-        cut = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
-        corner = int(rows[0]) - margin, int(columns[0]) - margin
-        return np.stack([picture[cut] for picture in pictures]), corner
-
-    def _place(self, cell, shape, corner):
-        """Return the box (y, x, height, width) of a cell's ink on the canvas."""
-        (y, x), (high, wide) = (cell.y + corner[0], cell.x + corner[1]), shape
-        end = min(x + wide, self.layout.width) if cell.may_be_cut else x + wide
-        if (
-            y < 0
-            or x < 0
-            or end <= x
-            or y + high > self.layout.height
-            or (end > self.layout.width)
-        ):
-            raise InputError(
-                f"the cell of {cell.variable} leaves the canvas in layout"
-                f" {self.layout.name!r}: its ink has rows {y} to {y + high - 1} and"
-                f" columns {x} to {x + wide - 1}; allowed are 0 to"
-                f" {self.layout.height - 1} and 0 to {self.layout.width - 1}"
-            )
-        return y, x, high, end - x
-
-    def _render(self, variable):
-        """Return the box and the patches of a variable."""
-        cell = self.layout.cell(variable)
-        texts, corner = self._texts(cell)
-        box = self._place(cell, texts.shape[1:], corner)
-        return box, texts[:, :, : box[3]]
-
-    def draw_pil(self, codes_row):
+    def draw_pil(self, codes_row: ArrayLike) -> Image.Image:
         """Return one picture drawn from the font by Pillow: the reference, slow.
 
         Parameters
         ----------
         codes_row : sequence of 28 int
-            One row of what :func:`encode` returns.
+            One row of what :func:`sudlib.images.encode` returns.
 
         Returns
         -------
@@ -192,28 +153,28 @@ class TextImage:
             if variable not in self.blank:
                 cell = self.layout.cell(variable)
                 words = text(cell, LEVELS[variable][level])
-                font = self._font(cell.size)
+                font = open_font(self._font_path, cell.size)
                 pen.text((cell.x, cell.y), words, fill=255, font=font)
         if self.side:
             picture = picture.resize(self.shape[::-1], Image.Resampling.BOX)
         return picture
 
-    # --------------------------------------------------------- drawing, from patches
-
-    def encode(self, people):
-        """Return records as 28 small integers a person: :func:`encode`."""
-        return encode(people)
-
-    def draw(self, codes, out=None, *, clear=True):
+    def draw(
+        self,
+        codes: ArrayLike,
+        out: NDArray[np.uint8] | None = None,
+        *,
+        clear: bool = True,
+    ) -> NDArray[np.uint8]:
         """Return the pictures of many records, from the patches.
 
         Parameters
         ----------
         codes : numpy.ndarray
-            Integers, records x 28, from :func:`encode`.
+            Integers, records x 28, from :func:`sudlib.images.encode`.
         out : numpy.ndarray, optional
             uint8, at least as many pictures: drawn into, and its first ones returned.
-        clear : bool
+        clear : bool, default=True
             False leaves the background of ``out`` as it is: right if the last thing
             drawn into it was drawn by this same object, and faster.
 
@@ -221,29 +182,35 @@ class TextImage:
         -------
         numpy.ndarray
             uint8, records x height x width; 255 is full ink.
+
+        Raises
+        ------
+        InputError
+            If a code has no glyph or ``out`` does not fit.
         """
         codes = as_codes(codes)
         if out is None:
             out = np.zeros((len(codes), *self.shape), np.uint8)
-        elif out.shape[1:] != self.shape or out.dtype != np.uint8:
+        elif out.dtype != np.uint8 or out[: len(codes)].shape != (
+            len(codes),
+            *self.shape,
+        ):
             raise InputError(
-                f"out must hold uint8 pictures of {self.shape[0]} x {self.shape[1]}"
-                f" pixels, not {out.dtype} of shape {out.shape}"
+                f"out must have room for {len(codes)} uint8 pictures of"
+                f" {self.shape[0]} x {self.shape[1]} pixels, not {out.dtype} of shape"
+                f" {out.shape}"
             )
-        elif len(out) < len(codes):
-            raise InputError(
-                f"out has room for {len(out)} pictures, not for {len(codes)}"
-            )
-        else:
-            out = out[: len(codes)]
-            if clear:
-                out[...] = 0
+        out = out[: len(codes)]
+        if clear:
+            out[...] = 0
         for column, (y, x, high, wide) in enumerate(self.boxes):
             patch = self.patches[column][codes[:, column]]
             out[:, y : y + high, x : x + wide] = patch
         return out
 
-    def batches(self, codes, size=128):
+    def batches(
+        self, codes: NDArray[np.integer], size: int = 128
+    ) -> Iterator[NDArray[np.uint8]]:
         """Yield pictures batch by batch, all in the same memory.
 
         Each batch is overwritten by the next: use it, or copy it, before going on.
@@ -253,7 +220,7 @@ class TextImage:
         ----------
         codes : numpy.ndarray
             Integers, records x 28.
-        size : int
+        size : int, default=128
             Pictures in a batch; the last one may have fewer.
 
         Yields
@@ -261,16 +228,12 @@ class TextImage:
         numpy.ndarray
             uint8, batch x height x width.
         """
-        if isinstance(size, bool) or int(size) != size or size < 1:
-            raise InputError(f"a batch must have at least 1 picture, not {size!r}")
-        size = min(int(size), max(len(codes), 1))
+        size = min(check_whole("size", size, 1), max(len(codes), 1))
         out = np.zeros((size, *self.shape), np.uint8)
         for start in range(0, len(codes), size):
             yield self.draw(codes[start : start + size], out, clear=False)
 
-    # ------------------------------------------------------- what is on a picture
-
-    def ink(self, codes):
+    def ink(self, codes: ArrayLike) -> NDArray[np.int64]:
         """Return how much ink each cell of each picture has, without drawing it.
 
         Parameters
@@ -284,13 +247,11 @@ class TextImage:
             int64, records x 28: the sum of a cell's pixels, 255 a full one.
         """
         codes = as_codes(codes)
-        found = np.empty(codes.shape, np.int64)
-        for column, patch in enumerate(self.patches):
-            of_level = patch.sum(axis=(1, 2), dtype=np.int64)
-            found[:, column] = of_level[codes[:, column]]
-        return found
+        of_level = [patch.sum(axis=(1, 2), dtype=np.int64) for patch in self.patches]
+        columns = [ink[codes[:, column]] for column, ink in enumerate(of_level)]
+        return np.stack(columns, axis=1)
 
-    def counts(self, codes):
+    def counts(self, codes: ArrayLike) -> pd.DataFrame:
         """Return how often each text stands on each picture, wherever it stands.
 
         Blanked cells do not count.
@@ -307,39 +268,42 @@ class TextImage:
         """
         codes = as_codes(codes)
         shown = {
-            name: [text(self.layout.cell(name), code) for code in LEVELS[name]]
-            for name in VARIABLES
+            column: [text(self.layout.cell(name), code) for code in LEVELS[name]]
+            for column, name in enumerate(VARIABLES)
             if name not in self.blank
         }
-        columns = sorted(set(itertools.chain(*shown.values())))
-        place = {words: column for column, words in enumerate(columns)}
-        found = np.zeros((len(codes), len(columns)), np.int16)
+        texts = pd.Index(sorted(set(itertools.chain(*shown.values()))))
+        counts = np.zeros((len(codes), len(texts)), np.int16)
         rows = np.arange(len(codes))
-        for column, name in enumerate(VARIABLES):
-            if name in shown:
-                of_level = np.array([place[words] for words in shown[name]])
-                found[rows, of_level[codes[:, column]]] += 1
-        return pd.DataFrame(found, columns=columns)
+        for column, of_level in shown.items():
+            counts[rows, texts.get_indexer(of_level)[codes[:, column]]] += 1
+        return pd.DataFrame(counts, columns=texts)
 
-    # -------------------------------------------------------------------- controls
-
-    def _copy(self, **changes):
-        """Return a copy with some attributes changed."""
-        copy = object.__new__(TextImage)
-        copy.__dict__.update(self.__dict__, **changes)
-        return copy
-
-    def _again(self, layout=None, font=None):
+    def _again(
+        self,
+        layout: Layout | None = None,
+        font: str | os.PathLike[str] | None = None,
+    ) -> TextImage:
         """Return the same picture with another layout or font, blanks and side kept."""
         made = TextImage(layout or self.layout, font or self.font)
         made = made.blanked(self.blank) if self.blank else made
         return made.resized(self.side) if self.side else made
 
-    def with_font(self, font):
-        """Return the same picture in another font: :func:`font_file`."""
+    def with_font(self, font: str | os.PathLike[str]) -> TextImage:
+        """Return the same picture in another font.
+
+        Parameters
+        ----------
+        font : str or path
+            See :func:`font_file`.
+
+        Returns
+        -------
+        TextImage
+        """
         return self._again(font=font)
 
-    def with_layout_shuffled(self, seed=33):
+    def with_layout_shuffled(self, seed: int = 33) -> TextImage:
         """Return a picture whose cells have changed places, each text as before.
 
         Code cells exchange places with code cells and word cells with word cells, as
@@ -347,7 +311,8 @@ class TextImage:
 
         Parameters
         ----------
-        seed : int
+        seed : int, default=33
+            Of the permutation.
 
         Returns
         -------
@@ -355,12 +320,12 @@ class TextImage:
         """
         generator = np.random.default_rng(seed)
         cells = {cell.variable: cell for cell in self.layout.cells}
-        inks = {name: self._texts(cell) for name, cell in cells.items()}
+        inks = {name: draw_texts(cell, self._font_path) for name, cell in cells.items()}
 
-        def has_room(cells):
+        def has_room(cells: dict[str, Cell]) -> bool:
             try:
                 boxes = [
-                    self._place(cell, inks[name][0].shape[1:], inks[name][1])
+                    place_ink(self.layout, cell, inks[name][0].shape[1:], inks[name][1])
                     for name, cell in cells.items()
                 ]
             except InputError:
@@ -372,22 +337,19 @@ class TextImage:
             # Long words fit in few places: take the first order that has room.
             for _ in range(200 if len(names) > 1 else 0):
                 moved = dict(cells)
-                for name, other in zip(
-                    names, generator.permutation(names), strict=True
-                ):
-                    there = self.layout.cell(other)
-                    moved[name] = dataclasses.replace(cells[name], x=there.x, y=there.y)
+                others = map(self.layout.cell, generator.permutation(names))
+                for name, other in zip(names, others, strict=True):
+                    moved[name] = dataclasses.replace(cells[name], x=other.x, y=other.y)
                 if moved != cells and has_room(moved):
                     cells = moved
                     break
         name = f"{self.layout.name}, shuffled {seed}"
+        moved_cells = tuple(cells.values())
         return self._again(
-            layout=dataclasses.replace(
-                self.layout, name=name, cells=tuple(cells.values())
-            )
+            dataclasses.replace(self.layout, name=name, cells=moved_cells)
         )
 
-    def blanked(self, which="words"):
+    def blanked(self, which: str | Sequence[str] = "words") -> TextImage:
         """Return a picture in which some cells stay empty.
 
         Parameters
@@ -398,20 +360,20 @@ class TextImage:
         Returns
         -------
         TextImage
+
+        Raises
+        ------
+        InputError
+            If a variable is unknown, or the layout has no such cells.
         """
-        kinds = {"words": "words", "codes": "code"}
-        if isinstance(which, str) and which in kinds:
-            names = [
-                cell.variable
-                for cell in self.layout.cells
-                if cell.drawn == kinds[which]
-            ]
+        names = [which] if isinstance(which, str) else list(which)
+        if which in ("words", "codes"):
+            drawn = which.removesuffix("s") if which == "codes" else which
+            names = [cell.variable for cell in self.layout.cells if cell.drawn == drawn]
             if not names:
                 raise InputError(
                     f"layout {self.layout.name!r} has no cell with {which}"
                 )
-        else:
-            names = [which] if isinstance(which, str) else list(which)
         unknown = [name for name in names if name not in VARIABLES]
         if unknown:
             raise InputError(
@@ -419,17 +381,15 @@ class TextImage:
                 f" {', '.join(map(str, unknown))}"
             )
         blank = tuple(name for name in VARIABLES if name in {*self.blank, *names})
-        made = self._copy(blank=blank)
+        made = copy.copy(self)
+        made.blank = blank
+        patches = zip(VARIABLES, self.patches, strict=True)
         made._finish(
-            self.boxes,
-            [
-                np.zeros_like(patch) if name in blank else patch
-                for name, patch in zip(VARIABLES, self.patches, strict=True)
-            ],
+            self.boxes, [patch * (name not in blank) for name, patch in patches]
         )
         return made
 
-    def resized(self, side):
+    def resized(self, side: int) -> TextImage:
         """Return a picture made smaller: each pixel the mean of those it replaces.
 
         Parameters
@@ -444,16 +404,14 @@ class TextImage:
         Raises
         ------
         InputError
-            If neighbouring cells would share a pixel: the side is too small.
+            If neighbouring cells would share a pixel, because the side is too small,
+            or the picture is resized already.
         """
         height, width = self.layout.height, self.layout.width
-        if isinstance(side, bool) or int(side) != side or not 1 <= side <= width:
-            raise InputError(
-                f"the side must be between 1 and {width} pixels, not {side!r}"
-            )
+        side = check_whole("side", side, 1, width)
         if self.side:
             raise InputError("this picture is resized already; resize the first one")
-        shape = max(1, round(height * side / width)), int(side)
+        shape = max(1, round(height * side / width)), side
         boxes, patches = [], []
         whole = Image.new("L", (width, height))
         for (y, x, high, wide), patch in zip(self.boxes, self.patches, strict=True):
@@ -468,19 +426,23 @@ class TextImage:
             boxes.append((top, left, bottom - top, right - left))
             cut = slice(top, bottom), slice(left, right)
             patches.append(np.stack([np.asarray(each)[cut] for each in small]))
-        made = self._copy(shape=shape, side=int(side))
+        made = copy.copy(self)
+        made.shape, made.side = shape, side
         try:
             made._finish(boxes, patches)
         except InputError as clash:
             raise InputError(f"{side} pixels are too few: {clash}") from None
         return made
 
-    # ------------------------------------------------------------- kept with a model
-
-    def to_config(self):
+    def to_config(self) -> dict[str, Any]:
         """Return all this as JSON-like data, the patches included, for a saved model.
 
         Whoever loads it draws the same pixels, without the font.
+
+        Returns
+        -------
+        dict
+            What :meth:`from_config` takes.
         """
         ink = b"".join(patch.tobytes() for patch in self.patches)
         return {
@@ -496,8 +458,17 @@ class TextImage:
         }
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict[str, Any]) -> TextImage:
         """Return the picture that :meth:`to_config` described.
+
+        Parameters
+        ----------
+        config : dict
+            From :meth:`to_config`.
+
+        Returns
+        -------
+        TextImage
 
         Raises
         ------
@@ -514,25 +485,16 @@ class TextImage:
         made.layout = Layout(**{**config["layout"], "cells": tuple(cells)})
         made.font, made.side = config["font"], config["side"]
         made.blank, made.shape = tuple(config["blank"]), tuple(config["shape"])
-        made._fonts = {}
         ink = np.frombuffer(zlib.decompress(base64.b64decode(config["patches"])), "u1")
-        ends = np.cumsum(
-            [
-                many * high * wide
-                for many, (_, _, high, wide) in zip(
-                    levels(), config["boxes"], strict=True
-                )
-            ]
-        )
-        made._finish(
-            config["boxes"],
-            [
-                part.reshape(-1, high, wide)
-                for part, (_, _, high, wide) in zip(
-                    np.split(ink, ends[:-1]), config["boxes"], strict=True
-                )
-            ],
-        )
+        shapes = [
+            (number, high, wide)
+            for number, (_, _, high, wide) in zip(
+                levels(), config["boxes"], strict=True
+            )
+        ]
+        ends = np.cumsum([np.prod(shape) for shape in shapes])[:-1]
+        pieces = zip(np.split(ink, ends), shapes, strict=True)
+        made._finish(config["boxes"], [ink.reshape(shape) for ink, shape in pieces])
         if made.key != config["key"]:
             raise InputError("this saved picture is damaged: its key does not fit")
         return made

@@ -1,20 +1,24 @@
 """Networks trained from scratch on records drawn as pictures.
 
 :func:`published_network` is the study's; :func:`cell_network` is ours, whose first
-layer reads one cell at a time.  Both take the 28 small integers of a record and draw
-inside.  Both can also leave the drawing out: a picture is made of few patches, so what
-the first layers make of every patch is computed once a batch and looked up
-(``blocks="atlas"``), which is exact and, on a processor, several times as fast.  Taught
-in the notebook *A network from scratch*.
+layer reads one cell at a time.  Both take the 28 codes of a record and draw inside.
+Both can also leave the drawing out: a picture is made of few patches, so what the first
+layers make of every patch is computed once a batch and looked up (``blocks="atlas"``),
+which is exact and, on a CPU, several times as fast.  Taught in
+``a07_network_from_scratch``.
 """
 
-from dataclasses import dataclass
+from __future__ import annotations
+
+from typing import Any
 
 import keras
 import numpy as np
+from keras import layers
+from numpy.typing import NDArray
 
 from sudlib.files import InputError
-from sudlib.images import VARIABLES, TextImage
+from sudlib.images import TextImage
 from sudlib.networks.atlas import (
     AtlasBlocks,
     GreyConv2D,
@@ -23,17 +27,17 @@ from sudlib.networks.atlas import (
     cell_of,
     glyphs,
 )
-from sudlib.networks.layers import DrawRecords
-from sudlib.networks.training import Recipe, has_gpu
+from sudlib.networks.devices import has_gpu
+from sudlib.networks.layers import DrawRecords, codes_input
+from sudlib.networks.training import Recipe
+from sudlib.validation import check_choice
 
-#: What the study did to the pixels, and what it should have done.
+#: What the study did to the pixels (raw), and what it should have done.
 SCALES = {"raw": 1.0, "unit": 1 / 255}
-
 
 BLOCKS = ("plain", "grey", "atlas")
 
-
-#: How :func:`cell_network` is trained: AdamW, the rate falling as a cosine.
+#: How :func:`cell_network` is trained: AdamW, the learning rate falling as a cosine.
 CELL_RECIPE = Recipe(
     epochs=20,
     batch_size=256,
@@ -45,63 +49,26 @@ CELL_RECIPE = Recipe(
 )
 
 
-@dataclass(frozen=True)
-class Effort:
-    """How much the notebook on these networks does at one of its sizes.
-
-    Attributes
-    ----------
-    pictures : int or None
-        People whose pictures of 250 pixels are trained on; None: all.
-    epochs : int
-        Of these networks, at most.
-    small, small_epochs : int or None
-        The same for the network on a smaller canvas.
-    """
-
-    pictures: int | None
-    epochs: int
-    small: int | None
-    small_epochs: int
-
-
-EFFORTS = {
-    "quick": Effort(pictures=1_200, epochs=4, small=2_000, small_epochs=6),
-    "paper": Effort(pictures=None, epochs=15, small=None, small_epochs=15),
-}
-
-
-def _picture(picture):
+def _as_picture(picture: TextImage | str) -> TextImage:
     return TextImage(picture) if isinstance(picture, str) else picture
 
 
-def _scale(preprocessing):
-    if preprocessing not in SCALES:
-        raise InputError(
-            f"preprocessing must be one of {', '.join(SCALES)}, not {preprocessing!r}"
-        )
-    return SCALES[preprocessing]
+def fastest(picture: TextImage | str = "general") -> str:
+    """Return how blocks are computed fastest here: ``"atlas"`` or ``"plain"``.
 
-
-def _codes():
-    return keras.Input((len(VARIABLES),), dtype="uint8", name="codes")
-
-
-def fastest(picture="general"):
-    """Return how blocks are computed fastest here, ``"atlas"`` or ``"plain"``.
-
-    On a processor the patches win where they are few beside a batch of pictures.  On a
-    GPU nobody has measured it yet, so the plain path stays.
+    On a CPU the patches win where they are few beside a batch of pictures.  On a GPU
+    the plain path stays.
 
     Parameters
     ----------
-    picture : TextImage or str
+    picture : TextImage or str, default="general"
+        What draws, or the name of its layout.
 
     Returns
     -------
     str
     """
-    picture = _picture(picture)
+    picture = _as_picture(picture)
     if has_gpu():
         return "plain"
     try:
@@ -112,19 +79,21 @@ def fastest(picture="general"):
     return "atlas" if pixels < 16 * picture.shape[0] * picture.shape[1] else "plain"
 
 
-# ------------------------------------------------------------------------ the study's
-
-
-def published_network(picture="general", preprocessing="raw", *, blocks="plain"):
+def published_network(
+    picture: TextImage | str = "general",
+    preprocessing: str = "raw",
+    *,
+    blocks: str = "plain",
+) -> keras.Model:
     """Return the study's network from scratch, which takes codes and ends in a logit.
 
-    Four times a convolution of 3 x 3 with 32 filters, ReLU and the largest of 2 x 2;
+    Four times a convolution of 3 x 3 with 32 filters, ReLU and 2 x 2 max pooling;
     dropout of a quarter after the second and the fourth; 256 hidden units, dropout of
     one half, one logit.  Three equal channels go in, as in the study.
 
     Parameters
     ----------
-    picture : TextImage or str
+    picture : TextImage or str, default="general"
         What draws, or the name of its layout.
     preprocessing : {"raw", "unit"}
         Pixels from 0 to 255, as published, or from 0 to 1.
@@ -140,37 +109,30 @@ def published_network(picture="general", preprocessing="raw", *, blocks="plain")
     Raises
     ------
     InputError
-        If a word is unknown, or the picture is too small for four blocks.
+        If an argument is unknown, or the picture is too small for four blocks.
 
     Examples
     --------
-    >>> published_network("general").count_params()  # doctest: +SKIP
+    >>> published_network("general").count_params()
     1413601
     """
-    if blocks not in BLOCKS:
-        raise InputError(f"blocks must be one of {', '.join(BLOCKS)}, not {blocks!r}")
-    picture, scale = _picture(picture), _scale(preprocessing)
+    check_choice("blocks", blocks, BLOCKS)
+    scale = SCALES[check_choice("preprocessing", preprocessing, SCALES)]
+    picture = _as_picture(picture)
     if min(picture.shape) < 46:
         raise InputError(
             "four blocks need pictures of at least 46 x 46 pixels, not"
             f" {picture.shape[0]} x {picture.shape[1]}"
         )
-    layers = keras.layers
-    codes = _codes()
+    codes = codes_input()
     if blocks == "atlas":
         x = AtlasBlocks(picture, scale=scale, name="blocks_1_and_2")(codes)
     else:
-        channels = 3 if blocks == "plain" else 1
+        channels, first = (3, layers.Conv2D) if blocks == "plain" else (1, GreyConv2D)
         x = DrawRecords(picture, channels=channels, scale=scale, name="draw")(codes)
-        first = layers.Conv2D if blocks == "plain" else GreyConv2D
-        x = first(32, 3, activation="relu", name="convolution_1")(x)
-        x = layers.MaxPooling2D(2, name="pool_1")(x)
-        x = layers.Conv2D(32, 3, activation="relu", name="convolution_2")(x)
-        x = layers.MaxPooling2D(2, name="pool_2")(x)
+        x = _block(_block(x, 1, first), 2)
     x = layers.Dropout(0.25, name="dropout_2")(x)
-    for number in (3, 4):
-        x = layers.Conv2D(32, 3, activation="relu", name=f"convolution_{number}")(x)
-        x = layers.MaxPooling2D(2, name=f"pool_{number}")(x)
+    x = _block(_block(x, 3), 4)
     x = layers.Dropout(0.25, name="dropout_4")(x)
     x = layers.Flatten(name="flatten")(x)
     x = layers.Dense(256, activation="relu", name="hidden")(x)
@@ -178,28 +140,35 @@ def published_network(picture="general", preprocessing="raw", *, blocks="plain")
     return keras.Model(codes, layers.Dense(1, name="logit")(x), name="published")
 
 
-# ------------------------------------------------------------------------------ ours
+def _block(x: Any, number: int, convolution: type = layers.Conv2D) -> Any:
+    x = convolution(32, 3, activation="relu", name=f"convolution_{number}")(x)
+    return layers.MaxPooling2D(2, name=f"pool_{number}")(x)
 
 
 def cell_network(
-    picture="grid", *, glyphs=32, hidden=(256, 128), dropout=0.5, blocks="plain"
-):
+    picture: TextImage | str = "grid",
+    *,
+    glyphs: int = 32,
+    hidden: tuple[int, ...] = (256, 128),
+    dropout: float = 0.5,
+    blocks: str = "plain",
+) -> keras.Model:
     """Return a network whose first layer reads one cell of a picture at a time.
 
-    The kernel is as large as a cell, and so is its step: one shared reader of glyphs
-    looks at each of the 28 cells once, and a small network on its answers does the
-    rest.  The answers are kept where they stand, since where a mark stands says which
-    variable it is.
+    Kernel and stride are as large as a cell: one shared reader of glyphs looks at each
+    of the 28 cells once, and dense layers on its answers do the rest.  The answers are
+    kept where they stand, since the place of a mark says which variable it is.
 
     Parameters
     ----------
-    picture : TextImage or str
+    picture : TextImage or str, default="grid"
         With 28 equal cells that touch each other, as the layout ``"grid"`` has them.
     glyphs : int, default=32
         Filters of the first layer: the length of what is read in a cell.
     hidden : tuple of int, default=(256, 128)
+        Widths of the dense layers.
     dropout : float, default=0.5
-        After each hidden layer.
+        After each of them.
     blocks : {"plain", "atlas"}
         ``"plain"`` draws the pictures and reads their cells; ``"atlas"`` reads every
         glyph once a batch and looks the answers up.  Weights and logits are the same.
@@ -208,11 +177,14 @@ def cell_network(
     -------
     keras.Model
         Takes codes, ends in a logit.
+
+    Raises
+    ------
+    InputError
+        If the cells of the picture are not equal, or an argument is unknown.
     """
-    if blocks not in ("plain", "atlas"):
-        raise InputError(f"blocks must be one of plain, atlas, not {blocks!r}")
-    picture = _picture(picture)
-    layers, codes = keras.layers, _codes()
+    check_choice("blocks", blocks, ("plain", "atlas"))
+    picture, codes = _as_picture(picture), codes_input()
     cell = cell_of(picture)
     if blocks == "atlas":
         x = ReadCells(picture, glyphs, scale=1 / 255, name="read_cells")(codes)
@@ -226,10 +198,10 @@ def cell_network(
     return keras.Model(codes, layers.Dense(1, name="logit")(x), name="cells")
 
 
-def embeddings(model):
+def embeddings(model: keras.Model) -> list[NDArray[np.float64]]:
     """Return what the first layer of a cell network reads, as tables: an embedding.
 
-    A convolution whose step is its size multiplies each cell with the kernel, and a
+    A convolution whose stride is its size multiplies each cell with the kernel, and a
     cell shows one of few glyphs.  So the layer is a table with one row a level: glyph
     times kernel, plus bias.
 
@@ -241,7 +213,7 @@ def embeddings(model):
     Returns
     -------
     list of numpy.ndarray
-        For each variable, levels x glyphs, float64.
+        For each variable, levels x glyphs.
     """
     layer = model.get_layer("read_cells")
     kernel, bias = (np.asarray(weight, float) for weight in layer.get_weights())

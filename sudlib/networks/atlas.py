@@ -1,14 +1,25 @@
-"""The first blocks of a network computed once for each cell of the picture."""
+"""The first blocks of a network computed once for each cell of the picture.
+
+Taught in ``a07_network_from_scratch``.
+"""
+
+from __future__ import annotations
 
 import itertools
 import math
+from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
+from numpy.typing import NDArray
 
 from sudlib.files import InputError
 from sudlib.images import VARIABLES, TextImage
+from sudlib.networks.layers import PictureLayer
+
+#: Top, left, rows and columns in a grid of values.
+Rectangle = tuple[int, int, int, int]
 
 #: Combinations of cells that are drawn together at most, where they come close.
 TOGETHER = 2048
@@ -23,51 +34,68 @@ class GreyConv2D(keras.layers.Conv2D):
     result but for rounding.
     """
 
-    def build(self, input_shape):
-        """Make the weights that three channels would have."""
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """Make the weights that three channels would have.
+
+        Parameters
+        ----------
+        input_shape : tuple
+            Of the inputs, the number of records unknown.
+        """
         if input_shape[-1] != 1:
             raise InputError(f"one grey channel is wanted, not {input_shape[-1]}")
         super().build((*input_shape[:-1], 3))
         self.input_spec = keras.layers.InputSpec(min_ndim=4, axes={-1: 1})
 
-    def call(self, inputs):
-        """Return the convolution of a batch."""
-        found = ops.conv(
-            inputs,
-            ops.sum(self.kernel, axis=2, keepdims=True),
-            strides=list(self.strides),
-            padding=self.padding,
-        )
-        found = found + self.bias if self.use_bias else found
-        return self.activation(found) if self.activation is not None else found
+    def call(self, inputs: Any) -> Any:
+        """Return the convolution of a batch.
 
-    def compute_output_shape(self, input_shape):
-        """Return the shape of the result."""
+        Parameters
+        ----------
+        inputs : tensor
+            A batch.
+
+        Returns
+        -------
+        tensor
+        """
+        kernel = ops.sum(self.kernel, axis=2, keepdims=True)
+        x = ops.conv(inputs, kernel, strides=list(self.strides), padding=self.padding)
+        x = x + self.bias if self.use_bias else x
+        return self.activation(x) if self.activation is not None else x
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple:
+        """Return the shape of the result.
+
+        Parameters
+        ----------
+        input_shape : tuple
+            Of the inputs, the number of records unknown.
+
+        Returns
+        -------
+        tuple
+        """
         return super().compute_output_shape((*input_shape[:-1], 3))
 
-
-# ------------------------------------------------- blocks 1 and 2, on the patches only
 
 #: After two blocks a step to the right is four pixels, and one value has seen ten.
 STEP, SEEN = 4, 10
 
 
-def _windows(picture):
-    """Return for each cell the values after two blocks that its ink can touch.
-
-    Rows of ``(top, left, rows, columns)`` in the grid of values.
-    """
+def _windows(picture: TextImage) -> tuple[list[Rectangle], tuple[int, int]]:
+    """Return for each cell the values after two blocks that its ink can touch."""
     rows, columns = (1 + (side - SEEN) // STEP for side in picture.shape)
-    found = []
+    windows = []
     for y, x, height, width in picture.boxes.tolist():
-        top, left = (max(0, -(-(at - SEEN + 1) // STEP)) for at in (y, x))
+        top, left = (max(0, -(-(start - SEEN + 1) // STEP)) for start in (y, x))
         bottom = min(rows - 1, (y + height - 1) // STEP)
         right = min(columns - 1, (x + width - 1) // STEP)
-        found.append((top, left, bottom + 1 - top, right + 1 - left))
-    return found, (rows, columns)
+        windows.append((top, left, bottom + 1 - top, right + 1 - left))
+    return windows, (rows, columns)
 
 
-def _common(first, second):
+def _common(first: Rectangle, second: Rectangle) -> Rectangle | None:
     """Return the rectangle that two rectangles share, or None."""
     top, left = max(first[0], second[0]), max(first[1], second[1])
     bottom = min(first[0] + first[2], second[0] + second[2])
@@ -77,17 +105,20 @@ def _common(first, second):
     return top, left, bottom - top, right - left
 
 
-def atlas(picture):
+def atlas(
+    picture: TextImage,
+) -> tuple[list[tuple[Rectangle, tuple[int, ...], NDArray[np.uint8]]], tuple[int, int]]:
     """Return the windows of a picture that have to be computed, and where they go.
 
-    A value after two blocks sees ten by ten pixels, mostly those of one cell or of
-    none.  So each cell has a window, drawn once for each of its levels; and where the
-    windows of cells meet, the common part is drawn once more for each combination of
-    their levels, and goes on top.
+    A value after two blocks sees 10 x 10 pixels, mostly those of one cell or of none.
+    So each cell has a window, drawn once for each of its levels; and where the windows
+    of cells meet, the common part is drawn once more for each combination of their
+    levels, and goes on top.
 
     Parameters
     ----------
     picture : TextImage
+        What draws.
 
     Returns
     -------
@@ -114,14 +145,15 @@ def atlas(picture):
                 for column, window in enumerate(windows)
                 if _common(window, rectangle) is not None
             )
-    wanted += list(shared.items())
     return [
-        (rectangle, columns, _drawn(picture, rectangle, columns))
-        for rectangle, columns in wanted
+        (rectangle, columns, _draw_combinations(picture, rectangle, columns))
+        for rectangle, columns in [*wanted, *shared.items()]
     ], shape
 
 
-def _drawn(picture, rectangle, columns):
+def _draw_combinations(
+    picture: TextImage, rectangle: Rectangle, columns: tuple[int, ...]
+) -> NDArray[np.uint8]:
     """Return the pixels that a rectangle of values sees, for each combination."""
     numbers = [len(picture.patches[column]) for column in columns]
     if math.prod(numbers) > TOGETHER:
@@ -131,20 +163,20 @@ def _drawn(picture, rectangle, columns):
             f" {math.prod(numbers):,} combinations had to be drawn (at most"
             f' {TOGETHER:,}): use blocks="plain" with this picture'
         )
-    top, left, rows, wide = rectangle
-    height, width = STEP * (rows - 1) + SEEN, STEP * (wide - 1) + SEEN
     canvas = np.zeros((math.prod(numbers), *picture.shape), np.uint8)
-    for levels, columns_of in zip(
-        np.indices(numbers).reshape(len(columns), -1), columns, strict=True
-    ):
-        y, x, high, across = picture.boxes[columns_of]
-        canvas[:, y : y + high, x : x + across] = picture.patches[columns_of][levels]
+    levels = np.indices(numbers).reshape(len(columns), -1)
+    for column, levels_of_column in zip(columns, levels, strict=True):
+        y, x, height, width = picture.boxes[column]
+        patch = picture.patches[column][levels_of_column]
+        canvas[:, y : y + height, x : x + width] = patch
+    top, left, rows, wide = rectangle
     y, x = STEP * top, STEP * left
+    height, width = STEP * (rows - 1) + SEEN, STEP * (wide - 1) + SEEN
     return canvas[:, y : y + height, x : x + width].copy()
 
 
 @keras.saving.register_keras_serializable("sudlib")
-class AtlasBlocks(keras.layers.Layer):
+class AtlasBlocks(PictureLayer):
     """The first two blocks of the study's network, computed on the patches.
 
     Every record of a batch is made of the same few patches.  So both blocks are
@@ -155,129 +187,173 @@ class AtlasBlocks(keras.layers.Layer):
 
     Parameters
     ----------
-    picture : TextImage or dict
-        What would draw, or what its ``to_config`` returned.
-    scale : float
+    picture : TextImage, str or dict
+        What draws, the name of its layout, or what its ``to_config`` returned.
+    scale : float, default=1
         Full ink is 255 times this.
     filters : int, default=32
+        Of each convolution.
+    **kwargs
+        Of ``keras.layers.Layer``.
     """
 
-    def __init__(self, picture, scale=1.0, filters=32, **kwargs):
-        super().__init__(**kwargs)
-        if isinstance(picture, dict):
-            picture = TextImage.from_config(picture)
-        self.picture, self.scale, self.filters = picture, float(scale), filters
-        self.parts, self.shape = atlas(picture)
-        #: Windows of one size are computed together: (size, rows of the parts).
-        self.sizes = {}
+    def __init__(
+        self,
+        picture: TextImage | str | dict,
+        scale: float = 1.0,
+        filters: int = 32,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(picture, scale, **kwargs)
+        self.filters = filters
+        self.parts, self.shape = atlas(self.picture)
+        # Windows of one size are computed together: size -> numbers of the parts.
+        sizes: dict[tuple[int, ...], list[int]] = {}
         for number, (_, _, windows) in enumerate(self.parts):
-            self.sizes.setdefault(windows.shape[1:], []).append(number)
-
-    def build(self, input_shape):
-        """Make the weights of two convolutions, those of three channels first."""
-        for number, channels in ((1, 3), (2, self.filters)):
-            kernel = self.add_weight(
-                shape=(3, 3, channels, self.filters), name=f"kernel_{number}"
+            sizes.setdefault(windows.shape[1:], []).append(number)
+        self.windows = [
+            np.concatenate([self.parts[number][2] for number in numbers])
+            for numbers in sizes.values()
+        ]
+        # All values stand in one table: first black, then size after size, part after
+        # part, combination after combination.
+        start, starts = 1, {}
+        for number in itertools.chain(*sizes.values()):
+            (_, _, rows, wide), _, windows = self.parts[number]
+            starts[number] = start
+            start += len(windows) * rows * wide
+        # The place of a value is _start + _step x the combination that _part shows.
+        self._start, self._step, self._part = np.zeros((3, *self.shape), "int32")
+        for number, ((top, left, rows, wide), _, _) in enumerate(self.parts):
+            here = slice(top, top + rows), slice(left, left + wide)
+            self._start[here] = starts[number] + np.arange(rows * wide).reshape(
+                rows, wide
             )
-            bias = self.add_weight(
-                shape=(self.filters,), initializer="zeros", name=f"bias_{number}"
-            )
-            setattr(self, f"kernel_{number}", kernel)
-            setattr(self, f"bias_{number}", bias)
+            self._step[here], self._part[here] = rows * wide, number
 
-    def blocks(self, pixels):
-        """Return both blocks of pictures with one channel."""
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """Make the weights of two convolutions, those of three channels first.
+
+        Parameters
+        ----------
+        input_shape : tuple
+            Of the inputs, the number of records unknown.
+        """
+        self.kernel_1, self.bias_1 = self._add_convolution(1, 3)
+        self.kernel_2, self.bias_2 = self._add_convolution(2, self.filters)
+
+    def _add_convolution(self, number: int, channels: int) -> tuple[Any, Any]:
+        shape = (3, 3, channels, self.filters)
+        kernel = self.add_weight(shape=shape, name=f"kernel_{number}")
+        bias = self.add_weight(
+            shape=(self.filters,), initializer="zeros", name=f"bias_{number}"
+        )
+        return kernel, bias
+
+    def blocks(self, pixels: NDArray[np.uint8]) -> Any:
+        """Return both blocks of pictures with one channel.
+
+        Parameters
+        ----------
+        pixels : numpy.ndarray of shape (n, height, width)
+            From 0 to 255.
+
+        Returns
+        -------
+        tensor
+        """
+        scaled = (pixels * np.float32(self.scale))[..., None]
+        x = ops.convert_to_tensor(scaled, self.compute_dtype)
         first = ops.sum(self.kernel_1, axis=2, keepdims=True)
-        x = ops.relu(ops.conv(pixels, first, padding="valid") + self.bias_1)
+        x = ops.relu(ops.conv(x, first, padding="valid") + self.bias_1)
         x = ops.max_pool(x, 2, 2, padding="valid")
         x = ops.relu(ops.conv(x, self.kernel_2, padding="valid") + self.bias_2)
         return ops.max_pool(x, 2, 2, padding="valid")
 
-    def call(self, codes):
-        """Return what the two blocks make of the records' pictures."""
+    def call(self, codes: Any) -> Any:
+        """Return what the two blocks make of the records' pictures.
+
+        Parameters
+        ----------
+        codes : tensor of shape (n, 28)
+            Codes of a batch of records.
+
+        Returns
+        -------
+        tensor
+        """
         codes = ops.cast(codes, "int32")
-        values = [None] * len(self.parts)
-        for numbers in self.sizes.values():
-            windows = np.concatenate([self.parts[number][2] for number in numbers])
-            found = self.blocks(self._pixels(windows))
-            start = 0
-            for number in numbers:
-                end = start + len(self.parts[number][2])
-                values[number] = found[start:end]
-                start = end
-        black = self.blocks(self._pixels(np.zeros((1, SEEN, SEEN), np.uint8)))
-        if keras.backend.backend() == "tensorflow":
-            # TensorFlow knows no gradient of slice_update, so every value is looked up.
-            return self._looked_up(codes, values, black)
-        canvas = ops.broadcast_to(
-            black, (ops.shape(codes)[0], *self.shape, self.filters)
+        black = np.zeros((1, SEEN, SEEN), np.uint8)
+        table = [
+            ops.reshape(self.blocks(windows), (-1, self.filters))
+            for windows in (black, *self.windows)
+        ]
+        chosen = ops.stack(
+            [self._combination(codes, columns) for _, columns, _ in self.parts], axis=1
         )
-        for (rectangle, columns, _), found in zip(self.parts, values, strict=True):
-            chosen = ops.take(found, self._chosen(codes, columns), axis=0)
-            at = (0, rectangle[0], rectangle[1], 0)
-            canvas = ops.slice_update(canvas, at, chosen)
-        return canvas
+        # Looked up, not put into a canvas: TensorFlow has no gradient of slice_update.
+        chosen = ops.take(chosen, self._part.ravel(), axis=1)
+        places = self._start.ravel() + self._step.ravel() * chosen
+        looked_up = ops.take(ops.concatenate(table), places, axis=0)
+        return ops.reshape(looked_up, (-1, *self.shape, self.filters))
 
-    def _pixels(self, windows):
-        """Return pixels as the convolutions take them."""
-        pixels = (windows * np.float32(self.scale))[..., None]
-        return ops.convert_to_tensor(pixels, self.compute_dtype)
-
-    def _chosen(self, codes, columns):
+    def _combination(self, codes: Any, columns: tuple[int, ...]) -> Any:
         """Return which combination of levels each record shows in these columns."""
         chosen = codes[:, columns[0]]
         for column in columns[1:]:
             chosen = chosen * len(self.picture.patches[column]) + codes[:, column]
         return chosen
 
-    def _looked_up(self, codes, values, black):
-        """Return the canvas, each of its values taken from one long table."""
-        table = [ops.reshape(found, (-1, self.filters)) for found in (black, *values)]
-        start, begins = 1, np.zeros(self.shape, "int32")
-        step, part = np.zeros(self.shape, "int32"), np.zeros(self.shape, "int32")
-        for number, ((top, left, rows, wide), _, windows) in enumerate(self.parts):
-            here = slice(top, top + rows), slice(left, left + wide)
-            begins[here] = start + np.arange(rows * wide).reshape(rows, wide)
-            step[here], part[here] = rows * wide, number
-            start += len(windows) * rows * wide
-        chosen = ops.stack(
-            [self._chosen(codes, columns) for _, columns, _ in self.parts], axis=1
-        )
-        places = begins.ravel() + step.ravel() * ops.take(chosen, part.ravel(), axis=1)
-        found = ops.take(ops.concatenate(table), places, axis=0)
-        return ops.reshape(found, (-1, *self.shape, self.filters))
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple:
+        """Return (records, rows, columns, filters).
 
-    def compute_output_shape(self, input_shape):
-        """Return (records, rows, columns, filters)."""
+        Parameters
+        ----------
+        input_shape : tuple
+            Of the inputs, the number of records unknown.
+
+        Returns
+        -------
+        tuple
+        """
         return (input_shape[0], *self.shape, self.filters)
 
-    def compute_output_spec(self, codes):
-        """Return the symbolic output: its shape and dtype."""
-        shape = self.compute_output_shape(codes.shape)
-        return keras.KerasTensor(shape, dtype=self.compute_dtype)
+    def batch_multiply_adds(self) -> int:
+        """Return the multiplications of one batch, however many records it has.
 
-    def batch_multiply_adds(self):
-        """Return the multiplications of one batch, however many records it has."""
+        Returns
+        -------
+        int
+        """
         total = 0
-        for _, _, windows in [*self.parts, (0, 0, np.zeros((1, SEEN, SEEN)))]:
-            number, height, width = windows.shape
+        shapes = [windows.shape for _, _, windows in self.parts]
+        for number, height, width in [*shapes, (1, SEEN, SEEN)]:
             first = (height - 2) * (width - 2) * 9 * self.filters
             second = ((height - 2) // 2 - 2) * ((width - 2) // 2 - 2)
             total += number * (first + second * 9 * self.filters**2)
         return total
 
-    def get_config(self):
-        """Return what rebuilds this layer, the patches included."""
-        return {
-            **super().get_config(),
-            "picture": self.picture.to_config(),
-            "scale": self.scale,
-            "filters": self.filters,
-        }
+    def get_config(self) -> dict[str, Any]:
+        """Return what rebuilds the layer: the patches too, but not the font.
+
+        Returns
+        -------
+        dict
+        """
+        return {**super().get_config(), "filters": self.filters}
 
 
-def cell_of(picture):
+def cell_of(picture: TextImage) -> tuple[int, int]:
     """Return height and width of the cells of a picture that is a grid of 28.
+
+    Parameters
+    ----------
+    picture : TextImage
+        With 28 equal cells that touch each other.
+
+    Returns
+    -------
+    tuple of int
 
     Raises
     ------
@@ -301,7 +377,7 @@ def cell_of(picture):
     )
 
 
-def glyphs(picture):
+def glyphs(picture: TextImage) -> list[NDArray[np.uint8]]:
     """Return every cell as it looks for every level of its variable.
 
     Parameters
@@ -315,60 +391,81 @@ def glyphs(picture):
         For each variable uint8, levels x height x width of a cell.
     """
     high, wide = cell_of(picture)
-    found = []
+    cells = []
     for (y, x, height, width), patch in zip(
         picture.boxes.tolist(), picture.patches, strict=True
     ):
-        cells = np.zeros((len(patch), high, wide), np.uint8)
         top, left = y % high, x % wide
-        cells[:, top : top + height, left : left + width] = patch
-        found.append(cells)
-    return found
+        around = (top, high - top - height), (left, wide - left - width)
+        cells.append(np.pad(patch, ((0, 0), *around)))
+    return cells
 
 
 @keras.saving.register_keras_serializable("sudlib")
-class ReadCells(keras.layers.Layer):
+class ReadCells(PictureLayer):
     """The first layer of a cell network, without the drawing.
 
     Parameters
     ----------
-    picture : TextImage or dict
+    picture : TextImage, str or dict
         A grid of 28 equal cells.
     filters : int
         Of the shared reader.
-    scale : float
+    scale : float, default=1/255
         Full ink is 255 times this.
+    **kwargs
+        Of ``keras.layers.Layer``.
     """
 
-    def __init__(self, picture, filters, scale=1 / 255, **kwargs):
-        super().__init__(**kwargs)
-        if isinstance(picture, dict):
-            picture = TextImage.from_config(picture)
-        self.picture, self.filters, self.scale = picture, filters, float(scale)
-        cells = glyphs(picture)
-        high, wide = cell_of(picture)
+    def __init__(
+        self,
+        picture: TextImage | str | dict,
+        filters: int,
+        scale: float = 1 / 255,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(picture, scale, **kwargs)
+        self.filters = filters
+        cells, self.cell = glyphs(self.picture), cell_of(self.picture)
         # Cells from left to right and from above, as a convolution leaves them.
-        places = picture.boxes[:, 0] // high, picture.boxes[:, 1] // wide
-        self.order = np.lexsort(places[::-1])
-        self.grid = tuple(int(place.max()) + 1 for place in places)
-        numbers = [len(cells[column]) for column in self.order]
-        self.starts = np.concatenate([[0], np.cumsum(numbers)[:-1]]).astype("int32")
+        row, column = (self.picture.boxes[:, :2] // self.cell).T
+        self.order = np.lexsort((column, row))
+        self.grid = int(row.max()) + 1, int(column.max()) + 1
+        numbers = [len(cells[variable]) for variable in self.order]
+        self.starts = np.cumsum([0, *numbers[:-1]]).astype("int32")
         # A glyph that several cells share is read once.
-        shown = np.concatenate([cells[column] for column in self.order])
-        shown = shown.reshape(len(shown), -1)
-        self.distinct, self.which = np.unique(shown, axis=0, return_inverse=True)
-        self.which = self.which.reshape(-1).astype("int32")
+        shown = np.concatenate([cells[variable] for variable in self.order])
+        self.distinct, which = np.unique(
+            shown.reshape(len(shown), -1), axis=0, return_inverse=True
+        )
+        self.which = which.reshape(-1).astype("int32")
 
-    def build(self, input_shape):
-        """Make the weights of a convolution of one cell."""
-        cell = cell_of(self.picture)
-        self.kernel = self.add_weight(shape=(*cell, 1, self.filters), name="kernel")
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """Make the weights of a convolution of one cell.
+
+        Parameters
+        ----------
+        input_shape : tuple
+            Of the inputs, the number of records unknown.
+        """
+        shape = (*self.cell, 1, self.filters)
+        self.kernel = self.add_weight(shape=shape, name="kernel")
         self.bias = self.add_weight(
             shape=(self.filters,), initializer="zeros", name="bias"
         )
 
-    def call(self, codes):
-        """Return what is read in each cell of the records' pictures."""
+    def call(self, codes: Any) -> Any:
+        """Return what is read in each cell of the records' pictures.
+
+        Parameters
+        ----------
+        codes : tensor of shape (n, 28)
+            Codes of a batch of records.
+
+        Returns
+        -------
+        tensor
+        """
         ink = ops.convert_to_tensor(
             self.distinct * np.float32(self.scale), self.compute_dtype
         )
@@ -376,23 +473,37 @@ class ReadCells(keras.layers.Layer):
         table = ops.matmul(ink, kernel) + self.bias
         levels = ops.take(ops.cast(codes, "int32"), self.order, axis=1) + self.starts
         places = ops.take(ops.convert_to_tensor(self.which), levels, axis=0)
-        return ops.reshape(
-            ops.take(table, places, axis=0), (-1, *self.grid, self.filters)
-        )
+        cells = ops.take(table, places, axis=0)
+        return ops.reshape(cells, (-1, *self.grid, self.filters))
 
-    def compute_output_shape(self, input_shape):
-        """Return (records, rows, columns, filters)."""
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple:
+        """Return (records, rows, columns, filters).
+
+        Parameters
+        ----------
+        input_shape : tuple
+            Of the inputs, the number of records unknown.
+
+        Returns
+        -------
+        tuple
+        """
         return (input_shape[0], *self.grid, self.filters)
 
-    def batch_multiply_adds(self):
-        """Return the multiplications of one batch, however many records it has."""
+    def batch_multiply_adds(self) -> int:
+        """Return the multiplications of one batch, however many records it has.
+
+        Returns
+        -------
+        int
+        """
         return self.distinct.size * self.filters
 
-    def get_config(self):
-        """Return what rebuilds this layer, the patches included."""
-        return {
-            **super().get_config(),
-            "picture": self.picture.to_config(),
-            "filters": self.filters,
-            "scale": self.scale,
-        }
+    def get_config(self) -> dict[str, Any]:
+        """Return what rebuilds the layer: the patches too, but not the font.
+
+        Returns
+        -------
+        dict
+        """
+        return {**super().get_config(), "filters": self.filters}

@@ -1,46 +1,62 @@
-"""The last stages of a base, tuned to pictures of records.
+"""The last stages of a backbone, fine-tuned to pictures of records.
 
 Study A fine-tuned ResNet50, and the notebook is lost.  What stands here is a documented
-recipe: first a head on the frozen base, then head and last stage together, at a low
-rate, with batch normalisation frozen.  What lies before that stage never changes, so
-its maps are computed once (:func:`sudlib.networks.feature_cache.compute`) and only the rest
-is trained: the same function, for a fraction of the work.  Taught in
+protocol: first a head on the frozen backbone, then head and last stage together, at a
+low learning rate, with batch normalisation frozen.  What lies before that stage never
+changes, so its maps are computed once (:func:`sudlib.networks.feature_cache.compute`)
+and only the rest is trained: the same function, for a fraction of the work.  Taught in
 ``a06_fine_tuning``.
 """
 
+from __future__ import annotations
+
 import time
 from dataclasses import dataclass, field
+from typing import Any
 
 import keras
 import numpy as np
 from keras import layers
+from numpy.typing import ArrayLike, NDArray
 from sklearn.metrics import log_loss
 
-from sudlib.files import InputError
+from sudlib.images import TextImage
 from sudlib.networks import training
-from sudlib.networks.layers import DrawRecords
+from sudlib.networks.backbones import Base
+from sudlib.networks.batches import predict
+from sudlib.networks.layers import DrawRecords, codes_input
+from sudlib.networks.transfer import count_trainable
+from sudlib.validation import check_choice
 
 NORMS = ("frozen", "trained")
 
 
 @dataclass(frozen=True)
-class Way:
-    """One reasonable way to fine-tune: the choices that a text rarely prints.
+class Protocol:
+    """One reasonable way to fine-tune: choices that a paper rarely prints.
 
-    Attributes
+    The defaults are those of Keras's guide to transfer learning.
+
+    Parameters
     ----------
     stages : {1, 2}
         Last stages that are trained.
-    learning_rate : float
-    epochs : int
-        At most; the best epoch on the watched people is kept.
+    learning_rate : float, default=1e-5
+        Of Adam.
+    epochs : int, default=3
+        At most; the epoch with the lowest validation loss is kept.
     norm : {"frozen", "trained"}
         Batch normalisation: frozen keeps the averages learned from photographs.
-    warm_up : bool
+    warm_up : bool, default=True
         Whether the head is trained before the stages are.
-    may_stay : bool
-        Whether the network as it was before counts as an epoch too, so that what does
-        harm on the watched people is not kept.
+    may_stay : bool, default=True
+        Whether the network before fine-tuning counts as an epoch too, so that what
+        raises the validation loss is not kept.
+
+    Raises
+    ------
+    InputError
+        If a value is not one of these.
     """
 
     stages: int = 1
@@ -50,23 +66,27 @@ class Way:
     warm_up: bool = True
     may_stay: bool = True
 
-    def __post_init__(self):
-        if self.stages not in (1, 2):
-            raise InputError(f"stages must be 1 or 2, not {self.stages!r}")
-        if self.norm not in NORMS:
-            raise InputError(
-                f"norm must be one of {', '.join(NORMS)}, not {self.norm!r}"
-            )
+    def __post_init__(self) -> None:
+        check_choice("stages", self.stages, (1, 2))
+        check_choice("norm", self.norm, NORMS)
 
-    def recipe(self, **more):
-        """Return it as a recipe for :func:`sudlib.networks.training.train`."""
-        return training.Recipe(
-            epochs=self.epochs, learning_rate=self.learning_rate, **more
-        )
+    def recipe(self, **more: Any) -> training.Recipe:
+        """Return it as a recipe for :func:`sudlib.networks.training.train`.
+
+        Parameters
+        ----------
+        **more
+            Further hyperparameters of the recipe.
+
+        Returns
+        -------
+        sudlib.networks.training.Recipe
+        """
+        return training.Recipe(self.epochs, learning_rate=self.learning_rate, **more)
 
 
-#: Ours: the steps and the rate of Keras' guide to transfer learning.
-DOCUMENTED = Way()
+#: The steps and the learning rate of Keras's guide to transfer learning.
+DOCUMENTED = Protocol()
 
 
 @dataclass(frozen=True)
@@ -82,7 +102,7 @@ class Tuned:
     trained : int
         Weights that were trained.
     start_loss : float
-        Loss of the watched people before.
+        Validation loss before.
     best_epoch : int
         The epoch whose weights are kept; 0 if those from before are.
     seconds : float
@@ -97,34 +117,42 @@ class Tuned:
     seconds: float
 
     @property
-    def loss(self):
-        """The loss of the watched people with the weights that are kept."""
+    def loss(self) -> float:
+        """The validation loss with the weights that are kept."""
         if self.best_epoch == 0:
             return self.start_loss
         return float(self.course.history["val_loss"].min())
 
 
-def top_of(base, way=DOCUMENTED, *, start=None, seed=33):
-    """Return what is trained: the last stages of a base, an average, and one logit.
+def top_of(
+    base: Base,
+    protocol: Protocol = DOCUMENTED,
+    *,
+    start: list[NDArray[Any]] | None = None,
+    seed: int = 33,
+) -> keras.Model:
+    """Return what is trained: the last stages of a backbone, an average, one logit.
 
     Parameters
     ----------
     base : sudlib.networks.backbones.Base
         It stays as it is: the stages are copies.
-    way : Way
+    protocol : Protocol, optional
+        Says which stages, and what becomes of batch normalisation.
     start : list of array, optional
         Kernel and bias of the logit after its warm-up; without it they are random.
     seed : int, default=33
+        Of the random kernel.
 
     Returns
     -------
     keras.Model
         From the map before these stages to one logit.
     """
-    _, tail = base.cut(way.stages)
+    _, tail = base.cut(protocol.stages)
     for layer in tail.layers:
         if isinstance(layer, layers.BatchNormalization):
-            layer.trainable = way.norm == "trained"
+            layer.trainable = protocol.norm == "trained"
     pooled = layers.GlobalAveragePooling2D(name="average")(tail.output)
     initial = keras.initializers.GlorotUniform(seed)
     logit = layers.Dense(1, kernel_initializer=initial, name="logit")
@@ -134,8 +162,10 @@ def top_of(base, way=DOCUMENTED, *, start=None, seed=33):
     return model
 
 
-def averages(top, maps, batch_size=64):
-    """Return the averaged last map: the features that a frozen base would give.
+def averages(
+    top: keras.Model, maps: NDArray[np.floating], batch_size: int = 64
+) -> NDArray[np.floating]:
+    """Return the averaged last map: the features that a frozen backbone would give.
 
     Parameters
     ----------
@@ -144,15 +174,29 @@ def averages(top, maps, batch_size=64):
     maps : numpy.ndarray
         Maps before its stages.
     batch_size : int, default=64
+        At most.
+
+    Returns
+    -------
+    numpy.ndarray of shape (n, channels)
     """
-    pooled = keras.Model(top.input, top.get_layer("average").output)
-    # Compiled as training is, so that TensorFlow keeps to its own convolutions.
-    pooled.compile(jit_compile=training.compiled())
-    return pooled.predict(maps, batch_size=batch_size, verbose=0)
+    return predict(
+        keras.Model(top.input, top.get_layer("average").output), maps, batch_size
+    )
 
 
-def tune(top, inputs, completed, watch, way=DOCUMENTED, *, seed=33, **more):
-    """Return the top trained one way; the model given is the one trained.
+def tune(
+    top: keras.Model,
+    inputs: NDArray[Any],
+    completed: ArrayLike,
+    validation_data: tuple[NDArray[Any], ArrayLike],
+    protocol: Protocol = DOCUMENTED,
+    *,
+    batch_size: int = 32,
+    precision: str = "float32",
+    **settings: Any,
+) -> Tuned:
+    """Return the top fine-tuned by a protocol; the model given is trained in place.
 
     Parameters
     ----------
@@ -161,41 +205,38 @@ def tune(top, inputs, completed, watch, way=DOCUMENTED, *, seed=33, **more):
     inputs : numpy.ndarray
         Maps for the first, codes for the second.
     completed : array-like of 0 and 1
-    watch : tuple of inputs and completed
-    way : Way
-    seed : int, default=33
-    **more
-        For :func:`sudlib.networks.training.train`; ``batch_size`` and ``precision``
-        go into the recipe.
+        Outcomes.
+    validation_data : tuple of inputs and completed
+        Its loss picks the epoch.
+    protocol : Protocol, optional
+        Learning rate, epochs, and whether the network may stay as it was.
+    batch_size, precision : int and str
+        Of the recipe: see :class:`sudlib.networks.training.Recipe`.
+    **settings
+        For :func:`sudlib.networks.training.train`.
 
     Returns
     -------
     Tuned
     """
     begin = time.perf_counter()
-    named = {key: more.pop(key) for key in ("batch_size", "precision") if key in more}
-    trained = sum(int(np.prod(each.shape)) for each in top.trainable_variables)
     before = top.get_weights()
-    score = training.probabilities(top, watch[0], batch_size=32)
-    start_loss = float(log_loss(watch[1], score, labels=[0, 1]))
-    course = training.train(
-        top,
-        inputs,
-        completed,
-        watch=watch,
-        recipe=way.recipe(**named),
-        seed=seed,
-        **more,
-    )
+    score = training.probabilities(top, validation_data[0], batch_size=32)
+    start_loss = float(log_loss(validation_data[1], score, labels=[0, 1]))
+    recipe = protocol.recipe(batch_size=batch_size, precision=precision)
+    settings |= {"validation_data": validation_data, "recipe": recipe}
+    course = training.train(top, inputs, completed, **settings)
     best_epoch = course.best_epoch
-    if way.may_stay and start_loss <= course.history["val_loss"].min():
+    if protocol.may_stay and start_loss <= course.history["val_loss"].min():
         top.set_weights(before)
         best_epoch = 0
     seconds = time.perf_counter() - begin
-    return Tuned(top, course, trained, start_loss, best_epoch, seconds)
+    return Tuned(top, course, count_trainable(top), start_loss, best_epoch, seconds)
 
 
-def whole(base, picture, top, stages=1):
+def whole(
+    base: Base, picture: TextImage, top: keras.Model, stages: int = 1
+) -> keras.Model:
     """Return the whole network, from codes to the logit: drawing, trunk, top.
 
     For more records than whose maps can be kept, on a GPU.  Training it trains the
@@ -205,16 +246,19 @@ def whole(base, picture, top, stages=1):
     Parameters
     ----------
     base : sudlib.networks.backbones.Base
-    picture : sudlib.images.text_image.TextImage
+        The backbone.
+    picture : sudlib.images.TextImage
+        Of the backbone's height and width.
     top : keras.Model
         From :func:`top_of`, with the same number of stages.
     stages : {1, 2}
+        Stages of the top.
 
     Returns
     -------
     keras.Model
     """
     trunk, _ = base.cut(stages)
-    codes = keras.Input((28,), dtype="uint8", name="codes")
+    codes = codes_input()
     drawn = DrawRecords(picture, channels=1)(codes)
     return keras.Model(codes, top(trunk(drawn, training=False)))

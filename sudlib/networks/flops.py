@@ -1,9 +1,10 @@
-"""What a network costs, counted.
+"""What a network costs: multiply-adds of one record, forward.
 
-Multiplications, each with its addition, of one record on its way forward; training
-takes about three times as many, once forward and twice backward.  Taught in the
-notebook *A network from scratch*.
+Training takes about three times as many, once forward and twice backward.  Taught in
+``a07_network_from_scratch``.
 """
+
+from __future__ import annotations
 
 import math
 
@@ -11,10 +12,10 @@ import keras
 import pandas as pd
 
 from sudlib.files import InputError
-from sudlib.networks import training
+from sudlib.networks.devices import leaves
 
 
-def multiply_adds(model, batch_size=32):
+def multiply_adds(model: keras.Model, batch_size: int = 32) -> int:
     """Return the multiplications (each with its addition) of one record, forward.
 
     Convolutions and dense layers are counted; activations, pools, normalisation and
@@ -25,7 +26,7 @@ def multiply_adds(model, batch_size=32):
     model : keras.Model
         With inputs of a known size.
     batch_size : int, default=32
-        Layers that do work once a batch (those on patches) share it among so many.
+        Layers that work once a batch (those on patches) share it among so many records.
 
     Returns
     -------
@@ -35,17 +36,25 @@ def multiply_adds(model, batch_size=32):
     ------
     InputError
         If a layer has weights and nothing is known of its work.
+
+    Examples
+    --------
+    >>> inputs = keras.Input((28,))
+    >>> multiply_adds(keras.Model(inputs, keras.layers.Dense(10)(inputs)))
+    280
     """
     return round(by_layer(model, batch_size)["multiply-adds"].sum())
 
 
-def by_layer(model, batch_size=32):
+def by_layer(model: keras.Model, batch_size: int = 32) -> pd.DataFrame:
     """Return one row a layer that multiplies: its type, its output, its work.
 
     Parameters
     ----------
     model : keras.Model
+        With inputs of a known size.
     batch_size : int, default=32
+        As for :func:`multiply_adds`.
 
     Returns
     -------
@@ -53,7 +62,7 @@ def by_layer(model, batch_size=32):
         Columns ``type``, ``output`` and ``multiply-adds``, by the layer's name.
     """
     rows = []
-    for layer in training.leaves(model):
+    for layer in leaves(model):
         work = _work(layer, batch_size)
         if work:
             output = " x ".join(map(str, layer.output.shape[1:]))
@@ -62,20 +71,11 @@ def by_layer(model, batch_size=32):
     return pd.DataFrame(rows, columns=columns).set_index("layer")
 
 
-#: Layers with weights whose work is not counted, as is usual.
-FREE = (
-    keras.layers.BatchNormalization,
-    keras.layers.LayerNormalization,
-    keras.layers.Normalization,
-    keras.layers.Embedding,
-)
-
-
-def _work(layer, batch_size):
+def _work(layer: keras.layers.Layer, batch_size: int) -> float:
     """Return the multiplications of one record in one layer."""
     if hasattr(layer, "batch_multiply_adds"):
         return layer.batch_multiply_adds() / batch_size
-    if not layer.weights or isinstance(layer, FREE):
+    if not layer.weights or isinstance(layer, keras.layers.BatchNormalization):
         return 0
     output = layer.output.shape[1:]
     if None in output:
@@ -87,13 +87,8 @@ def _work(layer, batch_size):
         return math.prod(output) * layer.kernel.shape[0]
     if isinstance(layer, keras.layers.DepthwiseConv2D):
         return math.prod(output) * math.prod(layer.kernel_size)
-    if isinstance(layer, keras.layers.SeparableConv2D):
-        inputs = layer.input.shape[-1]
-        deep = inputs * layer.depth_multiplier
-        positions = math.prod(output[:-1])
-        return positions * deep * (math.prod(layer.kernel_size) + output[-1])
     if isinstance(layer, keras.layers.Conv2D):
-        # The kernel's third axis is that of the inputs it sees, groups included.
+        # A group of filters sees its own group of inputs only.
         seen = math.prod(layer.kernel_size) * layer.input.shape[-1] // layer.groups
         return math.prod(output) * seen
     raise InputError(

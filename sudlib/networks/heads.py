@@ -1,176 +1,194 @@
-"""Logistic heads on frozen features."""
+"""Logistic heads: regressions on features that a frozen network has computed.
+
+Taught in ``a05_resnet50_transfer`` (trained by Adam or converged) and in
+``a10_heroin_to_other_opioids`` (a new head for few target records).
+"""
+
+from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import keras
 import numpy as np
-from keras import layers
+from numpy.typing import ArrayLike, NDArray
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 from sklearn.model_selection import cross_val_score
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
 from sudlib.files import InputError
 
-#: Penalties that a head may choose from: C of scikit-learn's logistic regression.
-STRENGTHS = tuple(float(10.0**power) for power in range(-5, 1))
 
-
-# --------------------------------------------------------------------------- heads
-
-
-def published_head(values, seed=33):
+def published_head(features: NDArray[Any], seed: int = 33) -> keras.Model:
     """Return the study's head for features: one logit, untrained.
 
-    On features of a frozen base, training it with the study's recipe is what the study
-    ran, at the cost of the head alone: the base gave the same features in each epoch.
+    Trained with the study's recipe on the features of a frozen backbone, it is what the
+    study ran, at the cost of the head alone: the backbone gives the same features in
+    each epoch.
 
     Parameters
     ----------
-    values : numpy.ndarray
-        Features, for their number.
+    features : numpy.ndarray of shape (n, features)
+        For their number only.
     seed : int, default=33
+        Of the first weights.
 
     Returns
     -------
     keras.Model
     """
-    found = keras.Input(values.shape[1:], name="features")
+    inputs = keras.Input(features.shape[1:], name="features")
     start = keras.initializers.GlorotUniform(seed)
-    logit = layers.Dense(1, kernel_initializer=start, name="logit")(found)
-    return keras.Model(found, logit)
+    logit = keras.layers.Dense(1, kernel_initializer=start, name="logit")
+    return keras.Model(inputs, logit(inputs))
 
 
 @dataclass(frozen=True)
 class Head:
-    """A logistic regression on features that has converged.
+    """A converged logistic regression on features: see :func:`logistic_head`.
 
     Attributes
     ----------
     model : sklearn.pipeline.Pipeline
-        Features standardised, then the regression.
-    strength : float
-        Its penalty: C, the one with the lowest loss of the watched rows.
+        Standardisation, then the regression.
+    C : float
+        Its inverse penalty strength, the one with the lowest validation loss.
     losses : dict of float to float
-        That loss, by penalty.
-    steps : int
-        Of L-BFGS until it converged.
+        Validation loss by C.
+    n_iter : int
+        Iterations of L-BFGS until it converged.
     seconds : float
         Of all fits.
     """
 
-    model: object = field(repr=False)
-    strength: float
-    losses: dict
-    steps: int
+    model: Pipeline = field(repr=False)
+    C: float
+    losses: dict[float, float]
+    n_iter: int
     seconds: float
 
-    def probabilities(self, values):
-        """Return the probability of completing for each row of features."""
-        return self.model.predict_proba(np.asarray(values, "float32"))[:, 1]
+    @property
+    def weights(self) -> list[NDArray[np.floating]]:
+        """Kernel and bias of a dense layer that returns the logit of raw features."""
+        scaler, regression = self.model
+        kernel = regression.coef_[0] / scaler.scale_
+        bias = regression.intercept_ - scaler.mean_ @ kernel
+        return [kernel[:, None], bias]
+
+    def probabilities(self, features: ArrayLike) -> NDArray[np.floating]:
+        """Return the probability of completion for each row of features.
+
+        Parameters
+        ----------
+        features : array-like of shape (n, features)
+            As they come from the network.
+
+        Returns
+        -------
+        numpy.ndarray of shape (n,)
+        """
+        return self.model.predict_proba(np.asarray(features, "float32"))[:, 1]
 
 
-def converged_head(values, completed, watch, *, strengths=STRENGTHS):
+def logistic_head(
+    features: ArrayLike,
+    completed: ArrayLike,
+    validation_data: tuple[ArrayLike, ArrayLike] | None = None,
+    *,
+    Cs: Sequence[float] | None = None,  # noqa: N803
+) -> Head:
     """Return a penalised logistic regression on standardised features, converged.
 
     Parameters
     ----------
-    values : numpy.ndarray
-        Features, rows x numbers.
-    completed : array-like of 0 and 1
-    watch : tuple of features and completed
-        Rows on which the penalty is chosen.
-    strengths : iterable of float
-        Values of C to choose from.
+    features : array-like of shape (n, features)
+        From a frozen network.
+    completed : array-like of shape (n,)
+        Outcomes, 0 or 1; both must occur.
+    validation_data : tuple of features and completed, optional
+        Validation set on which C is chosen; without it, 3-fold cross-validation.
+    Cs : sequence of float, optional
+        Inverse penalty strengths to choose from; by default the powers of ten from 1e-5
+        to 1, and from 1e-4 to 0.1 for cross-validation, which is meant for few rows.
 
     Returns
     -------
     Head
+
+    Raises
+    ------
+    InputError
+        If only one of both outcomes occurs.
+
+    Examples
+    --------
+    >>> head = logistic_head([[0.0], [1.0], [2.0], [3.0]], [0, 0, 1, 1])
+    >>> head.C, [f"{p:.2f}" for p in head.probabilities([[0.0], [3.0]])]
+    (0.1, ['0.45', '0.55'])
     """
     begin = time.perf_counter()
-    # Copies, because they are scaled in place.
-    values, watched = (np.array(part, "float32") for part in (values, watch[0]))
-    scaler = StandardScaler(copy=False).fit(values)
-    # What varies less than half precision can tell is noise: it is not made larger.
+    # Copies, because they are standardised in place.
+    rows, outcome = np.array(features, "float32"), check_both_outcomes(completed)
+    scaler = StandardScaler(copy=False).fit(rows)
+    # What varies less than half precision can tell is noise and is not scaled up.
     scaler.scale_[scaler.scale_ < 1e-3 * abs(scaler.mean_)] = 1.0
-    values, watched = scaler.transform(values), scaler.transform(watched)
-    best, losses = None, {}
+    rows = scaler.transform(rows)
+    folds = min(3, np.bincount(outcome).min())
+    if validation_data is not None:
+        validation = scaler.transform(np.array(validation_data[0], "float32"))
+    powers = range(-4, 0) if validation_data is None else range(-5, 1)
+    grid = [10.0**power for power in powers] if Cs is None else Cs
+    heads = {C: LogisticRegression(C=C, max_iter=5000) for C in grid}
+    losses: dict[float, float] = {}
     # With few rows, threads wait for each other longer than they work.
-    with threadpool_limits(1 if len(values) < 20_000 else None):
-        for strength in strengths:
-            head = LogisticRegression(C=strength, max_iter=5000).fit(values, completed)
-            loss = log_loss(watch[1], head.predict_proba(watched)[:, 1], labels=[0, 1])
-            losses[strength] = float(loss)
-            if loss == min(losses.values()):
-                best = head, strength
-    head, strength = best
+    with threadpool_limits(1 if len(rows) < 20_000 else None):
+        for C, head in heads.items():
+            if validation_data is not None:
+                score = head.fit(rows, outcome).predict_proba(validation)[:, 1]
+                losses[C] = float(log_loss(validation_data[1], score, labels=[0, 1]))
+            elif folds > 1:
+                given = {"cv": folds, "scoring": "neg_log_loss"}
+                losses[C] = -float(cross_val_score(head, rows, outcome, **given).mean())
+            else:  # a single record of one outcome: the strongest penalty
+                losses[C] = np.nan
+        best = min(losses, key=losses.__getitem__)
+        if validation_data is None:
+            heads[best].fit(rows, outcome)
     return Head(
-        model=make_pipeline(scaler.set_params(copy=True), head),
-        strength=strength,
+        model=make_pipeline(scaler.set_params(copy=True), heads[best]),
+        C=best,
         losses=losses,
-        steps=int(head.n_iter_[0]),
+        n_iter=int(heads[best].n_iter_[0]),
         seconds=time.perf_counter() - begin,
     )
 
 
-def head_weights(head):
-    """Return kernel and bias of a converged head, for features as they are.
+def check_both_outcomes(completed: ArrayLike) -> NDArray[np.int_]:
+    """Return outcomes as whole numbers if both occur.
 
     Parameters
     ----------
-    head : sudlib.networks.heads.Head
-    """
-    scaler, regression = head.model
-    kernel = regression.coef_[0] / scaler.scale_
-    bias = regression.intercept_ - scaler.mean_ @ kernel
-    return [kernel[:, None].astype("float32"), bias.astype("float32")]
-
-
-#: Penalties of the new head that its cross-validation tries, strongest first.
-HEAD_STRENGTHS = tuple(10.0**power for power in range(-4, 0))
-
-
-def _both(completed):
-    """Return the outcomes as whole numbers, or say that only one occurs."""
-    completed = np.asarray(completed).astype(int)
-    if len(np.unique(completed)) != 2:
-        raise InputError(
-            f"of the {len(completed)} target rows {completed.sum()} completed: rows"
-            " with both outcomes are needed"
-        )
-    return completed
-
-
-def logistic_head(found, completed):
-    """Return kernel and bias of a penalised logistic regression on the features.
-
-    Parameters
-    ----------
-    found : numpy.ndarray of shape (n, features)
-    completed : array-like of 0 and 1
+    completed : array-like of shape (n,)
+        Outcomes, 0 or 1.
 
     Returns
     -------
-    list of numpy.ndarray
-        As the weights of a dense layer: ``found @ kernel + bias`` is the logit.
+    numpy.ndarray of shape (n,)
+
+    Raises
+    ------
+    InputError
+        If only one of both occurs.
     """
-    completed = _both(completed)
-    scaler = StandardScaler().fit(found)
-    scaled = scaler.transform(found)
-    folds = min(3, np.bincount(completed).min())
-    heads = [
-        LogisticRegression(C=strength, max_iter=500) for strength in HEAD_STRENGTHS
-    ]
-    if folds > 1:
-        losses = [
-            cross_val_score(head, scaled, completed, cv=folds, scoring="neg_log_loss")
-            for head in heads
-        ]
-        heads = [heads[int(np.argmax(np.mean(losses, axis=1)))]]
-    fitted = heads[0].fit(scaled, completed)
-    kernel = fitted.coef_[0] / scaler.scale_
-    bias = fitted.intercept_[0] - scaler.mean_ @ kernel
-    return [kernel[:, None], np.array([bias])]
+    outcome = np.asarray(completed).astype(int)
+    if len(np.unique(outcome)) != 2:
+        raise InputError(
+            f"{outcome.sum()} of the {len(outcome)} records completed: records with"
+            " both outcomes are needed"
+        )
+    return outcome

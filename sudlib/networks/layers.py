@@ -1,7 +1,11 @@
-"""Keras layers of our own: drawing records inside a network.
+"""Keras layers that read codes of records through a picture.
 
 Taught in ``a04_records_as_pictures``.
 """
+
+from __future__ import annotations
+
+from typing import Any
 
 import keras
 import numpy as np
@@ -9,11 +13,75 @@ from keras import ops
 
 from sudlib.files import InputError
 from sudlib.images import VARIABLES, TextImage
+from sudlib.validation import check_choice
+
+
+def codes_input() -> keras.KerasTensor:
+    """Return the input of every network here: the 28 codes of a record.
+
+    Returns
+    -------
+    keras.KerasTensor
+    """
+    return keras.Input((len(VARIABLES),), dtype="uint8", name="codes")
+
+
+class PictureLayer(keras.layers.Layer):
+    """What the layers that hold a picture have in common.
+
+    Parameters
+    ----------
+    picture : TextImage, str or dict
+        What draws, the name of its layout, or what its ``to_config`` returned.
+    scale : float, default=1
+        Full ink is 255 times this: 1 for pixels from 0 to 255, 1/255 for 0 to 1.
+    **kwargs
+        Of ``keras.layers.Layer``.
+    """
+
+    def __init__(
+        self, picture: TextImage | str | dict, scale: float = 1.0, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        if isinstance(picture, dict):
+            picture = TextImage.from_config(picture)
+        elif isinstance(picture, str):
+            picture = TextImage(picture)
+        if not isinstance(picture, TextImage):
+            raise InputError(
+                f"picture must be a TextImage or a layout's name, not {picture!r}"
+            )
+        self.picture, self.scale = picture, float(scale)
+
+    def compute_output_spec(self, codes: keras.KerasTensor) -> keras.KerasTensor:
+        """Return the symbolic output: its shape and dtype.
+
+        Parameters
+        ----------
+        codes : keras.KerasTensor
+            Symbolic codes.
+
+        Returns
+        -------
+        keras.KerasTensor
+        """
+        shape = self.compute_output_shape(codes.shape)
+        return keras.KerasTensor(shape, dtype=self.compute_dtype)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return what rebuilds the layer: the patches too, but not the font.
+
+        Returns
+        -------
+        dict
+        """
+        own = {"picture": self.picture.to_config(), "scale": self.scale}
+        return {**super().get_config(), **own}
 
 
 @keras.saving.register_keras_serializable("sudlib")
-class DrawRecords(keras.layers.Layer):
-    """Pictures, drawn on the device from 28 small integers a record.
+class DrawRecords(PictureLayer):
+    """Pictures, drawn on the device from the 28 codes of a record.
 
     A record travels to the device as 28 bytes instead of 62,500.  The patches of each
     variable are gathered by its codes and put into an empty canvas, one
@@ -23,64 +91,71 @@ class DrawRecords(keras.layers.Layer):
     Parameters
     ----------
     picture : TextImage, str or dict
-        What draws: a :class:`sudlib.images.text_image.TextImage`, the name of its layout, or
-        what its ``to_config`` returned.
+        What draws, the name of its layout, or what its ``to_config`` returned.
     channels : {1, 3}
-        3 repeats the grey picture, as photographs' networks expect.
-    scale : float
-        Full ink is 255 times this: 1.0 for raw 0-255 pixels, 1/255 for 0 to 1.
+        3 repeats the grey picture, as networks for photographs expect.
+    scale : float, default=1
+        Full ink is 255 times this: 1 for pixels from 0 to 255, 1/255 for 0 to 1.
     **kwargs
         Of ``keras.layers.Layer``.  ``dtype="uint8"`` (with scale 1) keeps bytes;
         otherwise the pixels have the layer's compute dtype.
 
     Notes
     -----
-    Input: integers, records x 28, from :func:`sudlib.images.codes.encode`.  Output: records
-    x height x width x channels.  A saved model keeps the patches, not the font.
+    Input: integers, records x 28, from :func:`sudlib.images.encode`.  Output: records x
+    height x width x channels.  A saved model keeps the patches, not the font.
 
     Examples
     --------
     >>> layer = DrawRecords("grid", scale=1 / 255)
-    >>> layer(np.zeros((2, 28), "uint8")).shape  # doctest: +SKIP
+    >>> tuple(layer(np.zeros((2, 28), "uint8")).shape)
     (2, 56, 64, 1)
     """
 
-    def __init__(self, picture="general", channels=1, scale=1.0, **kwargs):
-        super().__init__(**kwargs)
-        if channels not in (1, 3):
-            raise InputError(f"channels must be 1 or 3, not {channels!r}")
-        if isinstance(picture, dict):
-            picture = TextImage.from_config(picture)
-        elif isinstance(picture, str):
-            picture = TextImage(picture)
-        if not isinstance(picture, TextImage):
-            raise InputError(
-                f"picture must be a TextImage or a layout's name, not {picture!r}"
-            )
+    def __init__(
+        self,
+        picture: TextImage | str | dict = "general",
+        channels: int = 1,
+        scale: float = 1.0,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(picture, scale, **kwargs)
+        self.channels = check_choice("channels", channels, (1, 3))
         if self.compute_dtype == "uint8" and scale != 1:
             raise InputError(f"bytes hold whole numbers: scale must be 1, not {scale}")
-        self.picture, self.channels, self.scale = picture, channels, float(scale)
         # Scaled, and with their channels, once here: no pixel is touched again later.
-        bytes_or_floats = np.uint8 if self.compute_dtype == "uint8" else np.float32
+        dtype = np.uint8 if self.compute_dtype == "uint8" else np.float32
         self._ink = [
-            np.repeat(
-                (patch * np.float32(self.scale)).astype(bytes_or_floats)[..., None],
-                channels,
-                axis=-1,
-            )
-            for patch in picture.patches
+            np.repeat((patch * np.float32(scale)).astype(dtype)[..., None], channels, 3)
+            for patch in self.picture.patches
         ]
 
-    def build(self, input_shape):
-        """Check that the input has a column for each variable."""
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """Check that the input has a column for each variable.
+
+        Parameters
+        ----------
+        input_shape : tuple
+            Of the inputs, the number of records unknown.
+        """
         if input_shape[-1] != len(VARIABLES):
             raise InputError(
                 f"this layer draws {len(VARIABLES)} codes a record, not"
                 f" {input_shape[-1]}"
             )
 
-    def call(self, codes):
-        """Return the pictures of a batch of codes."""
+    def call(self, codes: Any) -> Any:
+        """Return the pictures of a batch of codes.
+
+        Parameters
+        ----------
+        codes : tensor of shape (n, 28)
+            Codes of a batch of records.
+
+        Returns
+        -------
+        tensor
+        """
         # Indices: neither float32 nor bytes are taken as such by every backend.
         codes = ops.cast(codes, "int32")
         shape = (ops.shape(codes)[0], *self.picture.shape, self.channels)
@@ -91,20 +166,25 @@ class DrawRecords(keras.layers.Layer):
             canvas = ops.slice_update(canvas, (0, y, x, 0), cell)
         return canvas
 
-    def compute_output_shape(self, input_shape):
-        """Return (records, height, width, channels)."""
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple:
+        """Return (records, height, width, channels).
+
+        Parameters
+        ----------
+        input_shape : tuple
+            Of the inputs, the number of records unknown.
+
+        Returns
+        -------
+        tuple
+        """
         return (input_shape[0], *self.picture.shape, self.channels)
 
-    def compute_output_spec(self, codes):
-        """Return the symbolic output: its shape and dtype."""
-        shape = self.compute_output_shape(codes.shape)
-        return keras.KerasTensor(shape, dtype=self.compute_dtype)
+    def get_config(self) -> dict[str, Any]:
+        """Return what rebuilds the layer: the patches too, but not the font.
 
-    def get_config(self):
-        """Return what rebuilds this layer, the patches included."""
-        return {
-            **super().get_config(),
-            "picture": self.picture.to_config(),
-            "channels": self.channels,
-            "scale": self.scale,
-        }
+        Returns
+        -------
+        dict
+        """
+        return {**super().get_config(), "channels": self.channels}

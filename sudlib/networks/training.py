@@ -1,57 +1,62 @@
 """Training of the networks of study A: one recipe, one function.
 
-Keras 3 does the work, on whatever backend it runs on; what stands here is which of its
-parts work together, so that every arm of an experiment is trained in the same way: a
-loss that means the same on every backend, the best checkpoint put back, an order of the
-records that depends on the seed and the epoch alone, training that goes on after a
-kill, a batch that is halved when the memory does not hold it.  Taught in the notebook
-*A network from scratch*.
+Keras 3 does the work, on whatever backend it runs on.  This module decides which of
+its parts work together, so that every arm of an experiment is trained alike: a loss
+that means the same on every backend, the best epoch restored, an order of the records
+that depends on the seed and the epoch alone, training that resumes after a kill, a
+batch that is halved when the memory does not hold it.  Taught in
+``a07_network_from_scratch``.
 """
+
+from __future__ import annotations
 
 import contextlib
 import hashlib
-import inspect
 import json
 import math
+import os
 import tempfile
 import time
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
+from numpy.typing import ArrayLike, NDArray
+from tqdm.keras import TqdmCallback
 
-from sudlib import forests
 from sudlib.files import InputError
+from sudlib.networks import devices
+from sudlib.networks.batches import Batches, predict
+from sudlib.validation import check_choice, check_number, check_whole
 
-#: People of the part to report that the networks are scored on; None: all of them.
-REPORTED = forests.REPORTED
-
-OPTIMIZERS = ("adam", "adamw")
-SCHEDULES = ("constant", "cosine")
-PRECISIONS = ("float32", "mixed_bfloat16")
+Array = NDArray[Any]
+Pair = tuple[Array, ArrayLike]
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a network is trained.  The defaults are the study's.
+    """The hyperparameters of training.  The defaults are the study's.
 
-    Attributes
+    Parameters
     ----------
-    epochs : int
-        At most; fewer when the loss of the watched rows stops falling.
-    batch_size : int
-    learning_rate : float
+    epochs : int, default=15
+        At most; fewer when the validation loss no longer falls.
+    batch_size : int, default=32
+        Rows of a step.
+    learning_rate : float, default=1e-3
         Of the first step.
     optimizer : {"adam", "adamw"}
+        AdamW decouples the weight decay from the gradient.
     schedule : {"constant", "cosine"}
-        Cosine lets the rate fall to zero over all epochs.
-    weight_decay : float
+        Cosine lets the learning rate fall to zero over all epochs.
+    weight_decay : float, default=0
         Of AdamW; 0 for Adam.
-    patience : int
-        Epochs without a lower loss of the watched rows before training stops.
+    patience : int, default=5
+        Epochs without a lower validation loss before training stops.
     precision : {"float32", "mixed_bfloat16"}
         Mixed: weights, the logit and the loss in 32 bits, the layers in 16.
 
@@ -79,48 +84,38 @@ class Recipe:
     patience: int = 5
     precision: str = "float32"
 
-    def __post_init__(self):
-        for name, allowed in (
-            ("optimizer", OPTIMIZERS),
-            ("schedule", SCHEDULES),
-            ("precision", PRECISIONS),
-        ):
-            given = getattr(self, name)
-            if given not in allowed:
-                raise InputError(
-                    f"{name} must be one of {', '.join(allowed)}, not {given!r}"
-                )
+    def __post_init__(self) -> None:
+        check_choice("optimizer", self.optimizer, ("adam", "adamw"))
+        check_choice("schedule", self.schedule, ("constant", "cosine"))
+        check_choice("precision", self.precision, ("float32", "mixed_bfloat16"))
         for name in ("epochs", "batch_size", "patience"):
-            given = getattr(self, name)
-            if not isinstance(given, int) or given < 1:
-                raise InputError(f"{name} must be a whole number from 1, not {given!r}")
-        if not self.learning_rate > 0:
-            raise InputError(
-                f"learning_rate must be above 0, not {self.learning_rate!r}"
-            )
+            whole = check_whole(name, getattr(self, name), 1)
+            object.__setattr__(self, name, whole)  # a NumPy integer is no JSON
+        check_number("learning_rate", self.learning_rate, 0, open_low=True)
+        check_number("weight_decay", self.weight_decay, 0)
         if self.weight_decay and self.optimizer != "adamw":
             raise InputError('weight_decay needs optimizer="adamw"')
 
 
 @dataclass(frozen=True)
 class Training:
-    """What :func:`train` returns.
+    """How training went: what :func:`train` returns.
 
     Attributes
     ----------
     history : pandas.DataFrame
-        One row an epoch, counted from 1: ``loss``, ``val_loss`` where rows were
-        watched, ``seconds``.
+        One row an epoch, counted from 1: ``loss``, ``val_loss`` where there is a
+        validation set, ``seconds``.
     best_epoch : int
         The epoch whose weights the model has now.
     seconds : float
-        Of all epochs, those before a kill and the look at the watched rows included.
+        Of all epochs, those before a kill and the validation included.
     images : int
-        Pictures that went through the network forward and backward.
+        Records that went through the network forward and backward.
     batch_size : int
         The one that was used in the end.
-    watched : int
-        Pictures of the watched rows that went forward only.
+    validation_images : int
+        Records of the validation set, which went forward only.
     """
 
     history: pd.DataFrame = field(repr=False)
@@ -128,59 +123,71 @@ class Training:
     seconds: float
     images: int
     batch_size: int
-    watched: int = 0
+    validation_images: int = 0
 
 
-def split_watch(rows, seed=6):
-    """Return the rows to train on and those to watch: the study's second 70/30 split.
+def split_validation(rows: ArrayLike, seed: int = 6) -> tuple[Array, Array]:
+    """Return training and validation rows: the study's second 70/30 split.
 
-    It rounds as ``image_dataset_from_directory(validation_split=0.3, seed=6)`` does, by
-    which the study made it; which rows come where hung on its files' names.
+    It rounds as ``image_dataset_from_directory(validation_split=0.3, seed=6)`` does,
+    by which the study made it; which record came where depended on the names of files.
 
     Parameters
     ----------
     rows : array-like of int
+        Rows of a data set, at least 4.
     seed : int, default=6
+        Of the shuffle.
 
     Returns
     -------
-    train, watched : numpy.ndarray
+    train, validation : numpy.ndarray
+        The rows, shuffled.
+
+    Raises
+    ------
+    InputError
+        If there are fewer than 4 rows.
 
     Examples
     --------
-    >>> [len(part) for part in split_watch(range(435_974))]
+    >>> [len(part) for part in split_validation(range(435_974))]
     [305182, 130792]
     """
     rows = np.asarray(rows)
-    watched = int(0.3 * len(rows))
-    if not 0 < watched < len(rows):
+    n_validation = int(0.3 * len(rows))
+    if n_validation == 0:
         raise InputError(
-            f"at least 4 rows are needed to train and to watch, not {len(rows)}"
+            f"at least 4 rows are needed to train and to validate, not {len(rows)}"
         )
     shuffled = rows[np.random.default_rng(seed).permutation(len(rows))]
-    return shuffled[:-watched], shuffled[-watched:]
+    return shuffled[:-n_validation], shuffled[-n_validation:]
 
 
-def loss():
+def loss() -> keras.losses.Loss:
     """Return the loss of all networks here: cross-entropy of one **logit**.
 
     The study asks for ``from_logits=True`` on a sigmoid's output.  Keras on TensorFlow
     finds the sigmoid and takes it off again, so what its runs computed is this; on JAX
-    and PyTorch the same words compute another loss, and nothing warns.
+    and PyTorch the same code computes another loss, and nothing warns.
+
+    Returns
+    -------
+    keras.losses.Loss
     """
     return keras.losses.BinaryCrossentropy(from_logits=True)
 
 
-def loss_floor(share):
-    """Return the lowest loss that two sigmoids, one on the other, can reach.
+def loss_floor(share: float) -> float:
+    """Return the lowest loss that a sigmoid of a sigmoid can reach.
 
-    A sigmoid of a sigmoid lies between 0.5 and 0.731.  So even a network that knows
-    every outcome pays for each person, and more for those who did not complete.
+    It lies between 0.5 and 0.731.  Even a network that predicts every outcome
+    correctly has a positive loss, larger for people who did not complete.
 
     Parameters
     ----------
     share : float
-        Of the people who completed.
+        Share of the people who completed.
 
     Returns
     -------
@@ -194,158 +201,77 @@ def loss_floor(share):
     return (1 - share) * math.log(2) + share * math.log(1 + math.exp(-1))
 
 
-class Rows(keras.utils.PyDataset):
-    """Batches of small integers, in an order that seed and epoch decide alone.
+class _Epochs(keras.callbacks.Callback):
+    """All that happens between epochs, so that training can resume after each.
 
-    So a run that goes on after a kill sees what it would have seen.  The arrays are
-    indexed, never copied whole: a file mapped into memory serves too.
-
-    Parameters
-    ----------
-    inputs : array of shape (n, ...)
-    completed : array of shape (n,), optional
-        Without it the batches hold inputs only.
-    batch_size : int
-    seed : int, optional
-        Without it the order is that of the rows.
-    multiple : int, default=1
-        Every batch has a multiple of so many rows, as devices that share it want;
-        what is left of the last batch is dropped.
+    Keras's EarlyStopping, ModelCheckpoint and BackupAndRestore each keep a state of
+    their own, which is lost or out of step when training resumes.  Here the best epoch
+    and the end follow from the history; as much of it counts as there are epochs whose
+    weights were saved.
     """
 
-    def __init__(self, inputs, completed=None, *, batch_size, seed=None, multiple=1):
-        super().__init__(workers=0)
-        self.inputs, self.completed = inputs, completed
-        self.rows = len(inputs) // multiple * multiple
-        self.batch_size = max(batch_size // multiple, 1) * multiple
-        self.seed, self.epoch = seed, 0
-        self._order = None, None
-
-    @property
-    def num_batches(self):
-        """Batches of an epoch."""
-        return math.ceil(self.rows / self.batch_size)
-
-    def order(self):
-        """Return the order of the rows in the present epoch."""
-        if self.seed is None:
-            return np.arange(self.rows)
-        if self._order[0] != self.epoch:
-            random = np.random.default_rng([self.seed, self.epoch])
-            self._order = self.epoch, random.permutation(len(self.inputs))
-        return self._order[1][: self.rows]
-
-    def __getitem__(self, number):
-        """Return one batch."""
-        taken = self.order()[number * self.batch_size : (number + 1) * self.batch_size]
-        if self.completed is None:
-            return (np.asarray(self.inputs[taken]),)
-        outcome = np.asarray(self.completed[taken], "float32")[:, None]
-        return np.asarray(self.inputs[taken]), outcome
-
-
-class _Epochs(keras.callbacks.Callback):
-    """What hangs on the epoch: order of the rows, dropout, seconds, a bar."""
-
-    def __init__(self, rows, seed, bar):
+    def __init__(self, folder: Path, batches: Batches, patience: int) -> None:
         super().__init__()
-        self.rows, self.seed, self.bar = rows, seed, bar
+        self.folder, self.batches, self.patience = folder, batches, patience
+        self.saved = max(folder.glob("epoch_*.weights.h5"), default=None)
+        self.done = int(self.saved.name[6:10]) if self.saved else 0
+        self.history: list[dict[str, float]] = []
+        if self.done:
+            lines = pd.read_csv(folder / "history.csv", float_precision="round_trip")
+            self.history = lines.iloc[: self.done, 1:].to_dict("records")
 
-    def on_epoch_begin(self, epoch, logs=None):
-        self.rows.epoch = epoch
-        # Keras saves weights, not the state of dropout: from seed and epoch it is the
-        # same again after a kill.
-        states = [
-            variable
-            for variable in self.model.non_trainable_variables
-            if variable.name == "seed_generator_state"
-        ]
-        random = np.random.default_rng([self.seed, epoch, 1])
-        for state in states:
-            state.assign(random.integers(0, 2**31 - 1, 2).astype("uint32"))
-        self.started = time.perf_counter()
-        if self.bar is not None:
-            self.bar.reset(total=self.rows.num_batches)
-            self.bar.set_description(f"epoch {epoch + 1}")
+    def table(self) -> pd.DataFrame:
+        """Return the history, epochs counted from 1."""
+        numbers = pd.RangeIndex(1, len(self.history) + 1, name="epoch")
+        return pd.DataFrame(self.history, index=numbers)
 
-    def on_train_batch_end(self, batch, logs=None):
-        if self.bar is not None:
-            self.bar.update()
+    def best(self) -> int:
+        """Return the best epoch, the last where there is no validation set."""
+        history = self.table()
+        return int(history.get("val_loss", -history.index.to_series()).idxmin())
 
-    def on_epoch_end(self, epoch, logs=None):
-        logs["seconds"] = time.perf_counter() - self.started
-        if self.bar is not None:
-            self.bar.set_postfix({k: f"{v:.4f}" for k, v in logs.items()})
+    def has_stopped(self) -> bool:
+        """Return whether the last ``patience`` epochs brought no lower loss."""
+        return self.done > 0 and self.done - self.best() >= self.patience
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        self.batches.epoch = epoch
+        # From seed and epoch, the state of dropout is the same again after a kill.
+        random = np.random.default_rng([self.batches.seed or 0, epoch, 1])
+        for variable in self.model.non_trainable_variables:
+            if variable.name == "seed_generator_state":
+                variable.assign(random.integers(0, 2**31 - 1, 2).astype("uint32"))
+        self.start = time.perf_counter()
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         if not math.isfinite(logs["loss"]):
             raise InputError(
                 f"the loss is no longer a number in epoch {epoch + 1}: try a lower"
                 " learning_rate, or pixels between 0 and 1"
             )
+        self.history.append({**logs, "seconds": time.perf_counter() - self.start})
+        self.done = epoch + 1
+        if self.best() == self.done:
+            _write(self.folder / "best.weights.h5", self.model.save_weights)
+        _write(self.folder / "history.csv", self.table().to_csv)
+        # The last: now the epoch counts.  Its file holds the optimizer's state too.
+        path = self.folder / f"epoch_{self.done:04d}.weights.h5"
+        _write(path, self.model.save_weights)
+        if self.saved:
+            self.saved.unlink()
+        self.saved = path
+        self.model.stop_training = self.has_stopped()
 
 
-class _GoOn(keras.callbacks.Callback):
-    """After BackupAndRestore: what it does not restore, from the history on disk."""
-
-    def __init__(self, history, recipe, steps, checkpoint, stopping, halved):
-        super().__init__()
-        self.history, self.epochs, self.steps = history, recipe.epochs, steps
-        self.checkpoint, self.stopping, self.halved = checkpoint, stopping, halved
-
-    def on_train_begin(self, logs=None):
-        model = self.model
-        steps_done = int(keras.ops.convert_to_numpy(model.optimizer.iterations))
-        if self.halved:
-            # The schedule counts steps: as many as the halved batch would have taken.
-            done = model._initial_epoch or 0
-            model.optimizer.iterations.assign(done * self.steps)
-        else:
-            # A kill between Keras' two files leaves newer weights than its note says:
-            # the optimizer's steps are in the weights, and tell the truth.
-            done = steps_done // self.steps
-        model._initial_epoch = done
-        past = read_history(self.history).iloc[:done]
-        if self.stopping is None:
-            return
-        for epoch, logs in enumerate(past.to_dict("records")):
-            self.stopping.on_epoch_end(epoch, logs)
-        if len(past):
-            self.checkpoint.best = past["val_loss"].min()
-        if model.stop_training:  # it had ended, and was killed before it could say so
-            model.stop_training = False
-            model._initial_epoch = self.epochs
+def _write(path: Path, save: Callable[[Path], Any]) -> None:
+    """Let a file be written whole or not at all."""
+    partial = path.with_name(f"partial_{path.name}")
+    save(partial)
+    os.replace(partial, path)
 
 
-def read_history(path):
-    """Return the history of a training so far, epochs counted from 1.
-
-    Parameters
-    ----------
-    path : path-like
-        A CSV file as Keras' CSVLogger writes it; an absent one is an empty history.
-    """
-    if not Path(path).exists() or not Path(path).stat().st_size:
-        return pd.DataFrame({"loss": [], "seconds": []}, index=_epochs([]))
-    # An epoch that was cut short after its line was written stands there twice.
-    lines = pd.read_csv(path).drop_duplicates("epoch", keep="last")
-    lines = lines.set_index(_epochs(lines["epoch"] + 1))
-    wanted = [name for name in ("loss", "val_loss", "seconds") if name in lines]
-    return lines[wanted].dropna(axis="columns", how="all")
-
-
-def _epochs(numbers):
-    return pd.Index(np.asarray(numbers, int), name="epoch")
-
-
-def out_of_memory(error):
-    """Tell whether an error says that the memory did not hold the batch."""
-    words = f"{type(error).__name__} {error}".lower().replace(" ", "").replace("_", "")
-    return isinstance(error, MemoryError) or any(
-        sign in words for sign in ("resourceexhausted", "outofmemory")
-    )
-
-
-def _optimizer(recipe, steps):
-    rate = recipe.learning_rate
+def _optimizer(recipe: Recipe, steps: int) -> keras.optimizers.Optimizer:
+    rate: Any = recipe.learning_rate
     if recipe.schedule == "cosine":
         rate = keras.optimizers.schedules.CosineDecay(rate, recipe.epochs * steps)
     if recipe.optimizer == "adamw":
@@ -353,57 +279,7 @@ def _optimizer(recipe, steps):
     return keras.optimizers.Adam(rate)
 
 
-def leaves(model):
-    """Yield every layer of a model, those of models inside it too."""
-    for layer in model.layers:
-        if isinstance(layer, keras.Model):
-            yield from leaves(layer)
-        else:
-            yield layer
-
-
-@contextlib.contextmanager
-def precision(model, name):
-    """Let the layers of a model compute in another precision, and back again.
-
-    Weights stay in 32 bits, and so does the last layer, whose logit the loss reads.
-
-    Parameters
-    ----------
-    model : keras.Model
-    name : {"float32", "mixed_bfloat16"}
-    """
-    if name == "float32":
-        yield
-        return
-    layers = [layer for layer in leaves(model) if layer.count_params()][:-1]
-    before = [layer.dtype_policy for layer in layers]
-    try:
-        for layer in layers:
-            layer.dtype_policy = keras.dtype_policies.DTypePolicy(name)
-        model.predict_function = None  # it was traced in the other precision
-        yield
-    finally:
-        for layer, policy in zip(layers, before, strict=True):
-            layer.dtype_policy = policy
-        model.predict_function = None
-
-
-def _replicas(distribution):
-    """Return over how many devices a distribution shares a batch."""
-    if distribution is None:
-        return 1
-    if hasattr(distribution, "device_mesh"):
-        return math.prod(distribution.device_mesh.shape)
-    if hasattr(distribution, "num_replicas_in_sync"):
-        return distribution.num_replicas_in_sync
-    raise InputError(
-        "distribution must be a keras.distribution.Distribution (JAX) or a"
-        f" tf.distribute.Strategy (TensorFlow), not {distribution!r}"
-    )
-
-
-def _key(model, inputs, completed, watch, recipe, seed):
+def _key(model: keras.Model, arrays: Iterable[Array], recipe: Recipe, seed: int) -> str:
     """Return a fingerprint of everything that decides what training ends with."""
     digest = hashlib.sha256()
     digest.update(json.dumps([asdict(recipe), seed], sort_keys=True).encode())
@@ -411,14 +287,26 @@ def _key(model, inputs, completed, watch, recipe, seed):
         if variable.name != "seed_generator_state":
             digest.update(str(variable.trainable).encode())
             digest.update(keras.ops.convert_to_numpy(variable).tobytes())
-    for part in (inputs, completed, *(watch or ())):
-        digest.update(str(np.shape(part)).encode())
-        sample = part[:: max(1, len(part) // 1000)]
+    for array in arrays:
+        digest.update(str(np.shape(array)).encode())
+        sample = array[:: max(1, len(array) // 1000)]
         digest.update(np.ascontiguousarray(sample).tobytes())
     return digest.hexdigest()
 
 
-def _check(model, inputs, completed, watch):
+def _check_rows(name: str, inputs: Array, completed: ArrayLike) -> tuple[Array, Array]:
+    outcome = np.asarray(completed)
+    if len(inputs) != len(outcome) or outcome.ndim != 1 or len(inputs) == 0:
+        raise InputError(
+            f"{name}inputs and completed must have the same, positive length, not"
+            f" {len(inputs)} and {outcome.shape}"
+        )
+    if not np.isin(outcome, (0, 1)).all():
+        raise InputError(f"{name}completed must be 0 or 1")
+    return inputs, outcome
+
+
+def _check_model(model: keras.Model) -> None:
     if tuple(model.output_shape) != (None, 1):
         raise InputError(
             "the model must end in one logit, shape (None, 1), not"
@@ -430,58 +318,47 @@ def _check(model, inputs, completed, watch):
             f"the model ends in a sigmoid (layer {last.name}); it must end in a logit:"
             " leave the activation out, sudlib's loss and probabilities() apply it"
         )
-    checked = []
-    for name, (rows, outcome) in {"": (inputs, completed), "watched ": watch}.items():
-        outcome = np.asarray(outcome)
-        if len(rows) != len(outcome) or outcome.ndim != 1 or len(rows) == 0:
-            raise InputError(
-                f"{name}inputs and completed must have the same, positive length, not"
-                f" {len(rows)} and {outcome.shape}"
-            )
-        if not np.isin(outcome, (0, 1)).all():
-            raise InputError(f"{name}completed must be 0 or 1")
-        checked.append((rows, outcome))
-    return checked
 
 
 def train(
-    model,
-    inputs,
-    completed,
+    model: keras.Model,
+    inputs: Array,
+    completed: ArrayLike,
     *,
-    watch=None,
-    recipe=None,
-    folder=None,
-    seed=33,
-    distribution=None,
-    progress=True,
-):
-    """Train a model and return how it went; the model then has its best weights.
+    validation_data: Pair | None = None,
+    recipe: Recipe | None = None,
+    folder: str | os.PathLike[str] | None = None,
+    seed: int = 33,
+    distribution: Any = None,
+    progress: bool = True,
+) -> Training:
+    """Train a model in place, restore its best epoch, and return how training went.
 
     Parameters
     ----------
     model : keras.Model
-        A functional model that ends in one logit.  Its weights at the start are its
-        own affair; everything random after that hangs on ``seed``.
+        A functional model that ends in one logit.  It starts from its own weights;
+        everything random after that depends on ``seed``.
     inputs : array of shape (n, ...)
-        What the model takes: the small integers of the records, say.
-    completed : array-like of 0 and 1
-    watch : tuple of inputs and completed, optional
-        Rows whose loss decides when to stop and which epoch is best.  Without them all
-        epochs are run, and the last is kept.
+        What the model takes, for instance the codes of the records.
+    completed : array-like of shape (n,)
+        Outcomes, 0 or 1.
+    validation_data : tuple of inputs and completed, optional
+        Validation set: its loss decides when to stop and which epoch is best.  Without
+        it all epochs are run, and the last is kept.
     recipe : Recipe, optional
-        The study's, when nothing is given.
+        Hyperparameters; by default the study's.
     folder : path-like, optional
-        Where the history (CSV), the best weights and a backup are kept.  The same call
-        again goes on after a kill, and does no work when it had ended.  Without it a
-        temporary folder is used.
+        Where the history (CSV), the best weights and the last epoch are kept.  The same
+        call again resumes after a kill, and does no work when training had ended.  By
+        default a temporary folder.
     seed : int, default=33
-        Order of the records and dropout.
+        Of the order of the records and of dropout.
     distribution : keras.distribution.Distribution or tf.distribute.Strategy, optional
-        Shares each batch over devices.  The rows of a batch that the number of devices
-        does not divide are left out.
+        Shares each batch over devices.  Rows of a batch that the number of devices does
+        not divide are left out.
     progress : bool, default=True
-        Show a bar for each epoch; in a file, or under papermill, there is none.
+        Show progress bars on a terminal.
 
     Returns
     -------
@@ -494,227 +371,153 @@ def train(
         or the loss is no longer a number.
     """
     recipe = recipe or Recipe()
-    pair = watch if watch is not None else (inputs[:1], completed[:1])
-    (inputs, completed), pair = _check(model, inputs, np.asarray(completed), pair)
-    watch = pair if watch is not None else None
-    replicas = _replicas(distribution)
+    _check_model(model)
+    data = _check_rows("", inputs, completed)
+    watched = validation_data and _check_rows("validation ", *validation_data)
+    replicas = devices.count_replicas(distribution)
     with contextlib.ExitStack() as stack:
-        if folder is None:
-            folder = stack.enter_context(tempfile.TemporaryDirectory())
-        folder = Path(folder)
-        state = _open(folder, _key(model, inputs, completed, watch, recipe, seed))
+        folder = Path(folder or stack.enter_context(tempfile.TemporaryDirectory()))
+        key = _key(model, (*data, *(watched or ())), recipe, seed)
+        batch_size = _resume(folder, key, recipe.batch_size)
         trained = model
         if distribution is not None:
             # Where variables live is decided when they are made.
             stack.enter_context(distribution.scope())
             trained = keras.models.clone_model(model)
             trained.set_weights(model.get_weights())
-        stack.enter_context(precision(trained, recipe.precision))
-        if not state["finished"]:
-            start = trained.get_weights()
-            size = state["batch_size"] or recipe.batch_size
-            arguments = (trained, inputs, completed, watch, recipe, folder, seed)
-            try:
-                _fit(*arguments, size, replicas, progress)
-            except Exception as error:
-                if not out_of_memory(error) or size < 2 * replicas or state["halved"]:
-                    raise
-                print(
-                    f"The memory did not hold a batch of {size}: it goes on with"
-                    f" batches of {size // 2}."
-                )
-                size //= 2
-                state.update(batch_size=size, halved=True)
-                _note(folder, state)
-                trained.set_weights(start)
-                _fit(*arguments, size, replicas, progress, halved=True)
-            state.update(batch_size=size, finished=True)
-            _note(folder, state)
-        if watch is not None:
-            trained.load_weights(folder / "best.weights.h5")
-        else:
-            trained.load_weights(folder / "last.weights.h5")
+        stack.enter_context(devices.precision(trained, recipe.precision))
+        start = trained.get_weights()
+        settings = trained, data, watched, recipe, folder, seed, progress
+        try:
+            epochs = _fit(*settings, batch_size=batch_size, multiple=replicas)
+        except Exception as error:
+            halved = batch_size < recipe.batch_size or batch_size < 2 * replicas
+            if halved or not devices.is_out_of_memory(error):
+                raise
+            batch_size //= 2
+            print(
+                f"The memory did not hold a batch of {recipe.batch_size}: training goes"
+                f" on with batches of {batch_size}."
+            )
+            _write_state(folder, key, batch_size)
+            trained.set_weights(start)
+            epochs = _fit(*settings, batch_size=batch_size, multiple=replicas)
+        trained.load_weights(folder / "best.weights.h5")
         if trained is not model:
             model.set_weights(trained.get_weights())
-        history = read_history(folder / "history.csv")
-    best = history["val_loss"].idxmin() if watch is not None else history.index[-1]
-    rows = len(inputs) // replicas * replicas
+    history = epochs.table()
     return Training(
         history=history,
-        best_epoch=int(best),
+        best_epoch=epochs.best(),
         seconds=float(history["seconds"].sum()),
-        images=rows * len(history),
-        batch_size=state["batch_size"],
-        watched=len(watch[0]) * len(history) if watch is not None else 0,
+        images=len(inputs) // replicas * replicas * len(history),
+        batch_size=batch_size,
+        validation_images=len(watched[0]) * len(history) if watched else 0,
     )
 
 
-def _note(folder, state):
-    """Write what is known of a training, first to a neighbour file."""
-    path = folder / "training.json"
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(json.dumps(state), encoding="utf-8")
-    temporary.replace(path)
+def _write_state(folder: Path, key: str, batch_size: int) -> None:
+    state = json.dumps({"key": key, "batch_size": batch_size})
+    _write(folder / "training.json", lambda path: path.write_text(state))
 
 
-def _open(folder, key):
-    """Return the state of the training in a folder; remove a foreign one."""
+def _resume(folder: Path, key: str, batch_size: int) -> int:
+    """Return the batch size to go on with; empty a folder of another training."""
     folder.mkdir(parents=True, exist_ok=True)
-    fresh = {"key": key, "batch_size": None, "halved": False, "finished": False}
-    try:
-        state = json.loads((folder / "training.json").read_text(encoding="utf-8"))
-        known = state["key"] == key and set(state) == set(fresh)
-    except (OSError, ValueError, KeyError, TypeError):
-        state, known = None, False
-    if known:
-        return state
-    if state is not None:
+    state = folder / "training.json"
+    if state.exists():
+        with contextlib.suppress(ValueError, KeyError, TypeError):
+            known = json.loads(state.read_text())
+            if known["key"] == key:
+                return int(known["batch_size"])
         print(
             f"{folder.name} holds another training (other data, weights, recipe or"
-            " seed): it is trained anew."
+            " seed): it is trained again."
         )
-    for name in ("training.json", "history.csv", "best.weights.h5", "last.weights.h5"):
-        (folder / name).unlink(missing_ok=True)
-    for path in (folder / "backup").glob("*"):
+    for path in folder.glob("*.weights.h5"):
         path.unlink()
-    _note(folder, fresh)
-    return fresh
+    _write_state(folder, key, batch_size)
+    return batch_size
 
 
 def _fit(
-    model,
-    inputs,
-    completed,
-    watch,
-    recipe,
-    folder,
-    seed,
-    batch_size,
-    replicas,
-    progress,
-    halved=False,
-):
-    """Compile and fit with the callbacks; the best weights are then in the folder."""
-    rows = Rows(inputs, completed, batch_size=batch_size, seed=seed, multiple=replicas)
-    checkpoint = stopping = watched = None
-    with contextlib.ExitStack() as stack:
-        bar = None
-        if progress:
-            bar = stack.enter_context(tqdm(unit="batch", leave=False, disable=None))
-        callbacks = [_Epochs(rows, seed, bar)]
-        if watch is not None:
-            watched = Rows(*watch, batch_size=batch_size, multiple=replicas)
-            checkpoint = keras.callbacks.ModelCheckpoint(
-                str(folder / "best.weights.h5"),
-                monitor="val_loss",
-                mode="min",
-                save_best_only=True,
-                save_weights_only=True,
-            )
-            stopping = keras.callbacks.EarlyStopping(
-                monitor="val_loss", mode="min", patience=recipe.patience
-            )
-            callbacks += [checkpoint, stopping]
-        options = {}
-        backup = keras.callbacks.BackupAndRestore
-        if "double_checkpoint" in inspect.signature(backup.__init__).parameters:
-            options["double_checkpoint"] = (
-                True  # newer Keras: a broken file has a spare
-            )
-        history = folder / "history.csv"
-        callbacks += [
-            keras.callbacks.CSVLogger(str(history), append=True),
-            backup(str(folder / "backup"), **options),
-            _GoOn(history, recipe, rows.num_batches, checkpoint, stopping, halved),
-        ]
-        model._initial_epoch = None  # Keras keeps it from the fit before
-        model.compile(
-            optimizer=_optimizer(recipe, rows.num_batches),
-            loss=loss(),
-            jit_compile=compiled(replicas),
-        )
-        model.optimizer.build(model.trainable_variables)
+    model: keras.Model,
+    data: Any,
+    validation_data: Any,
+    recipe: Recipe,
+    folder: Path,
+    seed: int,
+    progress: bool,
+    **shared: Any,
+) -> _Epochs:
+    """Train from where the folder stands; the best weights are in it then."""
+    batches = Batches(*data, seed=seed, **shared)
+    epochs = _Epochs(folder, batches, recipe.patience)
+    model.compile(
+        optimizer=_optimizer(recipe, batches.num_batches),
+        loss=loss(),
+        jit_compile=devices.use_xla(shared["multiple"]),
+    )
+    model.optimizer.build(model.trainable_variables)
+    if epochs.saved:
+        model.load_weights(epochs.saved)
+        # The schedule counts steps: since the batch was halved there are more.
+        model.optimizer.iterations.assign(epochs.done * batches.num_batches)
+    if epochs.done < recipe.epochs and not epochs.has_stopped():
+        # None: a bar on a terminal only, not in a file or under papermill.
+        bars = [TqdmCallback(leave=False, disable=None)] if progress else []
         model.fit(
-            rows,
-            validation_data=watched,
+            batches,
+            validation_data=validation_data and Batches(*validation_data, **shared),
+            initial_epoch=epochs.done,
             epochs=recipe.epochs,
-            callbacks=callbacks,
+            callbacks=[epochs, *bars],
             shuffle=False,
             verbose=0,
         )
-    model._initial_epoch = None
-    if watch is None:
-        model.save_weights(folder / "last.weights.h5")
+    return epochs
 
 
-def compiled(replicas=1):
-    """Return whether Keras should compile a step with XLA.
-
-    JAX knows nothing else.  TensorFlow gains from it on a GPU; on a processor its own
-    convolutions are far faster (a step of the study's network: eleven times), and it
-    cannot add up the gradients of several devices inside.  PyTorch has no XLA here.
-    """
-    if keras.backend.backend() == "tensorflow":
-        return replicas == 1 and has_gpu()
-    return keras.backend.backend() == "jax"
-
-
-def has_gpu():
-    """Tell whether Keras' backend sees a GPU."""
-    if keras.backend.backend() == "torch":
-        import torch  # what Keras has loaded already; it lists no devices for it
-
-        return torch.cuda.is_available()
-    return any("gpu" in name.lower() for name in keras.distribution.list_devices())
-
-
-def probabilities(model, inputs, batch_size=256):
-    """Return the probability of completion for each row.
+def probabilities(
+    model: keras.Model, inputs: Array, batch_size: int = 256
+) -> NDArray[np.float64]:
+    """Return the predicted probability of completion for each row.
 
     Parameters
     ----------
     model : keras.Model
         Ends in one logit.
     inputs : array of shape (n, ...)
+        What the model takes.
     batch_size : int, default=256
-        Halved, as often as needed, where the memory does not hold it.
+        At most; halved, as often as needed, where the memory does not hold it.
 
     Returns
     -------
     numpy.ndarray of shape (n,)
     """
-    found = logits(model, inputs, batch_size).astype(float)
-    return np.exp(-np.logaddexp(0, -found))
+    return np.exp(-np.logaddexp(0, -logits(model, inputs, batch_size).astype(float)))
 
 
-def logits(model, inputs, batch_size=256):
-    """Return the logit of each row, as :func:`probabilities` reads it."""
-    rows = len(inputs)
-    if rows == 0:
+def logits(
+    model: keras.Model, inputs: Array, batch_size: int = 256
+) -> NDArray[np.float32]:
+    """Return the logit of each row.
+
+    Parameters
+    ----------
+    model : keras.Model
+        Ends in one logit.
+    inputs : array of shape (n, ...)
+        What the model takes.
+    batch_size : int, default=256
+        At most, as for :func:`probabilities`.
+
+    Returns
+    -------
+    numpy.ndarray of shape (n,)
+    """
+    if len(inputs) == 0:
         return np.empty(0, "float32")
-    size = min(batch_size, rows)
-    model.jit_compile = compiled()
-    while True:
-        try:
-            # The last batch is filled up: another shape would be compiled anew.
-            filled = np.minimum(np.arange(math.ceil(rows / size) * size), rows - 1)
-            batches = Rows(_Filled(inputs, filled), batch_size=size)
-            found = model.predict(batches, verbose=0)
-            return np.asarray(found, "float32")[:rows, 0]
-        except Exception as error:
-            if not out_of_memory(error) or size == 1:
-                raise
-            size //= 2
-
-
-class _Filled:
-    """An array seen through a list of its rows, copied a batch at a time."""
-
-    def __init__(self, inputs, rows):
-        self.inputs, self.rows = inputs, rows
-
-    def __len__(self):
-        return len(self.rows)
-
-    def __getitem__(self, taken):
-        return self.inputs[self.rows[taken]]
+    outputs = predict(model, inputs, batch_size)
+    return np.asarray(outputs, "float32")[:, 0]

@@ -1,4 +1,9 @@
-"""Individualised treatment rules for combinations, and their evaluation."""
+"""Individualised treatment rules for combinations, and their evaluation.
+
+Estimators recommend a combination of treatments from covariates
+(:class:`TreatmentRule`); functions judge a rule on data.  Needs NumPy, SciPy, pandas
+and scikit-learn only; Keras where a rule is told to train with it.
+"""
 
 from sudlib.policy import (
     batched,
@@ -9,20 +14,17 @@ from sudlib.policy import (
     simulation_study,
 )
 from sudlib.policy.a_learning import ContrastLearner
-from sudlib.policy.base import best_combination, fit_together
+from sudlib.policy.base import TreatmentRule, fit_together
+from sudlib.policy.doubly_robust import (
+    augmented_scores,
+    augmented_value,
+    cross_fitted_value,
+    doubly_robust_contrasts,
+)
 from sudlib.policy.dynamic_regimes import (
     DiseaseCourse,
     stagewise_owl,
     two_stage_q_learning,
-)
-from sudlib.policy.evaluation import (
-    agreement,
-    augmented_scores,
-    augmented_value,
-    cross_fitted_value,
-    describe,
-    matched_average,
-    matched_interval,
 )
 from sudlib.policy.heldout import (
     held_out,
@@ -31,15 +33,21 @@ from sudlib.policy.heldout import (
     over_splits,
     splits,
 )
+from sudlib.policy.matching import agreement, matched_average, matched_interval
 from sudlib.policy.one_vs_one import OneAgainstOne
 from sudlib.policy.outcome_networks import BoundedEffectsNetwork, ContrastNetwork
-from sudlib.policy.outcome_weights import doubly_robust_contrasts, outcome_weights
-from sudlib.policy.owl import STRENGTHS, OutcomeWeightedClassifier
+from sudlib.policy.outcome_weights import outcome_weights
+from sudlib.policy.owl import STUDY_ALPHAS, OutcomeWeightedClassifier
 from sudlib.policy.policy_tree import PolicyTree
 from sudlib.policy.pretraining import boltzmann_start
 from sudlib.policy.propensity import PROPENSITIES, Propensity, estimate_propensity
-from sudlib.policy.q_learning import PENALTIES, AdditiveQLearner, RidgeQ
-from sudlib.policy.treatments import combination_number, combinations
+from sudlib.policy.q_learning import RIDGE_ALPHAS, AdditiveQLearner
+from sudlib.policy.treatments import (
+    best_combination,
+    combination_number,
+    combinations,
+    describe,
+)
 
 __all__ = [
     "AdditiveQLearner",
@@ -49,12 +57,12 @@ __all__ = [
     "DiseaseCourse",
     "OneAgainstOne",
     "OutcomeWeightedClassifier",
-    "PENALTIES",
     "PROPENSITIES",
     "PolicyTree",
     "Propensity",
-    "RidgeQ",
-    "STRENGTHS",
+    "RIDGE_ALPHAS",
+    "STUDY_ALPHAS",
+    "TreatmentRule",
     "agreement",
     "augmented_scores",
     "augmented_value",

@@ -1,87 +1,84 @@
 """A-learning: contrasts of treatments estimated with the propensity score."""
 
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
 import numpy as np
-from sklearn.base import BaseEstimator
+from numpy.typing import ArrayLike
 from sklearn.linear_model import RidgeCV
-from sklearn.model_selection import KFold
-from sklearn.preprocessing import StandardScaler
-from sklearn.utils.validation import check_is_fitted
+from sklearn.model_selection import KFold, cross_val_predict
 
-from sudlib.files import InputError
-from sudlib.policy.q_learning import PENALTIES
-from sudlib.policy.treatments import check_covariates, check_study
+from sudlib.policy.base import TreatmentRule, draw_seed
+from sudlib.policy.propensity import Propensity
+from sudlib.policy.q_learning import RIDGE_ALPHAS, with_intercept
+from sudlib.policy.treatments import Array, Study
+from sudlib.validation import check_whole
 
 
-class ContrastLearner(BaseEstimator):
+@dataclass(eq=False, repr=False)
+class ContrastLearner(TreatmentRule):
     r"""Estimate the treatments' contrasts directly, without a model of the main effect.
 
-    A-learning: :math:`R - \hat m(x) = \sum_k (a_k - \hat e_k(x))\,\tau_k(x)` is fitted
-    by ridge regression, where :math:`\hat m(x)=E[R|x]` and
-    :math:`\hat e_k(x)=E[a_k|x]` are cross-fitted.  Errors in either are multiplied by
-    errors in the other.
+    A-learning (in its residual-on-residual form):
+    :math:`R - \hat m(x) = \sum_k (a_k - \hat e_k(x))\,\tau_k(x)` is fitted by ridge
+    regression, where :math:`\hat m(x)=E[R|x]` and :math:`\hat e_k(x)=E[a_k|x]` are
+    cross-fitted.  Errors in either are multiplied by errors in the other.  One decision
+    a treatment (binary relevance).  Taught in notebook ``c06_beyond_the_paper``.
 
     Parameters
     ----------
-    folds : int, default=5
-        For cross-fitting.
+    n_splits : int, default=5
+        Folds of the cross-fitting.
     randomised : bool, default=False
         True uses the observed share of each treatment for :math:`\hat e_k`.
-    seed : int, default=33
+    random_state : None, int, RandomState or Generator, default=33
         Draws the folds.
+
+    Attributes
+    ----------
+    coef_ : numpy.ndarray of shape (K, 1 + p)
+        Intercept and coefficients of each contrast, of scaled covariates.
+
+    References
+    ----------
+    Murphy (2003), Optimal dynamic treatment regimes; Robinson (1988),
+    Root-N-consistent semiparametric regression.
     """
 
-    def __init__(self, folds=5, randomised=False, seed=33):
-        self.folds = folds
-        self.randomised = randomised
-        self.seed = seed
+    n_splits: int = 5
+    randomised: bool = False
+    random_state: Any = 33
 
-    def fit(self, X, A, outcome, propensity=None):
-        """Return the fitted learner; ``propensity`` is estimated, not taken."""
-        X, A, outcome = check_study(X, A, outcome)
-        if not 2 <= self.folds <= len(X):
-            raise InputError(f"folds must be from 2 to {len(X)}, not {self.folds}")
-        self.n_features_in_ = X.shape[1]
-        self.scaler_ = StandardScaler().fit(X)
-        Z = self.scaler_.transform(X)
-        main = np.empty(len(Z))
-        chance = np.empty(A.shape)
-        parts = KFold(self.folds, shuffle=True, random_state=self.seed)
-        for train, rest in parts.split(Z):
-            main[rest] = (
-                RidgeCV(alphas=PENALTIES).fit(Z[train], outcome[train]).predict(Z[rest])
-            )
-            if self.randomised:
-                chance[rest] = A[train].mean(axis=0)
-                continue
-            for k in range(A.shape[1]):
-                chance[rest, k] = 2 * _chance(Z[train], A[train, k], Z[rest]) - 1
-        W = np.column_stack([np.ones(len(Z)), Z])
-        design = np.column_stack(
-            [(A[:, [k]] - chance[:, [k]]) * W for k in range(A.shape[1])]
-        )
-        model = RidgeCV(alphas=PENALTIES, fit_intercept=False)
-        model.fit(design, outcome - main)
+    def _fit(self, study: Study) -> None:
+        X, A, outcome, _ = study
+        check_whole("n_splits", self.n_splits, 2, len(X))
+        Z = self._scale(X.astype(float))
+        seed = draw_seed(self.random_state)
+        folds = KFold(self.n_splits, shuffle=True, random_state=seed)
+        ridge = RidgeCV(alphas=RIDGE_ALPHAS)
+        main = cross_val_predict(ridge, Z, outcome, cv=folds)
+        probability = np.empty(A.shape)
+        model = Propensity("marginal" if self.randomised else "product")
+        for train, rest in folds.split(Z):
+            model.fit(Z[train], A[train])
+            probability[rest] = model.treatment_probabilities(Z[rest])
+        surprise = A - (2 * np.clip(probability, 0.01, 0.99) - 1)
+        design = surprise[:, :, None] * with_intercept(Z)[:, None]
+        model = RidgeCV(alphas=RIDGE_ALPHAS, fit_intercept=False)
+        model.fit(design.reshape(len(Z), -1), outcome - main)
         self.coef_ = model.coef_.reshape(A.shape[1], -1)
-        return self
 
-    def decision_function(self, X):
-        """Return the estimated contrasts τ_k(x)."""
-        check_is_fitted(self, "coef_")
-        Z = self.scaler_.transform(check_covariates(X))
-        return np.column_stack([np.ones(len(Z)), Z]) @ self.coef_.T
+    def decision_function(self, X: ArrayLike) -> Array:
+        r"""Return the estimated contrasts :math:`\tau_k(x)`, half the gain from k.
 
-    def predict(self, X):
-        """Return the recommended treatments in −1 and +1."""
-        return np.where(self.decision_function(X) > 0, 1, -1)
+        Parameters
+        ----------
+        X : array-like of shape (n, p)
 
-
-def _chance(X, given, at):
-    """Return the chance of one treatment by logistic regression, 0.01 to 0.99."""
-    from sklearn.linear_model import LogisticRegression
-
-    if given.min() == given.max():
-        return np.full(len(at), np.clip((given[0] + 1) / 2, 0.01, 0.99))
-    model = LogisticRegression(C=1.0, max_iter=500).fit(X, given)
-    return np.clip(
-        model.predict_proba(at)[:, list(model.classes_).index(1)], 0.01, 0.99
-    )
+        Returns
+        -------
+        numpy.ndarray of shape (n, K)
+        """
+        return with_intercept(self._inputs(X).astype(float)) @ self.coef_.T

@@ -1,97 +1,355 @@
-"""What all rules share: fitting, predicting, choosing the best combination."""
+"""What all treatment rules share: fitting, judging, and scikit-learn's contract."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import KW_ONLY, dataclass
+from numbers import Integral
+from typing import Any, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils import Tags, check_random_state
+from sklearn.utils.validation import check_is_fitted
 
 from sudlib.files import InputError
-from sudlib.policy.outcome_weights import contrast_basis
+from sudlib.policy.batched import Networks, train
+from sudlib.policy.matching import matched_average
 from sudlib.policy.propensity import estimate_propensity
-from sudlib.policy.treatments import check_people, combinations
+from sudlib.policy.treatments import (
+    Array,
+    Study,
+    best_combination,
+    check_covariates,
+    check_study,
+)
 
 
-class _Rule(BaseEstimator):
-    """What all rules share."""
+def draw_seed(random_state: Any) -> int:
+    """Return an int from what scikit-learn takes as ``random_state``.
 
-    def _start(self, X, A, outcome, propensity):
-        """Check what was given, remember its shape, and return it with propensities."""
-        X, A, outcome, propensity = check_people(X, A, outcome, propensity)
-        self.n_treatments_ = A.shape[1]
-        if propensity is None:
-            how = getattr(self, "propensity", "marginal")
-            propensity = estimate_propensity(X, A, how)
-        return X, A, outcome, propensity
+    Parameters
+    ----------
+    random_state : None, int, RandomState or Generator
+        An int is returned as it is; the others are drawn from.
 
-    def _inputs(self, X):
-        check_is_fitted(self)
-        X = np.asarray(
-            validate_data(self, X, reset=False, dtype="float32"), dtype="float32"
-        )
-        return self.scaler_.transform(X) if self.scaler_ is not None else X
+    Returns
+    -------
+    int
+    """
+    if isinstance(random_state, Integral):
+        return int(random_state)
+    if isinstance(random_state, np.random.Generator):
+        return int(random_state.integers(2**31 - 1))
+    return int(check_random_state(random_state).randint(2**31 - 1))
 
-    def _scale(self, X, given):
-        """Remember names and widths of the covariates; return them scaled if asked."""
-        validate_data(self, given, skip_check_array=True)
-        self.scaler_ = StandardScaler().fit(X) if self.standardise else None
-        return X if self.scaler_ is None else self.scaler_.transform(X)
 
-    def value(self, X, A, outcome, propensity=None):
-        """Return the estimated mean outcome if everybody followed the rule.
+class TreatmentRule(BaseEstimator):
+    """Base class of estimators that recommend a combination of treatments.
 
-        The mean outcome of those who happened to be treated as advised, each weighted
-        by one over the probability of the combination (T of the study's section 7).
+    Every rule can be called in two ways.  ``fit(X, A, outcome)`` is the study's order.
+    ``fit(X, outcome, treatment=A)`` is scikit-learn's: ``y`` is passed by position and
+    everything else is metadata, so that ``Pipeline``, ``GridSearchCV`` and
+    ``cross_val_predict`` work.  With
+    ``sklearn.set_config(enable_metadata_routing=True)`` the metadata ``treatment``,
+    ``outcome`` and ``propensity`` are requested by default.
+
+    Attributes
+    ----------
+    n_features_in_, n_treatments_ : int
+        Numbers of covariates and of treatments.
+    feature_names_in_ : numpy.ndarray of str
+        Names of covariates; only if ``X`` was a frame.
+    treatment_names_ : list of str or None
+        Names of treatments, if they were columns of a frame.
+    """
+
+    __metadata_request__fit = {"treatment": True, "outcome": True, "propensity": True}
+    __metadata_request__score = __metadata_request__fit | {"sample_weight": True}
+
+    def fit(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        outcome: ArrayLike | None = None,
+        propensity: ArrayLike | None = None,
+        treatment: ArrayLike | None = None,
+    ) -> Self:
+        """Return the fitted rule.
 
         Parameters
         ----------
-        X, A, outcome : arrays of shape (n, p), (n, K) and (n,)
-        propensity : array of shape (n,), optional
-            By default the share of each combination.
+        X : array-like of shape (n, p)
+            Covariates, without missing values.
+        y : array-like
+            The treatments received, (n, K), coded -1 and +1, followed by ``outcome``;
+            or the outcome, (n,), with ``treatment``.
+        outcome : array-like of shape (n,), optional
+            Larger is better.
+        propensity : float or array-like of shape (n,), optional
+            Probability of the combination received; estimated where it is needed and
+            not given.
+        treatment : array-like of shape (n, K), optional
+            Treatments received, where ``y`` is the outcome.
+
+        Returns
+        -------
+        TreatmentRule
+            The same object.
+
+        Raises
+        ------
+        sudlib.files.InputError
+            For covariates, treatments, outcomes or propensities that cannot be used:
+            the message says which and why.
+        """
+        self._fit(check_study(X, y, outcome, propensity, treatment, estimator=self))
+        return self
+
+    def _fit(self, study: Study) -> None:
+        raise NotImplementedError
+
+    def decision_function(self, X: ArrayLike) -> Array:
+        """Return the score of each treatment; above 0 it is recommended.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, p)
+            Covariates.
+
+        Returns
+        -------
+        numpy.ndarray of shape (n, K)
+            Where a rule models pairs of treatments, scores of pairs follow.
+        """
+        raise NotImplementedError
+
+    def predict(self, X: ArrayLike) -> Array:
+        """Return the recommended combinations.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, p)
+            Covariates.
+
+        Returns
+        -------
+        numpy.ndarray of int8, shape (n, K)
+            Coded -1 and +1.
+        """
+        return best_combination(self.decision_function(X), self.n_treatments_)
+
+    def value(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        outcome: ArrayLike | None = None,
+        propensity: ArrayLike | None = None,
+        treatment: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+    ) -> float:
+        """Return the estimated mean outcome if everybody followed the rule.
+
+        The study's statistic T, see :func:`sudlib.policy.matched_average`.  It is also
+        called ``score``, the name that scikit-learn's searches look for.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, p)
+            Covariates.
+        y : array-like
+            As for ``fit``: the treatments received, or the outcome.
+        outcome : array-like of shape (n,), optional
+            Larger is better.
+        propensity : float or array-like of shape (n,), optional
+            Probability of the combination received; by default its share.
+        treatment : array-like of shape (n, K), optional
+            Treatments received, where ``y`` is the outcome.
+        sample_weight : array-like of shape (n,), optional
+            What each person counts; by default 1.
 
         Returns
         -------
         float
             NaN if nobody was treated as advised.
         """
-        raw, A, outcome, propensity = check_people(
-            X, A, outcome, propensity, train=False
-        )
-        if propensity is None:
-            propensity = estimate_propensity(raw, A)
-        as_advised = (self.predict(X) == A).all(axis=1)
-        weight = as_advised / propensity
-        return float(weight @ outcome / weight.sum()) if weight.any() else float("nan")
+        recommended = self.predict(X)
+        study = check_study(X, y, outcome, propensity, treatment, varying=False)
+        chance = study.propensity
+        if chance is None:
+            chance = estimate_propensity(study.X, study.A)
+        given = study.outcome, study.A, recommended, chance
+        return matched_average(*given, sample_weight=sample_weight)[0]
 
-    def __sklearn_tags__(self):
+    score = value
+
+    def _scale(self, X: Array) -> Array:
+        """Fit the scaler, if covariates are to be standardised, and apply it."""
+        scaled = getattr(self, "standardise", True)
+        self.scaler_ = StandardScaler().fit(X) if scaled else None
+        return X if self.scaler_ is None else self.scaler_.transform(X)
+
+    def _inputs(self, X: ArrayLike) -> Array:
+        """Return checked, scaled covariates of new people."""
+        check_is_fitted(self)
+        X = check_covariates(X, estimator=self)
+        return X if self.scaler_ is None else self.scaler_.transform(X)
+
+    def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.target_tags.required = True
-        tags.target_tags.multi_output = True
         return tags
 
 
-def _split(rows, share, seed):
-    """Return rows to train on and rows to watch."""
-    order = np.random.default_rng([seed, 1]).permutation(rows)
-    held = min(max(1, round(share * rows)), rows - 1)
-    return order[held:], order[:held]
+@dataclass(eq=False, repr=False)
+class NetworkRule(TreatmentRule):
+    """Base class of rules that are networks, trained on stacked data sets.
+
+    Parameters
+    ----------
+    hidden : sequence of int, default=()
+        Widths of hidden layers.
+    members : int, default=1
+        Networks in an ensemble, which differ in their start; outputs are averaged.
+    alpha : float or sequence of float, default=0.001
+        Strength of the penalty, larger is stronger.
+    steps : int, default=2000
+        Steps of the optimiser.
+    batch_size : int, default=100
+        Rows in a step.
+    learning_rate : float, default=0.01
+        Step size.
+    validation_fraction : float, default=0.2
+        Share of rows in the validation set, where one is needed and not given.
+    standardise : bool, default=True
+        Scale covariates to mean 0 and variance 1.
+    engine : {"auto", "numpy", "keras"}, default="auto"
+        See :mod:`sudlib.policy.batched`.
+    random_state : None, int, RandomState or Generator, default=0
+        Start, order of rows, dropout, validation set and folds.
+    """
+
+    _: KW_ONLY
+    hidden: Sequence[int] = ()
+    members: int = 1
+    alpha: float | Sequence[float] = 0.001
+    steps: int = 2000
+    batch_size: int = 100
+    learning_rate: float = 0.01
+    validation_fraction: float = 0.2
+    standardise: bool = True
+    engine: str = "auto"
+    random_state: Any = 0
+
+    def fit(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        outcome: ArrayLike | None = None,
+        propensity: ArrayLike | None = None,
+        treatment: ArrayLike | None = None,
+        *,
+        validation: tuple[Any, ...] | None = None,
+    ) -> Self:
+        """Return the fitted rule.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, p)
+            Covariates, without missing values.
+        y : array-like
+            The treatments received, (n, K), coded -1 and +1, followed by ``outcome``;
+            or the outcome, (n,), with ``treatment``.
+        outcome : array-like of shape (n,), optional
+            Larger is better.
+        propensity : float or array-like of shape (n,), optional
+            Probability of the combination received; estimated where it is needed and
+            not given.
+        treatment : array-like of shape (n, K), optional
+            Treatments received, where ``y`` is the outcome.
+        validation : tuple of (X, A, outcome) or (X, A, outcome, propensity), optional
+            Validation set for early stopping and the choice of a hyperparameter; by
+            default a share of the rows, where it is needed.
+
+        Returns
+        -------
+        TreatmentRule
+            The same object.
+
+        Raises
+        ------
+        sudlib.files.InputError
+            For covariates, treatments, outcomes or propensities that cannot be used.
+        """
+        study = X, y, outcome, propensity, validation, treatment
+        return fit_together([self], [study])[0]
+
+    def _prepare(
+        self,
+        X: Any,
+        y: Any,
+        outcome: Any = None,
+        propensity: Any = None,
+        validation: Any = None,
+        treatment: Any = None,
+    ) -> tuple[tuple[Any, ...], Any]:
+        """Return what to train on and, or None, what to validate on."""
+        study = check_study(X, y, outcome, propensity, treatment, estimator=self)
+        self.seed_ = draw_seed(self.random_state)
+        self._check_settings()
+        study = self._with_propensity(study)
+        study = study._replace(X=self._scale(study.X))
+        if not self._validates():
+            return self._rows(study), None
+        if validation is None:
+            order = np.random.default_rng([self.seed_, 1]).permutation(len(study.X))
+            size = max(1, round(self.validation_fraction * len(order)))
+            held, kept = np.split(order, [min(size, len(order) - 1)])
+            study, held = study.rows(kept), study.rows(held)
+        else:
+            held = check_study(*validation, varying=False)
+            held = self._with_propensity(held)._replace(X=self._inputs(validation[0]))
+        return self._rows(study), self._validation_rows(held)
+
+    def _with_propensity(self, study: Study) -> Study:
+        """Estimate the propensity if the rule has a parameter that says how."""
+        how = getattr(self, "propensity", None)
+        if how is None or study.propensity is not None:
+            return study
+        return study._replace(propensity=estimate_propensity(study.X, study.A, how))
+
+    def _validates(self) -> bool:
+        return True
+
+    def _check_settings(self) -> None:
+        raise NotImplementedError
+
+    def _rows(self, study: Study) -> tuple[Any, ...]:
+        raise NotImplementedError
+
+    def _validation_rows(self, study: Study) -> tuple[Any, ...]:
+        raise NotImplementedError
+
+    def _train(self, data: tuple[Array, ...], held: Any, alike: bool) -> list[Any]:
+        """Return what was trained on each of the stacked data sets."""
+        raise NotImplementedError
+
+    def _finish(self, trained: Any, held: Any) -> None:
+        """Make the choices that need the validation set, and keep what decides."""
+        raise NotImplementedError
+
+    def _descend(self, X: Array, rows: Any, loss: Any, **settings: Any) -> Networks:
+        shared = ("batch_size", "learning_rate", "engine", "steps")
+        settings = {name: getattr(self, name) for name in shared} | settings
+        hidden = tuple(self.hidden)
+        return train(X, rows, loss, hidden=hidden, seed=self.seed_, **settings)
 
 
-def _signs(scores):
-    """Return +1 where a score is above 0: without evidence nothing is recommended."""
-    return np.where(scores > 0, 1, -1).astype("int8")
-
-
-def _each(networks, held, score):
-    """Return the scores of the networks of every data set on its own people."""
-    return np.concatenate(
-        [
-            score(networks[place : place + 1], *people)
-            for place, people in enumerate(held)
-        ]
-    )
-
-
-def fit_together(rules, studies):
+def fit_together(
+    rules: list[Any], studies: Sequence[tuple[Any, ...]], *, alike: bool = True
+) -> list[Any]:
     """Return rules, each fitted to its own study, trained as one computation.
 
     Every rule is what its ``fit`` alone would make it, to the last digit: the data sets
@@ -99,10 +357,12 @@ def fit_together(rules, studies):
 
     Parameters
     ----------
-    rules : list of OutcomeWeightedClassifier or of ContrastNetwork
+    rules : list of OutcomeWeightedClassifier, ContrastNetwork or BoundedEffectsNetwork
         Not yet fitted, with the same settings.
-    studies : list of tuple
+    studies : sequence of tuple
         What ``fit`` takes for each: ``(X, A, outcome, propensity, validation)``.
+    alike : bool, default=True
+        False starts each rule with other weights than it would have alone.
 
     Returns
     -------
@@ -111,42 +371,41 @@ def fit_together(rules, studies):
 
     Raises
     ------
-    InputError
+    sudlib.files.InputError
         If settings differ, or the studies do not have the same shape.
     """
     first = rules[0]
     if any(repr(rule.get_params()) != repr(first.get_params()) for rule in rules):
         raise InputError("rules that are fitted together must have the same settings")
     ready = [rule._prepare(*study) for rule, study in zip(rules, studies, strict=True)]
-    parts, held = zip(*ready, strict=True)
-    shapes = {tuple(array.shape for array in part) for part in parts}
+    rows, held = zip(*ready, strict=True)
+    shapes = {tuple(array.shape for array in study) for study in rows}
     if len(shapes) > 1:
         raise InputError(
             "studies that are fitted together must have as many people, covariates and"
             f" treatments; their shapes are {sorted(shapes)}"
         )
-    networks = first._train(parts, held)
-    for place, (rule, people) in enumerate(zip(rules, held, strict=True)):
-        own = slice(place, place + 1)
-        if isinstance(networks, dict):
-            rule._finish({key: net[own] for key, net in networks.items()}, people)
-        else:
-            rule._finish(networks[own], people)
+    data = tuple(np.stack(column) for column in zip(*rows, strict=True))
+    trained = first._train(data, held, alike)
+    for rule, networks, people in zip(rules, trained, held, strict=True):
+        rule._finish(networks, people)
     return rules
 
 
-def best_combination(effects, treatments):
-    """Return the combinations with the largest sum of effects, (n, K).
+def score_each(held: Sequence[Any], score: Callable[..., Any]) -> Array:
+    """Return scores of the networks of every data set on its own validation rows.
 
     Parameters
     ----------
-    effects : array of shape (n, K) or (n, K + K (K - 1) / 2)
-        Effects of treatments, and then of pairs, as in
-        :func:`sudlib.policy.outcome_weights.contrast_basis`.
-    treatments : int
+    held : sequence of tuple
+        Validation rows of each data set.
+    score : callable
+        ``score(place, *rows)`` returns (1, F) scores; ``place`` is the slice of the
+        data set.
+
+    Returns
+    -------
+    numpy.ndarray of shape (G, F)
     """
-    effects = np.asarray(effects)
-    if effects.shape[1] == treatments:
-        return _signs(effects)
-    every = combinations(treatments, "int8")
-    return every[(effects @ contrast_basis(every, 2)[:, 1:].T).argmax(axis=1)]
+    scores = [score(slice(i, i + 1), *rows) for i, rows in enumerate(held)]
+    return np.concatenate(scores)

@@ -21,48 +21,69 @@ passes over all rows and nodes once more is left out: inputs carry a column of o
 the first layer's bias is a row of its weights.
 """
 
+from __future__ import annotations
+
 import math
 import sys
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from sudlib.files import InputError
+from sudlib.policy.treatments import Array
+from sudlib.validation import check_choice
+
+#: The L1 norm, the squared L2 norm, and the group lasso over weights that leave a node.
+PENALTIES = ("lasso", "ridge", "nodes")
+
+#: Adam (Kingma and Ba 2015), and stochastic gradient descent.
+OPTIMISERS = ("adam", "sgd")
 
 _BETA, _GAMMA, _EPSILON = 0.9, 0.999, 1e-7  # Keras' defaults of Adam
 
 
-PENALTIES = ("lasso", "ridge", "nodes")
-
-
-OPTIMISERS = ("adam", "sgd")
-
-
 @dataclass(frozen=True)
 class Shape:
-    """The layers of a network: how wide, and where each lies in the flat weights."""
+    """The layers of a network, and where each lies in its flat weights.
 
-    widths: tuple
+    Attributes
+    ----------
+    widths : tuple of int
+        Number of inputs, of nodes in each hidden layer, and of outputs.
+    """
+
+    widths: tuple[int, ...]
 
     @property
-    def places(self):
+    def places(self) -> list[tuple[int, int, int]]:
         """Return (start, inputs, outputs) of each layer; its bias follows it."""
-        found, start = [], 0
+        layers, start = [], 0
         for inputs, outputs in zip(self.widths[:-1], self.widths[1:], strict=True):
-            found.append((start, inputs, outputs))
+            layers.append((start, inputs, outputs))
             start += (inputs + 1) * outputs
-        return found
+        return layers
 
     @property
-    def size(self):
+    def size(self) -> int:
         """Return the number of weights and biases."""
-        pairs = zip(self.widths[:-1], self.widths[1:], strict=True)
-        return sum((inputs + 1) * outputs for inputs, outputs in pairs)
+        start, inputs, outputs = self.places[-1]
+        return start + (inputs + 1) * outputs
 
-    def matrices(self, xp, flat):
-        """Return each layer of weights that lie flat on the last axis.
+    def matrices(self, xp: Any, flat: Any) -> list[Any]:
+        """Return the weights of each layer as a matrix, the bias as its last row.
 
-        Each is (..., inputs + 1, outputs); the bias is the last row.
+        Parameters
+        ----------
+        xp : module
+            ``numpy`` or ``keras.ops``.
+        flat : array of shape (..., size)
+
+        Returns
+        -------
+        list of arrays of shape (..., inputs + 1, outputs)
         """
         lead = tuple(flat.shape[:-1])
         return [
@@ -73,125 +94,210 @@ class Shape:
             for start, inputs, outputs in self.places
         ]
 
-    def layers(self, xp, flat):
-        """Return [(weights, bias), ...], the bias as (..., 1, outputs)."""
-        return [
-            (matrix[..., :-1, :], matrix[..., -1:, :])
-            for matrix in self.matrices(xp, flat)
-        ]
+    def initial(self, generator: np.random.Generator, lead: tuple[int, ...]) -> Array:
+        """Return Keras' default start: Glorot uniform weights, biases of zero.
 
-    def initial(self, generator, lead):
-        """Return Keras' default start: Glorot uniform weights, biases of zero."""
+        Parameters
+        ----------
+        generator : numpy.random.Generator
+        lead : tuple of int
+            Leading axes, such as (data sets, fits).
+
+        Returns
+        -------
+        numpy.ndarray of shape (*lead, size)
+        """
         flat = np.zeros((*lead, self.size), dtype="float32")
         for start, inputs, outputs in self.places:
-            limit = math.sqrt(6 / (inputs + outputs))
-            end = start + inputs * outputs
-            flat[..., start:end] = generator.uniform(
-                -limit, limit, (*lead, inputs * outputs)
-            )
+            limit, end = math.sqrt(6 / (inputs + outputs)), start + inputs * outputs
+            drawn = generator.uniform(-limit, limit, (*lead, inputs * outputs))
+            flat[..., start:end] = drawn
         return flat
 
-    def penalised(self):
-        """Return 1 for each weight and 0 for each bias, as a flat array."""
+    def penalised(self) -> Array:
+        """Return 1 for each weight and 0 for each bias, flat."""
         flat = np.zeros(self.size, dtype="float32")
         for start, inputs, outputs in self.places:
             flat[start : start + inputs * outputs] = 1
         return flat
 
 
-def with_ones(X):
-    """Return inputs with a column of ones behind them, which meets the bias."""
-    return np.concatenate([X, np.ones((*X.shape[:-1], 1), X.dtype)], axis=-1)
+def with_ones(X: Array) -> Array:
+    """Return inputs with a column of ones behind them, which meets the bias.
 
-
-def forward(xp, inputs, matrices, masks=None):
-    """Return the values of every layer, the inputs first and the outputs last.
-
-    ``inputs`` come from :func:`with_ones`, ``matrices`` from :meth:`Shape.matrices`.
-    """
-    values = [inputs]
-    for place, matrix in enumerate(matrices):
-        if place:
-            hidden = xp.maximum(values[-1], 0.0)
-            values[-1] = hidden if masks is None else hidden * masks[place - 1]
-            below = xp.matmul(values[-1], matrix[..., :-1, :])
-            values.append(below + matrix[..., -1:, :])
-        else:
-            values.append(xp.matmul(inputs, matrix))
-    return values
-
-
-def backward(xp, values, matrices, slope, masks=None):
-    """Return the gradient of every weight, flat, from the slope at the outputs."""
-    pieces = []
-    for place in reversed(range(len(matrices))):
-        if place:
-            ones = xp.ones((1, slope.shape[-2]), slope.dtype)
-            pieces.append(xp.matmul(ones, slope)[..., 0, :])
-        gradient = xp.matmul(xp.swapaxes(values[place], -1, -2), slope)
-        lead = tuple(gradient.shape[:-2])
-        size = gradient.shape[-2] * gradient.shape[-1]
-        pieces.append(xp.reshape(gradient, (*lead, size)))
-        if place:
-            above = xp.swapaxes(matrices[place][..., :-1, :], -1, -2)
-            # ReLU's slope: 1 where its output is above 0
-            slope = xp.multiply(xp.matmul(slope, above), xp.greater(values[place], 0.0))
-            if masks is not None:
-                slope = slope * masks[place - 1]
-    return xp.concatenate(pieces[::-1], axis=-1)
-
-
-def penalty_slope(xp, kind, shape, flat, strength, penalised):
-    """Return the gradient of the penalty; ``strength`` is (F, 1)."""
-    if kind == "lasso":
-        return strength * penalised * xp.sign(flat)
-    if kind == "ridge":
-        return 2.0 * strength * penalised * flat
-    # nodes: the length of all weights that leave an input or a hidden node
-    pieces = []
-    for weights, bias in shape.layers(xp, flat):
-        length = xp.sqrt(xp.sum(weights * weights, axis=-1, keepdims=True) + 1e-12)
-        lead = tuple(weights.shape[:-2])
-        size = weights.shape[-2] * weights.shape[-1]
-        pieces += [
-            xp.reshape(weights / length, (*lead, size)),
-            xp.reshape(bias * 0.0, (*lead, bias.shape[-1])),
-        ]
-    return strength * xp.concatenate(pieces, axis=-1)
-
-
-def batches(generator, rows, size, steps):
-    """Return the rows of each step: every row once before any comes again.
+    Parameters
+    ----------
+    X : numpy.ndarray of shape (..., n, p)
 
     Returns
     -------
-    numpy.ndarray of shape (steps, min(size, rows)), int32
+    numpy.ndarray of shape (..., n, p + 1)
+    """
+    return np.concatenate([X, np.ones((*X.shape[:-1], 1), X.dtype)], axis=-1)
+
+
+def forward(xp: Any, inputs: Any, matrices: list[Any], masks: Any = None) -> list[Any]:
+    """Return the values of every layer, the inputs first and the outputs last.
+
+    Parameters
+    ----------
+    xp : module
+        ``numpy`` or ``keras.ops``.
+    inputs : array of shape (..., n, p + 1)
+        From :func:`with_ones`.
+    matrices : list of arrays
+        From :meth:`Shape.matrices`.
+    masks : list of arrays of shape (n, nodes), optional
+        What each hidden node is multiplied by (dropout).
+
+    Returns
+    -------
+    list of arrays
+    """
+    values = [inputs, xp.matmul(inputs, matrices[0])]
+    for layer, matrix in enumerate(matrices[1:]):
+        hidden = xp.maximum(values[-1], 0.0)
+        values[-1] = hidden * masks[layer] if masks else hidden
+        below = xp.matmul(values[-1], matrix[..., :-1, :])
+        values.append(below + matrix[..., -1:, :])
+    return values
+
+
+def backward(
+    xp: Any, values: list[Any], matrices: list[Any], slope: Any, masks: Any = None
+) -> Any:
+    """Return the gradient of every weight, flat, by backpropagation.
+
+    Parameters
+    ----------
+    xp : module
+        ``numpy`` or ``keras.ops``.
+    values : list of arrays
+        From :func:`forward`.
+    matrices, masks
+        As for :func:`forward`.
+    slope : array of shape (..., n, outputs)
+        Derivative of the loss with respect to the outputs.
+
+    Returns
+    -------
+    array of shape (..., size)
+    """
+    pieces = []
+    for layer in reversed(range(len(matrices))):
+        if layer:
+            ones = xp.ones((1, slope.shape[-2]), slope.dtype)
+            pieces.append(xp.matmul(ones, slope)[..., 0, :])
+        gradient = xp.matmul(xp.swapaxes(values[layer], -1, -2), slope)
+        pieces.append(_flat(xp, gradient))
+        if layer:
+            above = xp.swapaxes(matrices[layer][..., :-1, :], -1, -2)
+            # ReLU's slope: 1 where its output is above 0
+            slope = xp.multiply(xp.matmul(slope, above), xp.greater(values[layer], 0.0))
+            if masks:
+                slope = slope * masks[layer - 1]
+    return xp.concatenate(pieces[::-1], axis=-1)
+
+
+def _flat(xp: Any, matrix: Any) -> Any:
+    size = matrix.shape[-2] * matrix.shape[-1]
+    return xp.reshape(matrix, (*matrix.shape[:-2], size))
+
+
+def penalty_slope(xp: Any, kind: str, shape: Shape, flat: Any, alpha: Any) -> Any:
+    """Return the gradient of the penalty; biases are not penalised.
+
+    Parameters
+    ----------
+    xp : module
+        ``numpy`` or ``keras.ops``.
+    kind : {"lasso", "ridge", "nodes"}
+        "nodes" is the group lasso: the Euclidean length of all weights that leave an
+        input or a hidden node, which drops whole nodes.
+    shape : Shape
+    flat : array of shape (..., F, size)
+    alpha : numpy.ndarray of shape (F, 1)
+        Strength in each fit.
+
+    Returns
+    -------
+    array of shape (..., F, size)
+    """
+    penalised = alpha * shape.penalised()
+    if kind == "lasso":
+        return xp.multiply(penalised, xp.sign(flat))
+    if kind == "ridge":
+        return xp.multiply(2.0 * penalised, flat)
+    directions = []
+    for matrix in shape.matrices(xp, flat):
+        leaving = xp.sqrt(xp.sum(matrix * matrix, axis=-1, keepdims=True) + 1e-12)
+        directions.append(_flat(xp, matrix / leaving))
+    return xp.multiply(penalised, xp.concatenate(directions, axis=-1))
+
+
+def batches(generator: np.random.Generator, rows: int, size: int, steps: int) -> Array:
+    """Return the rows of each step: every row once before any comes again.
+
+    Parameters
+    ----------
+    generator : numpy.random.Generator
+    rows : int
+        Rows there are.
+    size : int
+        Rows in a step.
+    steps : int
+
+    Returns
+    -------
+    numpy.ndarray of int32, shape (steps, min(size, rows))
     """
     size = min(size, rows)
-    a_pass = rows // size
+    in_a_pass = rows // size
     passes = [
-        generator.permutation(rows)[: a_pass * size].reshape(a_pass, size)
-        for _ in range(max(1, -(-steps // a_pass)))
+        generator.permutation(rows)[: in_a_pass * size].reshape(in_a_pass, size)
+        for _ in range(max(1, -(-steps // in_a_pass)))
     ]
     return np.concatenate(passes)[:steps].astype("int32")
 
 
-def step_sizes(learning_rate, steps, decay=False, optimiser="adam"):
-    """Return the step size of each step, Adam's correction for its start included."""
+def step_sizes(
+    learning_rate: float, steps: int, decay: bool = False, optimiser: str = "adam"
+) -> Array:
+    """Return the step size of each step, Adam's bias correction included.
+
+    Parameters
+    ----------
+    learning_rate : float
+        Of the first step.
+    steps : int
+    decay : bool, default=False
+        Let it fall along half a cosine: to a half midway, to zero at the end.
+    optimiser : {"adam", "sgd"}, default="adam"
+
+    Returns
+    -------
+    numpy.ndarray of shape (steps,)
+    """
     step = np.arange(steps)
-    rate = learning_rate * (
-        0.5 * (1 + np.cos(np.pi * step / steps)) if decay else np.ones(steps)
-    )
+    fall = 0.5 * (1 + np.cos(np.pi * step / steps)) if decay else np.ones(steps)
     if optimiser == "sgd":
-        return rate
+        return learning_rate * fall
     correct = np.sqrt(1 - _GAMMA ** (step + 1)) / (1 - _BETA ** (step + 1))
-    return rate * correct
+    return learning_rate * fall * correct
 
 
-def choose_engine(engine):
-    """Return "numpy" or "keras"."""
-    if engine not in ("auto", "numpy", "keras"):
-        raise InputError(f'engine must be "auto", "numpy" or "keras", not {engine!r}')
+def choose_engine(engine: str) -> str:
+    """Return "numpy" or "keras".
+
+    Parameters
+    ----------
+    engine : {"auto", "numpy", "keras"}
+
+    Returns
+    -------
+    str
+    """
+    check_choice("engine", engine, ("auto", "numpy", "keras"))
     if engine != "auto":
         return engine
     keras = sys.modules.get("keras")
@@ -203,52 +309,60 @@ def choose_engine(engine):
 
 
 def train(
-    X,
-    rows,
-    loss,
+    X: ArrayLike,
+    rows: Sequence[ArrayLike],
+    loss: Any,
     *,
-    hidden=(),
-    outputs,
-    strengths=(0.0,),
-    penalty="lasso",
-    steps=2000,
-    batch_size=100,
-    learning_rate=0.01,
-    decay=False,
-    optimiser="adam",
-    dropout=0.0,
-    seed=0,
-    start=None,
-    alike=False,
-    order=None,
-    watch=None,
-    watch_every=100,
-    engine="auto",
-):
+    hidden: Sequence[int] = (),
+    outputs: int,
+    alphas: Sequence[float] | Array = (0.0,),
+    penalty: str = "lasso",
+    steps: int = 2000,
+    batch_size: int = 100,
+    learning_rate: float = 0.01,
+    decay: bool = False,
+    optimiser: str = "adam",
+    dropout: float = 0.0,
+    seed: int = 0,
+    start: ArrayLike | None = None,
+    alike: bool = False,
+    order: Array | None = None,
+    watch: Callable[[int, Networks], ArrayLike] | None = None,
+    watch_every: int = 100,
+    engine: str = "auto",
+) -> Networks:
     """Return the trained weights of ``F`` networks on each of ``G`` data sets.
 
     Parameters
     ----------
-    X : array of shape (G, n, p) or (n, p)
-    rows : tuple of arrays
-        What ``loss`` needs of each row, each (G, 1 or F, n, .).
-    loss : sudlib.policy.losses.WeightedHamming or SquaredContrast
+    X : array-like of shape (G, n, p) or (n, p)
+        Inputs; used as float32.
+    rows : sequence of arrays of shape (G, 1 or F, n, .)
+        What ``loss`` needs of each row.
+    loss : WeightedHamming, SquaredContrast or SquaredCurve
         Anything with ``slope(xp, outputs, *rows)``.
-    hidden : tuple of int
+    hidden : sequence of int, default=()
         Width of each hidden layer.
     outputs : int
         Width of the last.
-    strengths : sequence of float, length F
-        The penalty's strength in each fit.
-    penalty : {"lasso", "ridge", "nodes"}
-    steps, batch_size, learning_rate, decay
-        With ``decay`` the step size falls to zero along a cosine.
-    optimiser : {"adam", "sgd"}
+    alphas : sequence of float, length F
+        Strength of the penalty in each fit; larger is stronger.
+    penalty : {"lasso", "ridge", "nodes"}, default="lasso"
+        See :func:`penalty_slope`.
+    steps : int, default=2000
+        Steps of the optimiser.
+    batch_size : int, default=100
+        Rows in a step.
+    learning_rate : float, default=0.01
+        Step size.
+    decay : bool, default=False
+        Let the step size fall to zero along a cosine.
+    optimiser : {"adam", "sgd"}, default="adam"
     dropout : float, default=0
-        Share of hidden nodes left out of a step.
-    seed : int
-        Start, order of rows and dropout.
-    start : array of shape (G, F, weights), optional
+        Share of hidden nodes left out of a step; the others are scaled up.
+    seed : int, default=0
+        Of the start, the order of rows and dropout.
+    start : array-like of shape (G, F, weights), optional
         Weights to begin with, in the order of :class:`Shape`.
     alike : bool, default=False
         Begin with the same weights on every data set, so that each is trained as it
@@ -258,7 +372,8 @@ def train(
     watch : callable, optional
         Called with ``(step, networks)`` every ``watch_every`` steps; returns a (G, F)
         array, larger is better.  The best weights of each fit are kept.
-    engine : {"auto", "numpy", "keras"}
+    watch_every : int, default=100
+    engine : {"auto", "numpy", "keras"}, default="auto"
 
     Returns
     -------
@@ -266,28 +381,22 @@ def train(
 
     Raises
     ------
-    InputError
+    sudlib.files.InputError
         For a choice that is not one of these, or when every fit diverged.
     """
-    if penalty not in PENALTIES:
-        raise InputError(
-            f"penalty must be one of {', '.join(PENALTIES)}, not {penalty!r}"
-        )
-    if optimiser not in OPTIMISERS:
-        raise InputError(
-            f"optimiser must be one of {', '.join(OPTIMISERS)}, not {optimiser!r}"
-        )
+    check_choice("penalty", penalty, PENALTIES)
+    check_choice("optimiser", optimiser, OPTIMISERS)
     X = np.asarray(X, dtype="float32")
-    X = (X if X.ndim == 3 else X[None])[:, None]
-    X = with_ones(X)
+    X = with_ones((X if X.ndim == 3 else X[None])[:, None])
     rows = tuple(np.asarray(array, dtype="float32") for array in rows)
     shape = Shape((X.shape[-1] - 1, *hidden, outputs))
-    lead = (X.shape[0], len(strengths))
+    lead = len(X), len(alphas)
     generator = np.random.default_rng(seed)
     if start is None and alike:
         start = np.repeat(shape.initial(generator, (1, lead[1])), lead[0], axis=0)
-    flat = shape.initial(generator, lead) if start is None else start
-    flat = np.array(flat, "float32")
+    if start is None:
+        start = shape.initial(generator, lead)
+    flat = np.array(start, "float32")
     if order is None:
         order = batches(generator, X.shape[-2], batch_size, steps)
     sizes = step_sizes(learning_rate, steps, decay, optimiser).astype("f4")
@@ -296,43 +405,34 @@ def train(
         / np.float32(1 - dropout)
         for width in (hidden if dropout else ())
     ]
-    strength = np.asarray(strengths, dtype="f4")[:, None]
-    penalised = shape.penalised()
+    alpha = np.asarray(alphas, dtype="f4")[:, None]
     share = np.float32(1 / order.shape[1])
 
-    def gradient(xp, flat, inputs, picked, mask, strength, penalised):
+    def gradient(xp: Any, flat: Any, inputs: Any, picked: Any, masks: Any) -> Any:
         matrices = shape.matrices(xp, flat)
-        values = forward(xp, inputs, matrices, mask)
+        values = forward(xp, inputs, matrices, masks)
         slope = loss.slope(xp, values[-1], *picked) * share
-        found = backward(xp, values, matrices, slope, mask)
-        return found + penalty_slope(xp, penalty, shape, flat, strength, penalised)
+        descent = backward(xp, values, matrices, slope, masks)
+        return descent + penalty_slope(xp, penalty, shape, flat, alpha)
 
-    make = _numpy_runner if choose_engine(engine) == "numpy" else _keras_runner
-    runner = make(gradient, optimiser == "adam")
-    best, record = None, None
-    begin = 0
+    make = numpy_steps if choose_engine(engine) == "numpy" else _keras_steps
+    take_steps = make(gradient, optimiser)
+    best: Any = None
+    best_gain: Any = None
     state = (flat, np.zeros_like(flat), np.zeros_like(flat))
-    ends = range(watch_every, steps, watch_every) if watch else ()
-    for end in (*ends, steps):
-        part = slice(begin, end)
-        state = runner(
-            state,
-            X,
-            rows,
-            order[part],
-            sizes[part],
-            [mask[part] for mask in masks] or None,
-            strength,
-            penalised,
-        )
-        begin = end
+    ends = [*range(watch_every, steps, watch_every), steps] if watch else [steps]
+    for begin, end in zip([0, *ends], ends, strict=False):
+        span = slice(begin, end)
+        now = [mask[span] for mask in masks]
+        state = take_steps(state, X, rows, order[span], sizes[span], now)
         if watch:
-            now = np.asarray(watch(end, Networks(shape, state[0])))
+            gain = np.asarray(watch(end, Networks(shape, state[0])))
             if best is None:
-                best, record = state[0].copy(), now
+                best, best_gain = state[0].copy(), gain
             else:
-                better = now > record
-                best[better], record = state[0][better], np.maximum(now, record)
+                better = gain > best_gain
+                best[better] = state[0][better]
+                best_gain = np.maximum(gain, best_gain)
     networks = Networks(shape, state[0] if best is None else best)
     if not np.isfinite(networks.flat).all(axis=-1).any():
         raise InputError(
@@ -342,32 +442,46 @@ def train(
     return networks
 
 
-def _numpy_runner(gradient, adam):
-    """Return what takes steps with numpy; Adam works in place, inside the cache."""
+def numpy_steps(gradient: Callable[..., Any], optimiser: str) -> Callable[..., Any]:
+    """Return a function that takes steps of the optimiser with numpy.
+
+    Parameters
+    ----------
+    gradient : callable
+        ``gradient(xp, flat, inputs, picked, masks)`` returns an array like ``flat``.
+    optimiser : {"adam", "sgd"}
+        Adam works in place, inside the processor's cache.
+
+    Returns
+    -------
+    callable
+        ``take_steps((flat, mean, square), X, rows, order, sizes, masks)`` returns the
+        new state.
+    """
 
     # An unbounded loss can diverge: train() says so, once, instead of in every step.
     @np.errstate(over="ignore", invalid="ignore")
-    def run(state, X, rows, order, sizes, masks, strength, penalised):
+    def take_steps(
+        state: Any, X: Any, rows: Any, order: Any, sizes: Any, masks: Any = ()
+    ) -> Any:
         flat, mean, square = (np.array(array) for array in state)
         spare = np.empty_like(flat)
         for step, (chosen, size) in enumerate(zip(order, sizes, strict=True)):
-            found = gradient(
+            slope = gradient(
                 np,
                 flat,
                 np.take(X, chosen, axis=-2),
                 [np.take(array, chosen, axis=-2) for array in rows],
-                None if masks is None else [mask[step] for mask in masks],
-                strength,
-                penalised,
+                [mask[step] for mask in masks],
             )
-            if not adam:
-                flat -= size * found
+            if optimiser == "sgd":
+                flat -= size * slope
                 continue
-            mean += (1 - _BETA) * (found - mean)
-            np.multiply(found, found, out=found)
-            found -= square
-            found *= 1 - _GAMMA
-            square += found
+            mean += (1 - _BETA) * (slope - mean)
+            np.multiply(slope, slope, out=slope)
+            slope -= square
+            slope *= 1 - _GAMMA
+            square += slope
             np.sqrt(square, out=spare)
             spare += _EPSILON
             np.divide(mean, spare, out=spare)
@@ -375,55 +489,62 @@ def _numpy_runner(gradient, adam):
             flat -= spare
         return flat, mean, square
 
-    return run
+    return take_steps
 
 
-def _keras_runner(gradient, adam):
+def _keras_steps(gradient: Callable[..., Any], optimiser: str) -> Callable[..., Any]:
     """Return what takes the same steps inside one compiled loop of Keras' backend."""
     from keras import ops
 
-    def steps(flat, mean, square, X, rows, order, sizes, masks, strength, penalised):
-        def body(step, state):
+    def steps(
+        state: Any, X: Any, rows: Any, order: Any, sizes: Any, masks: Any
+    ) -> tuple[Any, ...]:
+        def body(step: Any, state: Any) -> tuple[Any, ...]:
             flat, mean, square = state
-            found = gradient(
+            slope = gradient(
                 ops,
                 flat,
                 ops.take(X, order[step], axis=2),
                 [ops.take(array, order[step], axis=2) for array in rows],
-                [mask[step] for mask in masks] or None,
-                strength,
-                penalised,
+                [mask[step] for mask in masks],
             )
-            if not adam:
-                return flat - sizes[step] * found, mean, square
-            mean = mean + (1 - _BETA) * (found - mean)
-            square = square + (1 - _GAMMA) * (found * found - square)
+            if optimiser == "sgd":
+                return flat - sizes[step] * slope, mean, square
+            mean = mean + (1 - _BETA) * (slope - mean)
+            square = square + (1 - _GAMMA) * (slope * slope - square)
             flat = flat - sizes[step] * mean / (ops.sqrt(square) + _EPSILON)
             return flat, mean, square
 
-        return ops.fori_loop(0, order.shape[0], body, (flat, mean, square))
+        return ops.fori_loop(0, order.shape[0], body, tuple(state))
 
     whole = compiled(steps)  # once: stretches of equal length share it
 
-    def run(state, X, rows, order, sizes, masks, strength, penalised):
-        tensor = ops.convert_to_tensor
-        state = whole(
-            *(tensor(array) for array in state),
-            tensor(X),
-            [tensor(array) for array in rows],
-            tensor(order),
-            tensor(sizes),
-            [tensor(mask) for mask in masks or ()],
-            tensor(strength),
-            tensor(penalised),
-        )
-        return tuple(np.array(ops.convert_to_numpy(array)) for array in state)
+    def take_steps(*arguments: Any) -> tuple[Array, ...]:
+        tensors = [
+            [ops.convert_to_tensor(array) for array in argument]
+            if isinstance(argument, list | tuple)
+            else ops.convert_to_tensor(argument)
+            for argument in arguments
+        ]
+        return tuple(np.array(ops.convert_to_numpy(array)) for array in whole(*tensors))
 
-    return run
+    return take_steps
 
 
-def compiled(function, xla=True):
-    """Return a function compiled by the Keras backend in use, where it compiles."""
+def compiled(function: Callable[..., Any], xla: bool = True) -> Callable[..., Any]:
+    """Return a function compiled by the Keras backend in use, where it compiles.
+
+    Parameters
+    ----------
+    function : callable
+        Of tensors.
+    xla : bool, default=True
+        Whether TensorFlow compiles it by XLA.
+
+    Returns
+    -------
+    callable
+    """
     import keras
 
     backend = keras.backend.backend()
@@ -440,22 +561,42 @@ def compiled(function, xla=True):
 
 @dataclass
 class Networks:
-    """``F`` trained networks on each of ``G`` data sets."""
+    """``F`` trained networks on each of ``G`` data sets.
+
+    Attributes
+    ----------
+    shape : Shape
+        The layers of each.
+    flat : numpy.ndarray of shape (G, F, size)
+        Their weights.
+    """
 
     shape: Shape
-    flat: np.ndarray
+    flat: Array
 
-    def outputs(self, X, rows_at_once=20_000):
-        """Return the last layer, (G, F, n, outputs), for X of (G, n, p) or (n, p)."""
+    def outputs(self, X: ArrayLike, rows_at_once: int = 20_000) -> Array:
+        """Return the last layer.
+
+        Parameters
+        ----------
+        X : array-like of shape (G, n, p) or (n, p)
+            Inputs.
+        rows_at_once : int, default=20000
+            Limits the memory used.
+
+        Returns
+        -------
+        numpy.ndarray of shape (G, F, n, outputs)
+        """
         X = np.asarray(X, dtype="float32")
         X = with_ones((X if X.ndim == 3 else X[None])[:, None])
         matrices = self.shape.matrices(np, self.flat)
-        parts = [
-            forward(np, X[..., place : place + rows_at_once, :], matrices)[-1]
-            for place in range(0, X.shape[-2], rows_at_once)
+        blocks = [
+            forward(np, X[..., begin : begin + rows_at_once, :], matrices)[-1]
+            for begin in range(0, X.shape[-2], rows_at_once)
         ]
-        return np.concatenate(parts, axis=-2)
+        return np.concatenate(blocks, axis=-2)
 
-    def __getitem__(self, chosen):
+    def __getitem__(self, chosen: Any) -> Networks:
         """Return some of the networks: index (G, F) as a numpy array."""
         return Networks(self.shape, self.flat[chosen])

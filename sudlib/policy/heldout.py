@@ -1,226 +1,215 @@
-"""Rules judged on held-out people over many splits."""
+"""Rules judged on held-out people over many splits, as in section 7 of the study.
 
-from functools import partial
+Taught in notebook ``c05_diabetes``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
+from sklearn.base import clone
 from sklearn.model_selection import ShuffleSplit, StratifiedShuffleSplit
 from sklearn.preprocessing import StandardScaler
 
 from sudlib.files import InputError
-from sudlib.policy.batched import Networks, train
-from sudlib.policy.evaluation import matched_average
-from sudlib.policy.losses import WeightedHamming
-from sudlib.policy.outcome_weights import outcome_weights
-from sudlib.policy.owl import STRENGTHS
-from sudlib.policy.propensity import Propensity
+from sudlib.policy.base import fit_together
+from sudlib.policy.matching import matched_average
+from sudlib.policy.owl import STUDY_ALPHAS, OutcomeWeightedClassifier
+from sudlib.policy.propensity import estimate_propensity
 from sudlib.policy.treatments import (
+    Array,
     check_covariates,
     check_study,
     check_treatments,
     combination_number,
 )
+from sudlib.validation import check_whole
 
-# ------------------------------------------------------------------- splits and guard
+#: From training studies and test covariates, of every split, to recommendations.
+Method = Callable[[Sequence[Any], Sequence[Any]], Any]
 
 
-def splits(given, *, test=227, repeats=100, seed=33, stratify=False):
+def splits(
+    given: ArrayLike,
+    *,
+    test_size: int = 227,
+    n_splits: int = 100,
+    seed: int = 33,
+    stratify: bool = False,
+) -> list[tuple[Array, Array]]:
     """Return training and test rows, many times.
 
     Parameters
     ----------
-    given : array-like of shape (people, treatments)
-    test : int, default=227
-        People to test on; the study's number.
-    repeats : int, default=100
+    given : array-like of shape (n, K)
+        Treatments received, coded -1 and +1.
+    test_size : int, default=227
+        People in the test set; the study's number.
+    n_splits : int, default=100
+        Number of splits.
     seed : int, default=33
+        Seed of the splits.
     stratify : bool, default=False
         Keep the share of each combination the same on both sides.
 
     Returns
     -------
     list of (numpy.ndarray, numpy.ndarray)
+        Training and test rows of each split.
 
     Raises
     ------
-    InputError
+    sudlib.files.InputError
         If there are too few people, or, stratified, a combination has only one person
-        or there are fewer test people than combinations.
+        or there are fewer people on a side than combinations.
     """
     given = check_treatments(given)
     people = len(given)
-    if not 1 <= test < people:
-        raise InputError(
-            f"test must be from 1 to {people - 1}, below the {people} people,"
-            f" not {test}"
-        )
-    place = combination_number(given)
-    if stratify:
-        found, counts = np.unique(place, return_counts=True)
-        if counts.min() < 2 or min(test, people - test) < len(found):
-            raise InputError(
-                f"stratified splits need at least 2 people in each of the {len(found)}"
-                f" combinations given and at least {len(found)} people on each side;"
-                f" the smallest combination has {counts.min()}, the sides have"
-                f" {people - test} and {test}: use stratify=False or more people"
-            )
+    check_whole("test_size", test_size, 1, people - 1)
+    number = combination_number(given)
     kind = StratifiedShuffleSplit if stratify else ShuffleSplit
-    parts = kind(n_splits=repeats, test_size=test, random_state=seed)
-    return list(parts.split(place, place))
+    shuffled = kind(n_splits=n_splits, test_size=test_size, random_state=seed)
+    try:
+        return list(shuffled.split(number, number))
+    except ValueError as why:
+        raise InputError(
+            f"the combinations cannot be stratified: {why}; use stratify=False or more"
+            " people"
+        ) from why
 
 
 def network_advice(
-    trains,
-    tests,
+    trains: Sequence[tuple[Any, Any, Any]],
+    tests: Sequence[Any],
     *,
-    hidden=(),
-    weights="raw",
-    propensity="marginal",
-    strengths=STRENGTHS,
-    steps=2000,
-    early_stopping=False,
-    watched=0.2,
-    least=0.01,
-    at_once=20,
-    seed=33,
-):
+    hidden: Sequence[int] = (),
+    weights: str = "raw",
+    propensity: str = "marginal",
+    alphas: Sequence[float] = STUDY_ALPHAS,
+    steps: int = 2000,
+    early_stopping: bool = False,
+    validation_fraction: float = 0.2,
+    least: float = 0.01,
+    at_once: int = 20,
+    seed: int = 33,
+) -> Array:
     """Return what the study's networks advise on many splits, trained together.
 
-    On each split a share ``watched`` of the training people chooses the penalty, by
-    what a study can see: the weighted share of decisions that agree with what was
-    given.
+    On each split a share of the training people chooses the penalty, by
+    :func:`sudlib.policy.network_rule.observed_gain`.
 
     Parameters
     ----------
-    trains : list of (X, A, outcome)
+    trains : sequence of (X, A, outcome)
         All with the same number of people.
-    tests : list of X
+    tests : sequence of X
         All with the same number of people.
-    hidden : tuple of int, default=()
+    hidden : sequence of int, default=()
         ``()`` is DNN-simple, ``(45,)`` DNN-1hdd.
     weights, propensity
-        As in :class:`sudlib.owl.OutcomeWeightedClassifier`.
-    strengths : sequence of float
-        Penalties to choose from.
+        As in :class:`sudlib.policy.OutcomeWeightedClassifier`.
+    alphas : sequence of float
+        Strengths of the lasso penalty to choose from.
     steps : int, default=2000
+        Steps of the optimiser.
     early_stopping : bool, default=False
-        Keep the step with the best of that share, as section 6 of the study suggests.
-    watched : float, default=0.2
+        Keep the step with the best gain, as section 6 of the study suggests.
+    validation_fraction : float, default=0.2
+        Share of the training people in the validation set.
     least : float, default=0.01
         Smaller propensities are raised to this.
     at_once : int, default=20
         Splits in one computation.
     seed : int, default=33
+        Of the validation sets, starts and order of rows.
 
     Returns
     -------
-    numpy.ndarray of shape (splits, people, treatments)
+    numpy.ndarray of int8, shape (splits, people, K)
+        Coded -1 and +1.
     """
-    found = []
+    advice = []
     for begin in range(0, len(trains), at_once):
-        part = slice(begin, begin + at_once)
-        prepared = [
-            _prepare(*data, test, weights, propensity, watched, least, seed)
-            for data, test in zip(trains[part], tests[part], strict=True)
-        ]
-        X, targets, counts, held, held_targets, held_counts, new = (
-            np.stack(column) for column in zip(*prepared, strict=True)
-        )
-        seen = held, held_targets, held_counts
-        networks = train(
-            X,
-            (targets[:, None], counts[:, None]),
-            WeightedHamming("hinge", 1, targets.shape[-1]),
+        studies, new = [], []
+        block = slice(begin, begin + at_once)
+        for data, test in zip(trains[block], tests[block], strict=True):
+            study = check_study(*data)
+            scaler = StandardScaler().fit(study.X)
+            X = scaler.transform(study.X)
+            chance = np.maximum(estimate_propensity(X, study.A, propensity), least)
+            study = study._replace(X=X, propensity=chance)
+            order = np.random.default_rng([seed, len(X)]).permutation(len(X))
+            held, kept = np.split(order, [round(validation_fraction * len(X))])
+            studies.append((*study.rows(kept), study.rows(held)))
+            new.append(scaler.transform(check_covariates(test)))
+        rule = OutcomeWeightedClassifier(
             hidden=hidden,
-            outputs=targets.shape[-1],
-            strengths=strengths,
+            weights=weights,
+            alpha=alphas,
             steps=steps,
-            seed=seed + begin,
-            watch=partial(_observed_gains, *seen) if early_stopping else None,
-            watch_every=max(1, steps // 40),
+            early_stopping=early_stopping,
+            standardise=False,
+            random_state=seed + begin,
         )
-        chosen = _observed_gains(*seen, None, networks).argmax(axis=1)
-        flat = networks.flat[np.arange(len(chosen)), chosen][:, None]
-        outputs = Networks(networks.shape, flat).outputs(new)[:, 0]
-        found.append(np.where(outputs > 0, 1, -1))
-    return np.concatenate(found)
+        rules = fit_together([clone(rule) for _ in studies], studies, alike=False)
+        advice += [rule.predict(X) for rule, X in zip(rules, new, strict=True)]
+    return np.stack(advice)
 
 
-def _observed_gains(X, targets, counts, step, networks):
-    """Return the weighted share of decisions that agree, by split and penalty."""
-    agree = (networks.outputs(X) > 0) == (targets[:, None] > 0)
-    return (agree * counts[:, None]).mean(axis=(-1, -2))
+def one_by_one(make: Callable[[], Any]) -> Method:
+    """Return a method for :func:`held_out` that fits one estimator a split.
 
+    Parameters
+    ----------
+    make : callable
+        Returns an unfitted estimator with ``fit(X, A, outcome)`` and ``predict(X)``.
 
-def _prepare(X, A, outcome, test, weights, propensity, watched, least, seed):
-    """Return one split's rows to train on, to watch, and to advise, standardised."""
-    X, A, outcome = check_study(X, A, outcome)
-    scaler = StandardScaler().fit(X)
-    X = scaler.transform(X)
-    chance = np.maximum(Propensity(propensity).fit(X, A).predict(X, A), least)
-    order = np.random.default_rng([seed, len(X)]).permutation(len(X))
-    held, kept = np.split(order, [round(watched * len(X))])
-    targets, counts = outcome_weights(
-        X[kept], A[kept], outcome[kept], chance[kept], weights, seed
-    )
-    # Centred or not, the choice of a penalty must not reward giving what most have.
-    seen = "augmented" if weights == "augmented" else "centred"
-    held_targets, held_counts = outcome_weights(
-        X[held], A[held], outcome[held], chance[held], seen, seed
-    )
-    return (
-        X[kept],
-        targets,
-        counts,
-        X[held],
-        held_targets,
-        held_counts,
-        scaler.transform(check_covariates(test)),
-    )
+    Returns
+    -------
+    callable
+    """
 
-
-def one_by_one(make):
-    """Return a way of advising for :func:`held_out` from a maker of estimators."""
-
-    def advise(trains, tests):
-        return np.stack(
-            [
-                make().fit(*data).predict(test)
-                for data, test in zip(trains, tests, strict=True)
-            ]
-        )
+    def advise(trains: Sequence[Any], tests: Sequence[Any]) -> Array:
+        pairs = zip(trains, tests, strict=True)
+        return np.stack([make().fit(*data).predict(test) for data, test in pairs])
 
     return advise
 
 
 def held_out(
-    completed,
-    given,
-    outcome,
-    parts,
-    methods,
+    completed: Sequence[pd.DataFrame],
+    given: Array,
+    outcome: Array,
+    parts: Sequence[tuple[Array, Array]],
+    methods: Mapping[str, Method],
     *,
-    propensity="marginal",
-    scores=None,
-    truth=None,
-):
+    propensity: str = "marginal",
+    scores: Sequence[Array] | None = None,
+    truth: Callable[[Any, Any], float] | None = None,
+) -> pd.DataFrame:
     """Return T and N of methods on every split of every imputation (section 7).
 
     Parameters
     ----------
-    completed : list of pandas.DataFrame
+    completed : sequence of pandas.DataFrame
         Imputed covariates.
-    given, outcome
-        Treatments and outcome (larger is better).
-    parts : list of (train rows, test rows)
+    given : numpy.ndarray of shape (n, K)
+        Treatments received, coded -1 and +1.
+    outcome : numpy.ndarray of shape (n,)
+        Larger is better.
+    parts : sequence of (training rows, test rows)
         From :func:`splits`.
-    methods : dict of str to callable
+    methods : mapping of str to callable
         ``methods[name](trains, tests)`` returns the advice on every split, as
         :func:`network_advice` and :func:`one_by_one` do.
     propensity : {"marginal", "product", "multinomial"}, default="marginal"
         For T, estimated on everybody in the imputed data, as in the study.
-    scores : list of numpy.ndarray, optional
-        Of each imputation, from :func:`augmented_scores` on everybody.
+    scores : sequence of numpy.ndarray, optional
+        Of each imputation, from :func:`sudlib.policy.augmented_scores` on everybody.
     truth : callable, optional
         ``truth(advice, rows)`` returns the true value, where it is known.
 
@@ -228,36 +217,37 @@ def held_out(
     -------
     pandas.DataFrame
         One row a method, imputation and split: ``T`` (NaN where nobody agrees), ``N``,
-        ``all`` (share of test people advised everything), ``robust`` (doubly robust
+        ``all`` (share of the test set advised everything), ``robust`` (doubly robust
         estimate) if scores are given, and ``value`` (the truth) if it is known.
     """
     rows = []
     for imputation, covariates in enumerate(completed):
         X = covariates.to_numpy(float)
-        chance = np.maximum(
-            Propensity(propensity).fit(X, given).predict(X, given), 1e-3
-        )
+        chance = np.maximum(estimate_propensity(X, given, propensity), 1e-3)
         trains = [(X[a], given[a], outcome[a]) for a, _ in parts]
         tests = [X[b] for _, b in parts]
         for name, advise in methods.items():
             for split, advice in enumerate(advise(trains, tests)):
                 here = parts[split][1]
-                value, people = matched_average(
-                    outcome[here], given[here], advice, chance[here]
-                )
+                T, N = matched_average(outcome[here], given[here], advice, chance[here])
                 row = {"method": name, "imputation": imputation, "split": split}
-                row |= {"T": value, "N": people, "all": (advice > 0).all(axis=1).mean()}
+                row |= {"T": T, "N": N, "all": (advice > 0).all(axis=1).mean()}
                 if scores is not None:
-                    own = scores[imputation][here, combination_number(advice)]
-                    row["robust"] = own.mean()
+                    followed = scores[imputation][here, combination_number(advice)]
+                    row["robust"] = followed.mean()
                 if truth is not None:
                     row["value"] = truth(advice, here)
                 rows.append(row)
     return pd.DataFrame(rows)
 
 
-def over_splits(results):
+def over_splits(results: pd.DataFrame) -> pd.DataFrame:
     """Return means and standard errors over splits, imputations averaged first.
+
+    The standard error is that of table 3 of the study: the standard deviation over
+    splits by the square root of their number.  It takes splits as independent, which
+    they are not; :func:`sudlib.estimates.mean_over_splits` corrects for that, and
+    cannot stand beside the printed ones.
 
     Parameters
     ----------
@@ -268,16 +258,11 @@ def over_splits(results):
     -------
     pandas.DataFrame
         Indexed by method, in order of appearance: for ``T``, ``N``, ``all``,
-        ``robust`` and ``value`` the mean and, under ``…_se``, its standard error over
-        splits, as in table 3 of the study.
+        ``robust`` and ``value`` the mean and, under ``…_se``, its standard error.
     """
-    measures = [
-        name for name in ("T", "N", "all", "robust", "value") if name in results
-    ]
-    order = list(dict.fromkeys(results["method"]))
+    measures = [m for m in ("T", "N", "all", "robust", "value") if m in results]
     by_split = results.groupby(["method", "split"])[measures].mean()
-    mean = by_split.groupby("method").mean()
-    counts = by_split.groupby("method").count()
-    errors = by_split.groupby("method").std(ddof=1) / np.sqrt(counts)
-    table = pd.concat([mean, errors.add_suffix("_se")], axis=1)
-    return table.loc[order, [m + end for m in measures for end in ("", "_se")]]
+    methods = by_split.groupby("method")
+    table = pd.concat([methods.mean(), methods.sem().add_suffix("_se")], axis=1)
+    columns = [measure + end for measure in measures for end in ("", "_se")]
+    return table.loc[results["method"].unique(), columns]

@@ -1,22 +1,46 @@
-"""What the study leaves open, each choice tried by itself.
+"""A multiverse analysis: what the study leaves open, each choice tried by itself.
 
-The base fills every gap as :func:`sudlib.policy.simulation_study.recipes` does; a fork changes one
-thing.  Taught in notebook c04.
+The base specification fills every gap as :func:`simulation_study.recipes
+<sudlib.policy.simulation_study.recipes>` does; a fork (in the garden of forking paths)
+changes one thing.  Taught in notebook c04.
+
+References
+----------
+Steegen, Tuerlinckx, Gelman and Vanpaemel (2016), Increasing transparency through a
+multiverse analysis.
 """
 
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from sudlib.files import InputError, data_file
+from sudlib.files import data_file
 from sudlib.policy import simulation_study
-from sudlib.policy.simulation import SETTINGS, draw, draw_truth, score_rules
+from sudlib.validation import check_choice
 
 
 @dataclass(frozen=True)
 class Fork:
-    """One choice: which question it answers, and what it changes."""
+    """One choice: which question it answers, and what it changes.
+
+    Attributes
+    ----------
+    question, choice : str
+        In words.
+    covariates, best : str
+        As in :func:`sudlib.policy.simulation.draw_truth` and ``draw``.
+    same_world : bool
+        Whether all repeats draw their people from one world.
+    propensity : float or None
+        Known propensity of every combination.
+    network, naive : dict
+        Changed parameters of both networks, and of the naive rule.
+    """
 
     question: str
     choice: str
@@ -24,202 +48,157 @@ class Fork:
     best: str = "realised"
     same_world: bool = False
     propensity: float | None = None
-    network: dict = field(default_factory=dict)
-    naive: dict = field(default_factory=dict)
+    network: dict[str, Any] = field(default_factory=dict)
+    naive: dict[str, Any] = field(default_factory=dict)
 
+
+def _naive(question: str, choice: str, **changes: Any) -> Fork:
+    return Fork(question, f"naive: {choice}", naive=changes)
+
+
+def _network(question: str, choice: str, **changes: Any) -> Fork:
+    return Fork(question, choice, network=changes)
+
+
+_X, _NEGATIVE, _OUTPUT = (
+    "distribution of X",
+    "negative outcomes",
+    "output of the network",
+)
+_ROWS, _ONE = "rows in a step", "one of each combination"
 
 #: Every fork, the base first.
 FORKS = {
     "base": Fork("our reading", "as in the tables"),
-    "uniform": Fork("distribution of X", "uniform, -1 to 1", covariates="uniform"),
-    "unit": Fork("distribution of X", "uniform, 0 to 1", covariates="unit"),
-    "binary": Fork("distribution of X", "fair coins, 0 or 1", covariates="binary"),
+    "uniform": Fork(_X, "uniform, -1 to 1", covariates="uniform"),
+    "unit": Fork(_X, "uniform, 0 to 1", covariates="unit"),
+    "binary": Fork(_X, "fair coins, 0 or 1", covariates="binary"),
     "same_world": Fork(
         "what is redrawn", "people only, one world for all repeats", same_world=True
     ),
     "expected": Fork(
         "the best combination", "by expected outcome, not realised", best="expected"
     ),
-    "raw": Fork("negative outcomes", "kept as they are", network={"weights": "raw"}),
-    "shifted": Fork(
-        "negative outcomes", "less the smallest", network={"weights": "shifted"}
-    ),
-    "residual": Fork(
-        "negative outcomes",
-        "less a ridge regression on X",
-        network={"weights": "residual"},
-    ),
-    "naive_centred": Fork(
-        "negative outcomes", "naive: less the mean", naive={"weights": "centred"}
-    ),
-    "identity": Fork(
-        "output of the network",
+    "raw": _network(_NEGATIVE, "kept as they are", weights="raw"),
+    "shifted": _network(_NEGATIVE, "less the smallest", weights="shifted"),
+    "residual": _network(_NEGATIVE, "less a ridge regression on X", weights="residual"),
+    "naive_centred": _naive(_NEGATIVE, "less the mean", weights="centred"),
+    "identity": _network(
+        _OUTPUT,
         "unbounded (with Adam; SGD diverges)",
-        network={"output": "identity", "optimiser": "adam"},
+        output="identity",
+        optimiser="adam",
     ),
-    "naive_tanh": Fork(
-        "output of the network", "naive: bounded (tanh)", naive={"output": "tanh"}
-    ),
-    "adam": Fork("optimiser", "Adam, step size 0.01", network={"optimiser": "adam"}),
-    "step_large": Fork(
-        "optimiser", "SGD, step size 0.03", network={"learning_rate": 0.03}
-    ),
-    "steps_fewer": Fork("iterations", "500", network={"steps": 500}),
-    "steps_more": Fork("iterations", "6,000", network={"steps": 6000}),
-    "naive_fewer": Fork("iterations", "naive: 100", naive={"steps": 100}),
-    "naive_more": Fork("iterations", "naive: 1,000", naive={"steps": 1000}),
+    "naive_tanh": _naive(_OUTPUT, "bounded (tanh)", output="tanh"),
+    "adam": _network("optimiser", "Adam, step size 0.01", optimiser="adam"),
+    "step_large": _network("optimiser", "SGD, step size 0.03", learning_rate=0.03),
+    "steps_fewer": _network("iterations", "500", steps=500),
+    "steps_more": _network("iterations", "6,000", steps=6000),
+    "naive_fewer": _naive("iterations", "100", steps=100),
+    "naive_more": _naive("iterations", "1,000", steps=1000),
     "known": Fork("propensity", "known, 1 in 32", propensity=1 / 32),
-    "naive_shifted": Fork(
-        "negative outcomes", "naive: less the smallest", naive={"weights": "shifted"}
+    "naive_shifted": _naive(_NEGATIVE, "less the smallest", weights="shifted"),
+    "naive_logistic": _naive("surrogate", "logistic", loss="logistic"),
+    "naive_sgd": _naive("optimiser", "SGD", optimiser="sgd"),
+    "naive_one": _naive(_ROWS, _ONE, batch_size=1),
+    "naive_one_sgd": _naive(_ROWS, f"{_ONE}, SGD", batch_size=1, optimiser="sgd"),
+    "naive_one_large": _naive(
+        _ROWS, f"{_ONE}, step size 0.1", batch_size=1, learning_rate=0.1
     ),
-    "naive_logistic": Fork("surrogate", "naive: logistic", naive={"loss": "logistic"}),
-    "naive_sgd": Fork("optimiser", "naive: SGD", naive={"optimiser": "sgd"}),
-    "naive_one": Fork(
-        "rows in a step",
-        "naive: one of each combination",
-        naive={"batch_size": 1},
-    ),
-    "naive_one_sgd": Fork(
-        "rows in a step",
-        "naive: one of each combination, SGD",
-        naive={"batch_size": 1, "optimiser": "sgd"},
-    ),
-    "naive_one_large": Fork(
-        "rows in a step",
-        "naive: one of each combination, step size 0.1",
-        naive={"batch_size": 1, "learning_rate": 0.1},
-    ),
-    "naive_scores": Fork("votes", "naive: scores added up", naive={"votes": "scores"}),
+    "naive_scores": _naive("votes", "scores added up", votes="scores"),
 }
-
 
 #: The choices of the naive rule, tried at every size of both settings.
 NAIVE = ("base", *(name for name, fork in FORKS.items() if fork.naive))
 
 
-_SETTINGS = tuple(SETTINGS)
+def run_forks(
+    names: Sequence[str],
+    size: int,
+    repeats: Sequence[int],
+    *,
+    methods: Sequence[str] | None = None,
+    setting: str = "right",
+    seed: int = simulation_study.SEED,
+    test: int = 20_000,
+) -> pd.DataFrame:
+    """Return the scores of the study's methods with one choice changed at a time.
 
-
-def run_fork(
-    name, size, repeat, *, setting="right", seed=simulation_study.SEED, test=20_000
-):
-    """Return the scores of the study's methods in one repeat with one choice changed.
-
-    A method that the choice cannot touch is not fitted again.
+    A method that a choice cannot touch is not fitted again.  All repeats of a fork are
+    trained as one computation.
 
     Parameters
     ----------
-    name : str
-        A key of :data:`FORKS`.
-    size, repeat, setting, seed
-        As in :func:`sudlib.policy.simulation_study.run_repeat`.
-    test : int
+    names : sequence of str
+        Keys of :data:`FORKS`.
+    size : int
+        People per treatment in the training data.
+    repeats : sequence of int
+        Numbers of the repeats.
+    methods : sequence of str, optional
+        Only these of "naive", "dnn_simple" and "dnn_1hdd".
+    setting : {"right", "wrong"}, default="right"
+        Section 6.1 or 6.2.
+    seed : int, default=33
+        Seed of the study.
+    test : int, default=20000
         People to test on.
 
     Returns
     -------
     pandas.DataFrame
         Columns ``fork``, ``setting``, ``n_train``, ``repeat``, ``method`` and scores.
+
+    Raises
+    ------
+    sudlib.files.InputError
+        For a name that is no fork.
     """
-    return run_forks([name], size, [repeat], setting=setting, seed=seed, test=test)
-
-
-def run_forks(
-    names,
-    size,
-    repeats,
-    *,
-    methods=None,
-    setting="right",
-    seed=simulation_study.SEED,
-    test=20_000,
-):
-    """Return the scores of several forks, each world drawn once.
-
-    All repeats of a fork are trained as one computation.
-
-    Parameters
-    ----------
-    names : sequence of str
-        Keys of :data:`FORKS`.
-    repeats : sequence of int
-    methods : sequence of str, optional
-        Only these of "naive", "dnn_simple" and "dnn_1hdd".
-    size, setting, seed, test
-        As in :func:`run_fork`.
-
-    Returns
-    -------
-    pandas.DataFrame
-        As :func:`run_fork` returns it.
-    """
+    frames = []
     for name in names:
-        if name not in FORKS:
-            raise InputError(f"a fork must be one of {', '.join(FORKS)}, not {name!r}")
-    worlds = {}
-    for name in names:
-        fork = FORKS[name]
-        world = fork.covariates, fork.best, fork.same_world
-        worlds.setdefault(world, []).append(name)
-    rows = []
-    for (covariates, best, same_world), here in worlds.items():
-        drawn = []
-        for repeat in repeats:
-            own = [seed, _SETTINGS.index(setting), size, repeat]
-            world = [*own[:3], 0, 0] if same_world else [*own, 0]
-            truth = draw_truth(setting, world, covariates=covariates)
-            people = size * simulation_study.TREATMENTS
-            train, held = (draw(truth, people, [*own, n], best=best) for n in (1, 2))
-            drawn.append((own, truth, train, held))
-        _, _, trains, helds = zip(*drawn, strict=True)
-        rules = [{} for _ in drawn]
-        for name in here:
-            fork = FORKS[name]
-            fitted = simulation_study.fit_rules_together(
-                trains, helds, _changed(fork, size, methods), fork.propensity
-            )
-            for mine, (found, _, _) in zip(rules, fitted, strict=True):
-                for method in _changed(fork, size, methods):
-                    mine[name, method] = found[method]
-        for (own, truth, _, _), mine in zip(drawn, rules, strict=True):
-            found = score_rules(truth, test, [*own, 3], mine, best=best)
-            bayes = found.pop("bayes")
-            found |= {(name, "bayes"): bayes for name in here}
-            rows += [
-                {
-                    "fork": name,
-                    "setting": setting,
-                    "n_train": size,
-                    "repeat": own[-1],
-                    "method": method,
-                    **scores,
-                }
-                for (name, method), scores in found.items()
-            ]
-    return pd.DataFrame(rows)
+        fork = FORKS[check_choice("a fork", name, FORKS)]
+        recipes = _changed(fork, size, methods)
+        scores = simulation_study.run_repeats(
+            setting,
+            size,
+            repeats,
+            seed=seed,
+            methods=recipes,
+            test=test,
+            propensity=fork.propensity,
+            covariates=fork.covariates,
+            best=fork.best,
+            same_world=fork.same_world,
+        )
+        scores.insert(0, "fork", name)
+        frames.append(scores[scores["method"].isin([*recipes, "bayes"])])
+    return pd.concat(frames, ignore_index=True).drop(columns=["alpha", "seconds"])
 
 
-def _changed(fork, size, methods):
+def _changed(fork: Fork, size: int, methods: Sequence[str] | None) -> dict[str, Any]:
     """Return the recipes that a fork can touch, changed."""
-    recipes, chosen = simulation_study.recipes(size), {}
-    if not fork.naive:
-        for method in ("dnn_simple", "dnn_1hdd"):
-            chosen[method] = recipes[method].set_params(**fork.network)
+    changes = {"dnn_simple": fork.network, "dnn_1hdd": fork.network}
+    changes = {} if fork.naive else changes
     if not fork.network:
-        chosen["naive"] = recipes["naive"].set_params(**fork.naive)
+        changes["naive"] = fork.naive
+    recipes = simulation_study.recipes(size)
     return {
-        name: rule for name, rule in chosen.items() if not methods or name in methods
+        name: recipes[name].set_params(**change)
+        for name, change in changes.items()
+        if not methods or name in methods
     }
 
 
-def naive_table(scores, printed):
+def naive_table(
+    scores: pd.DataFrame, printed: Mapping[tuple[str, int], float]
+) -> pd.DataFrame:
     """Return the naive rule's adjusted MCR by choice, at every size of both settings.
 
     Parameters
     ----------
     scores : pandas.DataFrame
         Rows of :func:`run_forks`.
-    printed : dict of (str, int) to float
+    printed : mapping of (str, int) to float
         What the study prints, by setting and size.
 
     Returns
@@ -229,67 +208,72 @@ def naive_table(scores, printed):
         square of the differences from the print; the nearest first.
     """
     here = scores[(scores["method"] == "naive") & scores["fork"].isin(NAIVE)]
+    cell = ["setting", "n_train"]
     # only repeats in which every choice ran: the same worlds for all
-    wide = here.pivot(
-        index=["setting", "n_train", "repeat"], columns="fork", values="adjusted_mcr"
-    ).dropna()
-    wide = wide.groupby(["setting", "n_train"]).mean().T
+    wide = here.pivot(index=[*cell, "repeat"], columns="fork", values="adjusted_mcr")
+    wide = wide.dropna().groupby(cell).mean().T
     wide.columns = list(wide.columns)
-    wide = wide[[cell for cell in printed if cell in list(wide)]]
+    wide = wide[[column for column in printed if column in list(wide)]]
     away = wide - pd.Series(printed)[list(wide)]
     return wide.assign(away=np.sqrt((away**2).mean(axis=1))).sort_values("away")
 
 
-def forks_table(scores, printed):
+def forks_table(
+    scores: pd.DataFrame, printed: Mapping[tuple[str, str], float]
+) -> pd.DataFrame:
     """Return forks as rows: each method's mean, its standard error, and the print.
 
     Parameters
     ----------
     scores : pandas.DataFrame
-        Rows of :func:`run_fork`, of one setting and size.
-    printed : dict of (str, str) to float
+        Rows of :func:`run_forks`, of one setting and size.
+    printed : mapping of (str, str) to float
         What the study prints, by method and score.
 
     Returns
     -------
     pandas.DataFrame
-        ``question``, ``choice``, and columns such as ``DNN-simple`` and ``Bayes AMCR``.
+        ``question``, ``choice``, ``repeats``, and columns such as ``DNN-simple`` and
+        ``Bayes, AMCR``; texts, empty where a choice cannot touch a method.
     """
+    shown = {
+        simulation_study.METHODS[method]: (method, "adjusted_mcr")
+        for method in ("naive", "dnn_simple", "dnn_1hdd", "bayes")
+    }
+    shown["Bayes, AMCR"] = "bayes", "adjusted_amcr"
+    shown["Bayes, AB"] = "bayes", "ab"
     rows = []
     for name, fork in FORKS.items():
         here = scores[scores["fork"] == name]
-        if here.empty:
-            continue
-        number = here["repeat"].nunique()
-        row = {"question": fork.question, "choice": fork.choice, "repeats": number}
-        for method in ("naive", "dnn_simple", "dnn_1hdd", "bayes"):
-            values = here.loc[here["method"] == method, "adjusted_mcr"]
-            row[simulation_study.METHODS[method]] = _mean(values)
-        bayes = here[here["method"] == "bayes"]
-        row["Bayes, AMCR"] = _mean(bayes["adjusted_amcr"])
-        row["Bayes, AB"] = _mean(bayes["ab"])
-        rows.append(row)
-    last = {
-        "question": "the study",
-        "choice": "printed",
-        "repeats": simulation_study.REPEATS,
-    }
-    for method in ("naive", "dnn_simple", "dnn_1hdd", "bayes"):
-        last[simulation_study.METHODS[method]] = (
-            f"{printed[method, 'adjusted_mcr']:.3f}"
-        )
-    last["Bayes, AMCR"] = f"{printed['bayes', 'adjusted_amcr']:.3f}"
-    last["Bayes, AB"] = f"{printed['bayes', 'ab']:.2f}"
-    return pd.DataFrame([*rows, last]).fillna("")
+        if len(here):
+            means = [
+                _mean(here.loc[here["method"] == method, score])
+                for method, score in shown.values()
+            ]
+            repeats = here["repeat"].nunique()
+            rows.append((fork.question, fork.choice, repeats, *means))
+    prints = [
+        f"{printed[method, score]:.{2 if score == 'ab' else 3}f}"
+        for method, score in shown.values()
+    ]
+    rows.append(("the study", "printed", simulation_study.REPEATS, *prints))
+    return pd.DataFrame(rows, columns=["question", "choice", "repeats", *shown])
 
 
-def _mean(values):
+def _mean(values: pd.Series) -> str:
+    """Return mean and standard error as text."""
     if values.empty:
         return ""
-    error = values.sem() if len(values) > 1 else np.nan
-    return f"{values.mean():.3f}" + ("" if np.isnan(error) else f" ({error:.3f})")
+    error = f" ({values.sem():.3f})" if len(values) > 1 else ""
+    return f"{values.mean():.3f}{error}"
 
 
-def published_forks():
-    """Return the scores of all forks that come with the book."""
+def published_forks() -> pd.DataFrame:
+    """Return the scores of all forks that come with the book.
+
+    Returns
+    -------
+    pandas.DataFrame
+        As :func:`run_forks` returns it.
+    """
     return pd.read_csv(data_file("results/study_c/forks.csv.gz"))

@@ -1,208 +1,199 @@
-"""Networks fitted to outcomes: contrasts and bounded effects."""
+"""Networks fitted to outcomes: contrasts and bounded effects.
+
+Our own rules; taught in notebooks c02, c03 and c06.
+"""
+
+from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import KW_ONLY, dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
 from sudlib.files import InputError
-from sudlib.policy.base import _each, _Rule, _split, best_combination, fit_together
-from sudlib.policy.batched import Networks, train
+from sudlib.policy.base import NetworkRule, score_each
+from sudlib.policy.batched import Networks
 from sudlib.policy.losses import SquaredContrast, SquaredCurve
-from sudlib.policy.outcome_weights import contrast_basis
-from sudlib.policy.treatments import check_people, combinations
+from sudlib.policy.treatments import Array, Study, combinations, contrast_basis
+from sudlib.validation import check_choice, check_number
+
+#: Validation rows that early stopping looks at, at most.
+WATCHED = 5000
 
 
-def _fit(networks, X, basis, left):
-    """Return minus the mean squared error, (G, F)."""
-    said = (basis * networks.outputs(X)).sum(axis=-1)
-    return -((left - said) ** 2).mean(axis=-1)
-
-
-class _OutcomeNetwork(_Rule):
+class _OutcomeNetwork(NetworkRule):
     """Networks that model the outcome by squared error."""
 
-    def fit(self, X, A, outcome, propensity=None, *, validation=None):
-        """Return the fitted rule; arguments as in OutcomeWeightedClassifier."""
-        return fit_together([self], [(X, A, outcome, propensity, validation)])[0]
+    def _rows(self, study: Study) -> tuple[Any, ...]:
+        self.centre_ = float(study.outcome.mean())
+        return self._validation_rows(study)
 
-    def _prepare(self, X, A, outcome, propensity=None, validation=None):
-        """Return what to train on and whom to validate on."""
-        given = X
-        X, A, outcome, _ = self._start(X, A, outcome, propensity)
-        X = self._scale(X, given)
-        if validation is None:
-            kept, left = _split(len(X), self.validation_fraction, self.random_state)
-            held = X[left], A[left], outcome[left]
-            X, A, outcome = X[kept], A[kept], outcome[kept]
-        else:
-            held = check_people(*validation)[:3]
-            if self.scaler_ is not None:
-                held = (self.scaler_.transform(held[0]), *held[1:])
-        self.centre_ = float(outcome.mean())
-        return (X, A, outcome - self.centre_), (*held[:2], held[2] - self.centre_)
+    def _validation_rows(self, study: Study) -> tuple[Any, ...]:
+        return study.X, study.A, study.outcome - self.centre_
 
-    def _descend(self, data, loss, fits, outputs, number, steps):
-        """Return ``number`` networks on each data set, each where ``fits`` was best."""
-        X, rows = data
-        return train(
-            X,
-            rows,
-            loss,
-            hidden=tuple(self.hidden),
-            outputs=outputs,
-            strengths=[self.alpha / X.shape[1]] * number,
-            penalty="ridge",
-            steps=steps,
-            batch_size=self.batch_size,
-            learning_rate=self.learning_rate,
-            decay=True,
-            seed=self.random_state,
-            alike=True,
-            watch=fits,
-            watch_every=max(1, steps // 20),
-            engine=self.engine,
-        )
+    def _fit_curves(self, X: Array, rows: Any, loss: Any, **settings: Any) -> Networks:
+        """Return networks on each data set, each where it fitted best."""
+        alphas = [self.alpha / X.shape[1]] * settings.pop("number")
+        every = max(1, settings["steps"] // 20)
+        settings |= {"penalty": "ridge", "decay": True, "watch_every": every}
+        return self._descend(X, rows, loss, alphas=alphas, **settings)
 
 
+@dataclass(eq=False, repr=False)
 class ContrastNetwork(_OutcomeNetwork):
-    r"""Our rule: one network for the outcome's contrasts (additive A-learning).
+    r"""Our rule: one network for the outcome's contrasts (additive Q-learning).
 
     The outcome is modelled as
     :math:`m(X) + \sum_k \frac{A_k}{2} f_k(X)`, with ``order=2`` also
     :math:`\sum_{j<k} \frac{A_j A_k}{2} f_{jk}(X)`, by squared error: what the other
     treatments do is explained, where outcome-weighted learning counts it as noise.
     Early stopping, averaging of members and the choice of the order use the squared
-    error on validation rows, which every study observes.
+    error on the validation set, which every study observes.  Order 1 is binary
+    relevance with shared hidden layers.
 
     Parameters
     ----------
     order : {"auto", 1, 2}, default="auto"
-    hidden : tuple of int, default=(45,)
+        Without or with pairs, or the one with the smaller validation error.
+    hidden : sequence of int, default=(45,)
+        Widths of hidden layers.
     members : int, default=5
+        Networks in the ensemble, whose outputs are averaged.
     alpha : float, default=40
-        Of the ridge penalty, as in ridge regression: it is divided by the number of
-        rows, so that more people need no other value.
+        Strength of the ridge penalty, as in ridge regression: it is divided by the
+        number of rows, so that more people need no other value.
     steps, batch_size, learning_rate
         Of Adam with a step size that falls along a cosine.
     validation_fraction : float, default=0.2
+        Share of rows in the validation set, if none is given.
     standardise : bool, default=True
+        Scale covariates to mean 0 and variance 1.
     engine : {"auto", "numpy", "keras"}, default="auto"
-    random_state : int, default=0
+        See :mod:`sudlib.policy.batched`.
+    random_state : None, int, RandomState or Generator, default=0
+        Start, order of rows and validation set.
 
     Attributes
     ----------
     order_ : int
         The order chosen.
     errors_ : dict of int to float
-        Mean squared error of each order on validation rows.
+        Mean squared error of each order on the validation set.
+    networks_ : sudlib.policy.batched.Networks
+        Those of the order chosen, (1, members).
     """
 
-    def __init__(
-        self,
-        order="auto",
-        *,
-        hidden=(45,),
-        members=5,
-        alpha=40.0,
-        steps=2000,
-        batch_size=100,
-        learning_rate=0.01,
-        validation_fraction=0.2,
-        standardise=True,
-        engine="auto",
-        random_state=0,
-    ):
-        self.order = order
-        self.hidden = hidden
-        self.members = members
-        self.alpha = alpha
-        self.steps = steps
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.validation_fraction = validation_fraction
-        self.standardise = standardise
-        self.engine = engine
-        self.random_state = random_state
+    order: int | str = "auto"
+    _: KW_ONLY
+    hidden: Sequence[int] = (45,)
+    members: int = 5
+    alpha: float = 40.0
 
-    def _prepare(self, X, A, outcome, propensity=None, validation=None):
-        """Return what to train on and whom to validate on."""
-        if self.order not in ("auto", 1, 2):
-            raise InputError(f'order must be "auto", 1 or 2, not {self.order!r}')
-        return super()._prepare(X, A, outcome, propensity, validation)
+    def _check_settings(self) -> None:
+        check_choice("order", self.order, ("auto", 1, 2))
 
-    def _train(self, parts, held):
-        """Return networks, (data sets, members), of each order that is tried."""
-        X, A, outcome = (np.stack(column) for column in zip(*parts, strict=True))
-        few = [tuple(array[:5000] for array in people) for people in held]
-        found = {}
+    def _train(self, data: tuple[Array, ...], held: Any, alike: bool) -> list[Any]:
+        """Return the networks of each data set, by order."""
+        X, A, outcome = data
+        by_order = {}
         for order in (1, 2) if self.order == "auto" else (self.order,):
             basis = np.stack([contrast_basis(treatments, order) for treatments in A])
-            seen = [(X, contrast_basis(A, order), left) for X, A, left in few]
 
-            def fits(step, networks, seen=seen):
-                return _each(networks, seen, _fit)
+            def fit(networks: Any, *rows: Any, order: int = order) -> Array:
+                X, A, outcome = (array[:WATCHED] for array in rows)
+                modelled = contrast_basis(A, order) * networks.outputs(X)
+                return -((outcome - modelled.sum(axis=-1)) ** 2).mean(axis=-1)
 
-            data = X, (basis[:, None], outcome[:, None, :, None])
-            sizes = basis.shape[-1], self.members, self.steps
-            found[order] = self._descend(data, SquaredContrast(), fits, *sizes)
-        return found
+            def watch(step: int, networks: Networks, fit: Any = fit) -> Array:
+                return score_each(held, lambda i, *rows: fit(networks[i], *rows))
 
-    def _finish(self, networks, held):
+            by_order[order] = self._fit_curves(
+                X,
+                (basis[:, None], outcome[:, None, :, None]),
+                SquaredContrast(),
+                outputs=basis.shape[-1],
+                number=self.members,
+                steps=self.steps,
+                alike=alike,
+                watch=watch,
+            )
+        return [
+            {order: networks[i : i + 1] for order, networks in by_order.items()}
+            for i in range(len(X))
+        ]
+
+    def _finish(self, networks: dict[int, Networks], held: Any) -> None:
         """Choose the order and keep its networks."""
         self.errors_ = {}
-        X, A, left = held
+        X, A, outcome = held
         for order, members in networks.items():
             effects = members.outputs(X)[0].mean(axis=0)
-            said = (contrast_basis(A, order) * effects).sum(axis=-1)
-            self.errors_[order] = float(((left - said) ** 2).mean())
-        self.order_ = min(self.errors_, key=self.errors_.get)
+            modelled = (contrast_basis(A, order) * effects).sum(axis=-1)
+            self.errors_[order] = float(((outcome - modelled) ** 2).mean())
+        self.order_ = min(self.errors_, key=self.errors_.__getitem__)
         self.networks_ = networks[self.order_]
 
-    def decision_function(self, X):
-        """Return the effect of each treatment, then of each pair, (n, effects)."""
-        outputs = self.networks_.outputs(self._inputs(X))[0].mean(axis=0)
-        return outputs[:, 1:]
+    def decision_function(self, X: ArrayLike) -> Array:
+        """Return the effect of each treatment, then of each pair.
 
-    def predict(self, X):
-        """Return the recommended combinations, coded -1 and +1, (n, K)."""
-        return best_combination(self.decision_function(X), self.n_treatments_)
+        Parameters
+        ----------
+        X : array-like of shape (n, p)
+
+        Returns
+        -------
+        numpy.ndarray of shape (n, K) or, with order 2, (n, K + K (K - 1) / 2)
+            In units of the outcome.
+        """
+        inputs = self._inputs(X)
+        return self.networks_.outputs(inputs)[0].mean(axis=0)[:, 1:]
 
 
+@dataclass(eq=False, repr=False)
 class BoundedEffectsNetwork(_OutcomeNetwork):
     r"""Our rule where effects level off: bounded, and adding up to a curve.
 
     The outcome is modelled by squared error as in
-    :class:`sudlib.policy.losses.SquaredCurve`: each treatment taken adds an effect of at
-    most :math:`c`, and their sum may have diminishing returns.  Bound and curvature are
-    chosen, from the values given, by the squared error on validation rows, which every
-    study observes: a short training with each, then a full one with the best.
+    :class:`sudlib.policy.losses.SquaredCurve`: each treatment taken adds an effect of
+    at most :math:`c`, and their sum may have diminishing returns.  Bound and curvature are
+    chosen, from the values given, by the squared error on the validation set, which
+    every study observes: a short training with each, then a full one with the best.
 
     Parameters
     ----------
+    hidden : sequence of int, default=(100,)
+        Widths of hidden layers.
+    members : int, default=3
+        Networks in the ensemble, whose outputs are averaged.
+    alpha : float, default=20
+        Strength of the ridge penalty, as in :class:`ContrastNetwork`.
+    steps, batch_size, learning_rate, validation_fraction
+        As in :class:`ContrastNetwork`.
+    standardise, engine, random_state
+        As in :class:`ContrastNetwork`.
     bounds : sequence of float
         Bounds to try, in standard deviations of the outcome; 4 is as good as none.
     curvatures : sequence of float
         Curvatures to try, of outcomes in standard deviations; 0 is a plain sum.
     search : float, default=0.25
         Share of ``steps`` in the short training.
-    hidden, members, alpha, steps, batch_size, learning_rate, validation_fraction
-        As in :class:`ContrastNetwork`.
-    standardise : bool, default=True
-    engine : {"auto", "numpy", "keras"}, default="auto"
-    random_state : int, default=0
 
     Attributes
     ----------
     bound_, curvature_ : float
         Those chosen, in units of the outcome.
     errors_ : numpy.ndarray of shape (bounds, curvatures)
-        Mean squared error on validation rows after the short training.
+        Mean squared error on the validation set after the short training.
+    networks_ : sudlib.policy.batched.Networks
+        (1, members) of them.
 
     Examples
     --------
-    >>> from sudlib.owl import BoundedEffectsNetwork, simulation
+    >>> from sudlib.policy import BoundedEffectsNetwork, simulation
     >>> world = simulation.draw_truth("wrong", 33)
     >>> train = simulation.draw(world, 1000, 1)
     >>> rule = BoundedEffectsNetwork(steps=200, members=1)
@@ -210,124 +201,104 @@ class BoundedEffectsNetwork(_OutcomeNetwork):
     (2, 5)
     """
 
-    def __init__(
-        self,
-        *,
-        bounds=(0.35, 0.5, 0.7, 1.0, 4.0),
-        curvatures=(-0.4, -0.2, 0.0, 0.2),
-        search=0.25,
-        hidden=(100,),
-        members=3,
-        alpha=20.0,
-        steps=2000,
-        batch_size=100,
-        learning_rate=0.01,
-        validation_fraction=0.2,
-        standardise=True,
-        engine="auto",
-        random_state=0,
-    ):
-        self.bounds = bounds
-        self.curvatures = curvatures
-        self.search = search
-        self.hidden = hidden
-        self.members = members
-        self.alpha = alpha
-        self.steps = steps
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.validation_fraction = validation_fraction
-        self.standardise = standardise
-        self.engine = engine
-        self.random_state = random_state
+    _: KW_ONLY
+    bounds: Sequence[float] = (0.35, 0.5, 0.7, 1.0, 4.0)
+    curvatures: Sequence[float] = (-0.4, -0.2, 0.0, 0.2)
+    search: float = 0.25
+    hidden: Sequence[int] = (100,)
+    members: int = 3
+    alpha: float = 20.0
 
-    def _prepare(self, X, A, outcome, propensity=None, validation=None):
-        """Return what to train on and whom to validate on."""
+    def _check_settings(self) -> None:
         bounds, curvatures = np.asarray(self.bounds), np.asarray(self.curvatures)
         if bounds.ndim != 1 or not bounds.size or not (bounds > 0).all():
             raise InputError(f"bounds must be numbers above 0, not {self.bounds!r}")
         finite = curvatures.ndim == 1 and np.isfinite(curvatures).all()
         if not finite or not curvatures.size:
             raise InputError(f"curvatures must be numbers, not {self.curvatures!r}")
-        if not 0 < self.search <= 1:
-            raise InputError(f"search must be above 0, at most 1, not {self.search!r}")
-        ready = super()._prepare(X, A, outcome, propensity, validation)
+        check_number("search", self.search, 0, 1, open_low=True)
         combinations(self.n_treatments_)  # says how many treatments it can compare
-        return ready
 
-    def _train(self, parts, held):
-        """Return, of every data set, the networks of the best bound and curvature."""
-        X, A, outcome = (np.stack(column) for column in zip(*parts, strict=True))
-        data = X, ((A > 0)[:, None], outcome[:, None, :, None])
-        few = [
-            (X[:5000], A[:5000] > 0, left[:5000, None].astype("f4"))
-            for X, A, left in held
-        ]
+    def _train(self, data: tuple[Array, ...], held: Any, alike: bool) -> list[Any]:
+        """Return, of every data set, networks of the best bound and curvature."""
+        X, A, outcome = data
         grid = np.array(list(itertools.product(self.bounds, self.curvatures)), "f4")
         scale = outcome.std(axis=1, keepdims=True).astype("f4")
-        loss = SquaredCurve(
-            (grid[:, 0] * scale)[..., None, None], (grid[:, 1] / scale)[..., None, None]
-        )
+        bounds = (grid[:, 0] * scale)[..., None, None]
+        curvatures = (grid[:, 1] / scale)[..., None, None]
+
+        def fits(networks: Networks, loss: SquaredCurve) -> Array:
+            def fit(i: slice, *rows: Any) -> Array:
+                X, A, outcome = (array[:WATCHED] for array in rows)
+                modelled = loss[i].outcome(np, networks[i].outputs(X), A > 0)
+                error = outcome[:, None].astype("f4") - modelled
+                return -(error**2).mean(axis=(-1, -2))
+
+            return score_each(held, fit)
+
+        def descend(loss: SquaredCurve, steps: int) -> Networks:
+            return self._fit_curves(
+                X,
+                ((A > 0)[:, None], outcome[:, None, :, None]),
+                loss,
+                outputs=1 + self.n_treatments_,
+                number=loss.bound.shape[1],
+                steps=steps,
+                alike=alike,
+                watch=lambda step, networks: fits(networks, loss),
+            )
+
         errors = np.full((len(X), len(grid)), np.nan)
         if len(grid) > 1:
-            steps = max(1, round(self.search * self.steps))
-            curves = self._curves(data, few, loss, steps)
-            errors = -_each(curves, few, _curve_fit)
+            loss = SquaredCurve(bounds, curvatures)
+            errors = -fits(descend(loss, max(1, round(self.search * self.steps))), loss)
         # a fit that diverged has no error and is not chosen
         best = np.nan_to_num(errors, nan=np.inf).argmin(axis=1)[:, None, None, None]
-        loss = SquaredCurve(
-            *(
-                np.take_along_axis(array, best, 1).repeat(self.members, axis=1)
-                for array in (loss.bound, loss.curvature)
-            )
-        )
-        return replace(self._curves(data, few, loss, self.steps), errors=errors)
+        chosen = [
+            np.take_along_axis(tried, best, 1).repeat(self.members, axis=1)
+            for tried in (bounds, curvatures)
+        ]
+        loss = SquaredCurve(*chosen)
+        networks = descend(loss, self.steps)
+        places = [slice(i, i + 1) for i in range(len(X))]
+        return [(networks[i], loss[i], errors[i]) for i in places]
 
-    def _curves(self, data, few, loss, steps):
-        """Return trained networks, one for each bound and curvature of the loss."""
-
-        def fits(step, networks):
-            return _each(_Curves(networks, loss), few, _curve_fit)
-
-        sizes = 1 + self.n_treatments_, loss.bound.shape[1], steps
-        return _Curves(self._descend(data, loss, fits, *sizes), loss)
-
-    def _finish(self, curves, held):
+    def _finish(self, trained: Any, held: Any) -> None:
         """Keep the networks, and what was chosen."""
-        self.networks_, self.loss_ = curves.networks, curves.loss
-        self.errors_ = curves.errors.reshape(len(self.bounds), len(self.curvatures))
+        self.networks_, self.loss_, errors = trained
+        self.errors_ = errors.reshape(len(self.bounds), len(self.curvatures))
         self.bound_ = float(self.loss_.bound.flat[0])
         self.curvature_ = float(self.loss_.curvature.flat[0])
 
-    def decision_function(self, X):
-        """Return what each treatment adds to the sum that the curve is of, (n, K)."""
+    def decision_function(self, X: ArrayLike) -> Array:
+        """Return what each treatment adds to the sum that the curve is of.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, p)
+
+        Returns
+        -------
+        numpy.ndarray of shape (n, K)
+            In units of the outcome.
+        """
         check_is_fitted(self)
         outputs = self.networks_.outputs(self._inputs(X))
         return self.loss_.effects(np, outputs)[0].mean(axis=0)
 
-    def predict(self, X):
-        """Return the recommended combinations, coded -1 and +1, (n, K)."""
+    def predict(self, X: ArrayLike) -> Array:
+        """Return the recommended combinations.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, p)
+
+        Returns
+        -------
+        numpy.ndarray of int8, shape (n, K)
+            Coded -1 and +1.
+        """
         effects = self.decision_function(X)
         every = combinations(self.n_treatments_, "int8")
         totals = effects @ (every > 0).astype(effects.dtype).T
         return every[(totals + self.curvature_ * totals**2).argmax(axis=1)]
-
-
-@dataclass
-class _Curves:
-    """Networks of data sets, with their bounds and curvatures."""
-
-    networks: Networks
-    loss: SquaredCurve
-    errors: np.ndarray | None = None
-
-    def __getitem__(self, chosen):
-        """Return those of some data sets."""
-        errors = None if self.errors is None else self.errors[chosen]
-        return _Curves(self.networks[chosen], self.loss[chosen], errors)
-
-
-def _curve_fit(curves, X, taken, left):
-    """Return minus the mean squared error, (G, F)."""
-    said = curves.loss.outcome(np, curves.networks.outputs(X), taken)
-    return -((left - said) ** 2).mean(axis=(-1, -2))

@@ -1,280 +1,250 @@
-"""Treatment rules as scikit-learn estimators.
+"""Outcome-weighted learning with networks: K decisions at once.
 
-Every rule has ``fit(X, A, outcome, propensity=None)``, ``predict(X)`` (combinations
-coded -1 and +1, one column a treatment) and ``value(X, A, outcome)``.  Taught in
-notebooks c01 (the idea), c02 and c03 (the study's rules and ours).
+Taught in notebooks c01 (the idea), c02 and c03 (the study's rules and ours).
 """
 
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import KW_ONLY, dataclass
+from typing import Any
+
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
-from sudlib.policy.base import _each, _Rule, _signs, _split, fit_together
-from sudlib.policy.batched import train
+from sudlib.policy.base import NetworkRule, score_each
+from sudlib.policy.batched import Networks
 from sudlib.policy.losses import WeightedHamming
 from sudlib.policy.outcome_weights import outcome_weights
-from sudlib.policy.propensity import estimate_propensity
-from sudlib.policy.treatments import check_people, check_treatments
+from sudlib.policy.treatments import Array, Study, signs
 
-#: The penalty strengths that the study tries.
-STRENGTHS = (0.1, 0.01, 0.001, 0.0001)
-
-
-# -------------------------------------------------------------------- the study's
+#: The strengths of the lasso penalty that the study tries.
+STUDY_ALPHAS = (0.1, 0.01, 0.001, 0.0001)
 
 
-class OutcomeWeightedClassifier(_Rule):
+def observed_gain(
+    networks: Networks, X: ArrayLike, targets: Array, weights: Array, members: int = 1
+) -> Array:
+    """Return the weighted share of decisions that agree with the targets.
+
+    It is what a study can observe: minus equation (3) on validation rows, up to a
+    constant.
+
+    Parameters
+    ----------
+    networks : Networks
+        (1, F) of them, the members of an ensemble next to each other.
+    X : array-like of shape (n, p)
+        Inputs.
+    targets, weights : numpy.ndarray of shape (n, K) and (n, 1 or K)
+        From :func:`sudlib.policy.outcome_weights`.
+    members : int, default=1
+        Networks in an ensemble.
+
+    Returns
+    -------
+    numpy.ndarray of shape (1, F / members)
+    """
+    outputs = np.tanh(networks.outputs(X))
+    lead = len(outputs), outputs.shape[1] // members, members
+    decided = outputs.reshape(*lead, *outputs.shape[2:]).mean(axis=2) > 0
+    return ((decided == (targets > 0)) * weights).mean(axis=(-1, -2))
+
+
+@dataclass(eq=False, repr=False)
+class OutcomeWeightedClassifier(NetworkRule):
     r"""A treatment rule by outcome-weighted learning, K decisions at once.
 
     Minimises equation (7) of the study: the mean of
     :math:`w_i \frac1K \sum_k \phi(A_{ik} \tilde D_k(X_i))` plus a penalty, with
     :math:`w_i` from the outcome and the propensity.  ``hidden=()`` is its DNN-simple,
-    ``hidden=(45,)`` its DNN-1hdd.
+    ``hidden=(45,)`` its DNN-1hdd.  In multi-label terms order 1 is binary relevance
+    with shared hidden layers; with order K it is a surrogate of the 0-1 loss of the
+    label powerset.
 
     Parameters
     ----------
     loss : {"hinge", "logistic", "exponential", "least squares"}, default="hinge"
+        Surrogate of the 0-1 loss of one decision.
+    hidden : sequence of int, default=()
+        Widths of hidden layers.
+    members : int, default=1
+        Networks in an ensemble, which differ in their start; outputs are averaged.
+    alpha : float or sequence of float, default=0.001
+        Strength of the penalty, larger is stronger.  Of several, the one with the best
+        :func:`observed_gain` on the validation set.
+    steps, batch_size, learning_rate
+        See :func:`sudlib.policy.batched.train`.
+    validation_fraction : float, default=0.2
+        Share of rows in the validation set, where one is needed and not given.
+    standardise : bool, default=True
+        Scale covariates to mean 0 and variance 1.
+    engine : {"auto", "numpy", "keras"}, default="auto"
+        See :mod:`sudlib.policy.batched`.
+    random_state : None, int, RandomState or Generator, default=0
+        Start, order of rows, dropout, validation set and folds.
     order : int, default=1
         τ of the Hamming loss: 1 is the study's, K the 0-1 loss.
-    hidden : tuple of int, default=()
-        Widths of hidden layers.
     output : {"tanh", "identity"}, default="tanh"
         A bounded output keeps the hinge bounded where weights are negative.
-    weights : {"raw", "shifted", "centred", "residual", "augmented"}
-        See :func:`sudlib.policy.outcome_weights.outcome_weights`; "centred" by default.
+    weights : {"raw", "shifted", "centred", "residual", "augmented"}, default="centred"
+        See :func:`sudlib.policy.outcome_weights`.
     propensity : {"marginal", "product", "multinomial"}, default="marginal"
         How it is estimated when ``fit`` is not given one.
     penalty : {"lasso", "ridge", "nodes"}, default="lasso"
-    strength : float or sequence of float, default=0.001
-        Of the penalty.  Of several, the one with the best ``gain`` on validation rows.
+        Of weights; "nodes" is a group lasso that drops whole nodes.
     dropout : float, default=0
-    steps, batch_size, learning_rate, decay, optimiser
+        Share of hidden nodes left out of a step.
+    decay, optimiser
         See :func:`sudlib.policy.batched.train`.
     early_stopping : bool, default=False
-        Keep the weights with the best gain on validation rows.
-    validation_fraction : float, default=0.2
-        Share of rows set aside where validation rows are needed and not given.
-    members : int, default=1
-        Networks in an ensemble, which differ in their start; outputs are averaged.
-    standardise : bool, default=True
-        Scale covariates to mean 0 and variance 1.
-    start : array, optional
+        Keep the weights with the best gain on the validation set, which is looked at
+        forty times.
+    start : array-like of shape (members, weights), optional
         Weights to begin with, flat, in the order of
-        :class:`sudlib.policy.batched.Shape`, shape (members, weights).
-    engine : {"auto", "numpy", "keras"}, default="auto"
-        See :mod:`sudlib.policy.batched`.
-    random_state : int, default=0
+        :class:`sudlib.policy.batched.Shape`.
 
     Attributes
     ----------
     networks_ : sudlib.policy.batched.Networks
         The members that decide, (1, members).
     candidates_ : sudlib.policy.batched.Networks
-        All fits, (1, strengths times members), members next to each other.
+        All fits, (1, alphas times members), members next to each other.
     gains_ : numpy.ndarray or None
-        Gain of each strength on validation rows.
-    strength_ : float
+        Gain of each alpha on the validation set.
+    alpha_ : float
         The strength chosen.
-    n_treatments_, n_features_in_ : int
+
+    References
+    ----------
+    Liang, Ye and Fu, sections 3 to 5; Zhao, Zeng, Rush and Kosorok (2012), Estimating
+    individualized treatment rules using outcome weighted learning.
 
     Examples
     --------
-    >>> from sudlib.owl import simulation
-    >>> world = simulation.draw_truth("right", 33)
-    >>> people = simulation.draw(world, 500, 34)
-    >>> rule = OutcomeWeightedClassifier(steps=200)
-    >>> rule.fit(people.X, people.A, people.outcome).predict(people.X[:2]).shape
-    (2, 5)
+    >>> generator = np.random.default_rng(1)
+    >>> X, A = generator.normal(size=(300, 2)), generator.choice([-1, 1], (300, 2))
+    >>> rule = OutcomeWeightedClassifier(steps=300).fit(X, A, (A * X).sum(axis=1))
+    >>> rule.predict([[2.0, -2.0]]).tolist()
+    [[1, -1]]
     """
 
-    def __init__(
-        self,
-        loss="hinge",
-        *,
-        order=1,
-        hidden=(),
-        output="tanh",
-        weights="centred",
-        propensity="marginal",
-        penalty="lasso",
-        strength=0.001,
-        dropout=0.0,
-        steps=2000,
-        batch_size=100,
-        learning_rate=0.01,
-        decay=False,
-        optimiser="adam",
-        early_stopping=False,
-        validation_fraction=0.2,
-        members=1,
-        standardise=True,
-        start=None,
-        engine="auto",
-        random_state=0,
-    ):
-        self.loss = loss
-        self.order = order
-        self.hidden = hidden
-        self.output = output
-        self.weights = weights
-        self.propensity = propensity
-        self.penalty = penalty
-        self.strength = strength
-        self.dropout = dropout
-        self.steps = steps
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.decay = decay
-        self.optimiser = optimiser
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.members = members
-        self.standardise = standardise
-        self.start = start
-        self.engine = engine
-        self.random_state = random_state
+    loss: str = "hinge"
+    _: KW_ONLY
+    order: int = 1
+    output: str = "tanh"
+    weights: str = "centred"
+    propensity: str = "marginal"
+    penalty: str = "lasso"
+    dropout: float = 0.0
+    decay: bool = False
+    optimiser: str = "adam"
+    early_stopping: bool = False
+    start: ArrayLike | None = None
 
-    def fit(self, X, A, outcome, propensity=None, *, validation=None):
-        """Return the fitted rule.
+    def _check_settings(self) -> None:
+        self._loss()
+
+    def _loss(self) -> WeightedHamming:
+        return WeightedHamming(self.loss, self.order, self.n_treatments_, self.output)
+
+    def _validates(self) -> bool:
+        return np.size(self.alpha) > 1 or bool(self.early_stopping)
+
+    def _rows(self, study: Study) -> tuple[Any, ...]:
+        return study.X, *outcome_weights(*study, self.weights, self.seed_)
+
+    def _validation_rows(self, study: Study) -> tuple[Any, ...]:
+        # Centred or not, the choice of a penalty must not reward giving what most have.
+        how = "augmented" if self.weights == "augmented" else "centred"
+        return study.X, *outcome_weights(*study, how, self.seed_)
+
+    def _train(self, data: tuple[Array, ...], held: Any, alike: bool) -> list[Any]:
+        """Return networks of each data set, (1, alphas times members)."""
+        X, targets, weights = data
+        alphas = np.atleast_1d(np.asarray(self.alpha, dtype=float))
+        start = None
+        if self.start is not None:
+            fits = np.tile(np.asarray(self.start, "f4"), (len(alphas), 1))
+            start = np.repeat(fits[None], len(X), axis=0)
+
+        def gains(step: int, networks: Networks) -> Array:
+            return score_each(held, lambda i, *rows: observed_gain(networks[i], *rows))
+
+        networks = self._descend(
+            X,
+            (targets[:, None], weights[:, None]),
+            self._loss(),
+            outputs=self.n_treatments_,
+            alphas=np.repeat(alphas, self.members),
+            penalty=self.penalty,
+            decay=self.decay,
+            optimiser=self.optimiser,
+            dropout=self.dropout,
+            start=start,
+            alike=alike,
+            watch=gains if self.early_stopping else None,
+            watch_every=max(1, self.steps // 40),
+        )
+        return [networks[i : i + 1] for i in range(len(X))]
+
+    def _finish(self, networks: Networks, held: Any) -> None:
+        """Choose the strength and keep the networks that decide."""
+        self.candidates_ = networks
+        chosen, self.gains_ = 0, None
+        if held is not None:
+            self.gains_ = observed_gain(networks, *held, members=self.members)[0]
+            chosen = int(self.gains_.argmax())
+        self.alpha_ = float(np.atleast_1d(self.alpha)[chosen])
+        self.networks_ = self.member(chosen)
+
+    def member(self, index: int) -> Networks:
+        """Return the networks of one of several strengths.
+
+        Parameters
+        ----------
+        index : int
+            Its place in ``alpha``.
+
+        Returns
+        -------
+        sudlib.policy.batched.Networks
+            (1, members) of them.
+        """
+        first = index * self.members
+        return self.candidates_[:, first : first + self.members]
+
+    def with_alpha(self, index: int) -> Callable[[ArrayLike], Array]:
+        """Return the rule of one of several strengths, as a function.
+
+        Parameters
+        ----------
+        index : int
+            Its place in ``alpha``.
+
+        Returns
+        -------
+        callable
+            From covariates to combinations, as ``predict``.
+        """
+        networks = self.member(index)
+        return lambda X: signs(self._scores(X, networks))
+
+    def _scores(self, X: ArrayLike, networks: Networks) -> Array:
+        outputs = networks.outputs(self._inputs(X))[0]
+        return (np.tanh(outputs) if self.output == "tanh" else outputs).mean(axis=0)
+
+    def decision_function(self, X: ArrayLike) -> Array:
+        """Return the score of each treatment; above 0 it is recommended.
 
         Parameters
         ----------
         X : array-like of shape (n, p)
-            Covariates, without missing values.
-        A : array-like of shape (n, K)
-            Treatments received, coded -1 and +1.
-        outcome : array-like of shape (n,)
-            Larger is better.
-        propensity : array-like of shape (n,), optional
-            Probability of the combination received; estimated by default.
-        validation : tuple of (X, A, outcome), optional
-            People to choose the strength on, and when to stop.
 
-        Raises
-        ------
-        sudlib.files.InputError
-            See :func:`check_people`.
+        Returns
+        -------
+        numpy.ndarray of shape (n, K)
         """
-        return fit_together([self], [(X, A, outcome, propensity, validation)])[0]
-
-    def _prepare(self, X, A, outcome, propensity=None, validation=None):
-        """Return what to train on and, or None, whom to validate on."""
-        WeightedHamming(self.loss, self.order, check_treatments(A).shape[1])
-        given = X
-        X, A, outcome, propensity = self._start(X, A, outcome, propensity)
-        X = self._scale(X, given)
-        watched = self._watched(
-            X, A, outcome, propensity, validation, np.size(self.strength)
-        )
-        X, A, outcome, propensity, held = watched
-        targets, weights = outcome_weights(
-            X, A, outcome, propensity, self.weights, self.random_state
-        )
-        return (X, targets, weights), held
-
-    def _train(self, parts, held):
-        """Return networks, (data sets, strengths times members)."""
-        X, targets, weights = (np.stack(column) for column in zip(*parts, strict=True))
-        strengths = np.atleast_1d(np.asarray(self.strength, dtype=float))
-        treatments = targets.shape[-1]
-        start = None
-        if self.start is not None:
-            start = np.tile(np.asarray(self.start, "f4"), (len(strengths), 1))
-            start = np.repeat(start[None], len(X), axis=0)
-
-        def gains(step, networks):
-            return _each(networks, held, _gain)
-
-        return train(
-            X,
-            (targets[:, None], weights[:, None]),
-            WeightedHamming(self.loss, self.order, treatments, self.output),
-            hidden=tuple(self.hidden),
-            outputs=treatments,
-            strengths=np.repeat(strengths, self.members),
-            penalty=self.penalty,
-            steps=self.steps,
-            batch_size=self.batch_size,
-            learning_rate=self.learning_rate,
-            decay=self.decay,
-            optimiser=self.optimiser,
-            dropout=self.dropout,
-            seed=self.random_state,
-            start=start,
-            alike=True,
-            watch=gains if self._stops() else None,
-            engine=self.engine,
-        )
-
-    def _finish(self, networks, held):
-        """Choose the strength and keep the networks that decide."""
-        self.candidates_ = networks
-        strengths = np.atleast_1d(np.asarray(self.strength, dtype=float))
-        chosen, self.gains_ = 0, None
-        if held is not None:
-            self.gains_ = _gain(networks, *held, members=self.members)[0]
-            chosen = int(self.gains_.argmax())
-        self.strength_ = float(strengths[chosen])
-        self.networks_ = self.member(chosen)
-
-    def _stops(self):
-        return bool(self.early_stopping)
-
-    def _watched(self, X, A, outcome, propensity, validation, strengths):
-        """Return what to train on, and what to validate on or None."""
-        if strengths == 1 and not self._stops():
-            return X, A, outcome, propensity, None
-        if validation is None:
-            kept, left = _split(len(X), self.validation_fraction, self.random_state)
-            held = X[left], A[left], outcome[left], propensity[left]
-            X, A, outcome, propensity = (
-                X[kept],
-                A[kept],
-                outcome[kept],
-                propensity[kept],
-            )
-        else:
-            raw, seen, result, _ = check_people(*validation)
-            chance = estimate_propensity(raw, seen, self.propensity)
-            if self.scaler_ is not None:
-                raw = self.scaler_.transform(raw)
-            held = raw, seen, result, chance
-        targets, weights = outcome_weights(
-            *held, "augmented" if self.weights == "augmented" else "centred"
-        )
-        return X, A, outcome, propensity, (held[0], targets, weights)
-
-    def member(self, strength):
-        """Return the networks of the ``strength``-th strength, (1, members)."""
-        first = strength * self.members
-        return self.candidates_[:, first : first + self.members]
-
-    def with_strength(self, strength):
-        """Return the rule of the ``strength``-th strength tried: X to combinations."""
-        networks = self.member(strength)
-        return lambda X: _signs(self._scores(X, networks))
-
-    def decision_function(self, X):
-        """Return the score of each treatment, (n, K); above 0 it is recommended."""
         check_is_fitted(self)
         return self._scores(X, self.networks_)
-
-    def _scores(self, X, networks):
-        outputs = networks.outputs(self._inputs(X))[0]
-        return (np.tanh(outputs) if self.output == "tanh" else outputs).mean(axis=0)
-
-    def predict(self, X):
-        """Return the recommended combinations, coded -1 and +1, (n, K)."""
-        return _signs(self.decision_function(X))
-
-
-def _gain(networks, X, targets, weights, members=1):
-    """Return the weighted share of agreeing decisions, (G, F / members).
-
-    It is what a study can observe: minus equation (3) on validation rows, up to a
-    constant.
-    """
-    outputs = np.tanh(networks.outputs(X))
-    lead = (*outputs.shape[:1], outputs.shape[1] // members, members)
-    decided = outputs.reshape(*lead, *outputs.shape[2:]).mean(axis=2) > 0
-    agree = decided == (targets > 0)
-    return (agree * weights).mean(axis=(-1, -2))

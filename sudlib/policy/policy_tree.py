@@ -1,141 +1,193 @@
 """Depth-two policy trees found by exhaustive search."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
+from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
 from sudlib.files import InputError
-from sudlib.policy.treatments import check_covariates, combinations
+from sudlib.policy.treatments import Array, check_covariates, combinations
+from sudlib.validation import check_choice, check_whole
 
-# -------------------------------------------------------------------- a readable tree
 
-
+@dataclass(eq=False, repr=False)
 class PolicyTree(BaseEstimator):
     """A rule of at most three questions, found by trying all of them.
 
     Given a score of every combination for every person (for instance
-    :func:`sudlib.policy.evaluation.augmented_scores`), find the tree of depth 1 or 2 whose mean
-    score is largest.  The search over the candidate cuts is exhaustive.
+    :func:`sudlib.policy.augmented_scores`), find the tree of depth 1 or 2 whose mean
+    score is largest.  The search over the candidate cuts is exhaustive.  A leaf
+    recommends one combination (label powerset).  Taught in notebook
+    ``c06_beyond_the_paper``.
 
     Parameters
     ----------
-    depth : int, default=2
-        0, 1 or 2.
-    cuts : int, default=9
+    max_depth : {0, 1, 2}, default=2
+        Questions on the way to a leaf.
+    n_cuts : int, default=9
         Cuts tried in each covariate, at its quantiles.
-    smallest : int, default=50
+    min_samples_leaf : int, default=50
         People in the smallest leaf.
+
+    Attributes
+    ----------
+    tree_ : dict
+        Nodes ("column", "cut", "low", "high") and leaves ("leaf", "people").
+    combinations_ : numpy.ndarray of shape (2 ** K, K)
+        What the number of a leaf stands for.
+
+    References
+    ----------
+    Zhou, Athey and Wager (2023), Offline multi-action policy learning.
+
+    Examples
+    --------
+    >>> X = np.arange(100.0)[:, None]
+    >>> scores = np.zeros((100, 4))
+    >>> scores[:50, 1], scores[50:, 2] = 1, 1
+    >>> tree = PolicyTree(max_depth=1, min_samples_leaf=10).fit(X, scores)
+    >>> tree.predict([[3.0], [80.0]]).tolist()
+    [[-1, 1], [1, -1]]
     """
 
-    def __init__(self, depth=2, cuts=9, smallest=50):
-        self.depth = depth
-        self.cuts = cuts
-        self.smallest = smallest
+    max_depth: int = 2
+    n_cuts: int = 9
+    min_samples_leaf: int = 50
 
-    def fit(self, X, scores):
+    def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
         """Return the fitted tree.
 
         Parameters
         ----------
-        X : array-like of shape (people, covariates)
-        scores : array-like of shape (people, 2 ** treatments)
-            Columns as in :func:`sudlib.policy.treatments.combinations`.
+        X : array-like of shape (n, p)
+            Covariates.
+        y : array-like of shape (n, 2 ** K)
+            Score of every combination; columns as in
+            :func:`sudlib.policy.combinations`.
+
+        Returns
+        -------
+        PolicyTree
+
+        Raises
+        ------
+        sudlib.files.InputError
+            For another depth, and for scores of another shape or not finite.
         """
-        names = list(X.columns) if hasattr(X, "columns") else None
-        X = check_covariates(X)
-        scores = np.asarray(scores, dtype=float)
-        treatments = int(np.log2(scores.shape[1]))
-        if scores.shape != (len(X), 2**treatments) or not np.isfinite(scores).all():
+        check_choice("max_depth", self.max_depth, (0, 1, 2))
+        check_whole("n_cuts", self.n_cuts, 1)
+        X = check_covariates(X, estimator=self, reset=True)
+        scores = np.asarray(y, dtype=float)
+        columns = scores.shape[1] if scores.ndim == 2 else 0
+        treatments = columns.bit_length() - 1
+        if scores.shape != (len(X), 2 ** max(treatments, 2)) or not (
+            np.isfinite(scores).all()
+        ):
             raise InputError(
                 "scores must be finite, one row a person and one column for each of"
                 f" the 2^K combinations, not of shape {scores.shape}"
             )
-        if self.depth not in (0, 1, 2):
-            raise InputError(f"depth must be 0, 1 or 2, not {self.depth!r}")
         self.combinations_ = combinations(treatments)
-        self.names_ = names or [f"covariate {j}" for j in range(X.shape[1])]
-        grid = np.linspace(0, 1, self.cuts + 2)[1:-1]
-        pairs = [
-            (j, cut)
-            for j in range(X.shape[1])
-            for cut in np.unique(np.quantile(X[:, j], grid))
-            if cut < X[:, j].max()
+        quantiles = np.linspace(0, 1, self.n_cuts + 2)[1:-1]
+        self._cuts = [
+            (column, cut)
+            for column in range(X.shape[1])
+            for cut in np.unique(np.quantile(X[:, column], quantiles))
+            if cut < X[:, column].max()
         ]
         below = np.column_stack(
-            [X[:, j] <= cut for j, cut in pairs] or [np.zeros((len(X), 0), bool)]
+            [X[:, column] <= cut for column, cut in self._cuts]
+            or [np.zeros((len(X), 0), bool)]
         )
-        self._pairs = pairs
-        self.tree_ = self._grow(below, scores, np.ones(len(X), bool), self.depth)[1]
+        everybody = np.ones(len(X), bool)
+        self.tree_ = self._grow(below, scores, everybody, self.max_depth)[1]
         return self
 
-    def _grow(self, below, scores, here, depth):
+    def _grow(
+        self, below: Array, scores: Array, here: Array, depth: int
+    ) -> tuple[float, dict[str, Any]]:
         """Return the largest sum of scores in this part, and the tree that has it."""
         sums = scores[here].sum(axis=0)
-        best = sums.max(), {"leaf": int(sums.argmax()), "people": int(here.sum())}
+        leaf = {"leaf": int(sums.argmax()), "people": int(here.sum())}
+        best: tuple[float, dict[str, Any]] = sums.max(), leaf
         if depth == 0 or not below.shape[1]:
             return best
-        part = below[here].astype(float)
-        counts = part.sum(axis=0)
-        enough = (counts >= self.smallest) & (here.sum() - counts >= self.smallest)
+        answers = below[here].astype(float)
+        counts = answers.sum(axis=0)
+        smaller = np.minimum(counts, here.sum() - counts)
+        enough = smaller >= self.min_samples_leaf
         if not enough.any():
             return best
+        choices = np.flatnonzero(enough)
         if depth == 1:
-            left = part.T @ scores[here]
-            gains = left.max(axis=1) + (sums - left).max(axis=1)
+            low = answers.T @ scores[here]
+            gains = low.max(axis=1) + (sums - low).max(axis=1)
             cut = int(np.where(enough, gains, -np.inf).argmax())
             if gains[cut] <= best[0]:
                 return best
-            choices = [cut]
-        else:
-            choices = np.flatnonzero(enough)
+            choices = np.array([cut])
         for cut in choices:
             low = self._grow(below, scores, here & below[:, cut], depth - 1)
             high = self._grow(below, scores, here & ~below[:, cut], depth - 1)
             if low[0] + high[0] > best[0] + 1e-9:
-                j, where = self._pairs[cut]
-                node = {"column": j, "cut": where, "low": low[1], "high": high[1]}
+                column, where = self._cuts[cut]
+                node = {"column": column, "cut": where, "low": low[1], "high": high[1]}
                 best = low[0] + high[0], node
         return best
 
-    def predict(self, X):
-        """Return the recommended treatments in −1 and +1."""
+    def predict(self, X: ArrayLike) -> Array:
+        """Return the recommended combinations.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, p)
+
+        Returns
+        -------
+        numpy.ndarray of int, shape (n, K)
+            Coded -1 and +1.
+        """
         check_is_fitted(self, "tree_")
-        X = check_covariates(X)
-        chosen = np.empty(len(X), int)
+        X = check_covariates(X, estimator=self)
 
-        def walk(node, here):
+        def leaves(node: dict[str, Any]) -> Any:
             if "leaf" in node:
-                chosen[here] = node["leaf"]
-                return
+                return node["leaf"]
             low = X[:, node["column"]] <= node["cut"]
-            walk(node["low"], here & low)
-            walk(node["high"], here & ~low)
+            return np.where(low, leaves(node["low"]), leaves(node["high"]))
 
-        walk(self.tree_, np.ones(len(X), bool))
+        chosen = np.broadcast_to(leaves(self.tree_), len(X))
         return self.combinations_[chosen]
 
-    def leaves(self, treatments=None):
+    def leaves(self, treatments: Sequence[str] | None = None) -> pd.DataFrame:
         """Return the rule in words, one row a leaf.
 
         Parameters
         ----------
-        treatments : list of str, optional
+        treatments : sequence of str, optional
             Names of the treatments.
 
         Returns
         -------
         pandas.DataFrame
             Columns ``who``, ``treatments`` and ``people`` (in the data it was fitted
-            to; look at :func:`sudlib.disclosure.guard` before showing it).
+            to; see :func:`sudlib.disclosure.suppress` before showing it).
         """
         check_is_fitted(self, "tree_")
-        labels = treatments or [
-            f"treatment {k + 1}" for k in range(self.combinations_.shape[1])
-        ]
+        count = self.combinations_.shape[1]
+        labels = treatments or [f"treatment {k + 1}" for k in range(count)]
+        names = getattr(self, "feature_names_in_", None)
         rows = []
 
-        def walk(node, path):
+        def walk(node: dict[str, Any], path: list[str]) -> None:
             if "leaf" in node:
                 given = self.combinations_[node["leaf"]] > 0
                 taken = [label for label, g in zip(labels, given, strict=True) if g]
@@ -147,9 +199,16 @@ class PolicyTree(BaseEstimator):
                     }
                 )
                 return
-            name = self.names_[node["column"]]
+            column = node["column"]
+            name = f"covariate {column}" if names is None else names[column]
             walk(node["low"], [*path, f"{name} ≤ {node['cut']:g}"])
             walk(node["high"], [*path, f"{name} > {node['cut']:g}"])
 
         walk(self.tree_, [])
         return pd.DataFrame(rows)
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = True
+        tags.target_tags.multi_output = True
+        return tags

@@ -1,178 +1,205 @@
 """Propensity scores: the probability of each combination given covariates."""
 
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Self
+
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
+from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_is_fitted
 
-from sudlib.files import InputError
 from sudlib.policy.treatments import (
+    Array,
     check_covariates,
     check_treatments,
     combination_number,
     combinations,
 )
+from sudlib.validation import check_choice
 
+#: How the probability of a combination may be modelled (section 3.1 of the study).
 PROPENSITIES = ("marginal", "product", "multinomial")
 
 
-def logistic_regression(strength=1.0):
-    """Return an unfitted regression of treatments on covariates, ridge-penalised.
-
-    By Newton's method, because lbfgs does not settle when a combination is rare.
-    """
-    return make_pipeline(
-        StandardScaler(),
-        LogisticRegression(C=strength, solver="newton-cholesky", max_iter=200),
-    )
-
-
-def estimate_propensity(X, A, how="marginal"):
-    """Return the estimated probability of the combination that each person received.
-
-    Parameters
-    ----------
-    X : array of shape (n, p)
-    A : array of shape (n, K)
-        Coded -1 and +1.
-    how : {"marginal", "product", "multinomial"}
-        The share of the combination; a product of K logistic regressions on X; one
-        multinomial regression on X (each as in section 3.1 of the study).
-
-    Returns
-    -------
-    numpy.ndarray of shape (n,)
-    """
-    if how not in PROPENSITIES:
-        raise InputError(
-            f"propensity must be one of {', '.join(PROPENSITIES)}, not {how!r}"
-        )
-    A = np.asarray(A)
-    if how == "product":
-        logs = np.zeros(len(A))
-        for column in A.T:
-            model = logistic_regression().fit(X, column > 0)
-            chance = model.predict_proba(X)[:, 1]
-            logs += np.log(np.where(column > 0, chance, 1 - chance))
-        return np.exp(logs)
-    number = combination_number(A)
-    if how == "marginal":
-        return (np.bincount(number) / len(number))[number]
-    seen, place = np.unique(number, return_inverse=True)
-    model = logistic_regression().fit(X, number)
-    if not np.array_equal(model.classes_, seen):  # pragma: no cover - sklearn's promise
-        raise AssertionError("classes are not sorted")
-    return model.predict_proba(X)[np.arange(len(A)), place]
-
-
-# --------------------------------------------------------------------- propensities
-
-
+@dataclass(eq=False, repr=False)
 class Propensity(BaseEstimator):
-    """The chance of each person's combination of treatments.
+    """Probabilities of combinations of treatments given covariates.
+
+    Taught in notebook ``c05_diabetes``.
 
     Parameters
     ----------
     how : {"marginal", "product", "multinomial"}, default="multinomial"
         *Marginal*: the share of each combination, the same for everybody (what the
         study used).  *Product*: one logistic regression a treatment, multiplied, as if
-        treatments were independent given the covariates.  *Multinomial*: one regression
-        for all combinations that occur.
-    strength : float, default=1.0
-        Inverse strength of the ridge penalty of the regressions.
+        treatments were independent given the covariates (binary relevance).
+        *Multinomial*: one regression for all combinations that occur (label powerset).
+    C : float, default=1.0
+        Inverse strength of the ridge penalty of the regressions, on standardised
+        covariates.
+
+    Attributes
+    ----------
+    models_ : list of estimators
+        One a treatment ("product") or one for all combinations.
+    n_treatments_ : int
+        K.
+
+    Examples
+    --------
+    >>> A = [[1, 1], [1, 1], [1, -1], [-1, -1]]
+    >>> Propensity("marginal").fit([[0], [0], [0], [0]], A).predict_proba([[0]])
+    array([[0.25, 0.  , 0.25, 0.5 ]])
     """
 
-    def __init__(self, how="multinomial", strength=1.0):
-        self.how = how
-        self.strength = strength
+    how: str = "multinomial"
+    C: float = 1.0
 
-    def fit(self, X, A):
+    def fit(self, X: ArrayLike, A: ArrayLike) -> Self:
         """Return the fitted model.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, p)
+            Covariates.
+        A : array-like of shape (n, K)
+            Treatments received, coded -1 and +1.
+
+        Returns
+        -------
+        Propensity
 
         Raises
         ------
-        InputError
-            For another ``how``, and more than 12 treatments.
+        sudlib.files.InputError
+            For another ``how``, and for covariates or treatments that are refused.
         """
-        if self.how not in ("marginal", "product", "multinomial"):
-            raise InputError(
-                f'how must be "marginal", "product" or "multinomial", not {self.how!r}'
-            )
-        X = check_covariates(X)
+        check_choice("propensity", self.how, PROPENSITIES)
+        X = check_covariates(X, estimator=self, reset=True)
         A = check_treatments(A, len(X))
-        self.combinations_ = combinations(A.shape[1])
-        place = combination_number(A)
-        if self.how == "marginal":
-            counts = np.bincount(place, minlength=len(self.combinations_))
-            self.shares_ = counts / len(place)
-        elif self.how == "multinomial" and place.min() != place.max():
-            self.models_ = [self._regression().fit(X, place)]
-        elif self.how == "multinomial":
-            self.models_ = [float(place[0])]
-        else:
-            self.models_ = [
-                float(column[0] > 0)
-                if column.min() == column.max()
-                else self._regression().fit(X, column)
-                for column in A.T
-            ]
-        self.treatments_ = A.shape[1]
+        self.n_treatments_ = A.shape[1]
+        targets = (A > 0).T if self.how == "product" else [combination_number(A)]
+        self.models_ = [self._model(target).fit(X, target) for target in targets]
         return self
 
-    def _regression(self):
-        return logistic_regression(self.strength)
+    def _model(self, target: Array) -> Any:
+        if self.how == "marginal" or target.min() == target.max():
+            return DummyClassifier(strategy="prior")
+        # By Newton's method: lbfgs does not settle when a combination is rare.
+        return make_pipeline(
+            StandardScaler(),
+            LogisticRegression(C=self.C, solver="newton-cholesky", max_iter=200),
+        )
 
-    def matrix(self, X):
-        """Return every person's chance of every combination; each row sums to 1.
+    def treatment_probabilities(self, X: ArrayLike) -> Array:
+        """Return every person's probability of each single treatment.
 
-        A combination that nobody was given in the data fitted to has chance 0 in the
-        marginal and the multinomial model.
+        Parameters
+        ----------
+        X : array-like of shape (n, p)
+
+        Returns
+        -------
+        numpy.ndarray of shape (n, K)
         """
-        check_is_fitted(self, "treatments_")
-        X = check_covariates(X)
-        if self.how == "marginal":
-            return np.tile(self.shares_, (len(X), 1))
-        chances = np.zeros((len(X), len(self.combinations_)))
-        if self.how == "multinomial":
-            model = self.models_[0]
-            if isinstance(model, float):
-                chances[:, int(model)] = 1.0
-            else:
-                chances[:, model.classes_] = model.predict_proba(X)
-            return chances
-        given = np.column_stack(
-            [
-                np.full(len(X), model)
-                if isinstance(model, float)
-                else model.predict_proba(X)[:, 1]
-                for model in self.models_
-            ]
+        check_is_fitted(self)
+        if self.how != "product":
+            given = combinations(self.n_treatments_) > 0
+            return self.predict_proba(X) @ given
+        X = check_covariates(X, estimator=self)
+        return np.column_stack(
+            [model.predict_proba(X) @ model.classes_ for model in self.models_]
         )
-        taken = self.combinations_[None] > 0
-        return np.where(taken, given[:, None], 1 - given[:, None]).prod(axis=2)
 
-    def predict(self, X, A):
-        """Return every person's chance of the combination that they were given."""
-        chances = self.matrix(X)
-        A = check_treatments(A, len(chances))
-        return chances[np.arange(len(chances)), combination_number(A)]
+    def predict_proba(self, X: ArrayLike) -> Array:
+        """Return every person's probability of every combination.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, p)
+
+        Returns
+        -------
+        numpy.ndarray of shape (n, 2 ** K)
+            Columns as in :func:`sudlib.policy.combinations`; each row sums to 1.  A
+            combination that nobody received has probability 0 in the marginal and the
+            multinomial model.
+        """
+        check_is_fitted(self)
+        every = combinations(self.n_treatments_) > 0
+        if self.how == "product":
+            given = self.treatment_probabilities(X)[:, None]
+            return np.where(every, given, 1 - given).prod(axis=2)
+        X = check_covariates(X, estimator=self)
+        probabilities = np.zeros((len(X), len(every)))
+        probabilities[:, self.models_[0].classes_] = self.models_[0].predict_proba(X)
+        return probabilities
+
+    def predict(self, X: ArrayLike) -> Array:
+        """Return the most probable combination.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, p)
+
+        Returns
+        -------
+        numpy.ndarray of int, shape (n, K)
+            Coded -1 and +1.
+        """
+        probabilities = self.predict_proba(X)
+        return combinations(self.n_treatments_)[probabilities.argmax(axis=1)]
+
+    def predict_received(self, X: ArrayLike, A: ArrayLike) -> Array:
+        """Return every person's probability of the combination that they received.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, p)
+        A : array-like of shape (n, K)
+            Coded -1 and +1.
+
+        Returns
+        -------
+        numpy.ndarray of shape (n,)
+        """
+        check_is_fitted(self)
+        X = check_covariates(X, estimator=self)
+        A = check_treatments(A, len(X))
+        if self.how == "product":
+            given = self.treatment_probabilities(X)
+            return np.where(A > 0, given, 1 - given).prod(axis=1)
+        model = self.models_[0]
+        received = combination_number(A)[:, None] == model.classes_
+        return (model.predict_proba(X) * received).sum(axis=1)
 
 
-def check_propensity(propensity, people):
-    """Return propensities as an array, or say what is wrong: 0 < π ≤ 1 is allowed."""
-    values = np.asarray(propensity, dtype=float)
-    if values.shape != (people,):
-        raise InputError(
-            f"the propensity must be one number for each of {people} people, not of"
-            f" shape {values.shape}"
-        )
-    wrong = ~((values > 0) & (values <= 1))
-    if wrong.any():
-        row = int(np.flatnonzero(wrong)[0])
-        raise InputError(
-            f"a propensity must be above 0 and at most 1; row {row + 1} is"
-            f" {values[row]:g} ({int(wrong.sum())} such rows)"
-        )
-    return values
+def estimate_propensity(X: ArrayLike, A: ArrayLike, how: str = "marginal") -> Array:
+    """Return the estimated probability of the combination that each person received.
+
+    Parameters
+    ----------
+    X : array-like of shape (n, p)
+        Covariates.
+    A : array-like of shape (n, K)
+        Treatments received, coded -1 and +1.
+    how : {"marginal", "product", "multinomial"}, default="marginal"
+        See :class:`Propensity`.
+
+    Returns
+    -------
+    numpy.ndarray of shape (n,)
+
+    Examples
+    --------
+    >>> A = [[1, 1], [1, 1], [1, -1], [-1, -1]]
+    >>> estimate_propensity([[0], [0], [0], [0]], A)
+    array([0.5 , 0.5 , 0.25, 0.25])
+    """
+    return Propensity(how).fit(X, A).predict_received(X, A)

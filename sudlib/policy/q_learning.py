@@ -1,182 +1,215 @@
-"""Cheap rivals of the networks: Q-learning, contrasts, a readable tree (floor 3.5).
+"""Q-learning: model the outcome as a sum of effects, then choose.
 
-Rules for combinations of treatments that need no network.  All share the interface of
-``sudlib.owl``: ``fit(X, A, outcome, propensity=None)`` and ``predict(X)`` → treatments
-in −1 and +1.  Taught in notebook ``c06_beyond_the_paper``.
+Rules for combinations of treatments that need no network, the baselines of every table.
+Taught in notebook ``c06_beyond_the_paper``.
 """
 
+from __future__ import annotations
+
+from dataclasses import KW_ONLY, dataclass
+from typing import Any
+
 import numpy as np
-from sklearn.base import BaseEstimator
+from numpy.typing import ArrayLike
 from sklearn.linear_model import RidgeCV
-from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeRegressor
 from sklearn.utils.validation import check_is_fitted
 
-from sudlib.files import InputError
-from sudlib.policy.base import _Rule, best_combination
-from sudlib.policy.outcome_weights import interactions, ridge_effects
-from sudlib.policy.treatments import check_covariates, check_study, combinations
+from sudlib.policy.base import TreatmentRule, draw_seed
+from sudlib.policy.treatments import (
+    Array,
+    Study,
+    check_covariates,
+    combinations,
+    contrast_basis,
+)
+from sudlib.validation import check_choice, check_number
 
-# -------------------------------------------------------------------------- ours
+#: Ridge penalties that are tried, from weak to strong.
+RIDGE_ALPHAS = np.logspace(-1, 4, 11)
 
 
-class RidgeQ(_Rule):
-    """The cheap rival: ridge regression of the outcome on X, A and A times X.
+def with_intercept(X: Array) -> Array:
+    """Return covariates with a column of ones before them.
 
     Parameters
     ----------
-    pairs : bool, default=False
-        Also products of two treatments; then the best of all combinations is
-        recommended, otherwise every treatment with a positive effect.
-    standardise : bool, default=True
+    X : numpy.ndarray of shape (n, p)
+
+    Returns
+    -------
+    numpy.ndarray of shape (n, 1 + p)
     """
-
-    def __init__(self, pairs=False, standardise=True):
-        self.pairs = pairs
-        self.standardise = standardise
-
-    def fit(self, X, A, outcome, propensity=None):
-        """Return the fitted rule; the propensity is not used."""
-        given = X
-        X, A, outcome, _ = self._start(X, A, outcome, propensity)
-        X = self._scale(X, given)
-        self.model_ = RidgeCV(alphas=np.logspace(-1, 4, 11))
-        self.model_.fit(interactions(A, X, self.pairs), outcome)
-        return self
-
-    def decision_function(self, X):
-        """Return the effect of each treatment, and of each pair, (n, effects)."""
-        X = self._inputs(X)
-        effects = self.n_treatments_
-        if self.pairs:
-            effects += effects * (effects - 1) // 2
-        return ridge_effects(self.model_, X, effects)
-
-    def predict(self, X):
-        """Return the recommended combinations, coded -1 and +1, (n, K)."""
-        return best_combination(self.decision_function(X), self.n_treatments_)
+    return np.column_stack([np.ones(len(X), X.dtype), X])
 
 
-#: Ridge penalties that are tried, from weak to strong.
-PENALTIES = np.logspace(-1, 4, 11)
-
-
-# ---------------------------------------------------------- additive Q- and A-learning
-
-
-class AdditiveQLearner(BaseEstimator):
+@dataclass(eq=False, repr=False)
+class AdditiveQLearner(TreatmentRule):
     r"""Model the outcome as a main effect plus one effect a treatment, then choose.
 
     .. math:: E[R \mid x, a] = m(x) + \sum_k a_k \tau_k(x)
+              \quad \Bigl[ + \sum_{j<k} a_j a_k \tau_{jk}(x) \Bigr],
+              \qquad a_k \in \{-1, +1\}
 
-    Treatment :math:`k` is recommended where :math:`\tau_k(x) > 0`.
+    Without pairs treatment :math:`k` is recommended where :math:`\tau_k(x) > 0` (binary
+    relevance, one model for all); with pairs the best of all combinations is.
 
     Parameters
     ----------
     learner : {"ridge", "boosting"}, default="ridge"
         Linear functions under one ridge penalty (chosen by leave-one-out), or sums of
         small trees, boosted together.
-    rounds : int, default=150
+    n_estimators : int, default=150
         Boosting: trees for each function.
-    depth : int, default=3
+    max_depth : int, default=3
         Boosting: depth of a tree.
     learning_rate : float, default=0.1
         Boosting: share of each tree that is added.
     subsample : float, default=0.5
         Boosting: share of people that each tree is fitted to.
-    seed : int, default=33
+    random_state : None, int, RandomState or Generator, default=33
         Boosting: draws the subsamples.
+    pairs : bool, default=False
+        Also model products of two treatments (ridge only).
+    effect_penalty : float, default=1.0
+        Ridge: how strongly coefficients of effects are penalised, relative to those of
+        the main effect.  4 is what treatments coded -1/2 and +1/2 amount to, and was
+        used in the simulation study.
+    standardise : bool, default=True
+        Ridge: scale covariates to mean 0 and variance 1.
+
+    Attributes
+    ----------
+    coef_ : numpy.ndarray of shape (functions, 1 + p)
+        Ridge: intercept and coefficients of each :math:`\tau`, of scaled covariates.
+    main_ : numpy.ndarray of shape (1 + p,)
+        Ridge: those of the main effect.
+    alpha_ : float
+        Ridge: the penalty chosen.
+
+    Examples
+    --------
+    >>> generator = np.random.default_rng(1)
+    >>> X, A = generator.normal(size=(300, 2)), generator.choice([-1, 1], (300, 2))
+    >>> rule = AdditiveQLearner().fit(X, A, (A * X).sum(axis=1))
+    >>> rule.predict([[2.0, -2.0]]).tolist()
+    [[1, -1]]
     """
 
-    def __init__(
-        self,
-        learner="ridge",
-        rounds=150,
-        depth=3,
-        learning_rate=0.1,
-        subsample=0.5,
-        seed=33,
-    ):
-        self.learner = learner
-        self.rounds = rounds
-        self.depth = depth
-        self.learning_rate = learning_rate
-        self.subsample = subsample
-        self.seed = seed
+    learner: str = "ridge"
+    n_estimators: int = 150
+    max_depth: int = 3
+    learning_rate: float = 0.1
+    subsample: float = 0.5
+    random_state: Any = 33
+    _: KW_ONLY
+    pairs: bool = False
+    effect_penalty: float = 1.0
+    standardise: bool = True
 
-    def fit(self, X, A, outcome, propensity=None):
-        """Return the fitted learner; ``propensity`` is not needed and ignored."""
-        X, A, outcome = check_study(X, A, outcome)
-        if self.learner not in ("ridge", "boosting"):
-            raise InputError(
-                f'learner must be "ridge" or "boosting", not {self.learner!r}'
-            )
-        self.n_features_in_ = X.shape[1]
-        self.treatments_ = A.shape[1]
+    def _fit(self, study: Study) -> None:
+        check_choice("learner", self.learner, ("ridge", "boosting"))
         if self.learner == "ridge":
-            self._fit_ridge(X, A, outcome)
+            self._fit_ridge(study)
         else:
-            self._fit_boosting(X, A, outcome)
-        return self
+            check_choice("pairs of boosting", self.pairs, (False,))
+            self._fit_boosting(study)
 
-    def _fit_ridge(self, X, A, outcome):
-        self.scaler_ = StandardScaler().fit(X)
-        Z = self.scaler_.transform(X)
-        W = np.column_stack([np.ones(len(Z)), Z])
-        columns = [Z] + [A[:, [k]] * W for k in range(self.treatments_)]
-        model = RidgeCV(alphas=PENALTIES).fit(np.column_stack(columns), outcome)
+    def _fit_ridge(self, study: Study) -> None:
+        check_number("effect_penalty", self.effect_penalty, 0, open_low=True)
+        Z = self._scale(study.X.astype(float))
+        # A column divided by s has its coefficient penalised s² times as strongly.
+        shrink = np.sqrt(self.effect_penalty)
+        codes = self._codes(study.A) / shrink
+        crossed = (codes[:, :, None] * with_intercept(Z)[:, None]).reshape(len(Z), -1)
+        model = RidgeCV(alphas=RIDGE_ALPHAS)
+        model.fit(np.column_stack([Z, crossed]), study.outcome)
         width = Z.shape[1]
+        self.alpha_ = float(model.alpha_)
         self.main_ = np.r_[model.intercept_, model.coef_[:width]]
-        self.coef_ = model.coef_[width:].reshape(self.treatments_, width + 1)
+        self.coef_ = model.coef_[width:].reshape(-1, width + 1) / shrink
 
-    def _fit_boosting(self, X, A, outcome):
-        random = np.random.default_rng(self.seed)
+    def _codes(self, A: Array) -> Array:
+        """Return what multiplies each effect: a_k and, with pairs, a_j a_k."""
+        return 2 * contrast_basis(A, 2 if self.pairs else 1)[:, 1:].astype(float)
+
+    def _fit_boosting(self, study: Study) -> None:
+        X, A, outcome, _ = study
+        generator = np.random.default_rng(draw_seed(self.random_state))
         self.start_ = float(outcome.mean())
         size = max(2, int(self.subsample * len(X)))
-        signs = np.column_stack([np.ones(len(X)), A])
+        codes = with_intercept(A)
         fitted = np.full(len(X), self.start_)
-        self.trees_ = [[] for _ in range(signs.shape[1])]
-        for _ in range(self.rounds):
-            for function, sign in enumerate(signs.T):
+        self.trees_: list[list[DecisionTreeRegressor]] = [[] for _ in codes.T]
+        for _ in range(self.n_estimators):
+            for trees, code in zip(self.trees_, codes.T, strict=True):
                 # Least squares in τ_k with a_k² = 1: the target is a_k × residual.
-                rows = random.choice(len(X), size, replace=False)
+                rows = generator.choice(len(X), size, replace=False)
                 tree = DecisionTreeRegressor(
-                    max_depth=self.depth,
+                    max_depth=self.max_depth,
                     min_samples_leaf=10,
-                    random_state=int(random.integers(2**31)),
+                    random_state=int(generator.integers(2**31)),
                 )
-                tree.fit(X[rows], (sign * (outcome - fitted))[rows])
-                fitted += self.learning_rate * sign * tree.predict(X)
-                self.trees_[function].append(tree)
+                tree.fit(X[rows], (code * (outcome - fitted))[rows])
+                fitted += self.learning_rate * code * tree.predict(X)
+                trees.append(tree)
 
-    def _functions(self, X):
-        """Return m(x) and the τ_k(x), side by side."""
-        check_is_fitted(self, "treatments_")
-        X = check_covariates(X)
-        if X.shape[1] != self.n_features_in_:
-            raise InputError(
-                f"covariates must have {self.n_features_in_} columns, not {X.shape[1]}"
-            )
+    def _functions(self, X: ArrayLike) -> tuple[Array, Array]:
+        """Return m(x), and the τ(x) side by side."""
         if self.learner == "ridge":
-            Z = np.column_stack([np.ones(len(X)), self.scaler_.transform(X)])
-            return Z @ np.vstack([self.main_, self.coef_]).T
+            Z = with_intercept(self._inputs(X).astype(float))
+            return Z @ self.main_, Z @ self.coef_.T
+        check_is_fitted(self)
+        X = check_covariates(X, estimator=self)
         sums = np.column_stack(
             [
-                self.learning_rate * np.sum([t.predict(X) for t in trees], axis=0)
+                np.sum([tree.predict(X) for tree in trees], axis=0)
                 for trees in self.trees_
             ]
         )
-        return sums + np.r_[self.start_, np.zeros(self.treatments_)]
+        sums *= self.learning_rate
+        return self.start_ + sums[:, 0], sums[:, 1:]
 
-    def decision_function(self, X):
-        """Return the estimated τ_k(x), half the gain from giving treatment k."""
-        return self._functions(X)[:, 1:]
+    def decision_function(self, X: ArrayLike) -> Array:
+        r"""Return the estimated :math:`\tau_k(x)`, half the gain from giving k.
 
-    def predict(self, X):
-        """Return the recommended treatments in −1 and +1."""
-        return np.where(self.decision_function(X) > 0, 1, -1)
+        Parameters
+        ----------
+        X : array-like of shape (n, p)
 
-    def outcomes(self, X):
-        """Return the outcome expected under every combination, one column each."""
-        functions = self._functions(X)
-        return functions[:, :1] + functions[:, 1:] @ combinations(self.treatments_).T
+        Returns
+        -------
+        numpy.ndarray of shape (n, K) or, with pairs, (n, K + K (K - 1) / 2)
+        """
+        return self._functions(X)[1]
+
+    def expected(self, X: ArrayLike, A: ArrayLike) -> Array:
+        """Return the outcome expected under the given combinations.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, p)
+        A : array-like of shape (n, K)
+            Coded -1 and +1.
+
+        Returns
+        -------
+        numpy.ndarray of shape (n,)
+        """
+        main, effects = self._functions(X)
+        return main + (self._codes(A) * effects).sum(axis=1)
+
+    def outcomes(self, X: ArrayLike) -> Array:
+        """Return the outcome expected under every combination.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, p)
+
+        Returns
+        -------
+        numpy.ndarray of shape (n, 2 ** K)
+            Columns as in :func:`sudlib.policy.combinations`.
+        """
+        main, effects = self._functions(X)
+        return main[:, None] + effects @ self._codes(combinations(self.n_treatments_)).T

@@ -1,23 +1,28 @@
 r"""The simulations of the study's section 6 as pure functions of a seed.
 
-Taught in notebooks c02 (right model) and c03 (wrong model); what the study leaves open
-is a parameter here and is weighed in notebook c04.
+Taught in notebooks c02 (correctly specified model, "right") and c03 (misspecified,
+"wrong"); what the study leaves open is a parameter here and is weighed in notebook c04.
 """
 
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from sudlib.files import InputError
-from sudlib.policy.treatments import combination_number, combinations
+from sudlib.policy.treatments import Array, combination_number, combinations
+from sudlib.validation import check_choice
 
-#: Each setting: interaction (gamma of equation (23)) and noise (sigma).
+#: Each setting, of sections 6.1 and 6.2: interaction (gamma of equation (23)) and noise
+#: (sigma).  Without interactions the additive model is correctly specified.
 SETTINGS = {"right": (0.0, 1.1), "wrong": (0.1, 0.2)}
-
 
 #: How covariates may be drawn; the study does not say which.
 COVARIATES = ("normal", "uniform", "unit", "binary")
-
 
 #: The sizes of tables 1 and 2: people per treatment in the training data.
 SIZES = (200, 1000, 4000, 10000)
@@ -25,32 +30,61 @@ SIZES = (200, 1000, 4000, 10000)
 
 @dataclass(frozen=True)
 class Truth:
-    """A world: its weights, its setting, and how its covariates are drawn."""
+    """A world: its weights, its setting, and how its covariates are drawn.
 
-    first: np.ndarray
-    second: np.ndarray
-    main: np.ndarray
+    Attributes
+    ----------
+    first : numpy.ndarray of shape (p, nodes)
+        Weights of the hidden layer of the effects.
+    second : numpy.ndarray of shape (nodes, K)
+        Weights of its output.
+    main : numpy.ndarray of shape (p,)
+        Weights of the main effect.
+    interaction : float
+        Gamma of equation (23).
+    noise : float
+        Standard deviation of each potential outcome.
+    covariates : str
+        One of :data:`COVARIATES`.
+    """
+
+    first: Array
+    second: Array
+    main: Array
     interaction: float
     noise: float
     covariates: str = "normal"
 
     @property
-    def treatments(self):
+    def treatments(self) -> int:
         """Return K."""
         return self.second.shape[1]
 
-    def effects(self, X):
-        """Return the effect of each treatment for each person, equations (16), (17)."""
+    def effects(self, X: Array) -> Array:
+        """Return the effect of each treatment for each person, equations (16), (17).
+
+        Parameters
+        ----------
+        X : numpy.ndarray of shape (n, p)
+
+        Returns
+        -------
+        numpy.ndarray of shape (n, K)
+        """
         score = np.maximum(X @ self.first, 0) @ self.second
         return np.sign(score) * (0.05 * _logistic(score) + 2.0)
 
-    def outcomes(self, X):
+    def outcomes(self, X: Array) -> Array:
         """Return each person's expected outcome under every combination.
+
+        Parameters
+        ----------
+        X : numpy.ndarray of shape (n, p)
 
         Returns
         -------
         numpy.ndarray of shape (n, 2 ** K)
-            Columns in the order of :func:`sudlib.policy.treatments.combinations`.
+            Columns in the order of :func:`sudlib.policy.combinations`.
         """
         taken = (combinations(self.treatments) > 0).astype(X.dtype)
         total = self.effects(X) @ taken.T
@@ -58,7 +92,7 @@ class Truth:
         return total - self.interaction * total**2 + main[:, None]
 
 
-def _logistic(score):
+def _logistic(score: Array) -> Array:
     return 0.5 * (1 + np.tanh(0.5 * score))
 
 
@@ -66,27 +100,44 @@ def _logistic(score):
 class Sample:
     """People: covariates, the combination received, its outcome, and what is hidden.
 
-    ``outcomes`` are all realised potential outcomes, (n, 2 ** K); ``expected`` their
-    expectations; ``best`` the number of the best realised combination (the study's
-    A_opt) or, where asked, of the best expected one.
+    Attributes
+    ----------
+    X : numpy.ndarray of shape (n, p)
+        Covariates.
+    A : numpy.ndarray of int8, shape (n, K)
+        Treatments received, coded -1 and +1.
+    outcome : numpy.ndarray of shape (n,)
+        Outcome of the combination received.
+    outcomes, expected : numpy.ndarray of shape (n, 2 ** K)
+        All realised potential outcomes, and their expectations.
+    best : numpy.ndarray of int, shape (n,)
+        Number of the best realised combination (the study's A_opt) or, where asked, of
+        the best expected one.
     """
 
-    X: np.ndarray
-    A: np.ndarray
-    outcome: np.ndarray
-    outcomes: np.ndarray
-    expected: np.ndarray
-    best: np.ndarray
+    X: Array
+    A: Array
+    outcome: Array
+    outcomes: Array
+    expected: Array
+    best: Array
 
     @property
-    def bayes(self):
+    def bayes(self) -> Array:
         """Return the number of the combination with the best expected outcome."""
         return self.expected.argmax(axis=1)
 
 
 def draw_truth(
-    setting, seed, *, p=30, nodes=45, treatments=5, covariates="normal", **changes
-):
+    setting: str,
+    seed: int | Sequence[int],
+    *,
+    p: int = 30,
+    nodes: int = 45,
+    treatments: int = 5,
+    covariates: str = "normal",
+    **changes: float,
+) -> Truth:
     """Return a world drawn as the study says: all weights standard normal.
 
     Parameters
@@ -94,9 +145,10 @@ def draw_truth(
     setting : {"right", "wrong"}
         Section 6.1 (no interactions) or 6.2.
     seed : int or sequence of int
+        Seed of the weights.
     p, nodes, treatments : int
-        Covariates, hidden nodes and treatments.
-    covariates : {"normal", "uniform", "unit", "binary"}
+        Numbers of covariates, hidden nodes and treatments.
+    covariates : {"normal", "uniform", "unit", "binary"}, default="normal"
         Standard normal, uniform on (-1, 1), uniform on (0, 1), or fair coins.
     **changes
         Other values of ``interaction`` or ``noise``.
@@ -107,7 +159,7 @@ def draw_truth(
 
     Raises
     ------
-    InputError
+    sudlib.files.InputError
         For a setting or a distribution that is not one of these.
 
     Examples
@@ -115,33 +167,33 @@ def draw_truth(
     >>> draw_truth("right", 33).treatments
     5
     """
-    if setting not in SETTINGS:
-        raise InputError(f'setting must be "right" or "wrong", not {setting!r}')
-    if covariates not in COVARIATES:
-        raise InputError(
-            f"covariates must be one of {', '.join(COVARIATES)}, not {covariates!r}"
-        )
+    check_choice("setting", setting, SETTINGS)
+    check_choice("covariates", covariates, COVARIATES)
     generator = np.random.default_rng(seed)
-    interaction, noise = SETTINGS[setting]
-    world = {"interaction": interaction, "noise": noise} | changes
+    world = dict(zip(("interaction", "noise"), SETTINGS[setting], strict=True))
     return Truth(
         generator.standard_normal((p, nodes), "f4"),
         generator.standard_normal((nodes, treatments), "f4"),
         generator.standard_normal(p, "f4"),
         covariates=covariates,
-        **world,
+        **(world | changes),
     )
 
 
-def draw(truth, rows, seed, *, best="realised"):
+def draw(
+    truth: Truth, rows: int, seed: int | Sequence[int], *, best: str = "realised"
+) -> Sample:
     """Return people of a world, each treatment combination equally likely.
 
     Parameters
     ----------
     truth : Truth
+        The world.
     rows : int
+        Number of people.
     seed : int or sequence of int
-    best : {"realised", "expected"}
+        Seed of the people.
+    best : {"realised", "expected"}, default="realised"
         Whether the best combination counts the noise of each potential outcome.  With
         "realised" even the Bayes rule errs, as in the study's tables.
 
@@ -149,16 +201,16 @@ def draw(truth, rows, seed, *, best="realised"):
     -------
     Sample
     """
-    if best not in ("realised", "expected"):
-        raise InputError(f'best must be "realised" or "expected", not {best!r}')
+    check_choice("best", best, ("realised", "expected"))
     generator = np.random.default_rng(seed)
-    p = len(truth.main)
-    X = {
-        "normal": lambda: generator.standard_normal((rows, p), "f4"),
-        "uniform": lambda: 2 * generator.random((rows, p), "f4") - 1,
-        "unit": lambda: generator.random((rows, p), "f4"),
-        "binary": lambda: generator.integers(0, 2, (rows, p)).astype("f4"),
-    }[truth.covariates]()
+    size = rows, len(truth.main)
+    if truth.covariates == "normal":
+        X = generator.standard_normal(size, "f4")
+    elif truth.covariates == "binary":
+        X = generator.integers(0, 2, size).astype("f4")
+    else:
+        X = generator.random(size, "f4")
+        X = 2 * X - 1 if truth.covariates == "uniform" else X
     expected = truth.outcomes(X)
     outcomes = generator.standard_normal(expected.shape, "f4")
     outcomes *= np.float32(truth.noise)
@@ -174,11 +226,22 @@ def draw(truth, rows, seed, *, best="realised"):
     )
 
 
-def adjusted(rate, treatments):
+def adjusted(rate: float, treatments: int) -> float:
     """Return a rate of wrong combinations as one of wrong single decisions.
 
-    ``1 - (1 - rate) ** (1 / K)``: what each of K equal, independent decisions would
-    have to err.
+    ``1 - (1 - rate) ** (1 / K)``: the error rate of each of K equal, independent
+    decisions.
+
+    Parameters
+    ----------
+    rate : float
+        Share of wrong combinations.
+    treatments : int
+        K.
+
+    Returns
+    -------
+    float
 
     Examples
     --------
@@ -193,22 +256,32 @@ class Tally:
 
     A combination that is best for nobody has no misclassification rate: AMCR is the
     mean over the combinations that are best for somebody (the study does not say).
+
+    Parameters
+    ----------
+    treatments : int
+        K.
     """
 
-    def __init__(self, treatments):
+    def __init__(self, treatments: int) -> None:
         self.treatments = treatments
         cells = 2**treatments
         self.people, self.wrong = np.zeros(cells), np.zeros(cells)
         self.benefit = 0.0
 
-    def add(self, recommended, best, outcomes):
-        """Count people; all arguments by number of the combination.
+    def add(self, recommended: Array, best: Array, outcomes: Array) -> Self:
+        """Count people, and return the same object.
 
         Parameters
         ----------
-        recommended, best : int array of shape (n,)
-        outcomes : array of shape (n, 2 ** K)
+        recommended, best : numpy.ndarray of int, shape (n,)
+            Numbers of combinations.
+        outcomes : numpy.ndarray of shape (n, 2 ** K)
             Realised potential outcomes.
+
+        Returns
+        -------
+        Tally
         """
         cells = len(self.people)
         self.people += np.bincount(best, minlength=cells)
@@ -217,12 +290,17 @@ class Tally:
         self.benefit += float(chosen.sum(dtype=float))
         return self
 
-    def scores(self):
-        """Return ``mcr``, ``amcr``, their adjusted forms, and ``ab``.
+    def scores(self) -> dict[str, float]:
+        """Return the scores of everybody counted.
+
+        Returns
+        -------
+        dict of str to float
+            ``mcr``, ``amcr``, their adjusted forms, and ``ab``.
 
         Raises
         ------
-        InputError
+        sudlib.files.InputError
             If nobody was counted.
         """
         n = self.people.sum()
@@ -240,16 +318,16 @@ class Tally:
         }
 
 
-def score(recommended, best, outcomes):
+def score(recommended: ArrayLike, best: Array, outcomes: Array) -> dict[str, float]:
     """Return the scores of recommendations, equations (20) to (22).
 
     Parameters
     ----------
-    recommended : array of shape (n, K)
+    recommended : array-like of shape (n, K)
         Combinations, coded -1 and +1.
-    best : int array of shape (n,)
+    best : numpy.ndarray of int, shape (n,)
         Number of the best combination of each person.
-    outcomes : array of shape (n, 2 ** K)
+    outcomes : numpy.ndarray of shape (n, 2 ** K)
         Potential outcomes.
 
     Returns
@@ -257,22 +335,35 @@ def score(recommended, best, outcomes):
     dict of str to float
         ``mcr``, ``amcr``, ``adjusted_mcr``, ``adjusted_amcr`` and ``ab``.
     """
-    recommended = np.asarray(recommended)
-    tally = Tally(recommended.shape[1])
+    tally = Tally(np.shape(recommended)[1])
     return tally.add(combination_number(recommended), best, outcomes).scores()
 
 
-def score_rules(truth, rows, seed, rules, *, best="realised", rows_at_once=20_000):
+def score_rules(
+    truth: Truth,
+    rows: int,
+    seed: int | Sequence[int],
+    rules: Mapping[Any, Callable[[Array], ArrayLike]],
+    *,
+    best: str = "realised",
+    rows_at_once: int = 20_000,
+) -> dict[Any, dict[str, float]]:
     """Return the scores of several rules on the same new people of a world.
 
     Parameters
     ----------
     truth : Truth
+        The world.
     rows : int
         People; they are drawn and forgotten ``rows_at_once`` at a time.
     seed : int or sequence of int
-    rules : dict of str to callable
-        ``rule(X)`` returns combinations coded -1 and +1, or their numbers.
+        Seed of the people.
+    rules : mapping of str to callable
+        ``rule(X)`` returns combinations coded -1 and +1.
+    best : {"realised", "expected"}, default="realised"
+        As in :func:`draw`.
+    rows_at_once : int, default=20000
+        Limits the memory used.
 
     Returns
     -------
@@ -280,12 +371,11 @@ def score_rules(truth, rows, seed, rules, *, best="realised", rows_at_once=20_00
         :meth:`Tally.scores` of each rule, and of ``"bayes"``.
     """
     tallies = {name: Tally(truth.treatments) for name in (*rules, "bayes")}
-    seed = [seed] if np.isscalar(seed) else list(seed)
-    for part, place in enumerate(range(0, rows, rows_at_once)):
-        people = draw(truth, min(rows_at_once, rows - place), [*seed, part], best=best)
-        for name, rule in rules.items():
-            advice = np.asarray(rule(people.X))
-            number = combination_number(advice) if advice.ndim == 2 else advice
-            tallies[name].add(number, people.best, people.outcomes)
-        tallies["bayes"].add(people.bayes, people.best, people.outcomes)
+    seeds = [seed] if isinstance(seed, int | np.integer) else list(seed)
+    for block, begin in enumerate(range(0, rows, rows_at_once)):
+        number = min(rows_at_once, rows - begin)
+        people = draw(truth, number, [*seeds, block], best=best)
+        numbers = {n: combination_number(rule(people.X)) for n, rule in rules.items()}
+        for name, recommended in (numbers | {"bayes": people.bayes}).items():
+            tallies[name].add(recommended, people.best, people.outcomes)
     return {name: tally.scores() for name, tally in tallies.items()}

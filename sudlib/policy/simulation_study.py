@@ -1,37 +1,42 @@
-"""The full simulation study of section 6 in shards, merged exactly.
+"""The simulation study of section 6: its methods, its repeats, and their summary.
 
-A shard is some repeats of one setting and one size.  Every repeat has its own seed, so
-shards can run anywhere, in any order, and the merged table is the same to the last
-digit.  ``tools/run_study_c.py`` runs them; notebooks c02 and c03 show the table and
-derive some of its rows again.
+Every repeat has its own seed, so repeats can run anywhere, in any order, and the merged
+table is the same to the last digit.  ``tools/run_study_c.py`` runs all of them in
+shards; notebooks c02 and c03 show the table and derive some of its rows again.
 """
+
+from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from sklearn.base import clone
 
 from sudlib.files import InputError, data_file
-from sudlib.policy.base import fit_together
+from sudlib.policy.base import NetworkRule, fit_together
 from sudlib.policy.one_vs_one import OneAgainstOne
 from sudlib.policy.outcome_networks import BoundedEffectsNetwork, ContrastNetwork
-from sudlib.policy.owl import STRENGTHS, OutcomeWeightedClassifier
-from sudlib.policy.q_learning import RidgeQ
-from sudlib.policy.simulation import SETTINGS, SIZES, draw, draw_truth, score_rules
-from sudlib.policy.treatments import combination_number
+from sudlib.policy.owl import STUDY_ALPHAS, OutcomeWeightedClassifier
+from sudlib.policy.q_learning import AdditiveQLearner
+from sudlib.policy.simulation import SETTINGS, Sample, draw, draw_truth, score_rules
+from sudlib.policy.treatments import Array, combination_number
+from sudlib.validation import check_choice
 
+#: Seed of the study that comes with the book.
 SEED = 33
 
-
+#: Repeats of each setting and size, as in the study.
 REPEATS = 100
 
-
+#: K.
 TREATMENTS = 5
 
-
-#: Each method: what the tables call it, and who it is by.
+#: What the tables call each method.
 METHODS = {
     "naive": "Naive",
     "dnn_simple": "DNN-simple",
@@ -44,28 +49,37 @@ METHODS = {
     "bounded": "Bounded-effects network (ours)",
 }
 
-
+#: The scores that the study prints, equations (20) to (22).
 SCORES = ("adjusted_mcr", "adjusted_amcr", "ab")
 
+#: A fitted rule: from covariates to combinations.
+Rule = Callable[[ArrayLike], Array]
 
-def recipes(size):
+_KEY = ["setting", "n_train", "repeat", "method"]
+
+
+def recipes(size: int) -> dict[str, Any]:
     """Return the rules of the study and ours, not yet fitted, by name.
 
     Parameters
     ----------
     size : int
         People per treatment in the training data.
+
+    Returns
+    -------
+    dict of str to estimator
     """
     # What the study leaves open is filled in as notebook c04 finds it to fit best.
     steps = max(2000, round(12 * size * TREATMENTS / 100))  # twelve passes or more
-    paper = {"strength": STRENGTHS, "standardise": False}
+    paper = {"alpha": STUDY_ALPHAS, "standardise": False}
     descent = {"optimiser": "sgd", "learning_rate": 0.01, "steps": steps}
     wide = {"hidden": (100,), "members": 3, "alpha": 20.0, "batch_size": 200}
     return {
         "naive": OneAgainstOne(steps=300, **paper),
         "dnn_simple": OutcomeWeightedClassifier(**paper, **descent),
         "dnn_1hdd": OutcomeWeightedClassifier(hidden=(45,), **paper, **descent),
-        "ridge_q": RidgeQ(),
+        "ridge_q": AdditiveQLearner(effect_penalty=4.0),
         "contrast": ContrastNetwork(
             order=1, steps=steps, **(wide if size >= 4000 else {})
         ),
@@ -75,94 +89,88 @@ def recipes(size):
     }
 
 
-def _choice(rules, sample):
-    """Return which rule errs least against the best realised combination."""
-    wrong = [(_number(rule(sample.X)) != sample.best).mean() for rule in rules]
-    return int(np.argmin(wrong))
-
-
-def _number(advice):
-    return combination_number(advice) if np.ndim(advice) == 2 else advice
-
-
-def fit_rules(train, validation, recipes, propensity=None):
-    """Return fitted rules, the penalty each was given, and the seconds each took.
+def fit_rules_together(
+    trains: Sequence[Sample],
+    validations: Sequence[Sample],
+    recipes: Mapping[str, Any],
+    propensity: float | None = None,
+) -> list[tuple[dict[str, Rule], dict[str, float], dict[str, float]]]:
+    """Return, for every pair of samples, the fitted rules by name.
 
     Where a rule has several penalty strengths, ``name`` is tuned as the study does, on
     the misclassification of the best realised combination in the validation data,
     which no real study observes; ``name_observed`` on the gain that one does observe.
+    The networks of all samples and all penalty strengths are trained as one
+    computation; the numbers are those of samples fitted one by one.
 
     Parameters
     ----------
-    train, validation : sudlib.policy.simulation.Sample
-    recipes : dict of str to estimator
+    trains, validations : sequence of sudlib.policy.simulation.Sample
+        All of the same size.
+    recipes : mapping of str to estimator
+        Not fitted.
     propensity : float, optional
         Of every combination, where it is known; estimated by default.
 
     Returns
     -------
-    rules : dict of str to callable
-    strengths, seconds : dict of str to float
+    list of (rules, alphas, seconds)
+        Of each pair of samples: rules as functions, the penalty each was given, and the
+        seconds each took, shared out evenly.
     """
-    return fit_rules_together([train], [validation], recipes, propensity)[0]
-
-
-def fit_rules_together(trains, validations, recipes, propensity=None):
-    """Return what :func:`fit_rules` returns for every pair of samples, as a list.
-
-    The networks of all samples and all penalty strengths are trained as one
-    computation; the numbers are those of samples fitted one by one.  Seconds are
-    shared out evenly.
-
-    Parameters
-    ----------
-    trains, validations : list of sudlib.policy.simulation.Sample
-        All of the same size.
-    recipes, propensity
-        As in :func:`fit_rules`.
-    """
-    found = [({}, {}, {}) for _ in trains]
+    results: list[Any] = [({}, {}, {}) for _ in trains]
     for name, recipe in recipes.items():
         start = time.perf_counter()
         fitted = [clone(recipe) for _ in trains]
         studies = [(s.X, s.A, s.outcome, propensity) for s in trains]
-        if isinstance(recipe, OneAgainstOne | RidgeQ):
-            for rule, data in zip(fitted, studies, strict=True):
-                rule.fit(*data)
-        else:
+        if isinstance(recipe, NetworkRule):
             held = [(s.X, s.A, s.outcome) for s in validations]
-            fit_together(
-                fitted,
-                [(*data, seen) for data, seen in zip(studies, held, strict=True)],
-            )
-        for rule, people, (rules, strengths, _) in zip(
-            fitted, validations, found, strict=True
-        ):
-            every = _candidates(rule)
-            chosen = _choice(every, people) if len(every) > 1 else 0
-            rules[name] = every[chosen]
-            tried = np.atleast_1d(getattr(rule, "strength", np.nan))
-            strengths[name] = float(tried[chosen])
+            pairs = zip(studies, held, strict=True)
+            fit_together(fitted, [(*study, seen) for study, seen in pairs])
+        else:
+            for rule, study in zip(fitted, studies, strict=True):
+                rule.fit(*study)
+        seconds = (time.perf_counter() - start) / len(trains)
+        for rule, people, result in zip(fitted, validations, results, strict=True):
+            # other rules have no strength that the study would tune
+            candidates = {np.nan: rule.predict}
+            if hasattr(rule, "with_alpha"):
+                alphas = enumerate(np.atleast_1d(rule.alpha))
+                candidates = {float(a): rule.with_alpha(i) for i, a in alphas}
+            chosen = next(iter(candidates))
+            if len(candidates) > 1:
+                chosen = min(candidates, key=lambda a: _errors(candidates[a], people))
+            named = {name: (candidates[chosen], chosen, seconds)}
             if isinstance(rule, OutcomeWeightedClassifier):
-                rules[f"{name}_observed"] = rule.predict
-                strengths[f"{name}_observed"] = rule.strength_
-        took = (time.perf_counter() - start) / len(trains)
-        for rules, _, seconds in found:
-            seconds |= dict.fromkeys({name, f"{name}_observed"} & set(rules), took)
-    return found
+                named[f"{name}_observed"] = rule.predict, rule.alpha_, seconds
+            for key, entries in named.items():
+                for column, entry in zip(result, entries, strict=True):
+                    column[key] = entry
+    return results
 
 
-def _candidates(rule):
-    """Return what a fitted rule advises with each penalty strength, as functions."""
-    if isinstance(rule, OneAgainstOne):
-        return [rule.rule(place) for place in range(len(rule.coef_))]
-    if isinstance(rule, OutcomeWeightedClassifier):
-        return [rule.with_strength(place) for place in range(np.size(rule.strength))]
-    return [rule.predict]
+def _errors(rule: Rule, sample: Sample) -> float:
+    """Return how often a rule misses the best realised combination."""
+    return float((combination_number(rule(sample.X)) != sample.best).mean())
 
 
-def run_repeat(setting, size, repeat, *, seed=SEED, methods=None, test=None):
-    """Return the scores of every method in one repeat of the study.
+def run_repeats(
+    setting: str,
+    size: int,
+    repeats: Iterable[int],
+    *,
+    seed: int = SEED,
+    methods: Mapping[str, Any] | None = None,
+    test: int | None = None,
+    propensity: float | None = None,
+    covariates: str = "normal",
+    best: str = "realised",
+    same_world: bool = False,
+) -> pd.DataFrame:
+    """Return the scores of every method in some repeats of the study.
+
+    All repeats are trained as one computation; the numbers are those of each repeat by
+    itself.
 
     Parameters
     ----------
@@ -171,131 +179,69 @@ def run_repeat(setting, size, repeat, *, seed=SEED, methods=None, test=None):
     size : int
         People per treatment: ``size * 5`` to train, as many to validate, ten times as
         many to test.
-    repeat : int
-    seed : int
-    methods : dict of str to estimator, optional
+    repeats : iterable of int
+        Numbers of the repeats.
+    seed : int, default=33
+        Seed of the study.
+    methods : mapping of str to estimator, optional
         By default :func:`recipes`.
     test : int, optional
         Rows to test on, for a quicker look.
+    propensity : float, optional
+        Of every combination, where it is known; estimated by default.
+    covariates, best : str
+        As in :func:`sudlib.policy.simulation.draw_truth` and ``draw``.
+    same_world : bool, default=False
+        Whether all repeats draw their people from one world.
 
     Returns
     -------
     pandas.DataFrame
-        One row a method: ``setting``, ``n_train``, ``repeat``, ``method``, the scores
-        of equations (20) to (22), ``strength`` chosen, and ``seconds``.
+        One row a repeat and method: ``setting``, ``n_train``, ``repeat``, ``method``,
+        the scores of equations (20) to (22), ``alpha`` chosen, and ``seconds``.
     """
-    return run_repeats(setting, size, [repeat], seed=seed, methods=methods, test=test)
-
-
-def run_repeats(setting, size, repeats, *, seed=SEED, methods=None, test=None):
-    """Return the scores of several repeats, trained as one computation.
-
-    Arguments as in :func:`run_repeat`, with a sequence of repeats; so are the numbers.
-    """
-    if setting not in SETTINGS:
-        raise InputError(f'setting must be "right" or "wrong", not {setting!r}')
+    check_choice("setting", setting, SETTINGS)
     rows, worlds = size * TREATMENTS, []
     for repeat in repeats:
-        own = [seed, list(SETTINGS).index(setting), size, repeat]
-        truth = draw_truth(setting, [*own, 0], treatments=TREATMENTS)
-        train, held = (draw(truth, rows, [*own, part]) for part in (1, 2))
-        worlds.append((own, truth, train, held))
+        seeds = [seed, list(SETTINGS).index(setting), size, repeat]
+        world = [*seeds[:3], 0, 0] if same_world else [*seeds, 0]
+        truth = draw_truth(setting, world, covariates=covariates)
+        samples = (draw(truth, rows, [*seeds, part], best=best) for part in (1, 2))
+        worlds.append((seeds, truth, *samples))
     _, _, trains, validations = zip(*worlds, strict=True)
     methods = recipes(size) if methods is None else methods
-    fitted = fit_rules_together(trains, validations, methods)
+    fitted = fit_rules_together(trains, validations, methods, propensity)
     table = []
-    for (own, truth, _, _), (rules, strengths, seconds) in zip(
+    for (seeds, truth, *_), (rules, alphas, seconds) in zip(
         worlds, fitted, strict=True
     ):
-        found = score_rules(truth, test or 10 * rows, [*own, 3], rules)
-        table += [
-            {
-                "setting": setting,
-                "n_train": size,
-                "repeat": own[-1],
-                "method": name,
-                **scores,
-                "strength": strengths.get(name, np.nan),
-                "seconds": round(seconds.get(name, 0.0), 3),
-            }
-            for name, scores in found.items()
-        ]
+        scored = score_rules(truth, test or 10 * rows, [*seeds, 3], rules, best=best)
+        for name, scores in scored.items():
+            row = {"setting": setting, "n_train": size, "repeat": seeds[-1]}
+            row |= {"method": name, **scores, "alpha": alphas.get(name, np.nan)}
+            table.append(row | {"seconds": round(seconds.get(name, 0.0), 3)})
     return pd.DataFrame(table)
 
 
-def shards(settings=tuple(SETTINGS), sizes=SIZES, repeats=REPEATS, block=10):
-    """Return the shards of a study, (setting, size, first repeat, number of repeats).
+def merge(frames: Iterable[pd.DataFrame]) -> pd.DataFrame:
+    """Return results as one table in a fixed order, whatever order they came in.
 
-    The first five repeats of every size come first, then the cheap sizes, so that a
-    stopped study shows all sizes and is whole where it got to.
-    """
-    found = [
-        (setting, size, first, min(block, repeats - first))
-        for size in sizes
-        for first in range(0, repeats, block)
-        for setting in settings
-    ]
-    return sorted(found, key=lambda shard: shard[2] >= 5)
+    Parameters
+    ----------
+    frames : iterable of pandas.DataFrame
+        From :func:`run_repeats`.
 
-
-def shard_name(setting, size, first, number):
-    """Return the name of a shard's file.
-
-    Examples
-    --------
-    >>> shard_name("right", 200, 10, 10)
-    'right_n200_r010-019.csv'
-    """
-    return f"{setting}_n{size}_r{first:03d}-{first + number - 1:03d}.csv"
-
-
-def repeats_of(name):
-    """Return the (setting, size, repeat) that a shard's file holds, from its name.
-
-    Examples
-    --------
-    >>> sorted(repeats_of("wrong_n200_r010-011.csv"))
-    [('wrong', 200, 10), ('wrong', 200, 11)]
-    """
-    setting, size, span = name.removesuffix(".csv").split("_")
-    first, last = (int(number) for number in span[1:].split("-"))
-    return {(setting, int(size[1:]), repeat) for repeat in range(first, last + 1)}
-
-
-#: People of all repeats that are trained as one computation, at most.
-AT_ONCE = 100_000
-
-
-def run_shard(setting, size, first, number, *, seed=SEED, progress=None, at_once=None):
-    """Return the scores of several repeats, some of them trained at once.
-
-    ``at_once`` is how many; by default as many as keep to :data:`AT_ONCE` people.
-    """
-    at_once = at_once or max(1, AT_ONCE // (size * TREATMENTS))
-    frames = []
-    for begin in range(first, first + number, at_once):
-        part = range(begin, min(begin + at_once, first + number))
-        frames.append(run_repeats(setting, size, part, seed=seed))
-        if progress:
-            for repeat in part:
-                progress(setting, size, repeat)
-    return pd.concat(frames, ignore_index=True)
-
-
-_KEY = ["setting", "n_train", "repeat", "method"]
-
-
-def merge(frames):
-    """Return shards as one table in a fixed order, whatever order they came in.
+    Returns
+    -------
+    pandas.DataFrame
 
     Raises
     ------
-    InputError
+    sudlib.files.InputError
         If a repeat comes twice with different numbers.
     """
     table = pd.concat(list(frames), ignore_index=True)
-    numbers = [name for name in table.columns if name != "seconds"]
-    table = table.drop_duplicates(numbers)
+    table = table.drop_duplicates([name for name in table if name != "seconds"])
     twice = table.duplicated(_KEY)
     if twice.any():
         row = table[twice].iloc[0]
@@ -303,17 +249,13 @@ def merge(frames):
             "two shards disagree about"
             f" {', '.join(str(row[name]) for name in _KEY)}; run one of them again"
         )
-    order = {name: place for place, name in enumerate(METHODS)}
-    rank = table["method"].map(order).fillna(len(order))
-    return (
-        table.assign(rank=rank)
-        .sort_values(["setting", "n_train", "repeat", "rank", "method"])
-        .drop(columns="rank")
-        .reset_index(drop=True)
-    )
+    methods = [*METHODS, *sorted(set(table["method"]) - set(METHODS))]
+    rank = table["method"].map(methods.index)
+    ordered = table.assign(rank=rank).sort_values([*_KEY[:3], "rank"])
+    return ordered.drop(columns="rank").reset_index(drop=True)
 
 
-def summary(scores):
+def summary(scores: pd.DataFrame) -> pd.DataFrame:
     """Return mean and standard error of each score, by setting, size and method.
 
     ``regret`` is the average benefit that the Bayes rule has more, on the same people
@@ -330,18 +272,14 @@ def summary(scores):
         Indexed by ``setting``, ``n_train`` and ``method``: each score and
         ``<score>_se``, ``regret`` and ``regret_se``, and ``repeats``.
     """
-    scores = scores.copy()
     bayes = scores[scores["method"] == "bayes"].set_index(_KEY[:3])["ab"]
     same = pd.MultiIndex.from_frame(scores[_KEY[:3]])
-    scores["regret"] = bayes.reindex(same).to_numpy() - scores["ab"]
+    scores = scores.assign(regret=bayes.reindex(same).to_numpy() - scores["ab"])
     groups = scores.groupby(["setting", "n_train", "method"], sort=False)
-    parts = []
+    columns = []
     for name in (*SCORES, "regret"):
-        parts += [
-            groups[name].mean(),
-            groups[name].sem().rename(f"{name}_se"),
-        ]
-    table = pd.concat([*parts, groups.size().rename("repeats")], axis=1)
+        columns += [groups[name].mean(), groups[name].sem().rename(f"{name}_se")]
+    table = pd.concat([*columns, groups.size().rename("repeats")], axis=1)
     order = {name: place for place, name in enumerate(METHODS)}
     return table.sort_index(
         level=["setting", "n_train", "method"],
@@ -349,22 +287,57 @@ def summary(scores):
     )
 
 
-def published_study():
-    """Return the scores of the full study that come with the book."""
-    return pd.read_csv(data_file("results/study_c/scores.csv.gz"))
+def published_study() -> pd.DataFrame:
+    """Return the scores of the full study that come with the book.
+
+    Returns
+    -------
+    pandas.DataFrame
+        As :func:`merge` returns it.
+    """
+    scores = pd.read_csv(data_file("results/study_c/scores.csv.gz"))
+    return scores.rename(columns={"strength": "alpha"})
 
 
-def provenance():
-    """Return where the scores that come with the book came from, as a dict."""
+def provenance() -> dict[str, Any]:
+    """Return where the scores that come with the book came from.
+
+    Returns
+    -------
+    dict
+    """
     path = data_file("results/study_c/provenance.json")
     return json.loads(path.read_text(encoding="utf-8"))
 
 
-def paired_difference(scores, setting, size, first, second, score="adjusted_mcr"):
+def paired_difference(
+    scores: pd.DataFrame,
+    setting: str,
+    size: int,
+    first: str,
+    second: str,
+    score: str = "adjusted_mcr",
+) -> tuple[float, float]:
     """Return mean and standard error of a difference within repeats.
 
     Both methods see the same people in a repeat, so its standard error is far smaller
     than that of two means.
+
+    Parameters
+    ----------
+    scores : pandas.DataFrame
+        From :func:`merge`.
+    setting : {"right", "wrong"}
+    size : int
+        People per treatment.
+    first, second : str
+        Methods; the second is subtracted.
+    score : str, default="adjusted_mcr"
+        A column of ``scores``.
+
+    Returns
+    -------
+    mean, standard_error : float
     """
     here = scores[(scores["setting"] == setting) & (scores["n_train"] == size)]
     wide = here.pivot(index="repeat", columns="method", values=score)

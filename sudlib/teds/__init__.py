@@ -1,10 +1,10 @@
 """The Treatment Episode Data Set: codebook, files, cohorts."""
 
 from sudlib.teds import codebook, cohorts
-from sudlib.teds.fetch import cache_folder, fetch
-from sudlib.teds.read_aloud import read_aloud
+from sudlib.teds.agency_files import cache_folder, fetch
+from sudlib.teds.narration import read_aloud
 from sudlib.teds.reader import read
-from sudlib.teds.registry import PAGE, Download, registry
+from sudlib.teds.registry import PAGE, Download, read_registry
 from sudlib.teds.writer import write
 
 __all__ = [
@@ -16,6 +16,6 @@ __all__ = [
     "fetch",
     "read",
     "read_aloud",
-    "registry",
+    "read_registry",
     "write",
 ]

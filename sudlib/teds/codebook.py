@@ -1,15 +1,18 @@
 """The codebook of TEDS-D: variables, codes, labels and frequencies.
 
 A *record* is one discharge: one stay in treatment of one person, as 76 small integer
-codes.  This module knows what each code means in which year, and reads a record aloud
-in words.  The facts stand in ``data/codebook``; ``tools/make_codebook.py`` wrote them
-from the agency's codebooks, which are in the public domain.
+codes.  This module knows what each code means in which year.  The facts stand in
+``data/codebook``; ``tools/make_codebook.py`` wrote them from the agency's codebooks,
+which are in the public domain.
 
 Taught in ``a01_discharge_records``.
 """
 
+from __future__ import annotations
+
 import csv
 import functools
+from pathlib import Path
 
 import pandas as pd
 
@@ -31,6 +34,9 @@ OPEN = ("CASEID", "CBSA2010")
 """Variables whose codes the codebook does not list one by one."""
 
 
+WIDE_TYPES = {"DISYR": "int16", "YEAR": "int16", "CBSA2010": "int32", "CASEID": "int64"}
+"""Types of the variables whose codes have more than two characters."""
+
 SYNTHETIC_CASES = 8_000_000
 """Made-up cases are numbered from here within their year; the agency's stay below.
 
@@ -47,47 +53,81 @@ _HEAD_2015 = "DISYR CASEID STFIPS AGE SERVICES SUB1 SUB2 SUB3 DETCRIM NOPRIOR".s
 _TAIL_2015 = "OTHERFLG NUMSUBS IDU DIVISION REGION ALCDRUG YEAR CBSA GENDER".split()
 
 
-def _rows(path):
+def read_rows(path: Path) -> list[dict[str, str]]:
     """Return a small CSV table as a list of dictionaries."""
     with open(path, newline="", encoding="utf-8") as stream:
         return list(csv.DictReader(stream))
 
 
 _VARIABLES = {
-    row["variable"]: row for row in _rows(data_file("codebook/variables.csv"))
+    row["variable"]: row for row in read_rows(data_file("codebook/variables.csv"))
 }
-
-
-_SIZES = {int(row["year"]): row for row in _rows(data_file("codebook/years.csv"))}
-
+_SIZES = {int(row["year"]): row for row in read_rows(data_file("codebook/years.csv"))}
 
 COLUMNS = tuple(
     name for name, row in _VARIABLES.items() if int(row["last_year"]) == YEARS[-1]
 )
 """The one schema: the 76 columns of 2017-2020, in the official order."""
 
-
 ORDERED = tuple(
     name for name in COLUMNS if _VARIABLES[name]["scale"] == "ordered"
 )  # -9 is missing, not the lowest
 """Variables whose codes, but for -9, rise with what they measure."""
 
-
 NOMINAL = tuple(name for name in COLUMNS if _VARIABLES[name]["scale"] == "nominal")
 """Variables whose codes are only names."""
 
+FLAGS = {
+    name: substance
+    for substance, name in enumerate(
+        (name for name in COLUMNS if name.endswith("FLG")), start=2
+    )
+}
+"""The 18 flags, each with the substance it stands for; both run in the same order."""
+
 
 @functools.cache
-def _codes():
+def _codes() -> dict[str, dict[int, dict[str, str]]]:
     """Return codes.csv as {variable: {code: row}}."""
-    table = {}
-    for row in _rows(data_file("codebook/codes.csv")):
+    table: dict[str, dict[int, dict[str, str]]] = {}
+    for row in read_rows(data_file("codebook/codes.csv")):
         table.setdefault(row["variable"], {})[int(row["code"])] = row
     return table
 
 
-def _known(variable):
-    """Return a variable's name in the one schema, or raise."""
+def schema_name(name: str) -> str:
+    """Return the schema's name of a file's column, however it is spelt.
+
+    Parameters
+    ----------
+    name : str
+        A column of a file, of any year and in any case.
+
+    Returns
+    -------
+    str
+        In capitals; a name that is not TEDS-D's stays as it is.
+    """
+    return RENAMED.get(name.upper(), name.upper())
+
+
+def known_name(variable: str) -> str:
+    """Return a variable's name in the one schema.
+
+    Parameters
+    ----------
+    variable : str
+        A name of the schema, or one that some year uses (SEX, CBSA, CBSA2020).
+
+    Returns
+    -------
+    str
+
+    Raises
+    ------
+    InputError
+        If TEDS-D has no such variable in any year.
+    """
     name = RENAMED.get(variable, variable)
     if name not in _VARIABLES:
         raise InputError(
@@ -96,8 +136,23 @@ def _known(variable):
     return name
 
 
-def check_year(year):
-    """Return the year as an int, or raise if its file is not known here."""
+def check_year(year: int) -> int:
+    """Return the year as an int, or raise if its file is not known here.
+
+    Parameters
+    ----------
+    year : int
+        A year of discharge.
+
+    Returns
+    -------
+    int
+
+    Raises
+    ------
+    InputError
+        If it is not a whole number from 2015 to 2023.
+    """
     if isinstance(year, bool) or year not in YEARS:
         raise InputError(
             f"the year must be one of {YEARS[0]} to {YEARS[-1]}, not {year!r}"
@@ -105,7 +160,7 @@ def check_year(year):
     return int(year)
 
 
-def variables(year=2019):
+def variables(year: int = 2019) -> list[str]:
     """Return the columns of a year's file, by the names that year uses.
 
     Parameters
@@ -135,8 +190,17 @@ def variables(year=2019):
     return [*_HEAD_2015, *middle, *_TAIL_2015]
 
 
-def size(year):
+def size(year: int) -> int:
     """Return how many rows the agency's file of a year has.
+
+    Parameters
+    ----------
+    year : int
+        2015 to 2023.
+
+    Returns
+    -------
+    int
 
     Raises
     ------
@@ -158,56 +222,92 @@ def size(year):
     return int(rows)
 
 
-def label(variable):
+def label(variable: str) -> str:
     """Return the agency's short label of a variable.
+
+    Parameters
+    ----------
+    variable : str
+        A name of the schema, or one that some year uses (SEX, CBSA, CBSA2020).
+
+    Returns
+    -------
+    str
 
     Examples
     --------
     >>> label("LOS")
     'Length of stay in treatment (days)'
     """
-    return _VARIABLES[_known(variable)]["label"]
+    return _VARIABLES[known_name(variable)]["label"]
 
 
-def describe(variable):
+def describe(variable: str) -> str:
     """Return in a sentence of ours what a variable holds.
+
+    Parameters
+    ----------
+    variable : str
+        A name of the schema, or one that some year uses (SEX, CBSA, CBSA2020).
+
+    Returns
+    -------
+    str
 
     Examples
     --------
     >>> describe("PREG")
     'Whether a woman was pregnant at admission; missing for every man.'
     """
-    return _VARIABLES[_known(variable)]["description"]
+    return _VARIABLES[known_name(variable)]["description"]
 
 
-def scale(variable):
+def scale(variable: str) -> str:
     """Return "ordered", "nominal" or "identifier".
 
     The codes of an *ordered* variable rise with what it measures (-9 does not take
     part); those of a *nominal* one are only names; an *identifier* (CASEID, the year,
     the area) says nothing of the person.
 
+    Parameters
+    ----------
+    variable : str
+        A name of the schema, or one that some year uses (SEX, CBSA, CBSA2020).
+
+    Returns
+    -------
+    {"ordered", "nominal", "identifier"}
+
     Examples
     --------
     >>> scale("AGE"), scale("RACE")
     ('ordered', 'nominal')
     """
-    return _VARIABLES[_known(variable)]["scale"]
+    return _VARIABLES[known_name(variable)]["scale"]
 
 
-def dtype(variable):
+def dtype(variable: str) -> str:
     """Return the smallest integer type that holds a variable in every year.
+
+    Parameters
+    ----------
+    variable : str
+        A name of the schema, or one that some year uses (SEX, CBSA, CBSA2020).
+
+    Returns
+    -------
+    str
+        The name of a NumPy type.
 
     Examples
     --------
     >>> dtype("LOS"), dtype("DISYR"), dtype("CBSA2010"), dtype("CASEID")
     ('int8', 'int16', 'int32', 'int64')
     """
-    wide = {"DISYR": "int16", "YEAR": "int16", "CBSA2010": "int32", "CASEID": "int64"}
-    return wide.get(_known(variable), "int8")
+    return WIDE_TYPES.get(known_name(variable), "int8")
 
 
-def codes(variable, year=2019):
+def codes(variable: str, year: int = 2019) -> dict[int, str]:
     """Return the codes of a variable in a year's file, with their labels.
 
     Parameters
@@ -232,46 +332,52 @@ def codes(variable, year=2019):
     >>> codes("NOPRIOR")[-9]
     'Missing/unknown/not collected/invalid'
     """
-    name, year = _known(variable), check_year(year)
+    name, year = known_name(variable), check_year(year)
     if name in ("DISYR", "YEAR"):
         return {year: str(year)}
     rows = _codes().get(name, {})
-    if name not in OPEN:
-        if year <= 2019 and any(row[f"f{year}"] for row in rows.values()):
-            rows = {code: row for code, row in rows.items() if row[f"f{year}"]}
-        else:
-            rows = {code: row for code, row in rows.items() if _lives_on(row)}
-    return {code: row["label"] for code, row in rows.items()}
+    listed = year <= 2019 and any(row[f"f{year}"] for row in rows.values())
+    return {
+        code: row["label"]
+        for code, row in rows.items()
+        if name in OPEN or (row[f"f{year}"] if listed else _lives_on(row))
+    }
 
 
-def _lives_on(row):
+def _lives_on(row: dict[str, str]) -> bool:
     """Tell whether a code is listed from 2017 on (or in no codebook at all)."""
-    before, after = (
-        any(row[f"f{year}"] for year in years)
-        for years in (range(2015, 2017), range(2017, 2021))
-    )
-    return after or not before
+    after = any(row[f"f{year}"] for year in range(2017, 2021))
+    return after or not (row["f2015"] or row["f2016"])
 
 
-def wordings(variable):
+def wordings(variable: str) -> dict[int, list[str]]:
     """Return every known wording of a variable's codes, as {code: [labels]}.
 
     The first is that of 2019; the others were used in other years and are kept in
     lower case.
+
+    Parameters
+    ----------
+    variable : str
+        A name of the schema, or one that some year uses (SEX, CBSA, CBSA2020).
+
+    Returns
+    -------
+    dict of int to list of str
 
     Examples
     --------
     >>> wordings("SUB1")[10]
     ['Methamphetamine/speed', 'methamphetamine']
     """
-    rows = _codes().get(_known(variable), {})
+    rows = _codes().get(known_name(variable), {})
     return {
         code: [row["label"], *filter(None, row["also"].split("|"))]
         for code, row in rows.items()
     }
 
 
-def frequencies(year):
+def frequencies(year: int) -> pd.DataFrame:
     """Return how often each code occurs in the agency's file of a year.
 
     Parameters
@@ -294,15 +400,14 @@ def frequencies(year):
     True
     """
     year = check_year(year)
-    column = f"f{year}"
-    rows = [("DISYR", year, size(year))] if year <= 2020 else []
-    for variable, table in _codes().items():
-        for code, row in table.items():
-            if row.get(column):
-                rows.append((variable, code, int(row[column])))
-    if not rows:
+    if year > 2020:
         raise InputError(
             f"the frequencies of {year} are not known here; known are those of 2015"
             " to 2019, and of 2020 for 27 variables"
         )
+    rows = [("DISYR", year, size(year))]
+    for variable, table in _codes().items():
+        for code, row in table.items():
+            if row[f"f{year}"]:
+                rows.append((variable, code, int(row[f"f{year}"])))
     return pd.DataFrame(rows, columns=["variable", "code", "frequency"])

@@ -8,12 +8,17 @@ Taught in ``a01_discharge_records``; the rules are those of the studies' own not
 (A) and text (B, section 3).
 """
 
-import csv
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 import pandas as pd
 
 from sudlib.files import InputError, data_file
 from sudlib.teds import codebook
+from sudlib.validation import check_choice
 
 FEATURES = (
     *("AGE", "GENDER", "RACE", "ETHNIC", "MARSTAT", "EDUC", "VET", "PREG", "EMPLOY"),
@@ -40,22 +45,13 @@ READINGS = ("services-4", "los-30")
 """Two readings of study B's "30-day centres"."""
 
 
-OUTPATIENT = (6, 7, 8)
-
-
+# Codes of SUB1 to SUB3.
 OPIOIDS = (5, 6, 7)
-
-
 OTHER_THAN_OPIOIDS = (1, 2, 3, 4, *range(8, 20))
-
-
 HEROIN, OTHER_OPIATES = 5, 7
 
 
-OKLAHOMA = 40
-
-
-def _need(records, *columns):
+def _need(records: pd.DataFrame, *columns: str) -> None:
     """Raise unless the records have these columns."""
     absent = [column for column in columns if column not in records.columns]
     if absent:
@@ -65,18 +61,18 @@ def _need(records, *columns):
         )
 
 
-def _pick(records, mask):
+def _pick(records: pd.DataFrame, mask: Any) -> pd.DataFrame:
     """Return the rows of a mask, each case once, with what is known of the file."""
     picked = records[mask]
-    # From 2020 on the numbers begin anew each year, so the year belongs to the case.
-    key = [name for name in ("DISYR", "CASEID") if name in records.columns]
-    if "CASEID" in key:
-        picked = picked[~picked.duplicated(subset=key)]
+    if "CASEID" in records.columns:
+        # From 2020 on the numbers begin again each year: the year belongs to the case.
+        case = [name for name in ("DISYR", "CASEID") if name in records.columns]
+        picked = picked[~picked.duplicated(subset=case)]
     picked.attrs = dict(records.attrs)
     return picked
 
 
-def general(records):
+def general(records: pd.DataFrame) -> pd.DataFrame:
     """Return people in outpatient treatment for other substances than opioids.
 
     Study A, experiment 1: no medication-assisted opioid therapy is planned.
@@ -102,13 +98,13 @@ def general(records):
     _need(records, "SERVICES", "SUB1", "METHUSE")
     return _pick(
         records,
-        records.SERVICES.isin(OUTPATIENT)
+        records.SERVICES.isin((6, 7, 8))  # outpatient
         & records.SUB1.isin(OTHER_THAN_OPIOIDS)
         & (records.METHUSE == 2),
     )
 
 
-def methadone(records):
+def methadone(records: pd.DataFrame) -> pd.DataFrame:
     """Return people treated for opioids with medication (methadone and others).
 
     Study A, experiment 2, calls it the methadone set; the variable METHUSE says
@@ -128,7 +124,7 @@ def methadone(records):
     return _pick(records, (records.METHUSE == 1) & records.SUB1.isin(OPIOIDS))
 
 
-def heroin(records):
+def heroin(records: pd.DataFrame) -> pd.DataFrame:
     """Return people whose primary substance is heroin (study A, 2017 and 2018).
 
     Parameters
@@ -145,7 +141,7 @@ def heroin(records):
     return _pick(records, records.SUB1 == HEROIN)
 
 
-def other_opioids(records):
+def other_opioids(records: pd.DataFrame) -> pd.DataFrame:
     """Return people whose primary substance is another opiate, without heroin.
 
     Study A, 2017 and 2018: the set to which what heroin taught is carried over.
@@ -162,15 +158,11 @@ def other_opioids(records):
         The rows that fit, in their order, with their index.
     """
     _need(records, "SUB1", "SUB2", "SUB3")
-    return _pick(
-        records,
-        (records.SUB1 == OTHER_OPIATES)
-        & (records.SUB2 != HEROIN)
-        & (records.SUB3 != HEROIN),
-    )
+    named_too = (records.SUB2 == HEROIN) | (records.SUB3 == HEROIN)
+    return _pick(records, (records.SUB1 == OTHER_OPIATES) & ~named_too)
 
 
-def oklahoma(records, reading="services-4"):
+def oklahoma(records: pd.DataFrame, reading: str = "services-4") -> pd.DataFrame:
     """Return people treated in Oklahoma's "30-day centres" (study B).
 
     Parameters
@@ -188,34 +180,41 @@ def oklahoma(records, reading="services-4"):
     pandas.DataFrame
         The rows that fit, in their order, with their index.
     """
-    if reading not in READINGS:
-        raise InputError(f'reading must be "services-4" or "los-30", not {reading!r}')
-    if reading == "services-4":
+    if check_choice("reading", reading, READINGS) == "services-4":
         _need(records, "STFIPS", "SERVICES")
         short = records.SERVICES == 4
     else:
         _need(records, "STFIPS", "LOS")
         short = records.LOS.between(1, 30)
-    return _pick(records, (records.STFIPS == OKLAHOMA) & short)
+    return _pick(records, (records.STFIPS == 40) & short)
 
 
-COHORTS = {
+COHORTS: dict[str, Callable[[pd.DataFrame], pd.DataFrame]] = {
     "all": lambda records: _pick(records, slice(None)),
     "general": general,
     "methadone": methadone,
     "heroin": heroin,
     "other_opioids": other_opioids,
-    "oklahoma services-4": lambda records: oklahoma(records, "services-4"),
-    "oklahoma los-30": lambda records: oklahoma(records, "los-30"),
+    "oklahoma services-4": partial(oklahoma, reading="services-4"),
+    "oklahoma los-30": partial(oklahoma, reading="los-30"),
 }
 """Every cohort by name, as a function from records to records."""
 
 
-def completed(records):
+def completed(records: pd.DataFrame) -> pd.Series:
     """Return whether each person completed treatment: REASON is 1.
 
     Every other reason counts as not completed, a transfer and a death too, as in
     studies A and B.
+
+    Parameters
+    ----------
+    records : pandas.DataFrame
+        Needs REASON.
+
+    Returns
+    -------
+    pandas.Series of bool
 
     Examples
     --------
@@ -227,8 +226,13 @@ def completed(records):
     return (records.REASON == 1).rename("completed")
 
 
-def table(records):
+def table(records: pd.DataFrame) -> pd.DataFrame:
     """Return each cohort's rule, size and share that completed.
+
+    Parameters
+    ----------
+    records : pandas.DataFrame
+        Needs the columns of every rule, and REASON.
 
     Returns
     -------
@@ -244,11 +248,11 @@ def table(records):
     return pd.DataFrame(rows, columns=columns).astype({"share": float})
 
 
-def against_known(records):
+def against_known(records: pd.DataFrame) -> pd.DataFrame:
     """Return each cohort's size and completion beside what is known of the real file.
 
     Sizes are compared as shares of all records, so that a part of a file, or some
-    rows of the twin, can be held against the whole file.
+    rows of the twin, can be compared with the whole file.
 
     Parameters
     ----------
@@ -265,37 +269,39 @@ def against_known(records):
         known, the cell is empty.
     """
     _need(records, "DISYR")
-    present = set(records.DISYR.unique().tolist())
-    facts = known().set_index("cohort")
+    present = sorted(set(records.DISYR.tolist()))
+    facts = known().astype({"rows": float}).set_index("cohort").to_dict("index")
     rows = []
     for name, pick in COHORTS.items():
-        fact = facts.loc[name] if name in facts.index else None
-        years = [int(year) for year in fact.years.split()] if fact is not None else []
-        same = bool(years) and set(years) <= present
-        years = years if same else sorted(present)
-        part = records[records.DISYR.isin(years)]
-        done = completed(pick(part))
-        size, share = (fact["rows"], fact.completed_share) if same else (pd.NA, pd.NA)
-        everybody = sum(codebook.size(year) for year in years) if same else pd.NA
+        fact = facts.get(name, {"years": ""})
+        years = [int(year) for year in fact["years"].split()]
+        comparable = bool(years) and set(years) <= set(present)
+        if not comparable:
+            fact, years = {}, present
+        of_years = records[records.DISYR.isin(years)]
+        done = completed(pick(of_years))
+        size = fact.get("rows", float("nan"))
         rows.append(
             {
                 "cohort": name,
                 "years": " ".join(map(str, years)),
                 "rows": len(done),
-                "of_all": len(done) / len(part) if len(part) else pd.NA,
+                "of_all": len(done) / len(of_years) if len(of_years) else pd.NA,
                 "known_rows": size,
-                "known_of_all": size / everybody,
+                "known_of_all": size / sum(map(codebook.size, years))
+                if fact
+                else pd.NA,
                 "share": done.mean() if len(done) else pd.NA,
-                "known_share": share,
+                "known_share": fact.get("completed_share", pd.NA),
             }
         )
-    numbers = dict.fromkeys(
+    shares = dict.fromkeys(
         ["of_all", "known_of_all", "share", "known_share"], "Float64"
     )
-    return pd.DataFrame(rows).astype({"known_rows": "Int64", **numbers})
+    return pd.DataFrame(rows).astype({"known_rows": "Int64", **shares})
 
 
-def known():
+def known() -> pd.DataFrame:
     """Return what is known of the cohorts in the agency's real files.
 
     Returns
@@ -309,10 +315,6 @@ def known():
     >>> int(known().set_index("cohort").rows["methadone"])
     167301
     """
-    with open(
-        data_file("codebook/cohorts.csv"), newline="", encoding="utf-8"
-    ) as stream:
-        facts = pd.DataFrame(list(csv.DictReader(stream)))
-    facts["rows"] = pd.to_numeric(facts.rows).astype("Int64")
-    facts["completed_share"] = pd.to_numeric(facts.completed_share)
-    return facts
+    return pd.read_csv(
+        data_file("codebook/cohorts.csv"), dtype={"years": str, "rows": "Int64"}
+    )

@@ -1,4 +1,6 @@
-"""Which TEDS files there are, and their hashes."""
+"""Which TEDS-D files the agency offers: names, sizes, hashes and addresses."""
+
+from __future__ import annotations
 
 import csv
 from dataclasses import dataclass
@@ -9,12 +11,23 @@ PAGE = "https://www.samhsa.gov/data/data-we-collect/teds/datafiles"
 """The agency's page from which the files can be downloaded by hand."""
 
 
-# ------------------------------------------------------------------- registry
-
-
 @dataclass(frozen=True)
 class Download:
-    """One year's download: names, sizes, hashes (None where not known), addresses."""
+    """One year's download; what is not known is None.
+
+    Attributes
+    ----------
+    year : int
+        Year of discharge.
+    zip, csv : str
+        Names of the zip and of the CSV inside it.
+    zip_bytes, csv_bytes : int or None
+        Their sizes.
+    zip_sha256, csv_sha256 : str or None
+        Their SHA-256.
+    urls : tuple of str
+        Addresses of the zip, newest first.
+    """
 
     year: int
     zip: str
@@ -26,34 +39,47 @@ class Download:
     urls: tuple[str, ...]
 
 
-def registry():
+def read_registry() -> dict[int, Download]:
     """Return the known downloads by year, from ``data/registry.csv``.
+
+    Returns
+    -------
+    dict of int to Download
 
     Examples
     --------
-    >>> registry()[2019].csv_bytes
+    >>> read_registry()[2019].csv_bytes
     318572676
     """
+    downloads = {}
     with open(data_file("registry.csv"), newline="", encoding="utf-8") as stream:
-        rows = list(csv.DictReader(stream))
-    return {
-        int(row["year"]): Download(
-            year=int(row["year"]),
-            zip=row["zip"],
-            zip_bytes=int(row["zip_bytes"]) if row["zip_bytes"] else None,
-            zip_sha256=row["zip_sha256"] or None,
-            csv=row["csv"],
-            csv_bytes=int(row["csv_bytes"]) if row["csv_bytes"] else None,
-            csv_sha256=row["csv_sha256"] or None,
-            urls=tuple(row["urls"].split()),
-        )
-        for row in rows
-    }
+        for row in csv.DictReader(stream):
+            downloads[int(row["year"])] = Download(
+                year=int(row["year"]),
+                zip=row["zip"],
+                zip_bytes=int(row["zip_bytes"] or 0) or None,
+                zip_sha256=row["zip_sha256"] or None,
+                csv=row["csv"],
+                csv_bytes=int(row["csv_bytes"] or 0) or None,
+                csv_sha256=row["csv_sha256"] or None,
+                urls=tuple(row["urls"].split()),
+            )
+    return downloads
 
 
-def _official(name):
-    """Return the download whose CSV has this name, if any."""
-    for download in registry().values():
-        if download.csv.casefold() == str(name).casefold():
+def official_download(csv_name: str) -> Download | None:
+    """Return the download whose CSV has this name, in any case; None if there is none.
+
+    Parameters
+    ----------
+    csv_name : str
+        A file's name, without its folder.
+
+    Returns
+    -------
+    Download or None
+    """
+    for download in read_registry().values():
+        if download.csv.casefold() == csv_name.casefold():
             return download
     return None

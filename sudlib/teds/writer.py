@@ -1,4 +1,6 @@
-"""Writing records in the agency's formats."""
+"""Write records in the agency's byte format, as CSV, in a zip or as parquet."""
+
+from __future__ import annotations
 
 import contextlib
 import errno
@@ -6,19 +8,20 @@ import os
 import shutil
 import tempfile
 import zipfile
+from collections.abc import Iterator
+from os import PathLike
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pyarrow as pa
+from pyarrow import csv as arrow_csv
+from pyarrow import parquet
 
 from sudlib.files import InputError
-from sudlib.teds.registry import _official
-
-# ----------------------------------------------------------------------- write
+from sudlib.teds import registry
 
 
-def write(frame, path):
+def write(frame: pd.DataFrame, path: str | PathLike[str]) -> Path:
     """Write records in the agency's byte format, or as parquet or zip.
 
     The CSV has a plain header, commas, unquoted integers and CRLF at the end of every
@@ -70,28 +73,30 @@ def write(frame, path):
             "every column must hold integers (-9 for missing); these do not:"
             f" {', '.join(other) or 'there are no columns'}"
         )
-    if frame.attrs.get("synthetic") and _official(path.with_suffix(".csv").name):
+    if frame.attrs.get("synthetic") and registry.official_download(
+        path.with_suffix(".csv").name
+    ):
         raise InputError(
             f"{path.name} is the name of an official file; made-up records need"
             " another, so that nobody takes them for real ones"
         )
-    with _whole_file(path) as part:
+    with whole_file(path) as part:
         writers[ending](frame, part, path)
     return path
 
 
 @contextlib.contextmanager
-def _whole_file(path):
+def whole_file(path: Path) -> Iterator[Path]:
     """Yield a file beside ``path`` that takes its name when all went well."""
     if not path.parent.is_dir():
         raise InputError(f"there is no folder {str(path.parent)!r} to write into")
-    handle, part = tempfile.mkstemp(
+    handle, name = tempfile.mkstemp(
         prefix=f".{path.stem}.", suffix=f"{path.suffix}.part", dir=path.parent
     )
     os.close(handle)
-    part = Path(part)
+    part = Path(name)
     try:
-        with _room(path):
+        with full_disk_told(path):
             yield part
             # mkstemp makes files for one's own eyes only; data are for the group.
             mask = os.umask(0)
@@ -103,7 +108,7 @@ def _whole_file(path):
 
 
 @contextlib.contextmanager
-def _room(path):
+def full_disk_told(path: Path) -> Iterator[None]:
     """Turn a full disk into a clear error."""
     try:
         yield
@@ -118,13 +123,12 @@ def _room(path):
         ) from error
 
 
-def _write_csv(frame, part, _):
+def _write_csv(frame: pd.DataFrame, part: Path, path: Path) -> None:
     with open(part, "wb") as stream:
-        for block in _lines(frame):
-            stream.write(block)
+        stream.writelines(_lines(frame))
 
 
-def _write_zip(frame, part, path):
+def _write_zip(frame: pd.DataFrame, part: Path, path: Path) -> None:
     # A fixed date, so that the same records give the same bytes.
     entry = zipfile.ZipInfo(f"{path.stem}.csv", (1980, 1, 1, 0, 0, 0))
     entry.compress_type = zipfile.ZIP_DEFLATED
@@ -133,65 +137,24 @@ def _write_zip(frame, part, path):
         zipfile.ZipFile(part, "w") as bundle,
         bundle.open(entry, "w", force_zip64=True) as stream,
     ):
-        for block in _lines(frame):
-            stream.write(block)
+        stream.writelines(_lines(frame))
 
 
-def _write_parquet(frame, part, _):
-    table = pa.table(
-        {str(name): pa.array(frame[name].to_numpy()) for name in frame.columns}
-    )
+def _write_parquet(frame: pd.DataFrame, part: Path, path: Path) -> None:
     made_up = str(bool(frame.attrs.get("synthetic"))).encode()
+    table = pa.Table.from_pandas(frame, preserve_index=False)
     table = table.replace_schema_metadata({b"sudlib.synthetic": made_up})
-    pa.parquet.write_table(table, part, compression="zstd")
+    parquet.write_table(table, part, compression="zstd")
 
 
-def _lines(frame, rows=50_000):
-    """Yield the CSV's bytes block by block.
-
-    Every cell with what ends it becomes four bytes (or eight, or more) padded with
-    zero bytes; then the zero bytes are dropped, all at once.
-    """
+def _lines(frame: pd.DataFrame, rows: int = 50_000) -> Iterator[bytes]:
+    """Yield the CSV's bytes block by block."""
     yield (",".join(map(str, frame.columns)) + "\r\n").encode()
-    columns = [frame[name].to_numpy() for name in frame.columns]
-    ends = [b","] * (len(columns) - 1) + [b"\r\n"]
-    tables = [_tokens(values, end) for values, end in zip(columns, ends, strict=True)]
+    options = arrow_csv.WriteOptions(include_header=False)
     for start in range(0, len(frame), rows):
-        row = []
-        for values, end, table in zip(columns, ends, tables, strict=True):
-            piece = values[start : start + rows]
-            if table is not None:
-                row.append(table[piece.view(np.uint8)][:, None])
-            else:
-                row.append(_digits(piece))
-                row.append(np.full((len(piece), 1), _four(end), "<u4"))
-        flat = np.hstack(row).view(np.uint8).ravel()
-        yield flat[flat != 0].tobytes()
-
-
-def _four(text):
-    """Return up to four bytes as one number."""
-    return int.from_bytes(text, "little")
-
-
-def _tokens(values, end):
-    """Return the four bytes of each code with its end, or None if four are too few."""
-    if values.dtype != np.int8 or not len(values):
-        return None
-    texts = [str(code).encode() + end for code in range(-128, 128)]
-    if (
-        max(len(texts[int(values.min()) + 128]), len(texts[int(values.max()) + 128]))
-        > 4
-    ):
-        return None
-    # As unsigned bytes the codes run 0 ... 127, -128 ... -1.
-    return np.array([_four(text[:4]) for text in texts[128:] + texts[:128]], "<u4")
-
-
-def _digits(values):
-    """Return the text of integers as rows of bytes, in groups of four, with zeros."""
-    values = values.astype(np.int64)
-    width = max(len(str(values.min())), len(str(values.max())))
-    width += -width % 4
-    texts = values.astype(f"S{width}")
-    return texts.view("<u4").reshape(len(values), -1)
+        block = frame.iloc[start : start + rows]
+        sink = pa.BufferOutputStream()
+        arrow_csv.write_csv(
+            pa.Table.from_pandas(block, preserve_index=False), sink, options
+        )
+        yield sink.getvalue().to_pybytes().replace(b"\n", b"\r\n")

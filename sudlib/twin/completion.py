@@ -1,18 +1,22 @@
 """Who completes treatment in the twin, and how a stay ends."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
-from sudlib.twin.specification import _SHIFT, PARTS, Part, _lookup
+from sudlib.raking import rake
+from sudlib.twin.specification import PARTS, SHIFT, Columns, Part, find_cells
 
-# ------------------------------------------------------------------ the outcome
-
-_REFERRAL = ((-9,), (1,), (2, 3), (4, 5, 6), (7,))
-
+Ints = NDArray[np.integer[Any]]
+Floats = NDArray[np.float64]
 
 SCORE_PARTS = {
     "drug": PARTS["drug"],
     "age": Part("AGE", ((1, 2, 3), (4, 5), (6, 7), (8, 9, 10, 11, 12))),
-    "referral": Part("PSOURCE", _REFERRAL),
+    "referral": Part("PSOURCE", ((-9,), (1,), (2, 3), (4, 5, 6), (7,))),
     "work": Part("EMPLOY", ((-9,), (1, 2), (3,), (4,))),
     "school": Part("EDUC", ((-9,), (1, 2), (3,), (4, 5))),
     "home": Part("LIVARAG", ((-9,), (1,), (2,), (3,))),
@@ -46,17 +50,11 @@ INTERACTIONS = (
 """Sets of two or three parts that each have a table of effects on completion."""
 
 
-_SCORE_LOOKUPS = {name: _lookup(part.groups) for name, part in SCORE_PARTS.items()}
-
-
-UNIT = 256  # scores are whole numbers of 1/256 of a logit: sums are exact everywhere
-
+UNIT = 256
+"""Scores are whole numbers of 1/256 of a logit: sums are exact on every machine."""
 
 _REACH = 16 * UNIT
-
-
 _CHANCE = (1 / (1 + np.exp(-np.arange(-_REACH, _REACH + 1) / UNIT))).astype(np.float32)
-
 
 GROUPS = (
     "general",
@@ -72,66 +70,102 @@ CLASSES = ("general", "methadone", "rest")
 """Where the interactions have a strength of their own."""
 
 
-N_STATES, N_SERVICES, N_OTHER = 52, 8, 6
+N_STATES, N_SERVICES = 52, 8
+N_KINDS = 6  # of unfinished stays: see find_endings
+N_OTHER = 6  # reasons for discharge beside completion
 
 
-def interaction_levels(names, columns):
-    """Return, for every row, the cell of an interaction's table."""
-    cell = None
-    for name in names:
-        part = SCORE_PARTS[name]
-        level = _SCORE_LOOKUPS[name][columns[part.column] + np.int8(_SHIFT)]
-        cell = level if cell is None else cell * np.int16(len(part.groups)) + level
-    return cell
+def find_groups(columns: Columns) -> tuple[NDArray[np.int8], NDArray[np.int8]]:
+    """Return every row's position in GROUPS and in CLASSES.
 
+    Parameters
+    ----------
+    columns : dict of str to numpy.ndarray of int8, shape (n,)
+        With SUB1 to SUB3, METHUSE and ``_general``.
 
-def find_groups(columns):
-    """Return every row's place in GROUPS and in CLASSES."""
+    Returns
+    -------
+    group, strength_class : numpy.ndarray of int8, shape (n,)
+    """
     sub1 = columns["SUB1"]
-    opioid = (sub1 >= 5) & (sub1 <= 7)
-    methadone = opioid & (columns["METHUSE"] == 1)
+    methadone = (sub1 >= 5) & (sub1 <= 7) & (columns["METHUSE"] == 1)
     other = (sub1 == 7) & (columns["SUB2"] != 5) & (columns["SUB3"] != 5)
-    group = np.full(len(sub1), 4, np.int8)
-    group[columns["_general"] == 1] = 0
-    group[methadone] = 1
-    group[other] = 3
-    group[methadone & other] = 2
-    place = np.array([0, 1, 1, 2, 2], np.int8)[group]
-    return group, place
+    group = np.select(
+        [methadone & other, other, methadone, columns["_general"] == 1], [2, 3, 1, 0], 4
+    ).astype(np.int8)
+    return group, np.array([0, 1, 1, 2, 2], np.int8)[group]
 
 
-def find_endings(columns):
-    """Return, for every row, which of six kinds of unfinished stay it would be."""
-    court = (columns["PSOURCE"] == 7).astype(np.int8)
-    length = (columns["LOS"] > 7).astype(np.int8) + (columns["LOS"] > 33)
-    return court * np.int8(3) + length.astype(np.int8)
+def find_endings(columns: Columns) -> NDArray[np.int8]:
+    """Return, for every row, which of six kinds of unfinished stay it would be.
+
+    Parameters
+    ----------
+    columns : dict of str to numpy.ndarray of int8, shape (n,)
+        With PSOURCE (referred by a court or not) and LOS (up to a week, up to three
+        months, longer).
+
+    Returns
+    -------
+    numpy.ndarray of int8, shape (n,)
+    """
+    court, length = columns["PSOURCE"] == 7, columns["LOS"]
+    return (3 * court + (length > 7) + (length > 33)).astype(np.int8)
 
 
-def add_up(parameters, columns, place):
-    """Return every row's score for completion, in units of 1/256 logit."""
-    score = np.zeros(len(place), np.int32)
+def add_up(
+    parameters: dict[str, Any], columns: Columns, strength_class: Ints
+) -> NDArray[np.int16]:
+    """Return every row's score for completion, in units of 1/256 logit.
+
+    Parameters
+    ----------
+    parameters : dict
+        See `read_parameters`.
+    columns : dict of str to numpy.ndarray of int8, shape (n,)
+        Codes.
+    strength_class : numpy.ndarray of int, shape (n,)
+        See :func:`find_groups`.
+
+    Returns
+    -------
+    numpy.ndarray of int16, shape (n,)
+    """
+    score = np.zeros(len(strength_class), np.int32)
     for name, table in parameters["lines"].items():
-        score += table[columns[name] + np.int8(_SHIFT)]
-    joint = np.zeros(len(place), np.int32)
+        score += table[columns[name] + np.int8(SHIFT)]
+    joint = np.zeros(len(strength_class), np.int32)
     for names, table in zip(INTERACTIONS, parameters["tables"], strict=True):
-        joint += table[interaction_levels(names, columns)]
-    score *= parameters["pull"][place]  # pull and strength are in 64ths
-    joint *= parameters["strength"][place]
-    score = (score + joint) >> 6
-    return np.clip(score, -_REACH, _REACH).astype(np.int16)
+        joint += table[find_cells([SCORE_PARTS[name] for name in names], columns)]
+    score *= parameters["pull"][strength_class]  # pull and strength are in 64ths
+    joint *= parameters["strength"][strength_class]
+    return np.clip((score + joint) >> 6, -_REACH, _REACH).astype(np.int16)
 
 
-def rake_completion(score, state, service, group, targets, rounds=60):
-    """Return the three sets of intercepts that meet three sets of counts.
+def calibrate_completion(
+    score: Ints,
+    state: Ints,
+    service: Ints,
+    group: Ints,
+    targets: tuple[Floats, Floats, Floats],
+    max_iter: int = 60,
+) -> tuple[Floats, ...]:
+    """Return the intercepts of a logistic model that meet three sets of counts.
+
+    The scores are a fixed offset; one set of intercepts after another takes a Newton
+    step towards its counts of expected completions.  (No raking: the chances, not the
+    cells of a table, are what is fitted.)
 
     Parameters
     ----------
     score : array of int16, shape (n,)
         In units of 1/256 logit.
     state, service, group : arrays of int, shape (n,)
+        Positions.
     targets : tuple of three arrays
-        How many should be completed in each state, service and group.
-    rounds : int
+        How many should complete in each state, service and group.
+    max_iter : int, default=60
+        Rounds over the three sets.
 
     Returns
     -------
@@ -139,42 +173,38 @@ def rake_completion(score, state, service, group, targets, rounds=60):
         Intercepts in logits.
     """
     step = UNIT // 16
-    bins = 2 * _REACH // step + 1
-    cell = (state.astype(np.int64) * N_SERVICES + service) * len(GROUPS) + group
-    place = (score.astype(np.int32) + _REACH + step // 2) // step
-    counts = np.bincount(
-        cell * bins + place, minlength=N_STATES * N_SERVICES * len(GROUPS) * bins
-    )
+    sizes = (N_STATES, N_SERVICES, len(GROUPS))
+    shape = (*sizes, 2 * _REACH // step + 1)
+    bins = (score.astype(np.int32) + _REACH + step // 2) // step
+    cell = np.ravel_multi_index((state, service, group, bins), shape)
+    counts = np.bincount(cell)
     filled = np.flatnonzero(counts)
     weight = counts[filled].astype(float)
-    logit = (filled % bins * step - _REACH) / UNIT
-    cell = filled // bins
-    members = (
-        cell // (N_SERVICES * len(GROUPS)),
-        cell // len(GROUPS) % N_SERVICES,
-        cell % len(GROUPS),
-    )
-    sizes = (N_STATES, N_SERVICES, len(GROUPS))
-    totals = [
-        np.bincount(member, weight, size)
-        for member, size in zip(members, sizes, strict=True)
-    ]
+    *members, binned = np.unravel_index(filled, shape)
+    logit = (binned * step - _REACH) / UNIT
     intercepts = [np.zeros(size) for size in sizes]
-    for _ in range(rounds):
-        for place, member in enumerate(members):
-            linear = logit + sum(
-                values[index] for values, index in zip(intercepts, members, strict=True)
-            )
+    for _ in range(max_iter):
+        for axis, member in enumerate(members):
+            offsets = zip(intercepts, members, strict=True)
+            linear = logit + sum(values[index] for values, index in offsets)
             chance = 1 / (1 + np.exp(-linear))
-            have = np.bincount(member, weight * chance, sizes[place])
-            slope = np.bincount(member, weight * chance * (1 - chance), sizes[place])
-            want = np.clip(targets[place], 1e-3, np.maximum(totals[place] - 1e-3, 1e-3))
+            total, have, slope = (
+                np.bincount(member, weight * each, sizes[axis])
+                for each in (np.ones_like(chance), chance, chance * (1 - chance))
+            )
+            want = np.clip(targets[axis], 1e-3, np.maximum(total - 1e-3, 1e-3))
             move = np.where(slope > 1e-6, (want - have) / np.maximum(slope, 1e-6), 0)
-            intercepts[place] += np.clip(move, -1, 1)
+            intercepts[axis] += np.clip(move, -1, 1)
     return tuple(intercepts)
 
 
-def rake_endings(counts, shape, by_state, by_service, rounds=60):
+def calibrate_endings(
+    counts: Ints,
+    shape: Floats,
+    by_state: Floats,
+    by_service: Floats,
+    max_iter: int = 60,
+) -> tuple[Floats, Floats]:
     """Return the intercepts of REASON 2 to 7 that meet counts by state and service.
 
     Parameters
@@ -184,6 +214,9 @@ def rake_endings(counts, shape, by_state, by_service, rounds=60):
     shape : array, shape (kinds, 6)
         How the reasons differ between kinds of stays, in logits.
     by_state, by_service : arrays, shapes (states, 6) and (services, 6)
+        Unfinished stays by reason.
+    max_iter : int, default=60
+        Rounds over the two sets.
 
     Returns
     -------
@@ -193,31 +226,23 @@ def rake_endings(counts, shape, by_state, by_service, rounds=60):
     state = np.log(np.maximum(by_state, 0.02))
     state -= state.mean(axis=1, keepdims=True)
     service = np.zeros_like(by_service, float)
-    for _ in range(rounds):
-        for axis, want in (("state", by_state), ("service", by_service)):
-            chances = ending_chances(state, service, shape)
-            have = chances * counts[..., None]
-            if axis == "state":
-                have = have.sum(axis=(1, 2))
-                state += np.log(np.maximum(want, 0.02) / np.maximum(have, 1e-9)).clip(
-                    -1, 1
-                ) * (have > 1e-9)
-            else:
-                have = have.sum(axis=(0, 2))
-                service += np.log(np.maximum(want, 0.02) / np.maximum(have, 1e-9)).clip(
-                    -1, 1
-                ) * (have > 1e-9)
+    for _ in range(max_iter):
+        for other, want, values in ((1, by_state, state), (0, by_service, service)):
+            expected = ending_chances(state, service, shape) * counts[..., None]
+            have = expected.sum(axis=(other, 2))
+            move = np.log(np.maximum(want, 0.02) / np.maximum(have, 1e-9)).clip(-1, 1)
+            values += move * (have > 1e-9)
     return state, service
 
 
-def ending_chances(state, service, shape):
+def ending_chances(state: Floats, service: Floats, shape: Floats) -> Floats:
     """Return P(REASON 2 to 7 | unfinished) by state, service and kind of stay."""
     logit = state[:, None, None, :] + service[None, :, None, :] + shape[None, None]
     chances = np.exp(logit - logit.max(axis=-1, keepdims=True))
     return chances / chances.sum(axis=-1, keepdims=True)
 
 
-def _systematic(chance, start):
+def _systematic(chance: NDArray[Any], start: float) -> NDArray[np.bool_]:
     """Return a choice whose count over any run of rows is its sum of chances, ±1."""
     total = np.cumsum(chance, dtype=float)
     total += start
@@ -225,93 +250,113 @@ def _systematic(chance, start):
     return np.diff(whole, prepend=np.floor(start)) > 0
 
 
-def draw_reason(parameters, rng, score, place, service, group, kind, targets):
+def draw_reason(
+    parameters: dict[str, Any],
+    rng: np.random.Generator,
+    score: Ints,
+    state: Ints,
+    service: Ints,
+    group: Ints,
+    kind: Ints,
+    targets: tuple[Floats, Floats] | None,
+) -> NDArray[np.int8]:
     """Draw the reason for discharge of every row.
 
-    With ``targets`` (the counts of REASON by state and by service) the intercepts are
-    fitted to just these rows and the draw is systematic, so that the counts are met;
-    without, every row is drawn by itself with the year's stored intercepts.
+    With ``targets`` the intercepts are fitted to just these rows and the draw is
+    systematic, so that the counts are met; without, every row is drawn by itself with
+    the year's stored intercepts.
+
+    Parameters
+    ----------
+    parameters : dict
+        See `read_parameters`.
+    rng : numpy.random.Generator
+    score : numpy.ndarray of int16, shape (n,)
+        See :func:`add_up`.
+    state, service, group, kind : numpy.ndarray of int, shape (n,)
+        Positions; rows are ordered by state.
+    targets : tuple of two arrays, or None
+        Counts of REASON by state and by service.
+
+    Returns
+    -------
+    numpy.ndarray of int8, shape (n,)
     """
-    n = len(score)
     if targets is None:
-        intercepts = parameters["completion"]
+        completion, endings = parameters["completion"], parameters["endings"]
     else:
-        wanted = _fit_to_rows(parameters, targets, place, service, group)
-        intercepts = rake_completion(score, place, service, group, wanted)
-    state, services, groups = (
-        np.rint(values * UNIT).astype(np.int32) for values in intercepts
-    )
-    total = state[place] + services[service] + groups[group]
-    total += score
+        wanted = counts_to_meet(parameters, targets, service, group)
+        completion = calibrate_completion(score, state, service, group, wanted)
+    total = score.astype(np.int32)
+    for values, member in zip(completion, (state, service, group), strict=True):
+        total += np.rint(values * UNIT).astype(np.int32)[member]
     chance = _CHANCE[np.clip(total, -_REACH, _REACH) + _REACH]
-    reason = np.zeros(n, np.int8)
+    reason = np.zeros(len(score), np.int8)
     if targets is None:
-        reason[rng.random(n, dtype=np.float32) < chance] = 1
+        reason[rng.random(len(score), dtype=np.float32) < chance] = 1
     else:
-        order = np.lexsort((service, place))
+        order = np.lexsort((service, state))
         chosen = _systematic(chance[order], rng.random())
         reason[order[chosen]] = 1
-        _mend(reason, place, 1, targets[0][:, 0], rng)
-    left = np.flatnonzero(reason == 0)
-    cell = (place[left].astype(np.int64) * N_SERVICES + service[left]) * 6 + kind[left]
-    if targets is None:
-        by_state, by_service = parameters["endings"]
-    else:
-        cells = np.bincount(cell, minlength=N_STATES * N_SERVICES * 6)
-        by_state, by_service = rake_endings(
-            cells.reshape(N_STATES, N_SERVICES, 6),
-            parameters["shape"],
-            targets[0][:, 1:],
-            _services_in(targets, service)[:, 1:],
+        _mend(reason, state, 1, targets[0][:, 0], rng)
+    open_rows = np.flatnonzero(reason == 0)
+    shape = (N_STATES, N_SERVICES, N_KINDS)
+    cell = np.ravel_multi_index(
+        (state[open_rows], service[open_rows], kind[open_rows]), shape
+    )
+    if targets is not None:
+        counts = np.bincount(cell, minlength=np.prod(shape)).reshape(shape)
+        by_service = services_in(targets, service)
+        endings = calibrate_endings(
+            counts, parameters["shape"], targets[0][:, 1:], by_service[:, 1:]
         )
-    chances = ending_chances(by_state, by_service, parameters["shape"]).reshape(-1, 6)
-    below = np.cumsum(chances, axis=1)
+    chances = ending_chances(endings[0], endings[1], parameters["shape"])
+    chances = chances.reshape(-1, N_OTHER)
     if targets is None:
-        drawn = rng.random(len(left), dtype=np.float32)
-        ending = np.full(len(left), 2, np.int8)
-        for column in range(N_OTHER - 1):
-            ending += drawn >= below[:, column].astype(np.float32)[cell]
-        reason[left] = ending
+        drawn = rng.random(len(open_rows), dtype=np.float32)
+        below = np.cumsum(chances, axis=1)[:, :-1].astype(np.float32)
+        reason[open_rows] = 2 + sum(drawn >= column[cell] for column in below.T)
         return reason
     # One reason after another, each as its share of those still to come.
     for column in range(N_OTHER - 1):
         share = chances[:, column] / chances[:, column:].sum(axis=1)
-        order = np.lexsort((kind[left], service[left], place[left]))
+        order = np.lexsort((kind[open_rows], service[open_rows], state[open_rows]))
         chosen = _systematic(share[cell[order]], rng.random())
-        picked = np.zeros(len(left), bool)
+        picked = np.zeros(len(open_rows), bool)
         picked[order[chosen]] = True
-        reason[left[picked]] = column + 2
-        left, cell = left[~picked], cell[~picked]
-    reason[left] = N_OTHER + 1
+        reason[open_rows[picked]] = column + 2
+        open_rows, cell = open_rows[~picked], cell[~picked]
+    reason[open_rows] = N_OTHER + 1
     for code in range(2, N_OTHER + 1):
-        _mend(reason, place, code, targets[0][:, code - 1], rng, after=True)
+        _mend(reason, state, code, targets[0][:, code - 1], rng, after=True)
     return reason
 
 
-def _services_in(targets, service):
-    """Return REASON by service, fitted to how many rows of a service there are."""
+def services_in(targets: tuple[Floats, Floats], service: Ints) -> Floats:
+    """Return REASON by service, raked to how many rows of a service there are."""
     by_state, by_service = targets
-    have = np.bincount(service, minlength=N_SERVICES).astype(float)
-    table = by_service.copy()
-    for _ in range(100):
-        table *= (have / np.maximum(table.sum(axis=1), 1e-9))[:, None]
-        table *= by_state.sum(axis=0) / np.maximum(table.sum(axis=0), 1e-9)
-    return table
+    rows = np.bincount(service, minlength=N_SERVICES)
+    margins = [((0,), rows), ((1,), by_state.sum(axis=0))]
+    return rake(by_service, margins, max_iter=100, tolerance=0)
 
 
-def _fit_to_rows(parameters, targets, place, service, group):
-    """Return how many of just these rows should be completed, by three groupings."""
-    by_state, _ = targets
-    services = _services_in(targets, service)[:, 0]
+def counts_to_meet(
+    parameters: dict[str, Any],
+    targets: tuple[Floats, Floats],
+    service: Ints,
+    group: Ints,
+) -> tuple[Floats, Floats, Floats]:
+    """Return how many of just these rows should complete, by three groupings."""
+    completed = targets[0][:, 0]
     sizes = np.bincount(group, minlength=len(GROUPS)).astype(float)
     return (
-        by_state[:, 0],
-        services,
-        completed_by_group(parameters["shares"], sizes, by_state[:, 0].sum()),
+        completed,
+        services_in(targets, service)[:, 0],
+        completed_by_group(parameters["shares"], sizes, completed.sum()),
     )
 
 
-def completed_by_group(shares, sizes, total):
+def completed_by_group(shares: Floats, sizes: Floats, total: float) -> Floats:
     """Return how many should be completed in each of GROUPS.
 
     ``shares`` are of the general cohort, the methadone cohort, its members with other
@@ -327,19 +372,23 @@ def completed_by_group(shares, sizes, total):
     return counts
 
 
-def _mend(reason, place, code, wanted, rng, after=False):
+def _mend(
+    reason: NDArray[np.int8],
+    state: Ints,
+    code: int,
+    wanted: Floats,
+    rng: np.random.Generator,
+    after: bool = False,
+) -> None:
     """Move the last few rows so that a state's count of a reason is exact."""
-    starts = np.searchsorted(place, np.arange(N_STATES + 1))
-    for state in range(N_STATES):
-        here = reason[starts[state] : starts[state + 1]]
-        over = int((here == code).sum() - round(wanted[state]))
+    starts = np.searchsorted(state, np.arange(N_STATES + 1))
+    for position in range(N_STATES):
+        here = reason[starts[position] : starts[position + 1]]
+        over = int((here == code).sum() - round(wanted[position]))
         if not over:
             continue
         # Not yet decided rows are 0; later reasons take what earlier ones leave.
         spare = (here > code) if after else (here == 0)
-        pool = np.flatnonzero(here == code) if over > 0 else np.flatnonzero(spare)
+        pool = np.flatnonzero(here == code if over > 0 else spare)
         moved = rng.choice(pool, size=min(abs(over), len(pool)), replace=False)
-        if over > 0:
-            here[moved] = N_OTHER + 1 if after else 0
-        else:
-            here[moved] = code
+        here[moved] = code if over < 0 else N_OTHER + 1 if after else 0

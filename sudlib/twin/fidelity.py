@@ -1,19 +1,19 @@
-"""The twin held against what is published of the real files."""
+"""The twin compared with what is published of the real files."""
+
+from __future__ import annotations
 
 import numpy as np
 import pandas as pd
 
 from sudlib.files import InputError, data_file
 from sudlib.teds import codebook
-from sudlib.twin.completion import N_SERVICES
 from sudlib.twin.parameters import margin, read_states, read_targets
 from sudlib.twin.sampler import CHUNK, add_flags
-from sudlib.twin.specification import FLAGS, YEARS
+from sudlib.twin.specification import YEARS
+from sudlib.validation import check_choice
 
-# ------------------------------------------------------------------ how real is it
 
-
-def _year_of(records):
+def _year_of(records: pd.DataFrame) -> int:
     """Return the one year of discharge of a frame, or raise."""
     years = np.unique(records["DISYR"])
     if len(years) != 1 or years[0] not in YEARS:
@@ -24,7 +24,7 @@ def _year_of(records):
     return int(years[0])
 
 
-def check_structure(records):
+def check_structure(records: pd.DataFrame) -> pd.DataFrame:
     """Return how many records break each rule of the file's structure.
 
     Parameters
@@ -39,7 +39,8 @@ def check_structure(records):
 
     Examples
     --------
-    >>> int(check_structure(sample(2019, rows=2000)).broken.sum())
+    >>> from sudlib import twin
+    >>> int(check_structure(twin.sample(2019, rows=2000)).broken.sum())
     0
     """
     year = _year_of(records)
@@ -47,53 +48,57 @@ def check_structure(records):
     broken = {}
     for end, when in (("", "at admission"), ("_D", "at discharge")):
         one, two, three = (columns[f"SUB{place}{end}"] for place in (1, 2, 3))
-        twice = ((one == two) & (one > 1)) | ((two == three) & (two > 1))
-        twice |= (one == three) & (one > 1)
-        broken[f"no substance is named twice {when}"] = twice
-        after = ((one <= 1) & (two > 1)) | ((two <= 1) & (three > 1))
-        broken[f"no substance follows where none is named {when}"] = after
+        pairs = ((one, two), (two, three), (one, three))
+        broken[f"no substance is named twice {when}"] = np.any(
+            [(a == b) & (a > 1) for a, b in pairs], axis=0
+        )
+        broken[f"no substance follows where none is named {when}"] = np.any(
+            [(a <= 1) & (b > 1) for a, b in pairs[:2]], axis=0
+        )
     for place in (1, 2, 3):
-        nobody = columns[f"SUB{place}"] <= 1
-        said = np.zeros(len(nobody), bool)
-        for name in ("ROUTE", "FREQ", "FRSTUSE"):
-            said |= columns[f"{name}{place}"] != codebook.MISSING
-        broken[f"no route, frequency or first use without SUB{place}"] = nobody & said
-        nobody = columns[f"SUB{place}_D"] <= 1
-        said = columns[f"FREQ{place}_D"] != codebook.MISSING
-        broken[f"no frequency at discharge without SUB{place}_D"] = nobody & said
-    follows = {name: columns[name] for name in columns}
+        said = [
+            columns[f"{name}{place}"] != codebook.MISSING
+            for name in ("ROUTE", "FREQ", "FRSTUSE")
+        ]
+        broken[f"no route, frequency or first use without SUB{place}"] = (
+            columns[f"SUB{place}"] <= 1
+        ) & np.any(said, axis=0)
+        broken[f"no frequency at discharge without SUB{place}_D"] = (
+            columns[f"SUB{place}_D"] <= 1
+        ) & (columns[f"FREQ{place}_D"] != codebook.MISSING)
+    follows = dict(columns)
     add_flags(year, follows)
-    wrong = np.zeros(len(records), bool)
-    for flag in FLAGS:
-        wrong |= follows[flag] != columns[flag]
-    broken["the 18 flags say what SUB1 to SUB3 say"] = wrong
+    broken["the 18 flags say what SUB1 to SUB3 say"] = np.any(
+        [follows[flag] != columns[flag] for flag in codebook.FLAGS], axis=0
+    )
     broken["ALCDRUG follows from the substances"] = (
         follows["ALCDRUG"] != columns["ALCDRUG"]
     )
     broken["IDU follows from the routes"] = follows["IDU"] != columns["IDU"]
-    for name, condition, words in (
-        ("PREG", columns["GENDER"] == 2, "PREG only for women"),
-        ("DETNLF", columns["EMPLOY"] == 4, "DETNLF only where EMPLOY is 4"),
-        ("DETNLF_D", columns["EMPLOY_D"] == 4, "DETNLF_D only where EMPLOY_D is 4"),
-        ("DETCRIM", columns["PSOURCE"] == 7, "DETCRIM only where PSOURCE is 7"),
+    for name, other, code, words in (
+        ("PREG", "GENDER", 2, "PREG only for women"),
+        ("DETNLF", "EMPLOY", 4, "DETNLF only where EMPLOY is 4"),
+        ("DETNLF_D", "EMPLOY_D", 4, "DETNLF_D only where EMPLOY_D is 4"),
+        ("DETCRIM", "PSOURCE", 7, "DETCRIM only where PSOURCE is 7"),
     ):
-        broken[words] = ~condition & (columns[name] != codebook.MISSING)
+        broken[words] = (columns[other] != code) & (columns[name] != codebook.MISSING)
     latest = np.array([0, 2, 3, 4, 5, 6, 7])[np.clip(columns["AGE"], 0, 6)]
-    early = np.zeros(len(records), bool)
-    for place in (1, 2, 3):
-        early |= columns[f"FRSTUSE{place}"] > latest
-    broken["no first use at an age not reached yet"] = early
-    by_state = {int(row["STFIPS"]): row for row in read_states()}
+    broken["no first use at an age not reached yet"] = np.any(
+        [columns[f"FRSTUSE{place}"] > latest for place in (1, 2, 3)], axis=0
+    )
     for name in ("DIVISION", "REGION"):
-        known = {code: int(row[name]) for code, row in by_state.items()}
+        known = {int(row["STFIPS"]): int(row[name]) for row in read_states()}
         broken[f"{name} is that of the state"] = (
             records["STFIPS"].map(known).to_numpy() != columns[name]
         )
-    strange = np.zeros(len(records), bool)
-    for name, part in codebook.frequencies(year).groupby("variable"):
-        if name in codebook.COLUMNS and name not in codebook.OPEN:
-            strange |= ~np.isin(columns[name], part.code)
-    broken["every code is in the year's codebook"] = strange
+    broken["every code is in the year's codebook"] = np.any(
+        [
+            ~np.isin(columns[name], listed.code)
+            for name, listed in codebook.frequencies(year).groupby("variable")
+            if name in codebook.COLUMNS and name not in codebook.OPEN
+        ],
+        axis=0,
+    )
     broken["CASEID is the year and seven digits, each once"] = (
         columns["CASEID"] // 10_000_000 != year
     ) | records["CASEID"].duplicated().to_numpy()
@@ -102,7 +107,7 @@ def check_structure(records):
     )
 
 
-def compare_margins(records):
+def compare_margins(records: pd.DataFrame) -> pd.DataFrame:
     """Return how far every variable's shares are from the year's codebook.
 
     Parameters
@@ -123,31 +128,31 @@ def compare_margins(records):
     for name in codebook.COLUMNS:
         if name in codebook.OPEN:
             continue
-        if name == "DISYR":
-            codes, counts = np.array([year]), np.array([1])
-        else:
-            codes, counts = margin(year, name)
+        one = np.array([year]), np.array([1])
+        codes, counts = one if name == "DISYR" else margin(year, name)
         shares = counts / counts.sum()
-        place = {int(code): index for index, code in enumerate(codes)}
-        have = np.zeros(len(codes) + 1)
-        for code, count in records[name].value_counts().items():
-            have[place.get(int(code), -1)] += count / len(records)
-        gap = np.abs(have[:-1] - shares)
+        have = records[name].value_counts(normalize=True)
+        unlisted = have[~have.index.isin(codes)].sum()
+        gap = np.abs(have.reindex(codes, fill_value=0).to_numpy() - shares)
         chance = np.sqrt(2 * shares * (1 - shares) / np.pi / len(records)).sum() / 2
-        distance = (gap.sum() + have[-1]) / 2
-        rows.append((name, distance, chance, int(codes[gap.argmax()])))
+        rows.append(
+            (name, (gap.sum() + unlisted) / 2, chance, int(codes[gap.argmax()]))
+        )
     return pd.DataFrame(rows, columns=["variable", "distance", "chance", "worst"])
 
 
-def read_correlations():
+def read_correlations() -> pd.DataFrame:
     """Return the published Pearson correlations of 29 variables in 2019.
 
-    On raw codes, -9 included; three decimals.
+    Returns
+    -------
+    pandas.DataFrame of shape (29, 29)
+        On raw codes, -9 included; three decimals.
     """
     return pd.read_csv(data_file("twin/correlations_2019.csv"), index_col=0)
 
 
-def compare_completion(records):
+def compare_completion(records: pd.DataFrame) -> pd.DataFrame:
     """Return completion by age, sex and substance, beside that of 2023.
 
     The twin is not fitted to the table of 2023 (completion of 1,474,025 real
@@ -164,44 +169,49 @@ def compare_completion(records):
         Columns ``variable``, ``code``, ``rows`` and ``share`` (of these records),
         ``real`` (share in 2023) and ``real_rows``.
     """
-    table = pd.read_csv(data_file("twin/completion_2023.csv"))
-    table = table.rename(columns={"completed": "real", "rows": "real_rows"})
+    published = pd.read_csv(data_file("twin/completion_2023.csv"))
+    published = published.rename(columns={"completed": "real", "rows": "real_rows"})
     done = records["REASON"] == 1
-    found = [
-        done.groupby(records[name])
-        .agg(rows="size", share="mean")
-        .reset_index(names="code")
-        for name in table["variable"].unique()
-    ]
-    keys = table["variable"].unique()
-    found = pd.concat(found, keys=keys, names=["variable", None])
-    found = found.reset_index("variable")
-    joined = table.merge(found, how="left", on=["variable", "code"])
+    ours = {
+        name: done.groupby(records[name].rename("code")).agg(rows="size", share="mean")
+        for name in published["variable"].unique()
+    }
+    ours = pd.concat(ours, names=["variable"]).reset_index()
+    joined = published.merge(ours, how="left", on=["variable", "code"])
     return joined[["variable", "code", "rows", "share", "real", "real_rows"]]
 
 
-def compare_correlations(records):
-    """Return the records' correlations less the published ones of 2019, 29 by 29."""
+def compare_correlations(records: pd.DataFrame) -> pd.DataFrame:
+    """Return the records' correlations less the published ones of 2019.
+
+    Parameters
+    ----------
+    records : pandas.DataFrame
+        With the 29 variables of :func:`read_correlations`.
+
+    Returns
+    -------
+    pandas.DataFrame of shape (29, 29)
+    """
     wanted = read_correlations()
     names = list(wanted.index)
-    middle = records[names].mean().to_numpy()
+    mean = records[names].mean().to_numpy()
     total = np.zeros((len(names), len(names)))
     for start in range(0, len(records), CHUNK):  # no copy of the whole table
-        part = records[names].iloc[start : start + CHUNK].to_numpy(float) - middle
-        total += part.T @ part
+        centred = records[names].iloc[start : start + CHUNK].to_numpy(float) - mean
+        total += centred.T @ centred
     spread = np.sqrt(np.diag(total))
-    have = pd.DataFrame(total / np.outer(spread, spread), names, names)
-    return have - wanted
+    return pd.DataFrame(total / np.outer(spread, spread), names, names) - wanted
 
 
-def compare_reasons(records, by="STFIPS"):
+def compare_reasons(records: pd.DataFrame, by: str = "STFIPS") -> pd.DataFrame:
     """Return the reasons for discharge within each state or service, and the targets.
 
     Parameters
     ----------
     records : pandas.DataFrame
         Records of one year.
-    by : {"STFIPS", "SERVICES"}
+    by : {"STFIPS", "SERVICES"}, default="STFIPS"
 
     Returns
     -------
@@ -211,46 +221,49 @@ def compare_reasons(records, by="STFIPS"):
         to 2019 and for the services in 2019; the others are those tables, fitted to the
         year's margins.
     """
-    if by not in ("STFIPS", "SERVICES"):
-        raise InputError(f'by must be "STFIPS" or "SERVICES", not {by!r}')
-    year = _year_of(records)
-    table = read_targets(year)[0 if by == "STFIPS" else 1]
+    check_choice("by", by, ("STFIPS", "SERVICES"))
+    targets_by_state, targets_by_service = read_targets(_year_of(records))
     if by == "STFIPS":
-        index = [int(row["STFIPS"]) for row in read_states()]
+        states = [int(row["STFIPS"]) for row in read_states()]
+        wanted = pd.DataFrame(targets_by_state, states, range(1, 8))
     else:
-        index = list(range(1, N_SERVICES + 1))
-    wanted = pd.DataFrame(table, index, range(1, 8))
+        wanted = pd.DataFrame(targets_by_service, range(1, 9), range(1, 8))
     wanted = wanted[wanted.sum(axis=1) > 0]
     have = pd.crosstab(records[by], records["REASON"])
     have = have.reindex(index=wanted.index, columns=wanted.columns, fill_value=0)
-    share = have.div(have.sum(axis=1).clip(lower=1), axis=0)
-    target = wanted.div(wanted.sum(axis=1), axis=0)
     result = pd.DataFrame(
         {
-            "by": np.repeat(wanted.index.to_numpy(), 7),
-            "reason": np.tile(np.arange(1, 8), len(wanted)),
-            "rows": have.to_numpy().ravel(),
-            "share": share.to_numpy().ravel(),
-            "target": target.to_numpy().ravel(),
+            "rows": have.stack(),
+            "share": have.div(have.sum(axis=1).clip(lower=1), axis=0).stack(),
+            "target": wanted.div(wanted.sum(axis=1), axis=0).stack(),
         }
     )
     result["gap"] = result.share - result.target
-    return result
+    return result.rename_axis(["by", "reason"]).reset_index()
 
 
-def count_bytes(records):
+def count_bytes(records: pd.DataFrame) -> int:
     """Return how long the official CSV file of these records would be, in bytes.
 
     Plain header, commas, whole numbers, CR LF: the form of the agency's files.
+
+    Parameters
+    ----------
+    records : pandas.DataFrame
+
+    Returns
+    -------
+    int
+
+    Examples
+    --------
+    >>> count_bytes(pd.DataFrame({"AGE": [-9, 12], "LOS": [3, 4]}))
+    21
     """
     length = len(",".join(records.columns)) + 2
-    length += len(records) * (len(records.columns) - 1 + 2)
+    length += len(records) * (len(records.columns) + 1)  # commas, CR and LF
     for name in records.columns:
-        if name == "CASEID":
-            powers = 10 ** np.arange(1, 19)
-            digits = np.searchsorted(powers, records[name].to_numpy(), "right") + 1
-            length += int(digits.sum())
-            continue
-        for code, count in records[name].value_counts().items():
-            length += len(str(int(code))) * int(count)
+        counts = records[name].value_counts()
+        digits = np.char.str_len(counts.index.to_numpy().astype(str))
+        length += int(digits @ counts.to_numpy())
     return length

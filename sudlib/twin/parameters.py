@@ -1,97 +1,112 @@
-"""The twin's parameters, as stored in data/twin."""
+"""The twin's parameters and targets, as stored in data/twin."""
+
+from __future__ import annotations
 
 import csv
 import functools
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from sudlib.files import data_file
 from sudlib.teds import codebook
-from sudlib.twin.completion import INTERACTIONS, N_SERVICES, N_STATES
+from sudlib.twin.completion import INTERACTIONS, N_SERVICES
 from sudlib.twin.specification import STEPS
 
-# ------------------------------------------------------------------ the parameters
-
 
 @functools.cache
-def read_states():
-    """Return the states in the order of the official file: by postal letters."""
+def read_states() -> tuple[dict[str, str], ...]:
+    """Return the states in the order of the official file: by postal letters.
+
+    Returns
+    -------
+    tuple of dict
+        ``STFIPS``, ``postal``, ``DIVISION``, ``REGION`` and ``areas``, as text.
+    """
     with open(data_file("twin/states.csv"), newline="", encoding="utf-8") as stream:
-        rows = list(csv.DictReader(stream))
-    return tuple(sorted(rows, key=lambda row: row["postal"]))
+        return tuple(sorted(csv.DictReader(stream), key=lambda row: row["postal"]))
 
 
 @functools.cache
-def read_parameters(year):
+def read_parameters(year: int) -> dict[str, Any]:
     """Return the fitted numbers of a year (see ``tools/fit_twin.py``)."""
     with np.load(data_file("twin/parameters.npz")) as stored:
-        parameters = {
+        variables = [step.variable for step in STEPS]
+        lines = [name for name in stored.files if name.startswith("lines/")]
+        tables = [f"tables/{place}" for place in range(len(INTERACTIONS))]
+        return {
             "mixing": stored["mixing"],
-            "cuts": {
-                step.variable: stored[f"{year}/cuts/{step.variable}"] for step in STEPS
-            },
-            "codes": {
-                step.variable: stored[f"{year}/codes/{step.variable}"] for step in STEPS
-            },
+            "cuts": {name: stored[f"{year}/cuts/{name}"] for name in variables},
+            "codes": {name: stored[f"{year}/codes/{name}"] for name in variables},
             "order": stored[f"{year}/order"],
             "lines": {
-                name.removeprefix("lines/"): stored[name].astype(np.int32)
-                for name in stored.files
-                if name.startswith("lines/")
+                n.removeprefix("lines/"): stored[n].astype(np.int32) for n in lines
             },
-            "tables": [
-                stored[f"tables/{place}"].astype(np.int32)
-                for place in range(len(INTERACTIONS))
-            ],
+            "tables": [stored[name].astype(np.int32) for name in tables],
             "strength": stored["strength"].astype(np.int32),
             "pull": stored["pull"].astype(np.int32),
             "shape": stored["shape"],
             "shares": stored["shares"],
-            "completion": tuple(
-                stored[f"{year}/completion/{place}"] for place in range(3)
-            ),
-            "endings": tuple(stored[f"{year}/endings/{place}"] for place in range(2)),
+            "completion": tuple(stored[f"{year}/completion/{i}"] for i in range(3)),
+            "endings": tuple(stored[f"{year}/endings/{i}"] for i in range(2)),
         }
-    return parameters
 
 
 @functools.cache
-def margin(year, variable):
+def margin(year: int, variable: str) -> tuple[NDArray[np.int8], NDArray[np.int64]]:
     """Return the codes of a variable and how often each occurs in a year's file.
 
     SERVICES is not in the codebooks of 2015 and 2016: there the twin takes
     SERVICES_D, from which it differs little in the other years.
+
+    Parameters
+    ----------
+    year : int
+        2015 to 2019.
+    variable : str
+        A name of the schema.
+
+    Returns
+    -------
+    codes, frequencies : numpy.ndarray
+        In rising order of the code.
+
+    Examples
+    --------
+    >>> margin(2019, "GENDER")[0].tolist()
+    [-9, 1, 2]
     """
     table = codebook.frequencies(year)
-    part = table[table.variable == variable]
-    if part.empty and variable == "SERVICES":
+    of_variable = table[table.variable == variable].sort_values("code")
+    if of_variable.empty and variable == "SERVICES":
         return margin(year, "SERVICES_D")
-    part = part.sort_values("code")
-    return part.code.to_numpy(np.int8), part.frequency.to_numpy(np.int64)
+    return of_variable.code.to_numpy(np.int8), of_variable.frequency.to_numpy(np.int64)
 
 
 @functools.cache
-def read_targets(year):
+def read_targets(year: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return how many rows have each REASON, by state and by service.
+
+    Parameters
+    ----------
+    year : int
+        2015 to 2019.
 
     Returns
     -------
     tuple of two arrays of float, shapes (52, 7) and (8, 7)
         States in the order of the file.
     """
-    tables = []
-    for name, size in (("state", N_STATES), ("service", N_SERVICES)):
-        path = (
-            data_file("twin/reason_by_state.csv")
-            if name == "state"
-            else data_file("twin/reason_by_service.csv")
-        )
-        table = pd.read_csv(path)
-        table = table[table.year == year].set_index(name).drop(columns="year")
-        if name == "state":
-            wanted = [int(row["STFIPS"]) for row in read_states()]
-        else:
-            wanted = range(1, size + 1)
-        tables.append(table.reindex(wanted, fill_value=0).to_numpy(float))
-    return tuple(tables)
+    by_state = pd.read_csv(data_file("twin/reason_by_state.csv"), index_col="state")
+    by_service = pd.read_csv(
+        data_file("twin/reason_by_service.csv"), index_col="service"
+    )
+    states = [int(row["STFIPS"]) for row in read_states()]
+    services = range(1, N_SERVICES + 1)
+    state_counts, service_counts = (
+        table[table.year == year].drop(columns="year").reindex(wanted, fill_value=0)
+        for table, wanted in ((by_state, states), (by_service, services))
+    )
+    return state_counts.to_numpy(float), service_counts.to_numpy(float)

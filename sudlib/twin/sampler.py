@@ -7,7 +7,7 @@ worked out from published tables only: the codebooks' frequencies, the correlati
 
 How a record is drawn:
 
-1. The state comes first.  A latent normal number hangs on it.
+1. The state comes first.  A latent normal number depends on it.
 2. Twenty-seven more latent numbers follow, correlated with it and with each other.
 3. Each variable is cut from its latent number, in a fixed order.  Where the cuts lie
    depends on what is already known of the record (the *key*): no injected alcohol, no
@@ -19,90 +19,100 @@ How a record is drawn:
 Taught in ``d01_how_real_is_the_twin``.
 """
 
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterable
+from typing import Any
+
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from scipy.special import ndtri
 
-from sudlib.files import InputError
 from sudlib.teds import codebook
 from sudlib.twin.completion import (
     N_STATES,
+    Ints,
     add_up,
     draw_reason,
     find_endings,
     find_groups,
 )
 from sudlib.twin.parameters import margin, read_parameters, read_states, read_targets
-from sudlib.twin.specification import FLAGS, LATENTS, STEPS, YEARS, find_keys
+from sudlib.twin.specification import LATENTS, PARTS, STEPS, YEARS, find_cells
+from sudlib.validation import check_choice, check_whole
 
 CHUNK = 65_536  # rows drawn at a time: the working arrays stay in the cache
 
 
-def cut(values, key, cuts):
+MAX_ROWS = 10_000_000 - codebook.SYNTHETIC_CASES  # case numbers have seven digits
+
+Codes = dict[str, NDArray[np.int8]]
+
+
+def cut(
+    values: NDArray[np.float32],
+    key: NDArray[np.int16] | None,
+    cuts: NDArray[np.float32],
+) -> NDArray[np.int8]:
     """Return the number of cuts that lie below each value, given its key."""
     if key is None:
         return np.searchsorted(cuts[0], values).astype(np.int8)
-    place = np.zeros(len(values), np.int8)
-    for column in range(cuts.shape[1]):
-        place += values > cuts[:, column][key]
-    return place
+    below = np.zeros(len(values), np.int8)
+    for column in cuts.T:
+        below += values > column[key]
+    return below
 
 
-def add_derived(variable, columns):
+def add_derived(variable: str, columns: Codes) -> None:
     """Add, after a step, what later keys need or what follows by rule."""
+    sub1 = columns["SUB1"]
     if variable == "METHUSE":
-        sub1 = columns["SUB1"]
-        columns["_general"] = (
-            (columns["SERVICES"] >= 6)
-            & (sub1 > 0)
-            & ((sub1 < 5) | (sub1 > 7))
-            & (columns["METHUSE"] == 2)
-        ).astype(np.int8)
+        outpatient = (columns["SERVICES"] >= 6) & (columns["METHUSE"] == 2)
+        opioid_or_none = (sub1 <= 0) | ((sub1 >= 5) & (sub1 <= 7))
+        columns["_general"] = (outpatient & ~opioid_or_none).astype(np.int8)
     elif variable == "ROUTE2":
-        columns["_injects"] = (
-            (columns["ROUTE1"] == 4) | (columns["ROUTE2"] == 4)
-        ).astype(np.int8)
+        injects = (columns["ROUTE1"] == 4) | (columns["ROUTE2"] == 4)
+        columns["_injects"] = injects.astype(np.int8)
     elif variable == "SUB3_D":
         # The key does not see which substances the others are: none is named twice.
         third = columns["SUB3_D"]
-        again = (third > 1) & (
-            (third == columns["SUB1_D"]) | (third == columns["SUB2_D"])
-        )
-        third[again] = 1
+        again = (third == columns["SUB1_D"]) | (third == columns["SUB2_D"])
+        third[again & (third > 1)] = 1
 
 
-def add_flags(year, columns):
+def add_flags(year: int, columns: Codes) -> None:
     """Add the 18 flags, ALCDRUG and IDU: they follow from the substances."""
     substances = [columns[f"SUB{place}"] for place in (1, 2, 3)]
-    for flag, code in FLAGS.items():
-        named = substances[0] == code
-        for substance in substances[1:]:
-            named |= substance == code
-        columns[flag] = named.astype(np.int8)
-    other = np.zeros(len(substances[0]), bool)
-    for substance in substances:
-        other |= substance > 2
-    columns["ALCDRUG"] = columns["ALCFLG"] + 2 * other.astype(np.int8)
     routes = [columns[f"ROUTE{place}"] for place in (1, 2, 3)]
-    injected = (routes[0] == 4) | (routes[1] == 4) | (routes[2] == 4)
+    for flag, code in codebook.FLAGS.items():
+        columns[flag] = _any(each == code for each in substances).astype(np.int8)
+    other = _any(each > 2 for each in substances).astype(np.int8)
+    columns["ALCDRUG"] = columns["ALCFLG"] + 2 * other
     if year in (2017, 2018):
         # In these two files IDU is 0 only where all three routes are known.
-        known = (routes[0] > 0) & (routes[1] > 0) & (routes[2] > 0)
+        known = ~_any(each <= 0 for each in routes)
     else:
         known = substances[0] > 1
-    columns["IDU"] = np.where(
-        injected, np.int8(1), np.where(known, np.int8(0), np.int8(-9))
-    )
+    injected = _any(each == 4 for each in routes)
+    columns["IDU"] = np.where(injected, 1, np.where(known, 0, -9)).astype(np.int8)
 
 
-def state_bounds(order, counts):
+def _any(masks: Iterable[NDArray[np.bool_]]) -> NDArray[np.bool_]:
+    return functools.reduce(np.logical_or, masks)
+
+
+def state_bounds(
+    order: Ints, counts: Ints
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return where each state lies on the scale of the latent number of states.
 
     Parameters
     ----------
     order : array of int
-        Places of the states, from most to least completion.
-    counts : array
+        Positions of the states, from most to least completion.
+    counts : array of int, shape (52,)
         Rows of each state, in the order of the file.
 
     Returns
@@ -116,7 +126,14 @@ def state_bounds(order, counts):
     return low, shares
 
 
-def draw_features(parameters, year, place, bounds, rng, fit=None):
+def draw_features(
+    parameters: dict[str, Any],
+    year: int,
+    place: NDArray[np.int8],
+    bounds: tuple[NDArray[np.float64], NDArray[np.float64]],
+    rng: np.random.Generator,
+    fit: Callable[..., tuple[Any, Any]] | None = None,
+) -> Codes:
     """Draw everything of some rows that comes before the reason for discharge.
 
     Parameters
@@ -124,14 +141,15 @@ def draw_features(parameters, year, place, bounds, rng, fit=None):
     parameters : dict
         See `read_parameters`.
     year : int
+        2015 to 2019.
     place : array of int8, shape (n,)
-        State of each row, as its place in the order of the file.
+        State of each row, as its position in the order of the file.
     bounds : tuple of two arrays
         See `state_bounds`.
     rng : numpy.random.Generator
     fit : callable, optional
-        Called with (step, values, key, columns), returns the cuts: the way in for
-        ``tools/fit_twin.py``.
+        Called with (step, values, key, columns), returns codes and cuts: the way in
+        for ``tools/fit_twin.py``.
 
     Returns
     -------
@@ -152,7 +170,7 @@ def draw_features(parameters, year, place, bounds, rng, fit=None):
             if mixing[row, column]:
                 total += normal[column - 1] * mixing[row, column]
         latent[name] = total
-    columns = {}
+    columns: Codes = {}
     for step in STEPS:
         if step.latent is None:
             values = rng.random(n, dtype=np.float32)
@@ -162,10 +180,12 @@ def draw_features(parameters, year, place, bounds, rng, fit=None):
             rest = np.float32(np.sqrt(1 - step.weight**2))
             values = latent[step.latent] * np.float32(step.weight)
             values += rng.standard_normal(n, dtype=np.float32) * rest
-        key = find_keys(step, columns)
+        parts = [PARTS[name] for name in step.keys]
+        key = find_cells(parts, columns) if parts else None
         if fit is None:
-            cuts = parameters["cuts"][step.variable]
-            codes = parameters["codes"][step.variable]
+            codes, cuts = (
+                parameters[name][step.variable] for name in ("codes", "cuts")
+            )
         else:
             codes, cuts = fit(step, values, key, columns)
         columns[step.variable] = codes[cut(values, key, cuts)]
@@ -174,47 +194,23 @@ def draw_features(parameters, year, place, bounds, rng, fit=None):
     return columns
 
 
-# ------------------------------------------------------------------ the sample
-
-
-def _check(year, rows, seed, noprior):
-    """Return the parameters of a sample as plain ints, or raise."""
-
-    def whole(value):
-        return isinstance(value, int | np.integer) and not isinstance(value, bool)
-
-    if not whole(year) or year not in YEARS:
-        raise InputError(
-            f"the twin's year must be one of {', '.join(map(str, YEARS))} (the years"
-            f" with a complete codebook), not {year!r}"
-        )
-    if rows is not None and (not whole(rows) or not 1 <= rows <= 8_999_999):
-        raise InputError(
-            "rows must be a whole number from 1 to 8,999,999, or None for as many as"
-            f" the official file has, not {rows!r}"
-        )
-    if not whole(seed) or seed < 0:
-        raise InputError(f"seed must be a whole number from 0 up, not {seed!r}")
-    if noprior not in ("0-1", "0-5"):
-        raise InputError(f'noprior must be "0-1" or "0-5", not {noprior!r}')
-    size = codebook.size(int(year))
-    return int(year), size if rows is None else int(rows), int(seed)
-
-
-def sample(year=2018, rows=None, seed=33, *, noprior="0-1"):
+def sample(
+    year: int = 2018, rows: int | None = None, seed: int = 33, *, noprior: str = "0-1"
+) -> pd.DataFrame:
     """Return made-up records of a year, in the form of the official file.
 
     Parameters
     ----------
-    year : int
+    year : int, default=2018
         2015 to 2019.
     rows : int, optional
-        None: as many as the official file has, with every state's and every service's
-        counts of REASON as published.  Any other number: that many independent draws.
+        At most 2,000,000.  None: as many as the official file has, with every state's
+        and every service's counts of REASON as published.  Any other number: that many
+        independent draws.
         A smaller sample is not the beginning of a larger one.
-    seed : int
+    seed : int, default=33
         The same year, rows and seed give the same records, on every machine.
-    noprior : {"0-1", "0-5"}
+    noprior : {"0-1", "0-5"}, default="0-1"
         How NOPRIOR counts earlier treatment episodes: 0 or 1 and more (the files from
         2015 on), or 0 to 5 and more (the files up to 2014; made up by our guess).
 
@@ -242,44 +238,38 @@ def sample(year=2018, rows=None, seed=33, *, noprior="0-1"):
     >>> records.attrs["synthetic"]
     True
     """
-    year, n, seed = _check(year, rows, seed, noprior)
-    parameters = read_parameters(year)
+    year = int(check_choice("year", year, YEARS))
+    rows = check_whole(
+        "rows", rows, 1, MAX_ROWS, none="as many as the official file has"
+    )
+    seed = check_whole("seed", seed)
+    check_choice("noprior", noprior, ("0-1", "0-5"))
+    n = codebook.size(year) if rows is None else rows
     whole = n == codebook.size(year)
+    parameters, states = read_parameters(year), read_states()
     roots = np.random.SeedSequence([seed, year, n]).spawn(2 + -(-n // CHUNK))
-    rng = np.random.Generator(np.random.PCG64(roots[0]))
-    states = read_states()
-    codes, frequencies = margin(year, "STFIPS")
-    lookup = {int(row["STFIPS"]): place for place, row in enumerate(states)}
-    official = np.zeros(N_STATES, np.int64)
-    for code, frequency in zip(codes, frequencies, strict=True):
-        official[lookup[int(code)]] = frequency
+    rng, rng_of_reason, *rngs = (
+        np.random.Generator(np.random.PCG64(root)) for root in roots
+    )
+    frequencies = dict(zip(*margin(year, "STFIPS"), strict=True))
+    official = np.array([frequencies.get(int(row["STFIPS"]), 0) for row in states])
     counts = official if whole else rng.multinomial(n, official / official.sum())
     place = np.repeat(np.arange(N_STATES, dtype=np.int8), counts)
     bounds = state_bounds(parameters["order"], official)
 
-    names = [name for name in codebook.COLUMNS if name not in codebook.OPEN]
-    out = {name: np.empty(n, np.int8) for name in names if name != "DISYR"}
-    score = np.empty(n, np.int16)
-    group = np.empty(n, np.int8)
-    kind = np.empty(n, np.int8)
-    for chunk, root in enumerate(roots[2:]):
-        rows_here = slice(chunk * CHUNK, min(n, (chunk + 1) * CHUNK))
-        columns = draw_features(
-            parameters,
-            year,
-            place[rows_here],
-            bounds,
-            np.random.Generator(np.random.PCG64(root)),
-        )
-        group[rows_here], class_here = find_groups(columns)
-        kind[rows_here] = find_endings(columns)
-        score[rows_here] = add_up(parameters, columns, class_here)
-        for name, values in columns.items():
-            if name in out:
-                out[name][rows_here] = values
+    out = {name: np.empty(n, codebook.dtype(name)) for name in codebook.COLUMNS}
+    score, group, kind = (np.empty(n, each) for each in (np.int16, np.int8, np.int8))
+    for chunk, rng_of_chunk in enumerate(rngs):
+        here = slice(chunk * CHUNK, (chunk + 1) * CHUNK)
+        columns = draw_features(parameters, year, place[here], bounds, rng_of_chunk)
+        group[here], strength_class = find_groups(columns)
+        kind[here] = find_endings(columns)
+        score[here] = add_up(parameters, columns, strength_class)
+        for name in out.keys() & columns.keys():
+            out[name][here] = columns[name]
     out["REASON"] = draw_reason(
         parameters,
-        np.random.Generator(np.random.PCG64(roots[1])),
+        rng_of_reason,
         score,
         place,
         out["SERVICES"] - np.int8(1),
@@ -287,20 +277,16 @@ def sample(year=2018, rows=None, seed=33, *, noprior="0-1"):
         kind,
         read_targets(year) if whole else None,
     )
-    for name, dtype in (
-        ("STFIPS", np.int8),
-        ("DIVISION", np.int8),
-        ("REGION", np.int8),
-    ):
-        out[name] = np.array([int(row[name]) for row in states], dtype)[place]
-    out["DISYR"] = np.full(n, year, np.int16)
+    for name in ("STFIPS", "DIVISION", "REGION"):
+        out[name] = np.array([int(row[name]) for row in states], np.int8)[place]
+    out["DISYR"][:] = year
     # A random number of seven digits, each once: 11 digits with the year.
     # A made-up case can be told by its number, whatever becomes of the file's name.
     out["CASEID"] = rng.permutation(n) + (year * 10_000_000 + codebook.SYNTHETIC_CASES)
-    out["CBSA2010"] = _draw_areas(year, n, counts, rng)
+    out["CBSA2010"] = _draw_areas(year, counts, rng)
     if noprior == "0-5":
-        out["NOPRIOR"] = _split_prior(parameters, out, rng)
-    frame = pd.DataFrame({name: out[name] for name in codebook.COLUMNS}, copy=False)
+        out["NOPRIOR"] = _split_prior(out, rng)
+    frame = pd.DataFrame(out, copy=False)
     frame.attrs = {
         "data": "twin",
         "years": [year],
@@ -311,23 +297,23 @@ def sample(year=2018, rows=None, seed=33, *, noprior="0-1"):
     return frame
 
 
-def _draw_areas(year, n, counts, rng):
+def _draw_areas(year: int, counts: Ints, rng: np.random.Generator) -> NDArray[np.int32]:
     """Return CBSA2010: missing as often as in the year's file, else one of the state's.
 
     Only the state's largest areas are used, each as often as the next.
     """
     table = codebook.frequencies(year).query("variable == 'CBSA2010' and code == -9")
-    missing = int(table.frequency.iloc[0]) / codebook.size(year)
-    areas = np.empty(n, np.int32)
-    start = 0
-    for row, count in zip(read_states(), counts, strict=True):
-        choices = np.array([int(code) for code in row["areas"].split("|")], np.int32)
-        areas[start : start + count] = choices[rng.integers(0, len(choices), count)]
-        start += count
-    if n == codebook.size(year):
-        hidden = rng.permutation(n)[: int(table.frequency.iloc[0])]
-    else:
-        hidden = rng.random(n) < missing
+    missing, size = int(table.frequency.iloc[0]), codebook.size(year)
+    areas = np.concatenate(
+        [
+            rng.choice(np.array(row["areas"].split("|"), np.int32), count)
+            for row, count in zip(read_states(), counts, strict=True)
+        ]
+    )
+    n = len(areas)
+    hidden = (
+        rng.permutation(n)[:missing] if n == size else rng.random(n) < missing / size
+    )
     areas[hidden] = codebook.MISSING
     return areas
 
@@ -338,20 +324,15 @@ def _draw_areas(year, n, counts, rng):
 _PRIOR = np.array([0.35, 0.21, 0.13, 0.08, 0.23])
 
 
-def _split_prior(parameters, columns, rng):
+def _split_prior(columns: Codes, rng: np.random.Generator) -> NDArray[np.int8]:
     """Return NOPRIOR in the older coding: 0 to 4, and 5 for five or more."""
     noprior = columns["NOPRIOR"].copy()
     some = np.flatnonzero(noprior == 1)
-    age = columns["AGE"][some]
-    sub1 = columns["SUB1"][some]
+    age, sub1 = columns["AGE"][some], columns["SUB1"][some]
     tilt = np.clip((age - 6) // 2, -2, 2) + 2 * ((sub1 >= 5) & (sub1 <= 7))
     tilt -= 2 * (sub1 == 4)
-    levels = np.arange(-4, 5)
-    shares = _PRIOR * np.exp(0.18 * levels[:, None] * (np.arange(5) - 2))
+    shares = _PRIOR * np.exp(0.18 * np.arange(-4, 5)[:, None] * (np.arange(5) - 2))
     below = np.cumsum(shares / shares.sum(axis=1, keepdims=True), axis=1)
     drawn = rng.random(len(some))
-    number = np.ones(len(some), np.int8)
-    for column in range(4):
-        number += drawn >= below[:, column][tilt + 4]
-    noprior[some] = number
+    noprior[some] = 1 + sum(drawn >= column[tilt + 4] for column in below[:, :4].T)
     return noprior

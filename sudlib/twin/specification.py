@@ -1,62 +1,69 @@
 """The variables of the twin, and the order in which they are drawn."""
 
-from typing import NamedTuple
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 YEARS = (2015, 2016, 2017, 2018, 2019)
 """The years the twin can be drawn for: those with a complete codebook."""
 
+Columns = Mapping[str, NDArray[np.int8]]
+Groups = tuple[tuple[int, ...], ...]
 
-FLAGS = {
-    "ALCFLG": 2,
-    "COKEFLG": 3,
-    "MARFLG": 4,
-    "HERFLG": 5,
-    "METHFLG": 6,
-    "OPSYNFLG": 7,
-    "PCPFLG": 8,
-    "HALLFLG": 9,
-    "MTHAMFLG": 10,
-    "AMPHFLG": 11,
-    "STIMFLG": 12,
-    "BENZFLG": 13,
-    "TRNQFLG": 14,
-    "BARBFLG": 15,
-    "SEDHPFLG": 16,
-    "INHFLG": 17,
-    "OTCFLG": 18,
-    "OTHERFLG": 19,
-}
-"""The 18 flags, each with the substance that it stands for."""
-
-
-# ------------------------------------------------------------------ what a key sees
-
-_SHIFT = 9  # codes run from -9: a lookup array is indexed by code + 9
-
-
-_WIDTH = 96
-
-
-def _lookup(groups):
-    """Return an array that maps code + 9 to the number of its group."""
-    table = np.zeros(_WIDTH, np.int16)
-    for level, codes in enumerate(groups):
-        for code in codes:
-            table[code + _SHIFT] = level
-    return table
+SHIFT = 9  # codes run from -9: a lookup array is indexed by code + 9
+WIDTH = 96
 
 
 class Part(NamedTuple):
     """One part of a key: a column and the groups its codes are seen in."""
 
     column: str
-    groups: tuple
+    groups: Groups
 
 
-_SUBSTANCES = ((-9,), *((code,) for code in range(1, 20)))
+@functools.cache
+def _lookup(groups: Groups) -> NDArray[np.int16]:
+    """Return an array that maps code + 9 to the number of its group."""
+    table = np.zeros(WIDTH, np.int16)
+    for level, codes in enumerate(groups):
+        table[np.array(codes) + SHIFT] = level
+    return table
 
+
+def find_cells(parts: Sequence[Part], columns: Columns) -> NDArray[np.int16]:
+    """Return, for every row, the cell of a table that has an axis for each part.
+
+    Parameters
+    ----------
+    parts : sequence of Part
+        The axes of the table, the last running fastest.
+    columns : dict of str to numpy.ndarray of int8, shape (n,)
+        Codes.
+
+    Returns
+    -------
+    numpy.ndarray of int16, shape (n,)
+        A mixed-radix number of the parts' levels.
+    """
+    cell: Any = np.int16(0)
+    for part in parts:
+        level = _lookup(part.groups)[columns[part.column] + np.int8(SHIFT)]
+        cell = cell * np.int16(len(part.groups)) + level
+    return cell
+
+
+def _each(*codes: int) -> Groups:
+    """Return every code as a group of its own."""
+    return tuple((code,) for code in codes)
+
+
+_SUBSTANCES = _each(-9, *range(1, 20))
+_NAMED = ((-9, 1), tuple(range(2, 20)))  # whether a substance is named
 
 PARTS = {
     "none": Part("SUB1", (tuple(range(2, 20)), (-9, 1))),
@@ -72,40 +79,37 @@ PARTS = {
     "sub2": Part("SUB2", _SUBSTANCES),
     "sub3": Part("SUB3", _SUBSTANCES),
     "sub1_d": Part("SUB1_D", _SUBSTANCES),
-    "third": Part("SUB3", ((-9, 1), tuple(range(2, 20)))),
+    "third": Part("SUB3", _NAMED),
     "age": Part("AGE", ((1,), (2,), (3,), (4,), (5,), (6, 7, 8, 9, 10), (11, 12))),
-    "services": Part("SERVICES", tuple((code,) for code in range(1, 9))),
+    "services": Part("SERVICES", _each(*range(1, 9))),
     "outpatient": Part("SERVICES", ((1, 2, 3, 4, 5), (6, 7, 8))),
-    "employ": Part("EMPLOY", ((-9,), (1,), (2,), (3,), (4,))),
+    "employ": Part("EMPLOY", _each(-9, 1, 2, 3, 4)),
     "outside": Part("EMPLOY", ((-9, 1, 2, 3), (4,))),
     "court": Part("PSOURCE", ((-9, 1, 2, 3, 4, 5, 6), (7,))),
     "idle": Part("DETNLF", ((-9,), (1, 2, 3, 4, 5))),
     "sentenced": Part("DETCRIM", ((-9,), (1, 2, 3, 4, 5, 6, 7, 8))),
     "arrests_known": Part("ARRESTS", ((-9,), (0, 1, 2))),
-    "gender": Part("GENDER", ((-9,), (1,), (2,))),
-    "race": Part("RACE", ((-9,), *((code,) for code in range(1, 10)))),
-    "hlthins": Part("HLTHINS", ((-9,), (1,), (2,), (3,), (4,))),
-    "general": Part("_general", ((0,), (1,))),
+    "gender": Part("GENDER", _each(-9, 1, 2)),
+    "race": Part("RACE", _each(-9, *range(1, 10))),
+    "hlthins": Part("HLTHINS", _each(-9, 1, 2, 3, 4)),
+    "general": Part("_general", _each(0, 1)),
     "injects1": Part("ROUTE1", ((-9, 1, 2, 3, 5), (4,))),
-    "injects": Part("_injects", ((0,), (1,))),
-    "present1_d": Part("SUB1_D", ((-9, 1), tuple(range(2, 20)))),
-    "present2_d": Part("SUB2_D", ((-9, 1), tuple(range(2, 20)))),
-    "present3_d": Part("SUB3_D", ((-9, 1), tuple(range(2, 20)))),
-    "present2": Part("SUB2", ((-9, 1), tuple(range(2, 20)))),
-    "present3": Part("SUB3", ((-9, 1), tuple(range(2, 20)))),
-    "freq1": Part("FREQ1", ((-9,), (1,), (2,), (3,))),
-    "freq2": Part("FREQ2", ((-9,), (1,), (2,), (3,))),
-    "freq3": Part("FREQ3", ((-9,), (1,), (2,), (3,))),
+    "injects": Part("_injects", _each(0, 1)),
+    "present1_d": Part("SUB1_D", _NAMED),
+    "present2_d": Part("SUB2_D", _NAMED),
+    "present3_d": Part("SUB3_D", _NAMED),
+    "present2": Part("SUB2", _NAMED),
+    "present3": Part("SUB3", _NAMED),
+    "freq1": Part("FREQ1", _each(-9, 1, 2, 3)),
+    "freq2": Part("FREQ2", _each(-9, 1, 2, 3)),
+    "freq3": Part("FREQ3", _each(-9, 1, 2, 3)),
     "outside_d": Part("EMPLOY_D", ((-9, 1, 2, 3), (4,))),
-    "detnlf": Part("DETNLF", ((-9,), (1,), (2,), (3,), (4,), (5,))),
-    "livarag": Part("LIVARAG", ((-9,), (1,), (2,), (3,))),
-    "arrests": Part("ARRESTS", ((-9,), (0,), (1,), (2,))),
-    "self_help": Part("FREQ_ATND_SELF_HELP", ((-9,), (1,), (2,), (3,), (4,), (5,))),
+    "detnlf": Part("DETNLF", _each(-9, 1, 2, 3, 4, 5)),
+    "livarag": Part("LIVARAG", _each(-9, 1, 2, 3)),
+    "arrests": Part("ARRESTS", _each(-9, 0, 1, 2)),
+    "self_help": Part("FREQ_ATND_SELF_HELP", _each(-9, 1, 2, 3, 4, 5)),
 }
 """The parts that keys are made of."""
-
-
-_LOOKUPS = {name: _lookup(part.groups) for name, part in PARTS.items()}
 
 
 class Step(NamedTuple):
@@ -116,12 +120,12 @@ class Step(NamedTuple):
     """
 
     variable: str
-    keys: tuple
+    keys: tuple[str, ...]
     latent: str | None = None
     weight: float = 1.0
 
 
-def _own(variable, *keys):
+def _own(variable: str, *keys: str) -> Step:
     return Step(variable, keys, variable)
 
 
@@ -187,23 +191,31 @@ LATENTS = (
 """The correlated latent normal numbers."""
 
 
-def key_size(step):
-    """Return how many different keys a step has."""
+def key_size(step: Step) -> int:
+    """Return how many different keys a step has.
+
+    Parameters
+    ----------
+    step : Step
+
+    Returns
+    -------
+    int
+    """
     return int(np.prod([len(PARTS[name].groups) for name in step.keys], dtype=int))
 
 
-def key_levels(step):
-    """Return, for every key of a step, the level of each of its parts."""
+def key_levels(step: Step) -> dict[str, NDArray[np.int64]]:
+    """Return, for every key of a step, the level of each of its parts.
+
+    Parameters
+    ----------
+    step : Step
+
+    Returns
+    -------
+    dict of str to numpy.ndarray, shape (key_size(step),)
+    """
     shape = [len(PARTS[name].groups) for name in step.keys]
     grid = np.indices(shape).reshape(len(shape), -1)
     return dict(zip(step.keys, grid, strict=True))
-
-
-def find_keys(step, columns):
-    """Return the key of every row: a mixed-radix number of its parts' levels."""
-    key = None
-    for name in step.keys:
-        part = PARTS[name]
-        level = _LOOKUPS[name][columns[part.column] + np.int8(_SHIFT)]
-        key = level if key is None else key * np.int16(len(part.groups)) + level
-    return key

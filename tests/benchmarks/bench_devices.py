@@ -23,7 +23,7 @@ import numpy as np
 import pandas as pd
 
 from sudlib import book, images
-from sudlib.networks import architectures, backbones, flops, training
+from sudlib.networks import architectures, backbones, devices, flops, training
 from sudlib.networks.layers import DrawRecords
 
 SAVED = Path(__file__).resolve().parents[2] / "data/results/study_a/devices.csv"
@@ -63,7 +63,7 @@ def forward(layers, batch, seconds):
     inputs = keras.Input((codes.shape[1],), dtype="uint8")
     total = keras.layers.GlobalAveragePooling2D(dtype="float32")(layers(inputs))
     model = keras.Model(inputs, total)
-    model.compile(jit_compile=training.compiled())
+    model.compile(jit_compile=devices.use_xla())
     return rate(lambda: model.predict_on_batch(codes), batch, seconds)
 
 
@@ -102,7 +102,7 @@ def bench_scratch(blocks, batch, seconds, precision):
         network = architectures.published_network(
             images.TextImage("general"), preprocessing="unit", blocks=blocks
         )
-    network.compile("adam", training.loss(), jit_compile=training.compiled())
+    network.compile("adam", training.loss(), jit_compile=devices.use_xla())
     codes = some_records(batch)
     completed = (np.arange(batch) % 2).astype("float32").reshape(-1, 1)
     found = rate(lambda: network.train_on_batch(codes, completed), batch, seconds)
@@ -141,7 +141,7 @@ def main():
     parser.add_argument("--only", nargs="+", choices=WORK, default=list(WORK))
     given = parser.parse_args()
     device = book.device()
-    gpu = any("gpu" in name for name in keras.distribution.list_devices())
+    gpu = devices.has_gpu()
     batch = given.batch or (256 if gpu else 32)
     print(f"{device}\n")
     rows = []

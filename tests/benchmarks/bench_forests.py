@@ -22,6 +22,7 @@ from sklearn.pipeline import make_pipeline
 from threadpoolctl import threadpool_limits
 
 from sudlib import encoding, forests, records, scores
+from sudlib.forests import estimators
 from sudlib.teds import cohorts
 
 
@@ -40,7 +41,7 @@ class Clock:
 def bench_bootstrap(completed, score, draws=20):
     """Ours against the brute force on the same rows; the peer gets fewer draws."""
     with Clock() as ours:
-        kept = scores.evaluate(completed, score, draws=1000, band=False)
+        kept = scores.evaluate(completed, score, n_resamples=1000, band=False)
     positives, negatives = np.flatnonzero(completed), np.flatnonzero(~completed)
     with Clock() as peer:
         found = []
@@ -85,7 +86,7 @@ def bench_boosting(features, completed, parts, numbers_of_threads):
             with threadpool_limits(threads), Clock() as clock:
                 model.fit(features.iloc[parts.fit], completed[parts.fit])
                 score = model.predict_proba(features.iloc[parts.report])[:, 1]
-            kept = scores.evaluate(completed[parts.report], score, draws=200)
+            kept = scores.evaluate(completed[parts.report], score, n_resamples=200)
             rows.append(
                 {
                     "model": name,
@@ -109,14 +110,14 @@ def bench_paper(features, completed, trees=6):
     rows = random.integers(0, len(features), 290_649)  # two folds of its 435,974
     total = 0.0
     for recipe in ("published", "repaired"):
-        model = forests.estimator(recipe, n_jobs=1)
+        model = estimators.estimator(recipe, n_jobs=1)
         # Without repeated rows trees are deeper; a little noise has the same effect.
         truth = completed[rows] ^ (random.random(len(rows)) < 0.05)
         model.set_params(model__n_estimators=trees)
         with Clock() as clock:
             model.fit(features.iloc[rows], truth)
         nodes = np.mean([tree.tree_.node_count for tree in model[-1].estimators_])
-        grid = forests.grid(recipe)
+        grid = estimators.grid(recipe)
         fits = forests.FOLDS * 10 * np.mean(grid["n_estimators"])
         total += fits * clock.cpu / trees
         print(

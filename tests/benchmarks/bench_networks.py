@@ -28,7 +28,7 @@ def measure(options):
     import keras
 
     from sudlib import images
-    from sudlib.networks import architectures, training
+    from sudlib.networks import architectures, devices, training
 
     print(
         f"\nKeras {keras.__version__} on {keras.backend.backend()},"
@@ -68,7 +68,7 @@ def measure(options):
                     seconds = []
                     for _ in range(3):
                         start = time.perf_counter()
-                        with training.precision(network, precision):
+                        with devices.precision(network, precision):
                             training.logits(network, codes[:taken], batch)
                         seconds.append(time.perf_counter() - start)
                     scored = taken / min(seconds)

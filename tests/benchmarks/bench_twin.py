@@ -16,11 +16,12 @@ import sys
 CHILD = """
 import resource, sys, time
 import numpy as np, pandas as pd
-from sudlib import codebook, twin
+from sudlib import twin
+from sudlib.teds import codebook
 rows, kind = int(sys.argv[1]), sys.argv[2]
 tables = {n: twin.margin(2018, n) for n in codebook.COLUMNS
           if n not in codebook.OPEN and n != "DISYR"}
-twin.read_parameters(2018)
+twin.sample(2018, 1)  # reads the parameters
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 began = time.perf_counter(), time.process_time()
 if kind == "twin":

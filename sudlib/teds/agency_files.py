@@ -1,5 +1,7 @@
 """Download of the agency's files: verified, resumed, cached."""
 
+from __future__ import annotations
+
 import contextlib
 import hashlib
 import os
@@ -7,38 +9,41 @@ import shutil
 import warnings
 import zipfile
 import zlib
+from collections.abc import Iterator
+from os import PathLike
 from pathlib import Path
 
 from sudlib.files import InputError, sha256
-from sudlib.teds import codebook
+from sudlib.teds import codebook, registry
 from sudlib.teds.csv_blocks import BLOCK
-from sudlib.teds.reader import _table_in
-from sudlib.teds.registry import PAGE, registry
-from sudlib.teds.writer import _room, _whole_file
+from sudlib.teds.registry import Download
+from sudlib.teds.sources import find_table
+from sudlib.teds.writer import full_disk_told, whole_file
 
 try:
     import fcntl
-except ImportError:
-    fcntl = None
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
 
 
-# ----------------------------------------------------------------------- fetch
-
-
-def cache_folder():
+def cache_folder() -> Path:
     """Return the folder where downloads are kept.
 
-    It is the environment variable SUDLIB_CACHE, or else the place where your system
-    keeps caches (on Linux ``~/.cache/sudlib``).
+    Returns
+    -------
+    pathlib.Path
+        The environment variable SUDLIB_CACHE, or else the place where your system
+        keeps caches (on Linux ``~/.cache/sudlib``).
     """
     if os.environ.get("SUDLIB_CACHE"):
         return Path(os.environ["SUDLIB_CACHE"]).expanduser()
+    # Imported here: a page that reads the twin needs no network library.
     from sudlib import downloads
 
     return downloads.system_cache()
 
 
-def fetch(year, *, folder=None):
+def fetch(year: int, *, folder: str | PathLike[str] | None = None) -> Path:
     """Return the path of the agency's CSV of a year; download it if it is not there.
 
     Each address that is known is tried, newest first.  A download that broke off goes
@@ -64,8 +69,12 @@ def fetch(year, *, folder=None):
     InputError
         If nothing could be downloaded (it then says what to download by hand and
         where to put it), a hash is wrong, the zip is unsafe, or the disk is full.
+
+    Notes
+    -----
+    Taught in ``a01_discharge_records``.
     """
-    download = registry()[codebook.check_year(year)]
+    download = registry.read_registry()[codebook.check_year(year)]
     folder = cache_folder() if folder is None else Path(folder).expanduser()
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -91,7 +100,7 @@ def fetch(year, *, folder=None):
 
 
 @contextlib.contextmanager
-def _alone(path):
+def _alone(path: Path) -> Iterator[None]:
     """Hold a lock, so that two runs do not download the same file at once."""
     if fcntl is None:  # not on Windows
         yield
@@ -101,7 +110,7 @@ def _alone(path):
         yield
 
 
-def _is_whole(path, size, digest):
+def _is_whole(path: Path, size: int | None, digest: str | None) -> bool:
     """Tell whether a file is there and the agency's; put a wrong one aside."""
     if not path.exists():
         return False
@@ -119,28 +128,27 @@ def _is_whole(path, size, digest):
     return False
 
 
-def _download(download, bundle):
+def _download(download: Download, bundle: Path) -> None:
     """Download a zip from the first address that has the right one."""
-    # Imported here: a page that reads the twin needs no network library.
     from sudlib import downloads
 
     _need_room(download, bundle.with_name(bundle.name + ".part"))
     digest = download.zip_sha256
     try:
-        with _room(bundle):
+        with full_disk_told(bundle):
             downloads.download(
                 download.urls, bundle, sha256=digest, good=zipfile.is_zipfile
             )
     except downloads.DownloadError as error:
         raise InputError(
             f"the TEDS-D file of {download.year} could not be downloaded:\n  {error}"
-            f"\nDownload {download.zip} by hand from {PAGE}, put it into"
+            f"\nDownload {download.zip} by hand from {registry.PAGE}, put it into"
             f" {str(bundle.parent)!r} and run again."
             + (f" Its SHA-256 must be {digest}." if digest else "")
         ) from error
 
 
-def _need_room(download, part):
+def _need_room(download: Download, part: Path) -> None:
     """Raise if the disk has no room for zip and CSV."""
     got = part.stat().st_size if part.exists() else 0
     need = (download.zip_bytes or 5e7) - got + (download.csv_bytes or 3.5e8)
@@ -153,18 +161,18 @@ def _need_room(download, part):
         )
 
 
-def _extract(download, bundle, table):
+def _extract(download: Download, bundle: Path, table: Path) -> None:
     """Write the CSV in a zip beside it, and hold it against its SHA-256."""
     limit = download.csv_bytes or 2**31
     try:
         with zipfile.ZipFile(bundle) as opened:
-            member = _table_in(opened, bundle.name)
+            member = find_table(opened, bundle.name)
             if member.file_size > limit:
                 raise InputError(
                     f"{bundle.name} is refused: {member.filename} would have"
                     f" {member.file_size:,} bytes, more than the {limit:,} allowed"
                 )
-            with _whole_file(table) as part:
+            with whole_file(table) as part:
                 digest = hashlib.sha256()
                 with opened.open(member) as source, open(part, "wb") as stream:
                     while block := source.read(BLOCK):

@@ -16,7 +16,7 @@ import pytest
 
 from sudlib import downloads, teds
 from sudlib.files import InputError
-from sudlib.teds import reader, registry
+from sudlib.teds import agency_files, registry
 
 YEAR = 2018
 # Some 200 KB that do not shrink in a zip, so that a break falls in the middle.
@@ -161,7 +161,7 @@ def offer(server, monkeypatch):
             csv_sha256=digest(table).hexdigest() if known else None,
             urls=tuple(urls),
         )
-        monkeypatch.setattr(registry, "registry", lambda: {YEAR: download})
+        monkeypatch.setattr(registry, "read_registry", lambda: {YEAR: download})
         return server
 
     return set_up
@@ -421,7 +421,9 @@ def test_damaged_zip_is_told(offer, tmp_path):
 def test_disk_without_room_is_told_before_the_download(offer, tmp_path, monkeypatch):
     server = offer(whole(BUNDLE))
     usage = collections.namedtuple("usage", "total used free")
-    monkeypatch.setattr(reader.shutil, "disk_usage", lambda path: usage(1, 1, 1000))
+    monkeypatch.setattr(
+        agency_files.shutil, "disk_usage", lambda path: usage(1, 1, 1000)
+    )
     with pytest.raises(InputError, match="MB free, but .* needs .*SUDLIB_CACHE"):
         teds.fetch(YEAR, folder=tmp_path)
     assert server.asked == []
@@ -432,7 +434,9 @@ class FullDisk(io.FileIO):
         raise OSError(errno.ENOSPC, "No space left on device")
 
 
-@pytest.mark.parametrize("module", [downloads, reader], ids=["download", "unpack"])
+@pytest.mark.parametrize(
+    "module", [downloads, agency_files], ids=["download", "unpack"]
+)
 def test_disk_that_fills_up(offer, tmp_path, monkeypatch, module):
     offer(whole(BUNDLE))
 

@@ -1,18 +1,20 @@
-"""Networks on pictures keep scikit-learn's conventions."""
+"""The networks as estimators keep scikit-learn's conventions."""
+
+import pickle
 
 import numpy as np
 import pandas as pd
 import pytest
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
+from sklearn.utils.estimator_checks import check_estimator
 
 from sudlib.files import InputError
 from sudlib.images import LEVELS, VARIABLES, levels
 
 keras = pytest.importorskip("keras")
 
-from sudlib.networks import training  # noqa: E402
-from sudlib.networks.classifier import PictureClassifier  # noqa: E402
+from sudlib.networks import EmbeddingNetwork, PictureClassifier, training  # noqa: E402
 
 RANDOM = np.random.default_rng(8)
 CODES = np.stack([RANDOM.integers(0, number, 600) for number in levels()], axis=1)
@@ -25,7 +27,9 @@ SHORT = training.Recipe(epochs=12, batch_size=50, learning_rate=0.01)
 @pytest.fixture(scope="module")
 def fitted():
     model = PictureClassifier("cells", recipe=SHORT, progress=False)
-    return model.fit(CODES[:500], COMPLETED[:500], watch=(CODES[500:], COMPLETED[500:]))
+    return model.fit(
+        CODES[:500], COMPLETED[:500], validation_data=(CODES[500:], COMPLETED[500:])
+    )
 
 
 def test_reads_codes_and_not_their_order(fitted):
@@ -61,7 +65,7 @@ def test_keeps_how_training_went(fitted):
 
 def test_the_same_seed_gives_the_same_scores(fitted):
     again = clone(fitted).fit(
-        CODES[:500], COMPLETED[:500], watch=(CODES[500:], COMPLETED[500:])
+        CODES[:500], COMPLETED[:500], validation_data=(CODES[500:], COMPLETED[500:])
     )
     assert np.allclose(
         again.predict_proba(CODES), fitted.predict_proba(CODES), atol=1e-5
@@ -69,14 +73,77 @@ def test_the_same_seed_gives_the_same_scores(fitted):
 
 
 def test_parameters_can_be_read_set_and_cloned():
-    model = PictureClassifier("cells", seed=5, recipe=SHORT)
+    model = PictureClassifier("cells", random_state=5, recipe=SHORT)
     assert clone(model).get_params() == model.get_params()
-    assert model.set_params(seed=6).seed == 6
+    assert model.set_params(random_state=6).random_state == 6
 
 
-def test_unfitted_it_says_so():
+@pytest.mark.parametrize("network", [PictureClassifier, EmbeddingNetwork])
+def test_unfitted_it_says_so(network):
     with pytest.raises(NotFittedError):
-        PictureClassifier().predict_proba(CODES)
+        network().predict_proba(CODES)
+
+
+def refuses_other_columns(error):
+    """Tell whether an error came from columns that are not codes of 28 variables."""
+    while error is not None:
+        if isinstance(error, InputError) and "28 columns" in str(error):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+#: Checks that fail for another reason than their columns, and why.
+EXPECTED = {
+    "check_estimators_nan_inf": "floats of any kind are refused, by their columns",
+    "check_classifiers_regression_target": "the columns are refused before y is read",
+}
+
+
+@pytest.mark.parametrize("network", [PictureClassifier("cells"), EmbeddingNetwork()])
+def test_scikit_learns_checks_pass_but_for_their_columns(network):
+    """Its checks draw two to ten columns of floats; these networks read codes only."""
+    results = check_estimator(network, on_fail=None, on_skip=None)
+    passed = {each["check_name"] for each in results if each["status"] == "passed"}
+    assert passed >= {
+        "check_estimator_cloneable",
+        "check_no_attributes_set_in_init",
+        "check_do_not_raise_errors_in_init_or_set_params",
+        "check_parameters_default_constructible",
+        "check_get_params_invariance",
+        "check_set_params",
+        "check_estimators_unfitted",
+        "check_estimator_tags_renamed",
+    }
+    failed = [each for each in results if each["status"] == "failed"]
+    assert failed
+    for each in failed:
+        known = each["check_name"] in EXPECTED
+        assert known or refuses_other_columns(each["exception"]), each["check_name"]
+
+
+def test_what_those_checks_would_see_of_a_fit(fitted):
+    """Fitted attributes, untouched parameters, feature names, a copy by pickle."""
+    given = fitted.get_params()
+    assert (
+        given == PictureClassifier("cells", recipe=SHORT, progress=False).get_params()
+    )
+    assert fitted.n_features_in_ == 28
+    assert fitted.feature_names_in_.tolist() == list(VARIABLES)
+    assert fitted.score(CODES[500:], COMPLETED[500:]) > 0.9
+    copy = pickle.loads(pickle.dumps(fitted))
+    assert np.array_equal(copy.predict(CODES[:20]), fitted.predict(CODES[:20]))
+
+
+def test_a_random_state_is_drawn_from_and_a_number_is_kept():
+    models = [
+        EmbeddingNetwork(random_state=state).build()
+        for state in (5, 5, np.random.RandomState(5), np.random.RandomState(5))
+    ]
+    tables = [model.get_weights()[0] for model in models]
+    assert np.array_equal(tables[0], tables[1])
+    assert np.array_equal(tables[2], tables[3])
+    assert not np.array_equal(tables[0], tables[2])
 
 
 @pytest.mark.parametrize(
