@@ -20,9 +20,6 @@ NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 NOT_YET = {path.stem for path in NOTEBOOKS} & {
     "a06_fine_tuning",
     "a07_network_from_scratch",
-    "a08_experiment_1_side_by_side",
-    "a09_methadone_transfer",
-    "a10_heroin_to_other_opioids",
     "b06_interactions_reweighing_worst_case",
     "b08_beyond",
 }
