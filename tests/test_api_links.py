@@ -29,9 +29,9 @@ def test_every_room_has_its_place_on_a_page():
 @pytest.mark.parametrize(
     ("target", "name"),
     [
-        ("sudlib:policy.RidgeQ", "sudlib.policy.RidgeQ"),
-        ("sudlib:policy.RidgeQ.fit", "sudlib.policy.RidgeQ"),
-        ("sudlib.policy:RidgeQ", "sudlib.policy.RidgeQ"),
+        ("sudlib:policy.AdditiveQLearner", "sudlib.policy.AdditiveQLearner"),
+        ("sudlib:policy.AdditiveQLearner.fit", "sudlib.policy.AdditiveQLearner"),
+        ("sudlib.policy:AdditiveQLearner", "sudlib.policy.AdditiveQLearner"),
         ("sudlib.policy:simulation.draw", "sudlib.policy.simulation.draw"),
         ("sudlib:oklahoma.make_cohort", "sudlib.oklahoma.make_cohort"),
         ("sudlib:scores.evaluate", "sudlib.scores.evaluate"),
