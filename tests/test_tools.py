@@ -19,6 +19,7 @@ import pytest
 from sudlib import teds, twin
 from sudlib.files import InputError
 from sudlib.teds import codebook
+from sudlib.twin import sampler
 
 ROOT = Path(__file__).resolve().parent.parent
 DATA = ROOT / "data"
@@ -83,7 +84,7 @@ def test_no_tool_names_a_place_outside_the_repository():
 
 def test_list_and_check_speak_of_the_files_asked_for(capsys):
     assert remake.main(["--list", "study_a"]) == 0
-    assert capsys.readouterr().out.count("study_a/") == 6
+    assert capsys.readouterr().out.count("study_a/") == 7
     assert remake.main(["--check", "claims/study_b.csv", "twin/states.csv"]) == 0
     first, second = capsys.readouterr().out.splitlines()
     assert first.startswith("same ") and second.startswith("agrees ")
@@ -517,8 +518,10 @@ def test_the_twin_can_be_fitted_on_a_small_share(tmp_path, capsys):
     rng = np.random.default_rng(5)
     official = fit_twin.official_rows(2019).astype(float)
     place = np.sort(rng.choice(52, 20_000, p=official / official.sum()))
-    bounds = twin.state_bounds(order, official)
-    columns = twin.draw_features(parameters, 2019, place.astype(np.int8), bounds, rng)
+    bounds = sampler.state_bounds(order, official)
+    columns = sampler.draw_features(
+        parameters, 2019, place.astype(np.int8), bounds, rng
+    )
     for name in ("AGE", "SUB1", "EMPLOY", "METHUSE", "SERVICES", "LOS"):
         codes, counts = twin.margin(2019, name)
         have = np.array([(columns[name] == code).mean() for code in codes])
@@ -586,6 +589,10 @@ def test_the_log_of_training_is_read_out_of_a_notebook(tmp_path, capsys):
         "2,182,0.5701,0.5742,78832,2263,36388,13309",
     ]
     assert kept[1].startswith("1,1896,") and kept[1].endswith("78832,2263,36388,13309")
+    other = tmp_path / sources.registry()["study-a-notebook-scratch"].file
+    other.write_text(json.dumps(notebook))
+    assert make_transfer_log.main([*words, "--log", "scratch_log"]) == 0
+    assert (out / "study_a/scratch_log.csv").read_text().splitlines() == made
     path.write_text(json.dumps({"cells": []}))
     with pytest.raises(InputError, match="hold no log of Keras"):
         make_transfer_log.main(words)

@@ -1,8 +1,9 @@
-"""Read the log of study A's training out of its notebook.
+"""Read the log of study A's training out of a notebook of its general cohort.
 
-    python tools/make_transfer_log.py [--from FOLDER]
+    python tools/make_transfer_log.py [--log scratch_log] [--from FOLDER]
 
-One line of ``data/study_a/transfer_log.csv`` is one epoch of the network with ResNet50.
+One line of ``data/study_a/transfer_log.csv`` is one epoch of the network with ResNet50,
+and one of ``scratch_log.csv`` one epoch of the network from scratch.
 """
 
 import argparse
@@ -16,6 +17,8 @@ EPOCH = re.compile(
     r"Epoch (?P<epoch>\d+)/\d+\s+(?:\S+ \[=*>?\.*\] - )?(?P<seconds>\d+)s\b.*?"
     r" - loss: (?P<loss>[\d.]+).*? - val_loss: (?P<val_loss>[\d.]+)(?P<rest>[^\n]*)"
 )
+#: The notebook that holds each log, by its name in ``data/sources.csv``.
+LOGS = {"transfer_log": "study-a-notebook", "scratch_log": "study-a-notebook-scratch"}
 COUNTS = ("true_negatives", "false_positives", "false_negatives", "true_positives")
 
 
@@ -42,10 +45,10 @@ def read_log(notebook):
     return epochs
 
 
-def make(path, out):
+def make(path, out, log="transfer_log"):
     """Write the log of the notebook at ``path`` below ``out``."""
     notebook = json.loads(Path(path).read_text(encoding="utf-8"))
-    sources.write_rows(out / "study_a/transfer_log.csv", read_log(notebook))
+    sources.write_rows(out / f"study_a/{log}.csv", read_log(notebook))
 
 
 def main(words=None):
@@ -55,8 +58,9 @@ def main(words=None):
     )
     parser.add_argument("--from", dest="folders", action="append", default=[])
     parser.add_argument("--out", type=Path, default=sources.DATA)
+    parser.add_argument("--log", choices=LOGS, default="transfer_log")
     asked = parser.parse_args(words)
-    make(sources.obtain("study-a-notebook", asked.folders), asked.out)
+    make(sources.obtain(LOGS[asked.log], asked.folders), asked.out, asked.log)
     return 0
 
 
