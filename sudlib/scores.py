@@ -526,14 +526,12 @@ def calibration(
     """
     completed, score = _check(completed, score)
     edges = np.unique(np.quantile(score, np.linspace(0, 1, bins + 1)[1:-1]))
-    frame = pd.DataFrame({"score": score, "observed": completed, "n": 1.0})
+    frame = pd.DataFrame({"score": score, "observed": completed})
     groups = frame.groupby(np.searchsorted(edges, score, side="left"))
-    table = groups.agg({"score": "mean", "observed": "mean", "n": "size"})
-    done = groups["observed"].sum()
+    table, done = groups.mean(), groups["observed"].agg(["sum", "size"])
     ends = [
-        binomtest(int(k), int(n)).proportion_ci(level, method="wilson")
-        for k, n in zip(done, table["n"], strict=True)
+        binomtest(k, n).proportion_ci(level, method="wilson")
+        for k, n in done.itertuples(index=False)
     ]
-    table.insert(2, "low", [end.low for end in ends])
-    table.insert(3, "high", [end.high for end in ends])
-    return table.reset_index(drop=True)
+    table["low"], table["high"] = zip(*ends, strict=True)
+    return table.assign(n=done["size"]).reset_index(drop=True)

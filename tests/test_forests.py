@@ -18,6 +18,7 @@ from sklearn.model_selection import (
 
 from sudlib import book, encoding, forests, scores, twin
 from sudlib.files import InputError
+from sudlib.forests import estimators
 from sudlib.teds import cohorts
 
 SHARED = Path(
@@ -49,9 +50,13 @@ def learn(recipe, people, parts=None, **keywords):
     return forests.learn(recipe, features, completed, parts, **keywords)
 
 
+def drawn_as_the_study_drew():
+    return list(ParameterSampler(forests.published_grid(), 10, random_state=33))
+
+
 def test_the_printed_winner_is_among_the_ten_that_the_seed_draws():
     """Grid, order and seed are the study's: chance would be about 1 in 1,200."""
-    drawn = forests.published_candidates()
+    drawn = drawn_as_the_study_drew()
     assert len(drawn) == 10
     assert forests.published_best() in drawn
     total = len(ParameterGrid(forests.published_grid()))
@@ -62,7 +67,7 @@ def test_sqrt_for_auto_draws_what_auto_would_have_drawn():
     grid = forests.published_grid()
     old = {**grid, "max_features": ["auto", "sqrt"]}
     before = list(ParameterSampler(old, 10, random_state=33))
-    for now, then in zip(forests.published_candidates(), before, strict=True):
+    for now, then in zip(drawn_as_the_study_drew(), before, strict=True):
         assert now == {**then, "max_features": "sqrt"}
     assert {then["max_features"] for then in before} == {"auto", "sqrt"}
 
@@ -110,7 +115,7 @@ def test_parts_are_the_rows_of_the_studys_own_lines():
     np.testing.assert_array_equal(parts.report, report)
 
 
-@pytest.mark.parametrize("split", forests.SPLITS.values())
+@pytest.mark.parametrize("split", [forests.split_general, forests.split_methadone])
 @pytest.mark.parametrize("people", [300, 20_000, 190_000])
 def test_tuning_threshold_and_report_share_nobody(split, people):
     parts = split(np.arange(people) % 3 == 0)
@@ -125,7 +130,7 @@ def test_few_people_in_methadone_treatment_are_all_taken():
     parts = forests.split_methadone(np.arange(9_000) % 4 == 0)
     assert len(parts.study) + len(parts.report) == 9_000
     parts = forests.split_methadone(np.arange(60_000) % 4 == 0)
-    assert len(parts.study) + len(parts.report) == forests.METHADONE_PEOPLE
+    assert len(parts.study) + len(parts.report) == 16_731
 
 
 def test_published_is_plain_scikit_learn_on_the_codes(people):
@@ -372,8 +377,8 @@ def test_lightgbm_is_handed_nominal_codes_as_categories(people):
 
 @needs_lightgbm
 def test_lightgbm_searches_all_its_trees_at_every_size():
-    assert forests.grid("lightgbm", 0.1) == forests.grid("lightgbm", 1)
-    assert forests.grid("lightgbm")["n_estimators"] == [100, 200, 400]
+    assert estimators.grid("lightgbm", 0.1) == estimators.grid("lightgbm", 1)
+    assert estimators.grid("lightgbm")["n_estimators"] == [100, 200, 400]
 
 
 @pytest.mark.parametrize(
@@ -395,7 +400,7 @@ def test_where_lightgbm_cannot_be_loaded_the_reason_is_said(monkeypatch, error, 
     monkeypatch.setattr(builtins, "__import__", without)
     assert said in forests.why_not("lightgbm")
     with pytest.raises(InputError, match=said):
-        forests.estimator("lightgbm")
+        estimators.estimator("lightgbm")
     assert forests.why_not("boosting") == ""
 
 
@@ -422,7 +427,7 @@ def test_a_fit_uses_the_rows_that_are_named_and_no_others(cohorts_of_two):
     ):
         settings = {"n_estimators": 10}
         ours = forests.fit_on("repaired", rows, source, target, settings=settings)
-        plain = forests.estimator("repaired").set_params(model__n_estimators=10)
+        plain = estimators.estimator("repaired").set_params(model__n_estimators=10)
         plain.fit(seen, outcome.astype(int))
         np.testing.assert_array_equal(
             ours.predict_proba(target[0]), plain.predict_proba(target[0])

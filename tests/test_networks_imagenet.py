@@ -9,7 +9,7 @@ import threading
 
 import numpy as np
 import pytest
-from test_teds_fetch import Server, answer, breaks, no_ranges, whole
+from test_teds_agency_files import Server, answer, breaks, no_ranges, whole
 
 from sudlib import downloads
 from sudlib.files import InputError

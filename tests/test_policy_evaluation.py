@@ -58,7 +58,90 @@ def test_bootstrap_interval_of_T_covers_as_often_as_it_says():
     assert 0.89 < np.mean(inside) < 0.985
 
 
+@pytest.mark.parametrize("normalise", [True, False])
+def test_interval_of_T_is_that_of_people_drawn_again_one_by_one(normalise):
+    """Unequal propensities that go with the outcome, resampled the plain way."""
+    random = np.random.default_rng(1)
+    chance = random.uniform(0.05, 0.9, 400)
+    advice = np.where(random.random((400, 2)) < 0.5, 1, -1)
+    given = np.where(random.random((400, 1)) < chance[:, None], advice, -advice)
+    outcome = 5 * chance + random.standard_normal(400)
+    data = outcome, given, advice, chance
+    estimate = policy.matched_interval(*data, normalise=normalise, n_resamples=4000)
+    plain = []
+    for _ in range(4000):
+        rows = random.integers(0, 400, 400)
+        resample = (part[rows] for part in data)
+        plain.append(policy.matched_average(*resample, normalise=normalise)[0])
+    error = np.std(plain)
+    assert estimate.standard_error == pytest.approx(error, rel=0.08)
+    low, high = np.quantile(plain, [0.025, 0.975])
+    assert estimate.low == pytest.approx(low, abs=0.15 * error)
+    assert estimate.high == pytest.approx(high, abs=0.15 * error)
+
+
+def test_weights_of_people_are_copies_of_people():
+    random = np.random.default_rng(2)
+    given, advice = random.choice([-1, 1], (2, 60, 2))
+    outcome, chance = random.normal(size=60), random.uniform(0.1, 1, 60)
+    copies = random.integers(0, 4, 60)
+    data = outcome, given, advice, chance
+    for normalise in (True, False):
+        weighted = policy.matched_average(
+            *data, normalise=normalise, sample_weight=copies
+        )[0]
+        copied = policy.matched_average(
+            *(np.repeat(part, copies, axis=0) for part in data), normalise=normalise
+        )[0]
+        assert weighted == pytest.approx(copied)
+
+
 # ------------------------------------------------------------------------ propensity
+
+
+@pytest.fixture(scope="module")
+def unbalanced():
+    """Two treatments, confounded, one of them rare; independent given X."""
+    random = np.random.default_rng(3)
+    X = random.standard_normal((20_000, 2))
+    chance = 1 / (1 + np.exp(-np.column_stack([1.5 + X[:, 0], -2 + 0.8 * X[:, 1]])))
+    A = np.where(random.random(X.shape) < chance, 1, -1)
+    return X, A, chance
+
+
+@pytest.mark.parametrize("how", ["product", "multinomial"])
+def test_propensities_of_unbalanced_treatments_are_the_true_ones(how, unbalanced):
+    X, A, chance = unbalanced
+    truth = np.where(A > 0, chance, 1 - chance).prod(axis=1)
+    np.testing.assert_allclose(policy.estimate_propensity(X, A, how), truth, atol=0.05)
+    model = policy.Propensity(how).fit(X, A)
+    np.testing.assert_allclose(model.treatment_probabilities(X), chance, atol=0.05)
+    every = model.predict_proba(X)
+    received = model.predict_received(X, A)
+    np.testing.assert_allclose(
+        every[np.arange(len(X)), combination_number(A)], received
+    )
+    most = combinations(2)[every.argmax(axis=1)]
+    np.testing.assert_array_equal(model.predict(X), most)
+
+
+def test_a_weaker_penalty_makes_the_propensities_differ_more(unbalanced):
+    X, A, _ = (part[:300] for part in unbalanced)
+    spread = [
+        policy.Propensity("product", C=C)
+        .fit(X, A)
+        .treatment_probabilities(X)
+        .std(axis=0)
+        for C in (1e-4, 1.0)
+    ]
+    assert (spread[0] < 0.2 * spread[1]).all()
+
+
+def test_with_marginal_propensities_single_treatments_have_their_shares(unbalanced):
+    X, A, _ = unbalanced
+    model = policy.Propensity("marginal").fit(X, A)
+    shares = np.tile((A > 0).mean(axis=0), (5, 1))
+    np.testing.assert_allclose(model.treatment_probabilities(X[:5]), shares)
 
 
 @pytest.mark.parametrize("how", ["marginal", "product", "multinomial"])
@@ -99,7 +182,11 @@ def test_a_treatment_that_all_have_does_not_break_the_propensity(how):
     A = np.column_stack([np.ones(50), np.where(random.random(50) < 0.5, 1, -1)])
     chances = policy.Propensity(how).fit(X, A).predict_proba(X)
     np.testing.assert_allclose(chances.sum(axis=1), 1)
-    same = policy.Propensity(how).fit(X, np.ones((50, 2))).predict_received(X, np.ones((50, 2)))
+    same = (
+        policy.Propensity(how)
+        .fit(X, np.ones((50, 2)))
+        .predict_received(X, np.ones((50, 2)))
+    )
     np.testing.assert_allclose(same, 1)
 
 
@@ -164,6 +251,65 @@ def test_doubly_robust_is_right_when_only_one_model_is():
     )
     scores = policy.augmented_scores(X, A, linear, propensity="marginal")
     assert policy.augmented_value(scores, advice).value == pytest.approx(2, abs=0.1)
+
+
+def confounded_study(people, seed):
+    """Three unbalanced treatments, and an outcome that no additive model fits."""
+    random = np.random.default_rng(seed)
+    X = random.standard_normal((people, 3))
+    chance = 1 / (1 + np.exp(-(X + [0.5, -0.5, 1.0])))
+    A = np.where(random.random(X.shape) < chance, 1, -1)
+    taken = combinations(3) > 0
+    expected = (1 + X**2) @ taken.T + 2 * np.exp(X.sum(axis=1) / 2)[:, None]
+    expected -= 1.5 * (taken[:, 0] & taken[:, 1])
+    number = combination_number(A)
+    outcome = expected[np.arange(people), number] + random.normal(size=people)
+    probability = np.where(taken, chance[:, None], 1 - chance[:, None]).prod(axis=2)
+    return X, A, outcome, probability, expected
+
+
+def test_contrasts_are_unbiased_where_the_model_is_misspecified():
+    """The known propensities alone must carry them, at a confounded treatment."""
+    X, A, outcome, probability, expected = confounded_study(60_000, 5)
+    received = probability[np.arange(len(A)), combination_number(A)]
+    contrasts = policy.doubly_robust_contrasts(X, A, outcome, received)
+    truth = (expected @ combinations(3)).mean(axis=0) / 4
+    error = contrasts.std(axis=0) / np.sqrt(len(A))
+    assert (error < 0.1).all()
+    assert (np.abs(contrasts.mean(axis=0) - truth) < 3.5 * error).all()
+    # what the correction has to make good is much more than its error
+    model = policy.AdditiveQLearner().fit(X, A, outcome)
+    bias = 2 * model.decision_function(X).mean(axis=0) - truth
+    assert (np.abs(bias) > 5 * error).any()
+
+
+def test_contrasts_are_contrasts_of_the_augmented_scores():
+    X, A, outcome, probability, _ = confounded_study(500, 6)
+    received = probability[np.arange(len(A)), combination_number(A)]
+    contrasts = policy.doubly_robust_contrasts(X, A, outcome, received, seed=4)
+    scores = policy.augmented_scores(
+        X,
+        A,
+        outcome,
+        propensity=probability,
+        model=policy.AdditiveQLearner(effect_penalty=4.0, standardise=False),
+        least=0,
+        seed=4,
+    )
+    np.testing.assert_allclose(contrasts, scores @ combinations(3) / 4)
+
+
+def test_probabilities_below_the_least_are_raised_to_it():
+    X, A, outcome, probability, _ = confounded_study(300, 7)
+    study = {"propensity": probability, "seed": 1}
+    plain = policy.augmented_scores(X, A, outcome, **study, least=0)
+    raised = policy.augmented_scores(X, A, outcome, **study, least=0.2)
+    rows, number = np.arange(300), combination_number(A)
+    small = probability[rows, number] < 0.2
+    gap = (plain - raised)[rows, number]
+    assert (gap[small] != 0).all() and np.allclose(gap[~small], 0)
+    others = np.arange(8) != number[:, None]
+    np.testing.assert_array_equal(plain[others], raised[others])
 
 
 def combinations_taken(count):

@@ -217,6 +217,90 @@ def test_the_written_out_gradient_is_the_numeric_one():
         assert found[place] == pytest.approx(numeric, abs=1e-4)
 
 
+@pytest.mark.parametrize("kind", batched.PENALTIES)
+def test_the_slope_of_a_penalty_is_that_of_its_norm(kind):
+    """Of the absolute values, the squares, and the length of what leaves a node."""
+    shape = batched.Shape((3, 4, 2))
+    flat = np.random.default_rng(12).normal(size=(1, 2, shape.size))
+    alpha = np.array([[0.5], [2.0]])
+
+    def norm(flat):
+        total = 0.0
+        for matrix in shape.matrices(np, flat):
+            weights = matrix[..., :-1, :]  # the bias is the last row
+            total += {
+                "lasso": np.abs(weights).sum(axis=(-1, -2)),
+                "ridge": (weights**2).sum(axis=(-1, -2)),
+                "nodes": np.sqrt((weights**2).sum(axis=-1)).sum(axis=-1),
+            }[kind]
+        return total * alpha[:, 0]
+
+    slope = batched.penalty_slope(np, kind, shape, flat, alpha)
+    for place in range(shape.size):
+        move = np.zeros_like(flat)
+        move[..., place] = 1e-6
+        numeric = (norm(flat + move) - norm(flat - move)) / 2e-6
+        assert np.allclose(slope[..., place], numeric, atol=1e-5)
+
+
+def test_the_group_lasso_drops_an_input_that_says_nothing():
+    random = np.random.default_rng(13)
+    X = random.normal(size=(2000, 4)).astype("f4")
+    A = np.sign(X[:, :2]) * np.where(random.random((2000, 2)) < 0.9, 1, -1)
+    networks = batched.train(
+        X,
+        (A[None, None], np.ones((1, 1, 2000, 1))),
+        losses.WeightedHamming("logistic", 1, 2),
+        outputs=2,
+        alphas=[0.05],
+        penalty="nodes",
+        decay=True,
+        engine="numpy",
+    )
+    weights = networks.shape.matrices(np, networks.flat)[0][0, 0, :-1]
+    length = np.linalg.norm(weights, axis=1)
+    assert length[2:].max() < 0.02 < 0.3 < length[:2].min()
+
+
+def test_dropout_keeps_the_mean_of_what_a_node_says(monkeypatch):
+    seen, plain = [], batched.forward
+    monkeypatch.setattr(
+        batched,
+        "forward",
+        lambda xp, inputs, matrices, masks=None: (
+            seen.extend(masks or []),
+            plain(xp, inputs, matrices, masks),
+        )[1],
+    )
+    X, A, w = _problem()
+    batched.train(
+        X,
+        (A[None, None], w[None, None]),
+        losses.WeightedHamming("hinge", 1, 3),
+        hidden=(50, 30),
+        outputs=3,
+        dropout=0.2,
+        steps=40,
+        engine="numpy",
+    )
+    masks = np.concatenate([mask.ravel() for mask in seen])
+    assert set(np.unique(masks).round(4)) == {0, 1.25}
+    assert (masks == 0).mean() == pytest.approx(0.2, abs=0.01)
+    assert [mask.shape[-1] for mask in seen[:2]] == [50, 30]
+
+
+def test_the_step_size_falls_along_half_a_cosine():
+    sizes = batched.step_sizes(0.01, 200, decay=True, optimiser="sgd")
+    assert sizes[0] == 0.01 and sizes[100] == pytest.approx(0.005)
+    assert sizes[50] == pytest.approx(0.01 * (1 + 0.5**0.5) / 2)
+    assert (np.diff(sizes) < 0).all() and 0 < sizes[-1] < 1e-5
+    assert (batched.step_sizes(0.01, 5, optimiser="sgd") == 0.01).all()
+    # Adam's moments start at zero; after many steps nothing is left to correct
+    adam = batched.step_sizes(0.01, 20_000)
+    assert adam[0] == pytest.approx(0.01 * 0.001**0.5 / 0.1)
+    assert adam[-1] == pytest.approx(0.01)
+
+
 @pytest.mark.parametrize("penalty", batched.PENALTIES)
 def test_fits_trained_together_equal_fits_trained_alone(penalty):
     X, A, w = _problem()
@@ -586,11 +670,52 @@ def test_of_several_penalties_the_best_gain_is_kept(people):
     assert np.array_equal(rule.predict(people.X), rule.with_alpha(1)(people.X))
 
 
-@pytest.mark.parametrize("how", policy.PROPENSITIES)
-def test_each_propensity_finds_a_randomised_trial(how, people):
-    found = policy.estimate_propensity(people.X, people.A, how)
-    assert found.mean() == pytest.approx(1 / 8, abs=0.03)
-    assert ((found > 0) & (found < 1)).all()
+# ------------------------------------------------------------------ outcome weights
+
+
+@pytest.fixture(scope="module")
+def confounded():
+    """Unbalanced treatments that go with a strong main effect; X, A, outcome."""
+    random = np.random.default_rng(15)
+    X = random.normal(size=(800, 2))
+    chance = 1 / (1 + np.exp(-(X + [1.0, -1.0])))
+    A = np.where(random.random((800, 2)) < chance, 1, -1)
+    return X, A, 5 + 10 * X[:, 0] + A[:, 0] + 0.5 * random.normal(size=800)
+
+
+def test_weights_are_outcomes_less_a_baseline_by_the_propensity(confounded):
+    X, A, outcome = confounded
+    propensity = np.random.default_rng(0).uniform(0.1, 0.9, 800)
+    for how, baseline in (
+        ("raw", 0),
+        ("shifted", outcome.min()),
+        ("centred", outcome.mean()),
+    ):
+        targets, weights = policy.outcome_weights(X, A, outcome, propensity, how)
+        assert np.array_equal(targets, A) and weights.shape == (800, 1)
+        assert np.allclose(weights[:, 0] * propensity + baseline, outcome)
+
+
+def test_residual_weights_are_what_covariates_do_not_explain(confounded):
+    """Effect and noise are left; the main effect is ten times as large."""
+    X, A, outcome = confounded
+    residual = policy.outcome_weights(X, A, outcome, 0.5, "residual")[1][:, 0] / 2
+    design = np.column_stack([np.ones(800), X])
+    plain = outcome - design @ np.linalg.lstsq(design, outcome, rcond=None)[0]
+    assert np.corrcoef(residual, plain)[0, 1] > 0.99
+    assert residual.std() == pytest.approx(plain.std(), rel=0.05)
+    # of other folds: no person's own outcome is in the baseline
+    changed = outcome.copy()
+    changed[7] += 1000
+    again = policy.outcome_weights(X, A, changed, 0.5, "residual")[1][:, 0] / 2
+    assert again[7] - residual[7] == pytest.approx(1000)
+
+
+def test_augmented_weights_are_the_sizes_of_the_contrasts(confounded):
+    X, A, outcome = confounded
+    targets, weights = policy.outcome_weights(X, A, outcome, 0.3, "augmented", 5)
+    contrasts = policy.doubly_robust_contrasts(X, A, outcome, 0.3, 5)
+    assert np.allclose(targets * weights, contrasts) and (weights >= 0).all()
 
 
 def test_a_rare_combination_does_not_keep_the_propensity_from_settling(recwarn):

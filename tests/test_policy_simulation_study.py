@@ -190,9 +190,9 @@ def test_merged_shards_do_not_depend_on_their_order_or_cut(few_steps):
 
 def test_a_repeat_is_the_same_wherever_it_runs(few_steps):
     first, again = (
-        simulation_study.run_repeats("wrong", 200, [3], methods=few_steps, test=500).drop(
-            columns="seconds"
-        )
+        simulation_study.run_repeats(
+            "wrong", 200, [3], methods=few_steps, test=500
+        ).drop(columns="seconds")
         for _ in range(2)
     )
     pd.testing.assert_frame_equal(first, again)

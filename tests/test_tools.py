@@ -19,6 +19,7 @@ import pytest
 from sudlib import teds, twin
 from sudlib.files import InputError
 from sudlib.teds import codebook
+from sudlib.twin import sampler
 
 ROOT = Path(__file__).resolve().parent.parent
 DATA = ROOT / "data"
@@ -517,8 +518,10 @@ def test_the_twin_can_be_fitted_on_a_small_share(tmp_path, capsys):
     rng = np.random.default_rng(5)
     official = fit_twin.official_rows(2019).astype(float)
     place = np.sort(rng.choice(52, 20_000, p=official / official.sum()))
-    bounds = twin.state_bounds(order, official)
-    columns = twin.draw_features(parameters, 2019, place.astype(np.int8), bounds, rng)
+    bounds = sampler.state_bounds(order, official)
+    columns = sampler.draw_features(
+        parameters, 2019, place.astype(np.int8), bounds, rng
+    )
     for name in ("AGE", "SUB1", "EMPLOY", "METHUSE", "SERVICES", "LOS"):
         codes, counts = twin.margin(2019, name)
         have = np.array([(columns[name] == code).mean() for code in codes])

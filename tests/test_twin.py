@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from sudlib import twin
 from sudlib.files import InputError
 from sudlib.teds import codebook, cohorts
-from sudlib.twin import fidelity, parameters, sampler, specification
+from sudlib.twin import completion, fidelity, parameters, sampler, specification
 from sudlib.twin.completion import _systematic, completed_by_group, ending_chances
 from sudlib.twin.parameters import read_parameters
 from sudlib.twin.sampler import add_derived, add_flags, cut
@@ -283,9 +283,9 @@ def test_a_cell_numbers_the_levels_of_its_parts():
 
 def test_keys_list_every_combination_once_in_the_order_of_the_cells():
     for step in (step for step in twin.STEPS if step.keys):
-        levels = twin.key_levels(step)
+        levels = specification.key_levels(step)
         assert list(levels) == list(step.keys)
-        size = twin.key_size(step)
+        size = specification.key_size(step)
         cell = np.zeros(size, int)
         for name, level in levels.items():
             cell = cell * len(twin.PARTS[name].groups) + level
@@ -303,7 +303,7 @@ def test_groups_are_the_cohorts_made_disjoint(records):
         )
     }
     columns["_general"] = index["general"].astype(np.int8)
-    group, strength_class = twin.find_groups(columns)
+    group, strength_class = completion.find_groups(columns)
     both = index["methadone"] & index["other"]
     np.testing.assert_array_equal(group == 2, both)
     np.testing.assert_array_equal(group == 1, index["methadone"] & ~both)
@@ -316,7 +316,7 @@ def test_unfinished_stays_are_parted_by_court_and_by_length():
     referred, days = np.meshgrid([1, 7], [1, 7, 8, 33, 34, 37], indexing="ij")
     columns = {"PSOURCE": referred.ravel(), "LOS": days.ravel()}
     wanted = [0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5]
-    assert twin.find_endings(columns).tolist() == wanted
+    assert completion.find_endings(columns).tolist() == wanted
 
 
 def test_the_score_adds_lines_and_tables_row_by_row(records):
@@ -324,7 +324,7 @@ def test_the_score_adds_lines_and_tables_row_by_row(records):
     columns = {name: some[name].to_numpy() for name in some.columns}
     parameters = read_parameters(2019)
     strength_class = np.arange(len(some)) % 3
-    found = twin.add_up(parameters, columns, strength_class)
+    found = completion.add_up(parameters, columns, strength_class)
     for row, of_class, score in zip(
         some.to_dict("records"), strength_class, found, strict=True
     ):
@@ -332,10 +332,12 @@ def test_the_score_adds_lines_and_tables_row_by_row(records):
             int(table[row[name] + 9]) for name, table in parameters["lines"].items()
         )
         joint = 0
-        for names, table in zip(twin.INTERACTIONS, parameters["tables"], strict=True):
+        for names, table in zip(
+            completion.INTERACTIONS, parameters["tables"], strict=True
+        ):
             cell = 0
             for name in names:
-                part = twin.SCORE_PARTS[name]
+                part = completion.SCORE_PARTS[name]
                 (level,) = [
                     k for k, g in enumerate(part.groups) if row[part.column] in g
                 ] or [0]
@@ -343,17 +345,21 @@ def test_the_score_adds_lines_and_tables_row_by_row(records):
             joint += int(table[cell])
         by_hand = lines * int(parameters["pull"][of_class])
         by_hand += joint * int(parameters["strength"][of_class])
-        assert score == np.clip(by_hand // 64, -16 * twin.UNIT, 16 * twin.UNIT)
+        assert score == np.clip(
+            by_hand // 64, -16 * completion.UNIT, 16 * completion.UNIT
+        )
 
 
 def test_scores_beyond_sixteen_logits_are_cut_off():
     parameters = read_parameters(2019) | {"lines": {"AGE": np.full(96, 30_000)}}
-    columns = {part.column: np.ones(2, np.int8) for part in twin.SCORE_PARTS.values()}
+    columns = {
+        part.column: np.ones(2, np.int8) for part in completion.SCORE_PARTS.values()
+    }
     columns["AGE"] = np.array([1, 12], np.int8)
     for sign in (1, -1):
         parameters["lines"]["AGE"] = sign * np.full(96, 30_000)
-        score = twin.add_up(parameters, columns, np.zeros(2, int))
-        assert score.tolist() == [sign * 16 * twin.UNIT] * 2
+        score = completion.add_up(parameters, columns, np.zeros(2, int))
+        assert score.tolist() == [sign * 16 * completion.UNIT] * 2
 
 
 @pytest.fixture(scope="module")
@@ -373,15 +379,17 @@ def rows():
 
 def test_calibrated_intercepts_meet_all_three_sets_of_counts(rows):
     positions = [rows[name] for name in ("state", "service", "group")]
-    truth = 1 / (1 + np.exp(-(rows["score"] / twin.UNIT + 0.7 * (rows["group"] == 3))))
+    truth = 1 / (
+        1 + np.exp(-(rows["score"] / completion.UNIT + 0.7 * (rows["group"] == 3)))
+    )
     sizes = (52, 8, 5)
     wanted = tuple(
         np.bincount(each, truth, size)
         for each, size in zip(positions, sizes, strict=True)
     )
-    intercepts = twin.calibrate_completion(rows["score"], *positions, wanted)
+    intercepts = completion.calibrate_completion(rows["score"], *positions, wanted)
     assert [len(each) for each in intercepts] == list(sizes)
-    logit = rows["score"] / twin.UNIT + sum(
+    logit = rows["score"] / completion.UNIT + sum(
         values[each] for values, each in zip(intercepts, positions, strict=True)
     )
     chance = 1 / (1 + np.exp(-logit))
@@ -400,7 +408,9 @@ def test_counts_that_nobody_or_everybody_meets_do_not_run_away(rows):
         for each, size in zip(positions, (52, 8, 5), strict=True)
     ]
     wanted[0][:2] = 0, (rows["state"] == 1).sum()
-    intercepts = twin.calibrate_completion(rows["score"], *positions, tuple(wanted))
+    intercepts = completion.calibrate_completion(
+        rows["score"], *positions, tuple(wanted)
+    )
     assert all(np.isfinite(each).all() for each in intercepts)
     assert intercepts[0][0] < -5 and intercepts[0][1] > 5
 
@@ -416,7 +426,7 @@ def test_calibrated_endings_meet_counts_by_state_and_by_service():
     np.testing.assert_allclose(chances.sum(axis=-1), 1)
     expected = chances * counts[..., None]
     by_state, by_service = expected.sum(axis=(1, 2)), expected.sum(axis=(0, 2))
-    found = twin.calibrate_endings(counts, shape, by_state, by_service)
+    found = completion.calibrate_endings(counts, shape, by_state, by_service)
     have = ending_chances(*found, shape) * counts[..., None]
     np.testing.assert_allclose(have.sum(axis=(0, 2)), by_service, rtol=1e-3)
     np.testing.assert_allclose(have.sum(axis=(1, 2)), by_state, rtol=0.01, atol=0.5)
@@ -445,7 +455,7 @@ def test_reasons_drawn_for_targets_meet_them_state_by_state(rows):
     """The counts of REASON by state exactly; by service within one in each state."""
     parameters = read_parameters(2019)
     positions = [rows[name] for name in ("state", "service", "group", "kind")]
-    draw = functools.partial(twin.draw_reason, parameters)
+    draw = functools.partial(completion.draw_reason, parameters)
     free = draw(np.random.default_rng(1), rows["score"], *positions, None)
     assert set(free) == set(range(1, 8))
     by_state = pd.crosstab(rows["state"], free).reindex(range(52), fill_value=0)
@@ -490,7 +500,7 @@ def test_cuts_are_counted_by_key():
 
 
 def test_states_lie_side_by_side_from_most_to_least_completion():
-    low, width = twin.state_bounds(np.array([2, 0, 1]), np.array([10, 30, 60]))
+    low, width = sampler.state_bounds(np.array([2, 0, 1]), np.array([10, 30, 60]))
     np.testing.assert_allclose(width, [0.1, 0.3, 0.6])
     np.testing.assert_allclose(low, [0.6, 0.7, 0.0])
 

@@ -28,7 +28,7 @@ from twin_guesses import guess
 from sudlib import twin
 from sudlib.teds import codebook
 from sudlib.twin import completion as completion_model
-from sudlib.twin import specification
+from sudlib.twin import sampler, specification
 
 SEED = 2019  # of everything random in the fit
 
@@ -70,7 +70,7 @@ class Fit:
 
     def __init__(self, wanted):
         """Start from the published correlations."""
-        names = twin.LATENTS
+        names = specification.LATENTS
         self.wanted = wanted
         self.latent = np.eye(len(names))
         self.tilts = {}
@@ -185,8 +185,8 @@ class Cutter:
 
     def _tilt(self, step, codes, counts):
         """Return factors that bend a table towards wanted correlations."""
-        table = np.ones((twin.key_size(step), len(codes)))
-        levels = twin.key_levels(step)
+        table = np.ones((specification.key_size(step), len(codes)))
+        levels = specification.key_levels(step)
         child = _standard(codes, counts)
         for parent, part in self.fit.parents(step.variable).items():
             theta = self.fit.tilts.get((step.variable, parent))
@@ -207,7 +207,7 @@ class Cutter:
     def _cells(self, step, codes, rows, table):
         """Yield the sets of cells whose counts are known."""
         name = step.variable
-        levels = twin.key_levels(step)
+        levels = specification.key_levels(step)
         fit = self.fit
         column = {int(code): place for place, code in enumerate(codes)}
         grid = np.zeros((len(rows), len(codes)), bool)
@@ -367,8 +367,8 @@ def draw(fit, year, rows, seed, corrections=None):
             cutter.before_route2(columns)
         return cutter(step, values, key, columns)
 
-    bounds = twin.state_bounds(order, official)
-    columns = twin.draw_features(parameters, year, place, bounds, rng, fit=hook)
+    bounds = sampler.state_bounds(order, official)
+    columns = sampler.draw_features(parameters, year, place, bounds, rng, fit=hook)
     # Third substances at discharge lose a few to the rule against repeats: ask for
     # more of them, and draw again.
     codes, counts = twin.margin(year, "SUB3_D")
@@ -478,16 +478,16 @@ class Year:
         official = np.rint(official_rows(year) * share).astype(int)
         self.year = year
         self.place = np.repeat(np.arange(52, dtype=np.int8), official)
-        bounds = twin.state_bounds(parameters["order"], official)
+        bounds = sampler.state_bounds(parameters["order"], official)
         parts = []
-        for start in range(0, len(self.place), twin.CHUNK):
-            here = self.place[start : start + twin.CHUNK]
-            parts.append(twin.draw_features(parameters, year, here, bounds, rng))
+        for start in range(0, len(self.place), sampler.CHUNK):
+            here = self.place[start : start + sampler.CHUNK]
+            parts.append(sampler.draw_features(parameters, year, here, bounds, rng))
         self.columns = {
             name: np.concatenate([part[name] for part in parts]) for name in parts[0]
         }
-        self.group, self.level = twin.find_groups(self.columns)
-        self.kind = twin.find_endings(self.columns)
+        self.group, self.level = completion_model.find_groups(self.columns)
+        self.kind = completion_model.find_endings(self.columns)
         self.service = self.columns["SERVICES"] - np.int8(1)
         self.targets = tuple(table * share for table in twin.read_targets(year))
         if share < 1:
@@ -498,9 +498,9 @@ class Year:
 
     def finish(self, parameters, seed):
         """Return the REASON of every row, drawn to the published tables."""
-        score = twin.add_up(parameters, self.columns, self.level)
+        score = completion_model.add_up(parameters, self.columns, self.level)
         rng = np.random.default_rng([SEED, seed])
-        return score, twin.draw_reason(
+        return score, completion_model.draw_reason(
             parameters,
             rng,
             score,
@@ -516,11 +516,17 @@ def draw_tables():
     """Return the seeded effects of the interactions, each with spread 1."""
     rng = np.random.default_rng([SEED, 28])
     tables = []
-    for names in twin.INTERACTIONS:
-        size = np.prod([len(twin.SCORE_PARTS[name].groups) for name in names])
+    for names in completion_model.INTERACTIONS:
+        size = np.prod(
+            [len(completion_model.SCORE_PARTS[name].groups) for name in names]
+        )
         effect = rng.standard_normal(size)
         effect -= effect.mean()
-        scale = twin.UNIT / effect.std() / np.sqrt(len(twin.INTERACTIONS))
+        scale = (
+            completion_model.UNIT
+            / effect.std()
+            / np.sqrt(len(completion_model.INTERACTIONS))
+        )
         tables.append(np.rint(effect * scale).astype(np.int16))
     return tables
 
@@ -531,7 +537,7 @@ def lines_of(slopes):
     for name, slope in slopes.items():
         codes, counts = twin.margin(2019, name)
         table = np.zeros(specification.WIDTH, np.int32)
-        effect = np.rint(twin.UNIT * slope * _standard(codes, counts))
+        effect = np.rint(completion_model.UNIT * slope * _standard(codes, counts))
         table[codes + specification.SHIFT] = effect.astype(np.int32)
         lines[name] = table
     return lines
@@ -690,14 +696,14 @@ def fit_outcome(arrays, wanted, rows, rounds, share=1.0):
     for year in twin.YEARS:
         drawn = study if year == 2018 else Year(of_year(year), year, 1, share)
         parameters = of_year(year) | {"lines": lines_of(slopes)}
-        score = twin.add_up(parameters, drawn.columns, drawn.level)
+        score = completion_model.add_up(parameters, drawn.columns, drawn.level)
         goals = completion_model.counts_to_meet(
             parameters, drawn.targets, drawn.service, drawn.group
         )
-        completion = twin.calibrate_completion(
+        completion = completion_model.calibrate_completion(
             score, drawn.place, drawn.service, drawn.group, goals
         )
-        reason = twin.draw_reason(
+        reason = completion_model.draw_reason(
             parameters,
             np.random.default_rng(1),
             score,
@@ -713,7 +719,7 @@ def fit_outcome(arrays, wanted, rows, rounds, share=1.0):
             + drawn.kind[left],
             minlength=52 * 8 * 6,
         ).reshape(52, 8, 6)
-        endings = twin.calibrate_endings(
+        endings = completion_model.calibrate_endings(
             cells,
             SHAPE,
             drawn.targets[0][:, 1:],

@@ -7,6 +7,7 @@ that ``fit_twin.py`` bends until every published margin holds.
 import numpy as np
 
 from sudlib import twin
+from sudlib.twin import specification
 
 # Factors on a variable's margin by level of a key part.  They only set the pattern;
 # the margins are raked afterwards.
@@ -186,9 +187,9 @@ def guess(step, year):
     codes, counts = twin.margin(year, step.variable)
     name = step.variable
     column = {int(code): place for place, code in enumerate(codes)}
-    size = twin.key_size(step) if step.keys else 1
+    size = specification.key_size(step) if step.keys else 1
     table = np.tile(np.maximum(counts, 1) / counts.sum(), (size, 1)).astype(float)
-    levels = twin.key_levels(step) if step.keys else {}
+    levels = specification.key_levels(step) if step.keys else {}
     for part, by_level in PRIORS.get(name, {}).items():
         for level, factors in by_level.items():
             level = DRUG.get(level, level)

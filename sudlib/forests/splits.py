@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -195,12 +194,6 @@ def split_methadone(completed: ArrayLike, seed: int = 33) -> Parts:
         study, test_size=0.30, random_state=seed, stratify=outcome if both else None
     )
     return _enough(completed, Parts(study, fit, threshold, report))
-
-
-SPLITS: dict[str, Callable[..., Parts]] = {
-    "general": split_general,
-    "methadone": split_methadone,
-}
 
 
 def _rows(completed: NDArray[np.bool_]) -> NDArray[np.int64]:

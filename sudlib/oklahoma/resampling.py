@@ -5,6 +5,7 @@ Taught in the notebook *What does balancing do?*.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,8 +15,8 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import clone
 from sklearn.model_selection import (
-    RepeatedStratifiedKFold,
     ShuffleSplit,
+    StratifiedKFold,
     StratifiedShuffleSplit,
 )
 from sklearn.utils.class_weight import compute_sample_weight
@@ -132,18 +133,17 @@ def make_splits(
     if balance == "before":
         rows, labels = _oversample(rows, labels, seed)
     made_up = np.arange(len(labels)) >= len(cohort)
-    cv: Any
-    if folds:
-        cv = RepeatedStratifiedKFold(
-            n_splits=folds, n_repeats=repeats, random_state=seed
-        )
-    else:
-        shuffle = (
-            ShuffleSplit if cohort.variant == "published" else StratifiedShuffleSplit
-        )
-        cv = shuffle(repeats, test_size=0.3, random_state=seed)
+
+    def splitter(state: int) -> Any:
+        if folds:
+            return StratifiedKFold(folds, shuffle=True, random_state=state)
+        once = ShuffleSplit if cohort.variant == "published" else StratifiedShuffleSplit
+        return once(1, test_size=0.3, random_state=state)
+
+    # Each round has its own seed, so that a longer series begins with the shorter one.
+    rounds = [splitter(seed + repeat).split(rows, labels) for repeat in range(repeats)]
     splits = []
-    for train, test in cv.split(rows, labels):
+    for train, test in itertools.chain.from_iterable(rounds):
         rows_train, y_train = rows.iloc[train], labels[train]
         if absent := sorted(set(labels) - set(y_train)):
             raise InputError(

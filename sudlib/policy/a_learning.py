@@ -54,7 +54,7 @@ class ContrastLearner(TreatmentRule):
     def _fit(self, study: Study) -> None:
         X, A, outcome, _ = study
         check_whole("n_splits", self.n_splits, 2, len(X))
-        Z = self._scale(X)
+        Z = self._scale(X.astype(float))
         seed = draw_seed(self.random_state)
         folds = KFold(self.n_splits, shuffle=True, random_state=seed)
         ridge = RidgeCV(alphas=RIDGE_ALPHAS)
@@ -81,4 +81,4 @@ class ContrastLearner(TreatmentRule):
         -------
         numpy.ndarray of shape (n, K)
         """
-        return with_intercept(self._inputs(X)) @ self.coef_.T
+        return with_intercept(self._inputs(X).astype(float)) @ self.coef_.T

@@ -67,7 +67,7 @@ class TreatmentRule(BaseEstimator):
     """
 
     __metadata_request__fit = {"treatment": True, "outcome": True, "propensity": True}
-    __metadata_request__score = __metadata_request__fit
+    __metadata_request__score = __metadata_request__fit | {"sample_weight": True}
 
     def fit(
         self,
@@ -148,6 +148,7 @@ class TreatmentRule(BaseEstimator):
         outcome: ArrayLike | None = None,
         propensity: ArrayLike | None = None,
         treatment: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
     ) -> float:
         """Return the estimated mean outcome if everybody followed the rule.
 
@@ -166,6 +167,8 @@ class TreatmentRule(BaseEstimator):
             Probability of the combination received; by default its share.
         treatment : array-like of shape (n, K), optional
             Treatments received, where ``y`` is the outcome.
+        sample_weight : array-like of shape (n,), optional
+            What each person counts; by default 1.
 
         Returns
         -------
@@ -177,7 +180,8 @@ class TreatmentRule(BaseEstimator):
         chance = study.propensity
         if chance is None:
             chance = estimate_propensity(study.X, study.A)
-        return matched_average(study.outcome, study.A, recommended, chance)[0]
+        given = study.outcome, study.A, recommended, chance
+        return matched_average(*given, sample_weight=sample_weight)[0]
 
     score = value
 
@@ -302,8 +306,8 @@ class NetworkRule(TreatmentRule):
         if validation is None:
             order = np.random.default_rng([self.seed_, 1]).permutation(len(study.X))
             size = max(1, round(self.validation_fraction * len(order)))
-            held, kept = np.split(order, [min(size, len(order) - 1)])
-            study, held = study.rows(kept), study.rows(held)
+            cut = min(size, len(order) - 1)
+            study, held = study.rows(order[cut:]), study.rows(order[:cut])
         else:
             held = check_study(*validation, varying=False)
             held = self._with_propensity(held)._replace(X=self._inputs(validation[0]))

@@ -52,6 +52,7 @@ def matched_average(
     propensity: ArrayLike,
     *,
     normalise: bool = True,
+    sample_weight: ArrayLike | None = None,
 ) -> tuple[float, int]:
     r"""Return study C's :math:`T` and :math:`N`: an inverse probability weighted mean.
 
@@ -69,6 +70,8 @@ def matched_average(
         Probability of the combination received.
     normalise : bool, default=True
         False divides by the number of people instead of the sum of the weights.
+    sample_weight : array-like of shape (n,), optional
+        What each person counts; by default 1.
 
     Returns
     -------
@@ -83,10 +86,11 @@ def matched_average(
     """
     agree = agreement(given, recommended)
     outcome = check_outcome(outcome, len(agree))
-    weights = agree / check_propensity(propensity, len(agree))
-    if not agree.any():
+    counts = np.ones(len(agree)) if sample_weight is None else np.asarray(sample_weight)
+    weights = agree * counts / check_propensity(propensity, len(agree))
+    if not weights.any():
         return float("nan"), 0
-    total = weights.sum() if normalise else len(agree)
+    total = weights.sum() if normalise else counts.sum()
     return float(weights @ outcome / total), int(agree.sum())
 
 

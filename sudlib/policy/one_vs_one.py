@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
+from sklearn.utils.validation import check_is_fitted
 
 from sudlib.files import InputError
 from sudlib.policy.base import TreatmentRule, draw_seed
@@ -145,6 +146,32 @@ class OneAgainstOne(TreatmentRule):
         state = flat, np.zeros_like(flat), np.zeros_like(flat)
         return take_steps(state, with_ones(X), [weights], order, sizes.astype("f4"))[0]
 
+    def _votes(self, X: ArrayLike, index: int) -> Array:
+        scores = with_ones(self._inputs(X)) @ self.coef_[index].T
+        # a vote for the first is a vote less for the second: the ranking is kept
+        if self.votes == "signs":
+            scores = np.where(scores > 0, np.float32(1), np.float32(-1))
+        elif self.output == "tanh":
+            scores = np.tanh(scores)
+        votes = scores @ self.votes_
+        votes[:, np.setdiff1d(np.arange(votes.shape[1]), self.seen_)] = -np.inf
+        return votes
+
+    def decision_function(self, X: ArrayLike) -> Array:
+        """Return the votes of each combination, less those against it.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, p)
+
+        Returns
+        -------
+        numpy.ndarray of shape (n, 2 ** K)
+            Columns as in :func:`sudlib.policy.combinations`; minus infinity for a
+            combination that nobody received.
+        """
+        return self._votes(X, 0)
+
     def with_alpha(self, index: int) -> Callable[[ArrayLike], Array]:
         """Return the rule of one of several strengths, as a function.
 
@@ -158,23 +185,11 @@ class OneAgainstOne(TreatmentRule):
         callable
             From covariates to combinations, as ``predict``.
         """
-
-        def recommend(X: ArrayLike) -> Array:
-            scores = with_ones(self._inputs(X)) @ self.coef_[index].T
-            # a vote for the first is a vote less for the second: the ranking is kept
-            if self.votes == "signs":
-                scores = np.where(scores > 0, np.float32(1), np.float32(-1))
-            elif self.output == "tanh":
-                scores = np.tanh(scores)
-            votes = scores @ self.votes_
-            unseen = np.setdiff1d(np.arange(votes.shape[1]), self.seen_)
-            votes[:, unseen] = -np.inf
-            return combinations(self.n_treatments_, "int8")[votes.argmax(axis=1)]
-
-        return recommend
+        every = combinations(self.n_treatments_, "int8")
+        return lambda X: every[self._votes(X, index).argmax(axis=1)]
 
     def predict(self, X: ArrayLike) -> Array:
-        """Return the recommended combinations.
+        """Return the combination with the most votes.
 
         Parameters
         ----------
@@ -185,4 +200,5 @@ class OneAgainstOne(TreatmentRule):
         numpy.ndarray of int8, shape (n, K)
             Coded -1 and +1.
         """
+        check_is_fitted(self)
         return self.with_alpha(0)(X)

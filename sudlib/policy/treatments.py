@@ -201,7 +201,8 @@ class Study(NamedTuple):
         -------
         Study
         """
-        return Study(*(None if part is None else part[chosen] for part in self))
+        chance = None if self.propensity is None else self.propensity[chosen]
+        return Study(self.X[chosen], self.A[chosen], self.outcome[chosen], chance)
 
 
 def check_treatments(A: ArrayLike, rows: int | None = None) -> Array:
@@ -398,12 +399,16 @@ def check_study(
         For what the four checks above refuse, for both or neither of ``outcome`` and
         ``treatment``, and for a treatment that is given to nobody or to everybody.
     """
-    if (outcome is None) == (treatment is None) or y is None:
+    if y is None or (outcome is None) == (treatment is None):
         raise InputError(
-            "a study has an outcome and treatments: give (X, A, outcome), or"
+            "a study has an outcome and treatments: it requires y to be passed, but the"
+            " target y is None"
+            if y is None
+            else "a study has an outcome and treatments: give (X, A, outcome), or"
             " (X, outcome, treatment=A) where scikit-learn passes y by position"
         )
-    received, result = (y, outcome) if treatment is None else (treatment, y)
+    received: Any = y if treatment is None else treatment
+    result: Any = outcome if treatment is None else y
     X = check_covariates(X, estimator=estimator, reset=reset)
     A = check_treatments(received, len(X))
     result = check_outcome(result, len(X))
@@ -412,7 +417,8 @@ def check_study(
         column = int(np.flatnonzero((given == 0) | (given == 1))[0])
         group = "nobody" if given[column] == 0 else "everybody"
         raise InputError(
-            f"treatment {column} is given to {group}: its effect cannot be learnt"
+            f"treatment {column} is given to {group} (n_samples={len(X)}): its effect"
+            " cannot be learnt"
         )
     if propensity is not None:
         propensity = check_propensity(propensity, len(X))

@@ -22,6 +22,7 @@ from sklearn.pipeline import make_pipeline
 from threadpoolctl import threadpool_limits
 
 from sudlib import encoding, forests, records, scores
+from sudlib.forests import estimators
 from sudlib.teds import cohorts
 
 
@@ -109,14 +110,14 @@ def bench_paper(features, completed, trees=6):
     rows = random.integers(0, len(features), 290_649)  # two folds of its 435,974
     total = 0.0
     for recipe in ("published", "repaired"):
-        model = forests.estimator(recipe, n_jobs=1)
+        model = estimators.estimator(recipe, n_jobs=1)
         # Without repeated rows trees are deeper; a little noise has the same effect.
         truth = completed[rows] ^ (random.random(len(rows)) < 0.05)
         model.set_params(model__n_estimators=trees)
         with Clock() as clock:
             model.fit(features.iloc[rows], truth)
         nodes = np.mean([tree.tree_.node_count for tree in model[-1].estimators_])
-        grid = forests.grid(recipe)
+        grid = estimators.grid(recipe)
         fits = forests.FOLDS * 10 * np.mean(grid["n_estimators"])
         total += fits * clock.cpu / trees
         print(
