@@ -329,6 +329,9 @@ def test_a_real_file_keeps_its_two_classes_of_noprior():
     real.attrs["synthetic"] = False
     people = cohort.select_people(real)
     assert len(people) == len(cohort.select_people(real, size="paper"))
+    assert len(cohort.select_people(people.iloc[:100])) == 100
+    with pytest.raises(InputError, match="has 99"):
+        cohort.select_people(people.iloc[:99])
     with pytest.raises(InputError, match="twin has 23"):
         cohort.select_people(real, reading="services-4")
     assert set(coding.make_target(people, "NOPRIOR").dropna()) == {"0", "1"}
