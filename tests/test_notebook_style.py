@@ -16,19 +16,11 @@ from sudlib.files import InputError  # noqa: E402
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
-#: Notebooks that are still to be converted: take each out when it is.
-NOT_YET = {path.stem for path in NOTEBOOKS} & {
-    "b08_beyond",
-}
-
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_a_page_is_an_argument_with_its_plumbing_out_of_sight(path):
     found = style.problems(nbformat.read(path, as_version=4))
-    if path.stem in NOT_YET:
-        assert found, f"{path.stem} is converted: take it out of NOT_YET"
-    else:
-        assert not found, "\n".join(found)
+    assert not found, "\n".join(found)
 
 
 # ------------------------------------------------------------------------ the checker
