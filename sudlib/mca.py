@@ -52,7 +52,7 @@ class MCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         The axes, on the scale of :meth:`scaled`.
     mass_ : numpy.ndarray of shape (n_present,)
         Share of each level that occurs, divided by the number of variables.
-    present_ : numpy.ndarray of bool, shape (n_features_in_,)
+    present_ : numpy.ndarray of bool, shape (columns,)
         Which levels occur in the rows of fit.
     variables_ : int
         The number of variables.

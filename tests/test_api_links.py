@@ -29,11 +29,11 @@ def test_every_room_has_its_place_on_a_page():
 @pytest.mark.parametrize(
     ("target", "name"),
     [
-        ("sudlib:policy.RidgeQ", "sudlib.policy.RidgeQ"),
-        ("sudlib:policy.RidgeQ.fit", "sudlib.policy.RidgeQ"),
-        ("sudlib.policy:RidgeQ", "sudlib.policy.RidgeQ"),
+        ("sudlib:policy.AdditiveQLearner", "sudlib.policy.AdditiveQLearner"),
+        ("sudlib:policy.AdditiveQLearner.fit", "sudlib.policy.AdditiveQLearner"),
+        ("sudlib.policy:AdditiveQLearner", "sudlib.policy.AdditiveQLearner"),
         ("sudlib.policy:simulation.draw", "sudlib.policy.simulation.draw"),
-        ("sudlib:oklahoma.cohort", "sudlib.oklahoma.cohort"),
+        ("sudlib:oklahoma.make_cohort", "sudlib.oklahoma.make_cohort"),
         ("sudlib:scores.evaluate", "sudlib.scores.evaluate"),
         ("sudlib.book:figures.dots", "sudlib.book.figures.dots"),
         ("sudlib:book.start", "sudlib.book.start"),

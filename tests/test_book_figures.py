@@ -19,7 +19,7 @@ def an_evaluation(seed=1, threshold=0.5):
     random = np.random.default_rng(seed)
     completed = random.random(500) < 0.4
     score = np.clip(random.normal(0.35 + 0.2 * completed, 0.2), 0, 1)
-    return scores.evaluate(completed, score, threshold=threshold, draws=50), (
+    return scores.evaluate(completed, score, threshold=threshold, n_resamples=50), (
         completed,
         score,
     )
@@ -283,7 +283,7 @@ def test_a_curve_of_many_people_is_drawn_with_few_points():
     random = np.random.default_rng(3)
     completed = random.random(50_000) < 0.4
     score = random.normal(0.3 + 0.2 * completed, 0.2)
-    evaluation = scores.evaluate(completed, score, draws=10)
+    evaluation = scores.evaluate(completed, score, n_resamples=10)
     figure = figures.precision_recall({"forest": evaluation})
     line = figure.axes[0].lines[0]
     assert len(line.get_xdata()) < 700 < len(evaluation.curve)

@@ -10,6 +10,7 @@ import pytest
 
 from sudlib import book, scores
 from sudlib.book import provenance, results
+from sudlib.estimates import Estimate
 from sudlib.files import InputError, sha256
 
 DECLARED = """data: str = "twin"  # a comment
@@ -171,7 +172,7 @@ def test_a_sentence_is_shown_and_its_numbers_have_names(run):
 
 
 def test_what_is_undefined_is_said_to_be(run):
-    none = scores.Estimate(math.nan, math.nan, math.nan, "nobody")
+    none = Estimate(math.nan, reason="nobody")
     said = run.say("{a:.2f}, {b:.1%}, {c:.2f}", a=math.nan, b=np.float32("nan"), c=none)
     assert said.data == "undefined, undefined, undefined (nobody)"
 

@@ -121,7 +121,7 @@ from sudlib import fairness, policy
 rng = numpy.random.default_rng(1)
 X, A = rng.normal(size=(80, 2)), rng.choice([-1, 1], size=(80, 2))
 y = X[:, 0] * A[:, 0] + A[:, 1]
-print(policy.RidgeQ().fit(X, A, y).predict(X)[:, 1].mean())
+print(policy.AdditiveQLearner().fit(X, A, y).predict(X)[:, 1].mean())
 print(sorted({name.partition(".")[0] for name in sys.modules} & set({FORBIDDEN!r})))
 """
 

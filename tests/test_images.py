@@ -6,6 +6,7 @@ import dataclasses
 import os
 import pickle
 import tracemalloc
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -278,7 +279,9 @@ class TestControls:
                 assert not after[cut].any()
             else:
                 np.testing.assert_array_equal(after[cut], before[cut])
-        nothing = picture().blanked("words").blanked("codes")
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            nothing = picture().blanked("words").blanked("codes")
         assert not nothing.draw(codes).any()
         assert picture().blanked(["AGE", "SUB1"]).blank == ("AGE", "SUB1")
 
@@ -374,6 +377,12 @@ class TestBadInput:
     def test_codes_that_cannot_be_drawn(self, codes, words):
         with pytest.raises(InputError, match=words):
             picture().draw(codes)
+
+    def test_a_level_that_is_too_high_is_named_beside_allowed_ones(self):
+        codes = np.zeros((2, 28), int)
+        codes[1, 1] = 12
+        with pytest.raises(InputError, match="GENDER has a level without a glyph, 12;"):
+            images.as_codes(codes)
 
     @pytest.mark.parametrize("kind", ["int8", "int64"])
     def test_a_negative_level_is_named_and_never_wrapped(self, kind):

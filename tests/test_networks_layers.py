@@ -110,7 +110,7 @@ def test_other_backends_draw_the_same_pixels_and_learn_from_them(backend):
     done = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(OTHER_BACKEND), backend],
         env={**os.environ, "KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"},
-        input=json.dumps(draw_codes(500).tolist()),
+        input=json.dumps(draw_codes(100).tolist()),
         capture_output=True,
         text=True,
     )

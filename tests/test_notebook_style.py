@@ -16,29 +16,11 @@ from sudlib.files import InputError  # noqa: E402
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
-#: Notebooks that are still to be converted: take each out when it is.
-NOT_YET = {path.stem for path in NOTEBOOKS} & {
-    "a04_records_as_pictures",
-    "a05_resnet50_transfer",
-    "a06_fine_tuning",
-    "a07_network_from_scratch",
-    "a08_experiment_1_side_by_side",
-    "a09_methadone_transfer",
-    "a10_heroin_to_other_opioids",
-    "b05_fairness_measures",
-    "b06_interactions_reweighing_worst_case",
-    "b07_what_the_printed_numbers_prove",
-    "b08_beyond",
-}
-
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_a_page_is_an_argument_with_its_plumbing_out_of_sight(path):
     found = style.problems(nbformat.read(path, as_version=4))
-    if path.stem in NOT_YET:
-        assert found, f"{path.stem} is converted: take it out of NOT_YET"
-    else:
-        assert not found, "\n".join(found)
+    assert not found, "\n".join(found)
 
 
 # ------------------------------------------------------------------------ the checker

@@ -248,6 +248,31 @@ def test_oklahoma_is_oklahoma_and_has_the_studys_size():
 
 
 @pytest.mark.parametrize(
+    ("data", "size", "rows"),
+    [
+        ("twin", "quick", 600_000),
+        ("twin", "paper", None),
+        ("a/file.csv", "quick", None),
+    ],
+)
+def test_only_a_small_twin_is_drawn_and_only_of_the_studys_year(
+    monkeypatch, data, size, rows
+):
+    asked = []
+    made = twin.sample(2019, 30_000, seed=4)
+
+    def load(name, **more):
+        asked.append((name, more))
+        return made
+
+    monkeypatch.setattr(cohort.record_files, "load", load)
+    people = cohort.load_people(data, size=size, seed=7)
+    assert asked == [(data, {"years": (2019,), "rows": rows, "seed": 7})]
+    again = cohort.select_people(made, size=size, seed=7)
+    assert people.equals(again)
+
+
+@pytest.mark.parametrize(
     ("call", "message"),
     [
         (
@@ -304,6 +329,9 @@ def test_a_real_file_keeps_its_two_classes_of_noprior():
     real.attrs["synthetic"] = False
     people = cohort.select_people(real)
     assert len(people) == len(cohort.select_people(real, size="paper"))
+    assert len(cohort.select_people(people.iloc[:100])) == 100
+    with pytest.raises(InputError, match="has 99"):
+        cohort.select_people(people.iloc[:99])
     with pytest.raises(InputError, match="twin has 23"):
         cohort.select_people(real, reading="services-4")
     assert set(coding.make_target(people, "NOPRIOR").dropna()) == {"0", "1"}

@@ -139,11 +139,7 @@ def run(plan, folder, seed, at_once=None):
     began, there = time.perf_counter(), set()
     for path in folder.glob("*_n*_r*.csv"):
         there |= repeats_of(path.name)
-    todo = [
-        shard
-        for shard in plan
-        if repeats_of(shard_name(*shard)) - there
-    ]
+    todo = [shard for shard in plan if repeats_of(shard_name(*shard)) - there]
     print(f"{len(plan) - len(todo)} of {len(plan)} shards are there already")
     total = sum(shard[3] for shard in todo)
     done = 0
@@ -160,9 +156,7 @@ def run(plan, folder, seed, at_once=None):
 
     for shard in todo:
         cpu, wall = time.process_time(), time.perf_counter()
-        scores = run_shard(
-            *shard, seed=seed, progress=progress, at_once=at_once
-        )
+        scores = run_shard(*shard, seed=seed, progress=progress, at_once=at_once)
         target = folder / shard_name(*shard)
         write_whole(target, scores.to_csv(index=False, float_format="%.8g"))
         note = {
@@ -270,11 +264,7 @@ def main(words=None):
         asked.block,
     )
     if asked.shard:
-        plan = [
-            shard
-            for shard in plan
-            if shard_name(*shard) == asked.shard
-        ]
+        plan = [shard for shard in plan if shard_name(*shard) == asked.shard]
         if not plan:
             print(f"no shard is named {asked.shard}; see --list", file=sys.stderr)
             return 2

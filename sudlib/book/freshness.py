@@ -1,10 +1,10 @@
 """Which files a page depends on, and whether it is stale.
 
 The library is followed module by module: ``from sudlib import policy`` with
-``policy.RidgeQ`` depends on the module that defines ``RidgeQ`` and on what that module
-imports, not on the whole package.  Only a name that cannot be traced (a package passed
-on as an object, a star import) stands for the package as a whole.  Python code is
-hashed without its comments and docstrings, so that words alone rerun nothing.
+``policy.PolicyTree`` depends on the module that defines it and on what that
+module imports, not on the whole package.  Only a name that cannot be traced (a package
+passed on as an object, a star import) stands for the package as a whole.  Python code
+is hashed without its comments and docstrings, so that words alone rerun nothing.
 """
 
 from __future__ import annotations
@@ -258,7 +258,7 @@ class Library:
         Parameters
         ----------
         target : str
-            ``"module:name"``, as for an entry point: ``"sudlib.policy:RidgeQ"``.
+            ``"module:name"``, as for an entry point: ``"sudlib.policy:PolicyTree"``.
 
         Returns
         -------

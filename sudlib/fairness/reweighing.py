@@ -78,7 +78,8 @@ class Reweighing(BaseEstimator):
           weighted target is independent of its cells; with several it is not quite.
         * ``"raking"``: one weight for each cell of all columns and class, fitted in
           turns until in *every* set the weighted target is independent of the cells.
-        * ``"published"``: study B's equations 29 to 36, read literally:
+        * ``"published"``: one reading of study B's equations 29 to 36, whose bodies are
+          missing from the text we have:
           :math:`1 - \prod (1 - n_{vk}/n_k)` over all sets that are significant without
           correction.  It makes large cells heavier and saturates at 1.
     sets : {"significant", "each", "pairs", "triples", "joint"} or list, \

@@ -256,6 +256,7 @@ def make_leaks(cohort: Cohort, seed: int = 33) -> dict[str, tuple[NDArray, NDArr
     recipe = Reweighing(variant="published").fit(groups, y)
     if recipe.sets_:
         accidents["the weight as a column"] = (with_weight(recipe), y)
+    assert recipe.tests_ is not None  # the published variant tests every set
     ten = recipe.tests_.sort_values("p", kind="stable")["variables"].head(10)
     weighted = with_weight(
         Reweighing(variant="published", sets=list(ten)).fit(groups, y)

@@ -38,7 +38,7 @@ class NetworkGridSearch(ClassifierMixin, BaseEstimator):
 
     A network has two hidden layers and one softmax output a class.  Networks with the
     same optimizer and loss share one fit (:func:`side_by_side`), the 192 of the
-    study's grid four: 20 times as fast as one Keras fit a network
+    study's grid four: 15 times as fast as one Keras fit a network
     (``tests/benchmarks/bench_oklahoma_models.py``).  The interface is that of
     ``GridSearchCV``.
 

@@ -306,8 +306,8 @@ class NetworkRule(TreatmentRule):
         if validation is None:
             order = np.random.default_rng([self.seed_, 1]).permutation(len(study.X))
             size = max(1, round(self.validation_fraction * len(order)))
-            held, kept = np.split(order, [min(size, len(order) - 1)])
-            study, held = study.rows(kept), study.rows(held)
+            cut = min(size, len(order) - 1)
+            study, held = study.rows(order[cut:]), study.rows(order[:cut])
         else:
             held = check_study(*validation, varying=False)
             held = self._with_propensity(held)._replace(X=self._inputs(validation[0]))

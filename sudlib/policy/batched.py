@@ -105,7 +105,7 @@ class Shape:
 
         Returns
         -------
-        numpy.ndarray of shape (*lead, size)
+        numpy.ndarray of shape (..., size)
         """
         flat = np.zeros((*lead, self.size), dtype="float32")
         for start, inputs, outputs in self.places:
@@ -115,7 +115,12 @@ class Shape:
         return flat
 
     def penalised(self) -> Array:
-        """Return 1 for each weight and 0 for each bias, flat."""
+        """Return 1 for each weight and 0 for each bias.
+
+        Returns
+        -------
+        numpy.ndarray of shape (size,)
+        """
         flat = np.zeros(self.size, dtype="float32")
         for start, inputs, outputs in self.places:
             flat[start : start + inputs * outputs] = 1
@@ -174,10 +179,12 @@ def backward(
         ``numpy`` or ``keras.ops``.
     values : list of arrays
         From :func:`forward`.
-    matrices, masks
+    matrices : list of arrays
         As for :func:`forward`.
     slope : array of shape (..., n, outputs)
         Derivative of the loss with respect to the outputs.
+    masks : list of arrays, optional
+        As for :func:`forward`.
 
     Returns
     -------
@@ -302,7 +309,7 @@ def choose_engine(engine: str) -> str:
         return engine
     keras = sys.modules.get("keras")
     try:
-        gpu = bool(keras) and bool(keras.distribution.list_devices("gpu"))
+        gpu = keras is not None and bool(keras.distribution.list_devices("gpu"))
     except Exception:  # a backend that cannot list devices has none to offer
         gpu = False
     return "keras" if gpu else "numpy"

@@ -95,8 +95,8 @@ def doubly_robust_contrasts(
         return model
 
     for _, rest, model in _cross_fit(fit, study, n_splits, seed):
-        X, A, outcome, propensity = study.rows(rest)
-        correction = (outcome - model.expected(X, A)) / propensity
+        X, A, outcome, chance = study.rows(rest)
+        correction = (outcome - model.expected(X, A)) / chance
         scale = A / 2.0 ** (A.shape[1] - 1)
         contrasts[rest] = 2 * model.decision_function(X) + scale * correction[:, None]
     return contrasts
@@ -129,9 +129,9 @@ def augmented_scores(
         Treatments received, coded -1 and +1.
     outcome : array-like of shape (n,)
         Larger is better.
-    propensity : {"marginal", "product", "multinomial"} or array-like of shape \
-(n, 2 ** K), default="multinomial"
-        How it is estimated, or known probabilities, one column a combination.
+    propensity : str or array-like, default="multinomial"
+        How it is estimated ("marginal", "product" or "multinomial"), or known
+        probabilities, (n, 2 ** K), one column a combination.
     model : estimator, optional
         With ``fit(X, A, outcome)`` and ``outcomes(X)``; by default
         :class:`AdditiveQLearner`.

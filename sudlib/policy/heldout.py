@@ -100,7 +100,7 @@ def network_advice(
     """Return what the study's networks advise on many splits, trained together.
 
     On each split a share of the training people chooses the penalty, by
-    :func:`sudlib.policy.network_rule.observed_gain`.
+    ``observed_gain`` in ``sudlib.policy.owl``.
 
     Parameters
     ----------

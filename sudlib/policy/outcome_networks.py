@@ -100,10 +100,11 @@ class ContrastNetwork(_OutcomeNetwork):
         """Return the networks of each data set, by order."""
         X, A, outcome = data
         by_order = {}
-        for order in (1, 2) if self.order == "auto" else (self.order,):
+        orders: Any = (1, 2) if self.order == "auto" else (self.order,)
+        for order in orders:
             basis = np.stack([contrast_basis(treatments, order) for treatments in A])
 
-            def fit(networks: Any, *rows: Any, order: int = order) -> Array:
+            def fit(networks: Any, *rows: Any, order: Any = order) -> Array:
                 X, A, outcome = (array[:WATCHED] for array in rows)
                 modelled = contrast_basis(A, order) * networks.outputs(X)
                 return -((outcome - modelled.sum(axis=-1)) ** 2).mean(axis=-1)

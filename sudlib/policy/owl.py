@@ -153,12 +153,17 @@ class OutcomeWeightedClassifier(NetworkRule):
         return np.size(self.alpha) > 1 or bool(self.early_stopping)
 
     def _rows(self, study: Study) -> tuple[Any, ...]:
-        return study.X, *outcome_weights(*study, self.weights, self.seed_)
+        return self._weighted(study, self.weights)
 
     def _validation_rows(self, study: Study) -> tuple[Any, ...]:
         # Centred or not, the choice of a penalty must not reward giving what most have.
         how = "augmented" if self.weights == "augmented" else "centred"
-        return study.X, *outcome_weights(*study, how, self.seed_)
+        return self._weighted(study, how)
+
+    def _weighted(self, study: Study, how: str) -> tuple[Any, ...]:
+        X, A, outcome, propensity = study
+        chance: Any = propensity
+        return X, *outcome_weights(X, A, outcome, chance, how, self.seed_)
 
     def _train(self, data: tuple[Array, ...], held: Any, alike: bool) -> list[Any]:
         """Return networks of each data set, (1, alphas times members)."""
@@ -194,7 +199,8 @@ class OutcomeWeightedClassifier(NetworkRule):
         self.candidates_ = networks
         chosen, self.gains_ = 0, None
         if held is not None:
-            self.gains_ = observed_gain(networks, *held, members=self.members)[0]
+            X, targets, weights = held
+            self.gains_ = observed_gain(networks, X, targets, weights, self.members)[0]
             chosen = int(self.gains_.argmax())
         self.alpha_ = float(np.atleast_1d(self.alpha)[chosen])
         self.networks_ = self.member(chosen)

@@ -128,12 +128,11 @@ class PolicyTree(BaseEstimator):
             return best
         choices = np.flatnonzero(enough)
         if depth == 1:
-            low = answers.T @ scores[here]
-            gains = low.max(axis=1) + (sums - low).max(axis=1)
-            cut = int(np.where(enough, gains, -np.inf).argmax())
-            if gains[cut] <= best[0]:
+            below_cut = answers.T @ scores[here]
+            gains = below_cut.max(axis=1) + (sums - below_cut).max(axis=1)
+            choices = np.where(enough, gains, -np.inf).argmax(axis=0, keepdims=True)
+            if gains[choices[0]] <= best[0]:
                 return best
-            choices = np.array([cut])
         for cut in choices:
             low = self._grow(below, scores, here & below[:, cut], depth - 1)
             high = self._grow(below, scores, here & ~below[:, cut], depth - 1)

@@ -129,7 +129,7 @@ class AdditiveQLearner(TreatmentRule):
         self.main_ = np.r_[model.intercept_, model.coef_[:width]]
         self.coef_ = model.coef_[width:].reshape(-1, width + 1) / shrink
 
-    def _codes(self, A: Array) -> Array:
+    def _codes(self, A: ArrayLike) -> Array:
         """Return what multiplies each effect: a_k and, with pairs, a_j a_k."""
         return 2 * contrast_basis(A, 2 if self.pairs else 1)[:, 1:].astype(float)
 

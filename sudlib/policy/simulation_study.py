@@ -72,9 +72,18 @@ def recipes(size: int) -> dict[str, Any]:
     """
     # What the study leaves open is filled in as notebook c04 finds it to fit best.
     steps = max(2000, round(12 * size * TREATMENTS / 100))  # twelve passes or more
-    paper = {"alpha": STUDY_ALPHAS, "standardise": False}
-    descent = {"optimiser": "sgd", "learning_rate": 0.01, "steps": steps}
-    wide = {"hidden": (100,), "members": 3, "alpha": 20.0, "batch_size": 200}
+    paper: dict[str, Any] = {"alpha": STUDY_ALPHAS, "standardise": False}
+    descent: dict[str, Any] = {
+        "optimiser": "sgd",
+        "learning_rate": 0.01,
+        "steps": steps,
+    }
+    wide: dict[str, Any] = {
+        "hidden": (100,),
+        "members": 3,
+        "alpha": 20.0,
+        "batch_size": 200,
+    }
     return {
         "naive": OneAgainstOne(steps=300, **paper),
         "dnn_simple": OutcomeWeightedClassifier(**paper, **descent),
@@ -201,7 +210,8 @@ def run_repeats(
         the scores of equations (20) to (22), ``alpha`` chosen, and ``seconds``.
     """
     check_choice("setting", setting, SETTINGS)
-    rows, worlds = size * TREATMENTS, []
+    rows = size * TREATMENTS
+    worlds: list[Any] = []
     for repeat in repeats:
         seeds = [seed, list(SETTINGS).index(setting), size, repeat]
         world = [*seeds[:3], 0, 0] if same_world else [*seeds, 0]

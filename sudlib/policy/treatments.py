@@ -201,7 +201,8 @@ class Study(NamedTuple):
         -------
         Study
         """
-        return Study(*(None if part is None else part[chosen] for part in self))
+        chance = None if self.propensity is None else self.propensity[chosen]
+        return Study(self.X[chosen], self.A[chosen], self.outcome[chosen], chance)
 
 
 def check_treatments(A: ArrayLike, rows: int | None = None) -> Array:
@@ -406,7 +407,8 @@ def check_study(
             else "a study has an outcome and treatments: give (X, A, outcome), or"
             " (X, outcome, treatment=A) where scikit-learn passes y by position"
         )
-    received, result = (y, outcome) if treatment is None else (treatment, y)
+    received: Any = y if treatment is None else treatment
+    result: Any = outcome if treatment is None else y
     X = check_covariates(X, estimator=estimator, reset=reset)
     A = check_treatments(received, len(X))
     result = check_outcome(result, len(X))

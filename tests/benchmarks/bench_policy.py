@@ -31,7 +31,7 @@ from pathlib import Path
 import numpy as np
 
 from sudlib import book, policy
-from sudlib.policy import STRENGTHS, batched, losses, simulation
+from sudlib.policy import STUDY_ALPHAS, batched, losses, simulation
 
 KEPT = Path(__file__).resolve().parents[2] / "data/results/study_c/benchmark.json"
 
@@ -61,7 +61,7 @@ def plain_keras(X, A, w, hidden, start, order, shape):
 
     chosen, found = order.ravel(), np.empty_like(start)
     for repeat, place in np.ndindex(start.shape[:2]):
-        penalty = keras.regularizers.L1(STRENGTHS[place])
+        penalty = keras.regularizers.L1(STUDY_ALPHAS[place])
         layers = [
             keras.layers.Dense(width, "relu", kernel_regularizer=penalty)
             for width in hidden
@@ -73,8 +73,8 @@ def plain_keras(X, A, w, hidden, start, order, shape):
                 keras.layers.Dense(A.shape[-1], "tanh", kernel_regularizer=penalty),
             ]
         )
-        pairs = shape.layers(np, start[repeat, place])
-        model.set_weights([p for pair in pairs for p in (pair[0], pair[1][0])])
+        matrices = shape.matrices(np, start[repeat, place])
+        model.set_weights([part for m in matrices for part in (m[:-1], m[-1])])
         model.compile(keras.optimizers.Adam(0.01), "hinge")
         model.fit(
             X[repeat][chosen],
@@ -98,7 +98,7 @@ def stacked(X, A, w, hidden, start, order, shape, engine):
         losses.WeightedHamming("hinge", 1, A.shape[-1]),
         hidden=hidden,
         outputs=A.shape[-1],
-        strengths=STRENGTHS,
+        alphas=STUDY_ALPHAS,
         steps=len(order),
         start=start,
         order=order,
@@ -133,13 +133,13 @@ def main():
     import keras
 
     X, A, w = problem(asked.repeats, asked.size)
-    fits = asked.repeats * len(STRENGTHS)
+    fits = asked.repeats * len(STUDY_ALPHAS)
     print(f"Keras on {keras.backend.backend()}, {asked.steps} steps of 100 rows")
     total, kept = {}, []
     for name, hidden in {"DNN-simple": (), "DNN-1hdd": (45,)}.items():
         shape = batched.Shape((X.shape[-1], *hidden, A.shape[-1]))
         generator = np.random.default_rng(0)
-        start = shape.initial(generator, (asked.repeats, len(STRENGTHS)))
+        start = shape.initial(generator, (asked.repeats, len(STUDY_ALPHAS)))
         order = batched.batches(generator, X.shape[1], 100, asked.steps)
 
         task = X, A, w, hidden, start, order, shape

@@ -138,7 +138,7 @@ def _draw_covariates(people: int, generator: np.random.Generator) -> pd.DataFram
         if name == "ex_smoker":
             values[drawn["smoker"] == 1] = 0.0
         drawn[name], terms[name] = values, _standardise(name, values)
-        terms["egfr_below_60"] = drawn.get("egfr", np.nan) < 60
+        terms["egfr_below_60"] = np.asarray(drawn.get("egfr", np.nan)) < 60
     return pd.DataFrame({name: drawn[name] for name in COVARIATES})
 
 
