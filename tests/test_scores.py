@@ -374,4 +374,5 @@ def test_tables_hold_what_the_estimates_hold():
     values = scores.values({"ours": kept}, "recall")
     assert values.loc["ours"].tolist() == row[:3] and values.dtypes.eq(float).all()
     assert kept.n == len(score)
+    assert list(kept.curve) == ["precision", "recall", "threshold"]
     assert kept.curve["recall"].is_monotonic_increasing
