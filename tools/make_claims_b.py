@@ -53,8 +53,8 @@ NO_CONDITION = (
     " is of predictions or of its weights."
 )
 NO_WEIGHTS = (
-    "The study does not say how its weight entered the model; taken literally it is 1"
-    " for every row."
+    "The study does not say how its weight entered the model; in most readings it is"
+    " nearly 1 for every row."
 )
 
 NETWORK = {
