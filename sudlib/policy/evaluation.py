@@ -42,8 +42,8 @@ class Evaluation:
         Of one combination for all, chosen on the other folds as rules are.
     difference : Estimate
         Rule less one for all; its interval is that of the paired difference.
-    best_arm : str
-        The combination that most folds chose for all.
+    for_all : numpy.ndarray of str, shape (n,)
+        The combination that the other folds chose for all; mostly one and the same.
     overlap : Overlap
         The support of the rule's advice.
     advice : numpy.ndarray of str, shape (n,)
@@ -55,14 +55,15 @@ class Evaluation:
     value: Estimate
     best: Estimate
     difference: Estimate
-    best_arm: str
+    for_all: Array
     overlap: Overlap
     advice: Array
     recommended: Array
 
     def __str__(self) -> str:
+        chosen = " or ".join(sorted(set(self.for_all)))
         return (
-            f"value {self.value}; one for all ({self.best_arm}) {self.best};"
+            f"value {self.value}; one for all ({chosen}) {self.best};"
             f" difference {self.difference}; {self.overlap}"
         )
 
@@ -148,14 +149,13 @@ def evaluate(
         place[rest] = place_of(advice, scores.names, scores.codes)
     names = np.asarray(scores.names, dtype=object)
     found = support(scores, names[place])
-    chosen, counts = np.unique(best, return_counts=True)
     undefined = Estimate(float("nan"), n=found.people, reason=found.problem)
     gain = mean_score(scores, names[place], names[best])
     return Evaluation(
         value=augmented_value(scores, names[place]),
         best=augmented_value(scores, names[best]),
         difference=undefined if found.problem else gain,
-        best_arm=str(names[chosen[counts.argmax()]]),
+        for_all=names[best],
         overlap=found,
         advice=names[place],
         recommended=scores.codes[place].astype("int8"),
