@@ -12,9 +12,11 @@ from sudlib.policy import (
     multiverse,
     simulation,
     simulation_study,
+    worlds,
 )
 from sudlib.policy.a_learning import ContrastLearner
 from sudlib.policy.base import TreatmentRule, fit_together
+from sudlib.policy.best_rule import BestRule, BoostedOutcome
 from sudlib.policy.doubly_robust import (
     augmented_scores,
     augmented_value,
@@ -54,6 +56,8 @@ from sudlib.policy.trial import Trial, restricted_time
 
 __all__ = [
     "AdditiveQLearner",
+    "BestRule",
+    "BoostedOutcome",
     "BoundedEffectsNetwork",
     "ContrastLearner",
     "ContrastNetwork",
@@ -99,4 +103,5 @@ __all__ = [
     "stagewise_owl",
     "support",
     "two_stage_q_learning",
+    "worlds",
 ]
