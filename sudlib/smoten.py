@@ -138,7 +138,7 @@ class SMOTEN(over_sampling.SMOTEN):
         check_choice("method", self.method, METHODS)
         check_levels(X)
         check_order(X, y)
-        given = self.random_state
+        given: Any = self.random_state  # type: ignore[has-type]
         try:
             if isinstance(given, np.random.Generator):  # imbalanced-learn knows none
                 self.random_state = np.random.RandomState(given.integers(2**31 - 1))

@@ -105,20 +105,22 @@ def test_random_states_that_are_none_are_refused(wrong, clinic):
 
 
 @pytest.mark.parametrize(
-    ("rule", "good", "bad"),
+    ("rule", "name", "good", "bad"),
     [
-        (policy.OutcomeWeightedClassifier(), {"steps": np.int32(5)}, {"steps": True}),
-        (policy.OutcomeWeightedClassifier(steps=5), {"members": np.int64(2)}, {"members": 2.0}),
-        (policy.ContrastNetwork(steps=5, members=1), {"hidden": (np.int8(3),)}, {"hidden": (3.0,)}),
-        (policy.OneAgainstOne(), {"steps": np.int64(5)}, {"steps": False}),
-        (policy.ContrastLearner(), {"n_splits": np.uint8(2)}, {"n_splits": True}),
-        (policy.BestRule({"ridge": policy.AdditiveQLearner()}), {"n_splits": np.int64(2)}, {"n_splits": 2.0}),
+        (policy.OutcomeWeightedClassifier(), "steps", np.int32(5), True),
+        (policy.OutcomeWeightedClassifier(steps=5), "members", np.int64(2), 2.0),
+        (policy.ContrastNetwork(steps=5), "hidden", (np.int8(3),), (3.0,)),
+        (policy.OneAgainstOne(), "steps", np.int64(5), False),
+        (policy.ContrastLearner(), "n_splits", np.uint8(2), True),
+        (policy.BoostedOutcome(), "max_iter", np.int64(3), 3.0),
     ],
-)  # fmt: skip
-def test_whole_numbers_of_numpy_are_whole_and_booleans_are_not(rule, good, bad, clinic):
-    clone(rule).set_params(**good).fit(*clinic)
+)
+def test_whole_numbers_of_numpy_are_whole_and_booleans_are_not(
+    rule, name, good, bad, clinic
+):
+    clone(rule).set_params(**{name: good}).fit(*clinic)
     with pytest.raises(InputError, match="whole number"):
-        clone(rule).set_params(**bad).fit(*clinic)
+        clone(rule).set_params(**{name: bad}).fit(*clinic)
 
 
 def test_one_against_one_says_its_limit_before_it_asks_for_memory():

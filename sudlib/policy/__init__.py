@@ -17,6 +17,7 @@ from sudlib.policy import (
 from sudlib.policy.a_learning import ContrastLearner
 from sudlib.policy.base import TreatmentRule, fit_together
 from sudlib.policy.best_rule import BestRule, BoostedOutcome
+from sudlib.policy.censoring import restricted_time
 from sudlib.policy.doubly_robust import (
     augmented_scores,
     augmented_value,
@@ -52,7 +53,7 @@ from sudlib.policy.treatments import (
     combinations,
     describe,
 )
-from sudlib.policy.trial import Trial, restricted_time
+from sudlib.policy.trial import Trial
 
 __all__ = [
     "AdditiveQLearner",
