@@ -36,6 +36,8 @@ class ContrastLearner(TreatmentRule):
         True uses the observed share of each treatment for :math:`\hat e_k`.
     random_state : None, int, RandomState or Generator, default=33
         Draws the folds.
+    allowed : {"received", "all"} or array-like of shape (m, K), default="received"
+        Combinations that may be recommended; see :class:`TreatmentRule`.
 
     Attributes
     ----------

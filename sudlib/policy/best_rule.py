@@ -91,6 +91,8 @@ class BoostedOutcome(OutcomeRule):
 
     Parameters
     ----------
+    allowed : {"received", "all"} or array-like of shape (m, K), default="received"
+        Combinations that may be recommended; see :class:`TreatmentRule`.
     max_iter : int, default=150
         Trees.
     learning_rate : float, default=0.08
@@ -168,6 +170,8 @@ class BestRule(OutcomeRule):
     rules : mapping of str to estimator, optional
         Rules with ``fit(X, A, outcome)`` and ``expected(X, A)``; by default
         :func:`families`.
+    allowed : {"received", "all"} or array-like of shape (m, K), default="received"
+        Combinations that may be recommended; see :class:`TreatmentRule`.
     how : {"stack", "select"}, default="stack"
         Weigh all, or take the one with the least error.
     n_splits : int, default=5

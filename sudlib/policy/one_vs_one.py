@@ -39,6 +39,8 @@ class OneAgainstOne(TreatmentRule):
     ----------
     loss : str, default="hinge"
         A key of :data:`sudlib.policy.losses.SURROGATES`.
+    allowed : {"received", "all"} or array-like of shape (m, K), default="received"
+        Combinations that may be recommended; see :class:`TreatmentRule`.
     output : {"identity", "tanh"}, default="identity"
         What is applied to each classifier's score.
     weights : {"raw", "shifted", "centred", "residual"}, default="raw"

@@ -60,6 +60,8 @@ class ContrastNetwork(_OutcomeNetwork):
     ----------
     order : {"auto", 1, 2}, default="auto"
         Without or with pairs, or the one with the smaller validation error.
+    allowed : {"received", "all"} or array-like of shape (m, K), default="received"
+        Combinations that may be recommended; see :class:`TreatmentRule`.
     hidden : sequence of int, default=(45,)
         Widths of hidden layers.
     members : int, default=5
@@ -77,6 +79,8 @@ class ContrastNetwork(_OutcomeNetwork):
         See :mod:`sudlib.policy.batched`.
     random_state : None, int, RandomState or Generator, default=0
         Start, order of rows and validation set.
+    epochs : int, default=4
+        Passes over all rows at least: more steps where people are many.
 
     Attributes
     ----------
@@ -185,6 +189,8 @@ class BoundedEffectsNetwork(_OutcomeNetwork):
 
     Parameters
     ----------
+    allowed : {"received", "all"} or array-like of shape (m, K), default="received"
+        Combinations that may be recommended; see :class:`TreatmentRule`.
     hidden : sequence of int, default=(100,)
         Widths of hidden layers.
     members : int, default=3
@@ -195,6 +201,8 @@ class BoundedEffectsNetwork(_OutcomeNetwork):
         As in :class:`ContrastNetwork`.
     standardise, engine, random_state
         As in :class:`ContrastNetwork`.
+    epochs : int, default=4
+        Passes over all rows at least: more steps where people are many.
     bounds : sequence of float
         Bounds to try, in standard deviations of the outcome; 4 is as good as none.
     curvatures : sequence of float

@@ -68,6 +68,8 @@ class OutcomeWeightedClassifier(NetworkRule):
     ----------
     loss : {"hinge", "logistic", "exponential", "least squares"}, default="hinge"
         Surrogate of the 0-1 loss of one decision.
+    allowed : {"received", "all"} or array-like of shape (m, K), default="received"
+        Combinations that may be recommended; see :class:`TreatmentRule`.
     hidden : sequence of int, default=()
         Widths of hidden layers.
     members : int, default=1
@@ -85,6 +87,8 @@ class OutcomeWeightedClassifier(NetworkRule):
         See :mod:`sudlib.policy.batched`.
     random_state : None, int, RandomState or Generator, default=0
         Start, order of rows, dropout, validation set and folds.
+    epochs : int, default=4
+        Passes over all rows at least.
     order : int, default=1
         τ of the Hamming loss: 1 is the study's, K the 0-1 loss.
     output : {"tanh", "identity"}, default="tanh"
@@ -103,8 +107,6 @@ class OutcomeWeightedClassifier(NetworkRule):
     early_stopping : bool, default=False
         Keep the weights with the best gain on the validation set, which is looked at
         forty times.
-    epochs : int, default=4
-        Passes over all rows at least.
     start : array-like of shape (members, weights), optional
         Weights to begin with, flat, in the order of
         :class:`sudlib.policy.batched.Shape`.

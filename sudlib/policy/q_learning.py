@@ -64,6 +64,8 @@ class AdditiveQLearner(TreatmentRule):
         Boosting: share of people that each tree is fitted to.
     random_state : None, int, RandomState or Generator, default=33
         Boosting: draws the subsamples.
+    allowed : {"received", "all"} or array-like of shape (m, K), default="received"
+        Combinations that may be recommended; see :class:`TreatmentRule`.
     pairs : bool, default=False
         Also model products of two treatments (ridge only).
     effect_penalty : float, default=1.0
