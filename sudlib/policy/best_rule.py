@@ -188,9 +188,9 @@ class BestRule(OutcomeRule):
     rules_ : dict of str to estimator
         Those with a weight, fitted to everybody.
 
-    References
-    ----------
-    van der Laan, Polley and Hubbard (2007), Super learner.
+    Notes
+    -----
+    See van der Laan, Polley and Hubbard (2007), Super learner.
     """
 
     rules: Mapping[str, Any] | None = None

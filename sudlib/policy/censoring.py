@@ -35,10 +35,10 @@ def restricted_time(
     numpy.ndarray of shape (n,)
         An outcome for :class:`Trial`.
 
-    References
-    ----------
-    Andersen, Hansen and Klein (2004), Regression analysis of restricted mean survival
-    time based on pseudo-observations.
+    Notes
+    -----
+    See Andersen, Hansen and Klein (2004), Regression analysis of restricted mean
+    survival time based on pseudo-observations.
 
     Examples
     --------

@@ -112,10 +112,7 @@ def evaluate(
     their errors go together, and no unbiased variance exists for that.  Variances of
     what was learnt are multiplied by 1 + 2 / (folds - 1), which made intervals cover
     in worlds where the choice was hardest (tests/test_policy_coverage.py).
-
-    References
-    ----------
-    Bengio and Grandvalet (2004), No unbiased estimator of the variance of K-fold
+    See Bengio and Grandvalet (2004), No unbiased estimator of the variance of K-fold
     cross-validation; Nadeau and Bengio (2003), Inference for the generalization error.
 
     Examples

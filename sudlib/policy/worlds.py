@@ -8,7 +8,7 @@ and 30 covariates unless its name says otherwise.  Taught in notebook
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -29,7 +29,8 @@ SHAPES = {
 }
 
 
-class World(NamedTuple):
+@dataclass(frozen=True)
+class World:
     """A truth: what each combination is worth to whom.
 
     Attributes
