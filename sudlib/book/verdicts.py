@@ -14,6 +14,7 @@ from sudlib.files import InputError
 VERDICTS = {
     "reproduced": "our number lies within the tolerance of the printed one",
     "differs": "our number lies outside the tolerance",
+    "inconsistent": "another printed number, or its own definition, contradicts it",
     "synthetic": "computed on made-up records: shown beside, never a verdict",
     "not comparable": "a real file, but of another year, too small, or another recipe",
     "cannot be reproduced": "what the study leaves out cannot be filled in",
