@@ -240,7 +240,7 @@ def _check_equal_shares(printed: pd.DataFrame) -> Iterator[_Check]:
 
 
 def _check_accuracies(printed: pd.DataFrame) -> Iterator[_Check]:
-    """Check accuracies: whole numbers of people, and the recalls printed beside them."""
+    """Check accuracies: whole numbers of people, and the recalls beside them."""
     value = printed["value"]
     accuracies = printed.index.str.match(r"b\..*\.accuracy$")
     for key, claim in printed[accuracies].iterrows():
@@ -286,7 +286,7 @@ _COMPAS_WHITE = ((1139, 349), (461, 505))
 
 
 def _check_compas(printed: pd.DataFrame) -> Iterator[_Check]:
-    """Check what study B's introduction says of COMPAS against the counts it goes back to."""
+    """Check what study B says of COMPAS against the counts it goes back to."""
     key = "b.introduction.compas"
     if key in printed.index:
         (low, high), (missed, caught) = _COMPAS_WHITE
