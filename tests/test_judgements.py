@@ -1,4 +1,4 @@
-"""Every sentence that judges a study stands in a register, with what would refute it."""
+"""Every sentence that judges a study is registered, with what would refute it."""
 
 import json
 import re

@@ -208,6 +208,13 @@ def _claims(letter):
     return check
 
 
+def _headlines(context):
+    rows = _rows("claims/headlines.csv")
+    known = printed.published().index
+    _expect(all(row["key"] in known for row in rows), "a headline is no claim")
+    return f"{len(rows)} headline claims, each a claim of a study"
+
+
 def _judgements(context):
     rows = _rows("claims/judgements.csv")
     _expect(len({row["id"] for row in rows}) == len(rows), "an id stands twice")
@@ -538,6 +545,8 @@ PRODUCTS = (
     Product("style/book.mplstyle", "ours"),
     Product("style/claims.css", "ours"),
     Product("style/claims.html", "ours"),
+    Product("style/explorer.html", "ours"),
+    Product("style/explorer.js", "ours"),
     Product("sources.csv", "ours", check=_sources),
     Product("README.md", "ours"),
 )
