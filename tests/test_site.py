@@ -22,6 +22,7 @@ sys.path.insert(0, str(ROOT / "workflow"))
 import build_site  # noqa: E402
 import notebook_style  # noqa: E402
 import stage  # noqa: E402
+import stories  # noqa: E402
 
 from sudlib import book  # noqa: E402
 from sudlib.book import freshness  # noqa: E402
@@ -91,7 +92,7 @@ def glued_names(notebook):
 @pytest.fixture(scope="module")
 def without_results():
     """Return the names that are known before any notebook has run."""
-    return set(stage.substitutions({}))
+    return {*stage.substitutions({}), *stories.DRAWN, *stories.FIGURES}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
@@ -112,6 +113,25 @@ def test_every_number_a_page_asks_for_is_computed(page, without_results):
         name for name in asked if not any(re.fullmatch(p, name) for p in patterns)
     }
     assert not lacking
+
+
+@pytest.mark.parametrize(("stem", "cell"), stories.FIGURES.values())
+def test_a_figure_of_a_prose_page_is_a_cell_of_its_notebook(stem, cell):
+    cells = nbformat.read(ROOT / f"notebooks/{stem}.ipynb", as_version=4).cells
+    (source,) = (each.source for each in cells if each.get("id") == cell)
+    assert "figures.show(" in source
+
+
+def test_bars_say_their_numbers_and_are_as_long(tmp_path):
+    text = stories.bars("Wrong", [("<a>", 25, "ours"), ("b", 60, "")], 50, " %")
+    assert "&lt;a&gt;" in text and "25 %" in text and "60 %" in text
+    assert re.findall(r"--part:([0-9.]*)", text) == ["0.500", "1.000"]
+
+
+def test_the_record_of_the_front_page_says_what_each_text_means():
+    text = stories.record_picture()
+    assert text.count("<title>") == 28
+    assert "Not Pregnant<title>" in text and "?<title>" in text
 
 
 @pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
