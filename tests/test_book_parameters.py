@@ -84,9 +84,7 @@ def test_a_parameters_cell_of_another_form_is_refused(tmp_path, notebook_maker, 
 )
 def test_a_cell_that_takes_a_parameters_name_is_refused(tmp_path, notebook_maker, cell):
     path = notebook_maker(tmp_path / "one.ipynb", DECLARED, "1", cell)
-    with pytest.raises(
-        InputError, match="one.ipynb, cell 3 binds .*seed again"
-    ):
+    with pytest.raises(InputError, match="one.ipynb, cell 3 binds .*seed again"):
         book.check_parameters(path, {})
 
 

@@ -57,10 +57,10 @@ def kernel_manager(folder, words):
     """Return a manager class whose kernels talk through sockets in one fresh folder.
 
     Kernels started side by side over TCP now and then take each other's port and
-    hang; a folder of their own cannot be taken.  Only below a long TMPDIR it is TCP,
-    for the name of a Unix socket has at most 107 bytes.  What the process of the kernel says
-    by itself (log lines of the frameworks, why it could not start) goes to the file
-    ``words``.
+    hang; a folder of their own cannot be taken.  (Only below a long TMPDIR it is TCP:
+    the name of a Unix socket has at most 107 bytes.)  What the process of the kernel
+    says by itself (log lines of the frameworks, why it could not start) goes to the
+    file ``words``.
     """
 
     class LocalKernelManager(AsyncKernelManager):
