@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import math
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from symtable import SymbolTable, symtable
@@ -60,9 +60,7 @@ def declared_parameters(notebook: str | os.PathLike[str]) -> dict[str, Parameter
     return _declared(read_cells(notebook), Path(notebook))[0]
 
 
-def _declared(
-    cells: list[Cell], path: Path
-) -> tuple[dict[str, Parameter], Sequence[Cell]]:
+def _declared(cells: list[Cell], path: Path) -> tuple[dict[str, Parameter], list[Cell]]:
     """Return the parameters that cells declare, and the cells below."""
     tagged = [n for n, cell in enumerate(cells) if "parameters" in cell.tags]
     if len(tagged) != 1:
@@ -117,18 +115,18 @@ def check_parameters(
         allowed ones, naming what is allowed; and for a notebook in which a cell binds
         the name of a parameter again, so that it would not run at what it says.
     """
-    declared, below = _declared(read_cells(notebook), Path(notebook))
-    stem = Path(notebook).stem
+    cells, stem = read_cells(notebook), Path(notebook).stem
+    declared, below = _declared(cells, Path(notebook))
     for name, value in given.items():
         if name not in declared:
             raise InputError(
                 f"{stem} has no parameter {name!r}; it has {', '.join(declared)}"
             )
         check_value(declared[name], value, stem)
-    for cell in below:
+    for cell in cells:
         if cell.kind == "code" and "injected-parameters" not in cell.tags:
             again = sorted(bound_names(cell.python()) & set(declared))
-            if again:
+            if again and cell in below:
                 raise InputError(
                     f"{cell.place} binds {', '.join(again)} again, which the parameters"
                     " cell declares: parameters are read only, so give the variable"

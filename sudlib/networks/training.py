@@ -389,7 +389,7 @@ def train(
             """Train from where the folder stands; the best weights are in it then."""
             state = json.dumps({"key": key, "batch_size": batch_size})
             _write(folder / "training.json", lambda path: path.write_text(state))
-            shared = {"batch_size": batch_size, "multiple": replicas}
+            shared: Any = {"batch_size": batch_size, "multiple": replicas}
             batches = Batches(*data, seed=seed, **shared)
             epochs = _Epochs(folder, batches, recipe.patience)
             optimizer = _optimizer(recipe, batches.num_batches)
