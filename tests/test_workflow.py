@@ -208,11 +208,9 @@ def test_a_build_in_an_awkward_place_with_awkward_variables_is_made(
     tiny_project.rename(place)
     long = tmp_path / ("a_long_name_" * 9)
     long.mkdir()
-    (place / "notebooks" / "second.ipynb").rename(place / "notebooks" / "zwei ä.ipynb")
-    for file in (
-        place / "workflow" / "notebooks.yml",
-        place / "notebooks/zwei ä.ipynb",
-    ):
+    renamed = place / "notebooks" / "zwei ä.ipynb"
+    (place / "notebooks" / "second.ipynb").rename(renamed)
+    for file in (place / "workflow" / "notebooks.yml", renamed):
         file.write_text(file.read_text().replace("second", "zwei ä"))
     (tmp_path / "file").touch()
     for name, value in {

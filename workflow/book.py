@@ -98,14 +98,16 @@ def alone():
         yield
 
 
-def surroundings():
-    """Return the environment of the build's processes.
+def clear_surroundings():
+    """Change the variables of this process and of those it starts.
 
     Snakemake's settings of other projects are left out, and where the caller's home
     cannot be written to, caches are kept in ``_build/home``.
     """
-    names = {k: v for k, v in os.environ.items() if not k.startswith("SNAKEMAKE_")}
-    names["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), names["PATH"]])
+    for name in [name for name in os.environ if name.startswith("SNAKEMAKE_")]:
+        del os.environ[name]
+    path = [str(Path(sys.executable).parent), os.environ.get("PATH", "")]
+    os.environ["PATH"] = os.pathsep.join(path)
     moved = []
     for name, place in (
         ("XDG_CACHE_HOME", "~/.cache"),
@@ -114,8 +116,10 @@ def surroundings():
         ("MPLCONFIGDIR", "~/.config/matplotlib"),
         ("KERAS_HOME", "~/.keras"),
     ):
-        if not is_writable(Path(names.get(name) or place).expanduser()):
-            names[name] = str(ROOT / "_build" / "home" / name.lower())
+        if not is_writable(Path(os.environ.get(name) or place).expanduser()):
+            own = ROOT / "_build" / "home" / name.lower()
+            is_writable(own)  # makes it
+            os.environ[name] = str(own)
             moved.append(name)
     if moved:
         print(
@@ -124,7 +128,6 @@ def surroundings():
             " folder of yours to keep what is downloaded",
             file=sys.stderr,
         )
-    return names
 
 
 def is_writable(folder):
@@ -153,12 +156,12 @@ def snakemake(given, out, *more):
             # run's, and is taken away first.
             "--quiet", *quiet, "--config", *settings,
         ],
-        env=surroundings(),
     ).returncode  # fmt: skip
 
 
 def main(words=None):
     """Run the command line; return the exit status."""
+    clear_surroundings()
     try:
         given = arguments_of(words)
         out = output_folder(given)
