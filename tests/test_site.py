@@ -365,6 +365,32 @@ def test_mended_pages_ask_for_no_font_know_their_mode_and_name_their_parts():
     )
 
 
+ICONS = '<script src="_static/vendor/fontawesome/js/all.min.js?digest=1"></script>'
+MATHJAX = (
+    '<script>window.MathJax = {"options": {"processHtmlClass": "math"}}</script>'
+    '<script defer="defer" src="../_static/mathjax/tex-chtml.js?v=1"></script>'
+)
+
+
+@pytest.mark.parametrize(
+    ("body", "kept"),
+    [
+        ("<p>no formula</p>", False),
+        ('<section class="tex2jax_ignore mathjax_ignore">words</section>', False),
+        ('<span class="math notranslate nohighlight">\\(x\\)</span>', True),
+        ('<div class="output text_latex math">x</div>', True),
+    ],
+)
+def test_mathjax_is_loaded_by_pages_with_a_formula_only(body, kept):
+    page = build_site.mend_page(ICONS + MATHJAX + body)
+    assert page == (MATHJAX if kept else "") + body
+
+
+def test_icons_are_those_of_the_style_sheet():
+    github = '<i class="fab fa-github fa-lg"></i>'
+    assert build_site.mend_page(github) == '<i class="fas fa-code-branch fa-lg"></i>'
+
+
 def test_mending_notices_another_theme(tmp_path):
     with pytest.raises(InputError, match="FontAwesome"):
         build_site.mend(tmp_path)
@@ -481,6 +507,21 @@ built = pytest.mark.skipif(
 @built
 def test_the_built_site_is_whole():
     assert not problems_below(SITE)
+
+
+@built
+def test_a_first_visit_takes_less_than_a_megabyte():
+    first = SITE / "book" / "index.html"
+    page = first.read_text(encoding="utf-8")
+    asked = {SITE / "index.html", first}
+    for link in re.findall(
+        r'<(?:script|link|img)\b[^>]*?(?:src|href)="([^"#]+)"', page
+    ):
+        path = (first.parent / unquote(urlsplit(link).path)).resolve()
+        if path.is_file() and path.suffix != ".html":
+            asked.add(path)
+    assert len(asked) > 10
+    assert sum(path.stat().st_size for path in asked) < 1_000_000
 
 
 @built
