@@ -23,7 +23,7 @@ from sudlib.files import InputError
 
 ROOT = Path(__file__).resolve().parent.parent
 #: What of a page MathJax sets.
-FORMULA = r'class="[^"]*(?<![\w-])(?:math|tex2jax_process|mathjax_process|output_area)(?![\w-])'
+FORMULA = r'class="(?:[^"]* )?(?:math|(?:tex2jax|mathjax)_process|output_area)[" ]'
 
 
 def jupyter_book():
