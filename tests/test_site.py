@@ -323,6 +323,21 @@ def test_what_a_page_says_is_made_ready_for_the_site(small):
     assert shown == "42 % {cite:p}`breiman_2001` (two)"
 
 
+def test_pictures_for_jupyterlab_are_not_on_the_site(small):
+    path = small.out / "executed" / "one.ipynb"
+    notebook = nbformat.read(path, as_version=4)
+    cell = nbformat.v4.new_code_cell("figures.show(...)")
+    html = "<figure><svg></svg>{}<figcaption>c</figcaption></figure>"
+    image = '<img class="untrusted" alt="a" src="data:image/png;base64,aa==">'
+    data = {"text/html": html.format(image)}
+    cell.outputs = [nbformat.v4.new_output("display_data", data)]
+    notebook.cells.append(cell)
+    nbformat.write(notebook, path)
+    small(allow_missing=True)
+    page = nbformat.read(small.out / "src" / "notebooks" / "one.ipynb", as_version=4)
+    assert page.cells[-1].outputs[0].data["text/html"] == html.format("")
+
+
 def test_a_number_nobody_computes_stops_the_staging(small):
     (small.root / "book" / "_toc.yml").write_text(
         "format: jb-book\nroot: book/index\nchapters:\n  - file: notebooks/one\n"

@@ -259,10 +259,18 @@ def change_prose(notebook, change):
 
 
 def for_the_site(notebook):
-    """Make citations of links to the bibliography, and leave out Colab's titles."""
+    """Make citations of links to the bibliography, leave out what is not for the site.
+
+    That is Colab's titles, and the pictures for JupyterLab behind each drawing.
+    """
     for cell in notebook.cells:
         if cell.cell_type == "code":
             cell.source = notebook_style.without_title(cell.source)
+        for output in cell.get("outputs", []):
+            if "text/html" in output.get("data", {}):
+                text = "".join(output["data"]["text/html"])
+                text = re.sub(r'<img class="untrusted"[^>]*>', "", text)
+                output["data"]["text/html"] = text
     return change_prose(notebook, notebook_style.with_citations)
 
 
