@@ -197,6 +197,7 @@ def changed(text, **replaced):
         (lambda t: "", "is no JSON, so no notebook"),
         (lambda t: t[:-20], "is no JSON"),
         (lambda t: "<<<<<<< HEAD\n" + t, r"unsettled merge \(line 1: <<<<<<<\)"),
+        (lambda t: "\ufeff" + t, "byte order mark, .* UTF-8 without one"),
         (lambda t: "[]", "must be a notebook of format 4, not something else"),
         (lambda t: '{"nbformat": 3, "worksheets": []}', "format 4, not of format 3"),
         (lambda t: '{"nbformat": 5, "cells": []}', "format 4, not of format 5"),
@@ -232,5 +233,5 @@ def test_what_other_programs_write_differently_is_read_alike(tmp_path, notebook_
     cell["metadata"]["id"] = cell.pop("id")
     cell["source"] = "".join(cell["source"]).replace("\n", "\r\n")
     cell.pop("outputs")
-    path.write_bytes(b"\xef\xbb\xbf" + json.dumps(content).encode())
+    path.write_text(json.dumps(content))
     assert book.check_parameters(path, {}) == {"seed": 33, "rate": 1.0}

@@ -169,6 +169,17 @@ def test_lack_of_memory_is_known_by_every_backends_words(error, is_memory):
     assert devices.is_out_of_memory(error) == is_memory
 
 
+def test_without_ipywidgets_a_notebook_is_not_told_of_its_bar():
+    """As tqdm sees a notebook, and as one without ipywidgets is."""
+    script = (
+        "import sys, ipykernel.zmqshell\nsys.modules['ipywidgets'] = None\nimport {}\n"
+    )
+    for module, told in (("tqdm.keras", True), ("sudlib.networks.training", False)):
+        command = [sys.executable, "-c", script.format(module)]
+        said = subprocess.run(command, capture_output=True, text=True, check=True)
+        assert ("IProgress" in said.stderr) is told
+
+
 def test_the_device_count_is_the_product_of_the_mesh():
     mesh = type("Mesh", (), {"shape": (2, 3)})
     assert devices.count_replicas(None) == 1

@@ -95,7 +95,7 @@ def read_cells(notebook: str | os.PathLike[str]) -> list[Cell]:
     """
     path = Path(notebook)
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        text = path.read_bytes().decode()
     except OSError as error:
         raise InputError(f"{path.name} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
@@ -125,6 +125,11 @@ def _why_no_json(text: str, error: ValueError) -> str:
         return (
             f"holds the marks of an unsettled merge (line {line}: {mark[1]}): take one"
             " side, git checkout --ours or --theirs, or settle it with nbdime"
+        )
+    if text.startswith("\ufeff"):
+        return (
+            "begins with a byte order mark, which Jupyter does not read: save it from a"
+            " text editor as UTF-8 without one"
         )
     return (
         f"is no JSON, so no notebook ({error}): restore it with git checkout, or save"
