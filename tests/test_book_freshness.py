@@ -10,6 +10,7 @@ import pytest
 
 from sudlib import book, files
 from sudlib.book import freshness
+from sudlib.files import InputError
 
 NOTEBOOKS = sorted((book.ROOT / "notebooks").glob("*.ipynb"))
 LIBRARY = {
@@ -303,6 +304,30 @@ def test_a_file_that_comes_goes_or_is_renamed_in_a_folder_counts(tmp_path, given
 def test_words_that_are_no_path_are_no_data(given, tmp_path):
     (tmp_path / "checkout" / "quick").mkdir()
     assert given(data="twin", size="quick", rows=3, path="", long="a" * 999) == given()
+
+
+def test_copies_that_jupyter_keeps_are_no_modules(tmp_path):
+    notebook = project(tmp_path, "from sudlib import lazy")
+    before = freshness.fingerprints(notebook, {}, tmp_path)
+    kept = tmp_path / "sudlib" / "lazy" / ".ipynb_checkpoints"
+    kept.mkdir()
+    (kept / "one-checkpoint.py").write_text("first = 0\n")
+    assert freshness.fingerprints(notebook, {}, tmp_path) == before
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path, given, monkeypatch):
+    def digest(path):
+        if path.endswith("one.csv"):
+            raise PermissionError(13, "Permission denied")
+        return "0"
+
+    monkeypatch.setattr(freshness, "sha256", digest)  # root may read everything
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "one.csv").write_text("a")
+    with pytest.raises(
+        InputError, match=r"cannot read '.*one\.csv': Permission denied"
+    ):
+        given(data=str(tmp_path / "folder"))
 
 
 def test_a_name_with_a_dollar_in_it_is_itself(tmp_path):

@@ -266,6 +266,14 @@ def test_a_page_on_made_up_records_says_so_below_its_title(small):
     assert "STALE" not in first and first.endswith("It is {glue:text}`share`.")
 
 
+def test_copies_that_jupyter_keeps_are_no_pages(small):
+    kept = small.root / "book" / ".ipynb_checkpoints"
+    kept.mkdir()
+    (kept / "index-checkpoint.md").write_text("# Old\n\n{{ nobody_computes_it }}\n")
+    small(allow_missing=True)
+    assert not (small.out / "src" / "book" / kept.name).exists()
+
+
 def test_a_page_on_real_records_has_no_banner(small):
     path = small.out / "results" / "one.json"
     path.write_text(path.read_text().replace("true", "false"))
