@@ -75,6 +75,7 @@ def expand_path(path: str | PathLike[str]) -> Path:
     >>> os.environ["RECORDS"] = "data"
     >>> expand_path("$RECORDS/README.md").as_posix()
     'data/README.md'
+    >>> del os.environ["RECORDS"]
     """
     home = os.path.expanduser(path)
     return Path(home if os.path.exists(home) else os.path.expandvars(home))

@@ -414,6 +414,18 @@ def test_icons_are_those_of_the_style_sheet():
     assert build_site.mend_page(github) == '<i class="fas fa-code-branch fa-lg"></i>'
 
 
+def test_the_themes_icons_are_kept_once(tmp_path):
+    icons = tmp_path / "_static" / "vendor" / "fontawesome" / "6"
+    for name in ("css/all.min.css", "webfonts/fa-solid-900.woff2", "js/all.min.js"):
+        (icons / name).parent.mkdir(parents=True)
+        (icons / name).write_text("@font-face{src:url(x)}.fa-sun{}")
+    (tmp_path / "index.html").write_text(ICONS)
+    build_site.mend(tmp_path)
+    [sheet] = [path for path in icons.rglob("*") if path.is_file()]
+    assert "url(x)" not in sheet.read_text() and "base64," in sheet.read_text()
+    assert (tmp_path / "index.html").read_text() == ""
+
+
 def test_mending_notices_another_theme(tmp_path):
     with pytest.raises(InputError, match="FontAwesome"):
         build_site.mend(tmp_path)
