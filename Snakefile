@@ -57,7 +57,10 @@ for name, entry in plan.NOTEBOOKS.items():
             result=f"{OUT}/results/{name}.json",
         params:
             notebook=plan.source(name),
-            given=json.dumps(plan.parameters(name, PROFILE, GIVEN), sort_keys=True),
+            # A function: braces in a path that is given are no wildcards.
+            given=lambda wildcards, text=json.dumps(
+                plan.parameters(name, PROFILE, GIVEN), sort_keys=True
+            ): text,
             fingerprint=json.dumps(
                 plan.fingerprint(name, PROFILE, GIVEN), sort_keys=True
             ),

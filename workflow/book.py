@@ -7,6 +7,7 @@ import argparse
 import hashlib
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -67,7 +68,7 @@ def output_folder(given):
     """Return the folder of a profile and a data source: none overwrites another."""
     name = given.profile
     if given.data not in ("", "twin"):
-        stem = Path(given.data).stem
+        stem = re.sub(r"[^\w.-]", "_", Path(given.data).stem)
         if Path(given.data).is_absolute():
             stem += "-" + hashlib.sha256(given.data.encode()).hexdigest()[:8]
         name += f"-{stem}"
