@@ -29,13 +29,14 @@ NO_JUDGEMENT = (
     "how to test whether an accuracy can belong to a test set",
     "with the reason where it cannot be reproduced",
     "were predicted correctly and wrongly",
+    "We proved contradictions among study B's printed numbers on one page",
+    "A check that fails shows that two printed statements do not fit each other",
 )
 
 
 def sentences(page):
-    """Yield the sentences of a notebook: Markdown and the templates of run.say."""
-    cells = json.loads((ROOT / f"notebooks/{page}.ipynb").read_text("utf-8"))["cells"]
-    for cell in cells:
+    """Yield the sentences of a page: Markdown and the templates of run.say."""
+    for cell in cells_of(page):
         text = "".join(cell["source"])
         if cell["cell_type"] == "code":
             said = re.findall(r'"""(.*?)"""', text, re.DOTALL)
@@ -44,15 +45,26 @@ def sentences(page):
             yield " ".join(sentence.split())
 
 
+def cells_of(page):
+    """Return the cells of a notebook, or a page of prose as one cell."""
+    prose = ROOT / f"book/{page}.md"
+    if prose.exists():
+        return [{"cell_type": "markdown", "source": prose.read_text("utf-8")}]
+    return json.loads((ROOT / f"notebooks/{page}.ipynb").read_text("utf-8"))["cells"]
+
+
 def code(page):
-    """Return all code of a notebook."""
-    cells = json.loads((ROOT / f"notebooks/{page}.ipynb").read_text("utf-8"))["cells"]
+    """Return all code of a notebook; of a page of prose, its text."""
+    prose = (ROOT / f"book/{page}.md").exists()
     return "\n".join(
-        "".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"
+        "".join(cell["source"])
+        for cell in cells_of(page)
+        if prose or cell["cell_type"] == "code"
     )
 
 
-PAGES = sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb"))
+NOTEBOOKS = sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb"))
+PAGES = [*NOTEBOOKS, "index", "study_a", "study_b", "study_c", "errata"]
 
 
 @pytest.mark.parametrize("page", PAGES)

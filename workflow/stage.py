@@ -20,6 +20,7 @@ import api_links
 import nbformat
 import notebook_style
 import pandas as pd
+import stories
 import yaml
 
 from sudlib import book
@@ -134,7 +135,9 @@ def substitutions(results):
             name = f"count_{study}_{verdict.replace(' ', '_')}"
             names[name] = str(counts[verdict].get(study, 0))
     names["count_claims"] = str(len(first))
+    judged = counts[["reproduced", "differs"]].sum(axis=1)
     for study in book.STUDIES:
+        names[f"count_{study}_judged"] = str(judged.get(study, 0))
         names[f"count_{study}_claims"] = str((first["study"] == study).sum())
     for key, row in first[first["kind"] == "matrix"].iterrows():
         (tn, fp), (fn, tp) = row["matrix"]
@@ -196,20 +199,34 @@ def errata_table(checks):
     return "\n".join(lines)
 
 
+def title_of(page):
+    """Return a page's title as a link, from a page of prose."""
+    prose = ROOT / "book" / f"{page}.md"
+    if prose.exists():
+        first, where = prose.read_text(encoding="utf-8"), prose.name
+    else:
+        path = ROOT / "notebooks" / f"{page}.ipynb"
+        first, where = (
+            nbformat.read(path, as_version=4).cells[0].source,
+            f"../notebooks/{path.name}",
+        )
+    return f"[{first.partition(chr(10))[0].lstrip('# ')}]({where})"
+
+
 def judgements_table():
     """Return what the book says against the studies, as a Markdown table."""
     titles = {}
     lines = ["| page | what it says | what would refute it |", "| --- | --- | --- |"]
     register = pd.read_csv(data_file("claims/judgements.csv"), keep_default_na=False)
     for _, row in register.iterrows():
-        path = ROOT / "notebooks" / f"{row['page']}.ipynb"
-        if path not in titles:
-            first = nbformat.read(path, as_version=4).cells[0].source
-            titles[path] = first.partition("\n")[0].lstrip("# ")
+        name = row["page"]
+        if name not in titles:
+            titles[name] = title_of(name)
         said = re.sub(r"\[([^]]*)\](\([^)]*\))?", r"\1", row["sentence"])
         said = re.sub(r"\{[^}]*\}", "…", said).replace("**", "")
-        link = f"[{titles[path]}](../notebooks/{path.name})"
-        lines.append(f"| {link} | … {said.rstrip('.')} … | {row['refuted_by']} |")
+        lines.append(
+            f"| {titles[name]} | … {said.rstrip('.')} … | {row['refuted_by']} |"
+        )
     return "\n".join(lines)
 
 
@@ -400,7 +417,7 @@ def stage(results, notebooks, out, *, allow_missing=False, root=ROOT):
             f"book/_toc.yml lists {', '.join(sorted(absent))}, which do not exist"
         )
     write_toc(out / "book" / "_toc.yml", toc, absent)
-    write_config(root, out, found, allow_missing)
+    write_config(root, out, found, notebooks, allow_missing)
     unlink_absent(out, absent)
     return stale
 
@@ -415,13 +432,13 @@ def write_toc(path, toc, absent):
     path.write_text(yaml.safe_dump(toc, sort_keys=False), encoding="utf-8")
 
 
-def write_config(root, out, found, allow_missing):
+def write_config(root, out, found, executed, allow_missing):
     """Write the settings with every number that the pages of prose ask for."""
     settings = yaml.safe_load((root / "_config.yml").read_text(encoding="utf-8"))
-    names = substitutions(found)
     asked = set()
     for page in sorted((out / "book").rglob("*.md")):
         asked |= used_names(page.read_text(encoding="utf-8"))
+    names = substitutions(found) | stories.pictures(asked, found, executed)
     lacking = asked - set(names)
     if lacking and not allow_missing:
         raise InputError(
