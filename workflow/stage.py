@@ -299,10 +299,18 @@ def change_prose(notebook, change):
 
 
 def for_the_site(notebook):
-    """Make citations of links to the bibliography, and leave out Colab's titles."""
+    """Make citations of links to the bibliography, leave out what is not for the site.
+
+    That is Colab's titles, and the pictures for JupyterLab behind each drawing.
+    """
     for cell in notebook.cells:
         if cell.cell_type == "code":
             cell.source = notebook_style.without_title(cell.source)
+        for output in cell.get("outputs", []):
+            if "text/html" in output.get("data", {}):
+                text = "".join(output["data"]["text/html"])
+                text = re.sub(r'<img class="untrusted"[^>]*>', "", text)
+                output["data"]["text/html"] = text
     return change_prose(notebook, notebook_style.with_citations)
 
 
@@ -373,7 +381,8 @@ def stage(results, notebooks, out, *, allow_missing=False, root=ROOT):
     }
     found = {stem: result for stem, result in found.items() if stem in stems}
     shutil.rmtree(out, ignore_errors=True)
-    shutil.copytree(root / "book", out / "book")
+    checkpoints = shutil.ignore_patterns(".ipynb_checkpoints")
+    shutil.copytree(root / "book", out / "book", ignore=checkpoints)
     stale, absent = {}, set()
     for name in entries(toc):
         folder, _, stem = name.partition("/")

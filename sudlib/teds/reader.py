@@ -8,7 +8,6 @@ import re
 import warnings
 from collections.abc import Sequence
 from os import PathLike
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,7 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from sudlib.files import InputError
+from sudlib.files import InputError, expand_path
 from sudlib.teds import codebook, registry
 from sudlib.teds.codebook import MISSING
 from sudlib.teds.csv_blocks import CsvBlocks
@@ -85,7 +84,7 @@ def read(
     check_choice("duplicates", duplicates, DUPLICATES)
     if year is not None:
         year = codebook.check_year(year)
-    path = Path(source).expanduser()
+    path = expand_path(source)
     if not path.exists():
         raise InputError(f"there is no file {str(path)!r}")
     if path.is_dir():

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from sudlib.files import InputError, sha256
+from sudlib.files import InputError, expand_path, sha256
 from sudlib.policy.cprd.cohort import sample
 from sudlib.policy.cprd.variables import (
     COVARIATES,
@@ -78,7 +78,7 @@ def read(source: str | Path) -> pd.DataFrame:
         twice, or a value is not allowed: the message names the column, the row, the
         value, and what is allowed.
     """
-    path = Path(source)
+    path = expand_path(source)
     if not path.is_file():
         raise InputError(
             'data must be "twin" or the path of a CSV file of the diabetes extract;'
