@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from sudlib import teds
 from sudlib.files import InputError, sha256
-from sudlib.teds import codebook, csv_blocks, reader, registry, writer
+from sudlib.origin import SYNTHETIC_CASES
+from sudlib.teds import codebook, csv_blocks, gate, reader, registry, writer
 
 # A busy machine is no failure of what is tested.
 QUICK = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -225,7 +226,7 @@ def test_no_two_codes_of_a_variable_share_a_wording():
         spelt = {}
         for code, wordings in codebook.wordings(name).items():
             for wording in wordings:
-                assert spelt.setdefault(reader._plain(wording), code) == code, name
+                assert spelt.setdefault(gate.plain(wording), code) == code, name
 
 
 def test_unknown_label_is_a_clear_error(tmp_path):
@@ -298,7 +299,7 @@ def test_attrs_say_where_the_records_are_from(official, tmp_path):
 
 def test_made_up_cases_are_told_by_their_numbers(tmp_path):
     frame = make(20)
-    frame["CASEID"] += codebook.SYNTHETIC_CASES - 10**6
+    frame["CASEID"] += SYNTHETIC_CASES - 10**6
     path = teds.write(frame, tmp_path / "mine.csv")
     assert teds.read(path, ["AGE"]).attrs["synthetic"] is True
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from sudlib import encoding
+from sudlib import encoding, teds
 from sudlib.files import InputError
 from sudlib.teds import codebook, cohorts
 from sudlib.teds.codebook import MISSING
@@ -70,12 +70,7 @@ def encode(people: pd.DataFrame) -> NDArray[np.uint8]:
     people = encoding.derive_flags(
         people, [name for name in VARIABLES if name in codebook.FLAGS]
     )
-    absent = [name for name in VARIABLES if name not in people.columns]
-    if absent:
-        raise InputError(
-            f"a picture needs the variables {', '.join(absent)}; the records have"
-            f" {', '.join(map(str, people.columns))}"
-        )
+    people = teds.official_codes(people, VARIABLES, only=VARIABLES, who="a picture")
     codes = np.empty((len(people), len(VARIABLES)), np.uint8)
     for column, name in enumerate(VARIABLES):
         places = pd.Index(LEVELS[name]).get_indexer(people[name])

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
+from sudlib import teds
 from sudlib.files import InputError
 from sudlib.teds import codebook, cohorts
 from sudlib.validation import check_choice
@@ -86,8 +87,8 @@ _SMALL_WORDS = frozenset("a an and at for in of on or reported the use".split())
 _REASON_CLASS = {1: 0, 2: 1, 3: 2, 5: 2, 4: 3, 6: 3, 7: 3}
 
 
-def check_records(records: pd.DataFrame, columns: Iterable[str]) -> None:
-    """Raise unless the records are a frame with these columns.
+def check_records(records: pd.DataFrame, columns: Iterable[str]) -> pd.DataFrame:
+    """Return records as official codes, or raise unless they have these columns.
 
     Parameters
     ----------
@@ -96,21 +97,17 @@ def check_records(records: pd.DataFrame, columns: Iterable[str]) -> None:
     columns : iterable of str
         The columns needed.
 
+    Returns
+    -------
+    pandas.DataFrame
+        From :func:`sudlib.teds.official_codes`.
+
     Raises
     ------
     InputError
-        Naming the columns that are not there.
+        Naming the columns that are not there, and cells that are no code.
     """
-    if not isinstance(records, pd.DataFrame):
-        raise InputError(
-            f"records must be a pandas DataFrame, not {type(records).__name__}"
-        )
-    absent = [name for name in columns if name not in records.columns]
-    if absent:
-        raise InputError(
-            f"study B needs the columns {', '.join(absent)}; the records have"
-            f" {', '.join(map(str, records.columns)) or 'no columns'}"
-        )
+    return teds.official_codes(records, columns, who="study B")
 
 
 def impute(records: pd.DataFrame) -> pd.DataFrame:
@@ -135,6 +132,7 @@ def impute(records: pd.DataFrame) -> pd.DataFrame:
     >>> impute(pd.DataFrame({"PREG": [-9, 2, 2, 1]})).PREG.tolist()
     [2, 2, 2, 1]
     """
+    records = check_records(records, ())
     filled = records.copy()  # with its attrs
     for name, column in records.items():
         missing = column == codebook.MISSING
@@ -173,7 +171,7 @@ def bucketise(records: pd.DataFrame, missing: str = "undefined") -> pd.DataFrame
     ['male', 'female']
     """
     check_choice("missing", missing, ("undefined", "level", "mode"))
-    check_records(records, VARIABLES)
+    records = check_records(records, VARIABLES)
     source = impute(records[list(VARIABLES)]) if missing == "mode" else records
     columns = {}
     for name, bucket in BUCKETS.items():
@@ -262,7 +260,7 @@ def make_target(records: pd.DataFrame, name: str = "COMPLETED") -> pd.Series:
     """
     check_choice("target", name, TARGETS)
     needed = {"NOPRIOR": ["NOPRIOR"], "COMPLETED_NOPRIOR": ["REASON", "NOPRIOR"]}
-    check_records(records, needed.get(name, ["REASON"]))
+    records = check_records(records, needed.get(name, ["REASON"]))
     if name == "REASON":
         unknown = ~records["REASON"].isin(_REASON_CLASS)
         if unknown.any():
@@ -344,7 +342,7 @@ def make_features(
     check_choice("variant", variant, VARIANTS)
     left_out = {"NOPRIOR"} if target.endswith("NOPRIOR") else set()
     names = [name for name in FEATURES if name not in left_out]
-    check_records(records, [*names, *VARIABLES])
+    records = check_records(records, [*names, *VARIABLES])
     published = variant == "published"
     codes = impute(records[names]) if published else records[names]
     groups = bucketise(records, "mode" if published else "level")

@@ -2,6 +2,7 @@
 
 from sudlib.teds import codebook, cohorts
 from sudlib.teds.agency_files import cache_folder, fetch
+from sudlib.teds.gate import official_codes
 from sudlib.teds.narration import read_aloud
 from sudlib.teds.reader import read
 from sudlib.teds.registry import PAGE, Download, read_registry
@@ -14,6 +15,7 @@ __all__ = [
     "codebook",
     "cohorts",
     "fetch",
+    "official_codes",
     "read",
     "read_aloud",
     "read_registry",
