@@ -233,9 +233,10 @@ class OneHotCodes(_Encoder):
     -----
     The columns come from the codebook and not from the rows seen, so every cohort,
     fold and year has the same ones; of an array without ``variables`` they are the
-    codes seen in ``fit``, and any other code becomes zeros.  scikit-learn's OneHotEncoder
-    with these categories gives the same table; keeping ordered variables in their
-    place beside the others would take a ColumnTransformer of one step a variable.
+    codes seen in ``fit``, and any other code becomes zeros.  scikit-learn's
+    OneHotEncoder with these categories gives the same table; keeping ordered variables
+    in their place beside the others would take a ColumnTransformer of one step a
+    variable.
 
     Examples
     --------

@@ -266,7 +266,7 @@ def test_real_sample_of_2023_reads_cell_for_cell():
     for source in rows[0]:
         name = codebook.RENAMED.get(source, source)
         assert read[name].tolist() == [int(row[source] or -9) for row in rows]
-    assert read.attrs["synthetic"] is False and read.attrs["verified"] is False
+    assert read.attrs["synthetic"] is None and read.attrs["verified"] is False
     assert read.attrs["sha256"] == sha256(SAMPLE)
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # no blank in these
@@ -285,9 +285,11 @@ def test_attrs_say_where_the_records_are_from(official, tmp_path):
     assert attrs == {
         "data": "mine.csv",
         "years": [2018],
-        "synthetic": False,
+        "synthetic": None,
+        "origin": "unverified",
         "sha256": sha256(path),
         "rows_in_file": 300,
+        "dropped": 0,
         "verified": False,
         "blanks": {},
     }
@@ -318,7 +320,10 @@ def test_official_file_is_known_by_its_hash(official, monkeypatch):
         **{**vars(known[2018]), "csv_sha256": sha256(path), "csv_bytes": None}
     )
     monkeypatch.setattr(registry, "read_registry", lambda: {2018: changed})
-    assert teds.read(path).attrs["verified"] is True
+    for check in (True, False):
+        attrs = teds.read(path, check=check).attrs
+        assert attrs["verified"] is True and attrs["origin"] == "real"
+        assert attrs["synthetic"] is False
 
 
 # -------------------------------------------------------------------- bad input
@@ -424,7 +429,9 @@ def test_repeated_case_is_an_error_unless_said_otherwise(tmp_path):
     path = teds.write(frame, tmp_path / "mine.csv")
     bad(path, r"CASEID \d+ of row 5 occurs again in row 16; 2 rows repeat")
     assert len(teds.read(path, duplicates="keep")) == 20
-    kept = teds.read(path, duplicates="drop")
+    with pytest.warns(UserWarning, match="2 of 20 rows repeat the CASEID .* dropped"):
+        kept = teds.read(path, duplicates="drop")
+    assert kept.attrs["dropped"] == 2
     assert same(kept, frame.drop([15, 17]))
     assert list(kept.index) == list(range(18))
     assert kept.attrs["rows_in_file"] == 20
@@ -516,7 +523,7 @@ def test_parquet_is_checked_too(tmp_path):
     frame.assign(AGE=99).to_parquet(path)
     bad(path, r"AGE is 99 in row 1, line 2 \(the first of 30")
     frame.assign(AGE=1.5).to_parquet(path)
-    bad(path, "AGE is '1.5' in row 1")
+    bad(path, r"AGE is 1\.5 in row 1, line 2 \(the first of 30 ")
     frame.astype("float64").to_parquet(path)  # whole numbers all the same
     assert same(teds.read(path), frame)
     frame.assign(AGE=pd.array([None] * 30, "Int8")).to_parquet(path)
@@ -538,8 +545,8 @@ def test_file_without_a_year_needs_one(tmp_path):
     path = teds.write(frame, tmp_path / "mine.csv")
     bad(path, "has no column DISYR, so its year is not known: say year=")
     assert teds.read(path, year=2018).attrs["years"] == [2018]
-    named = teds.write(frame, tmp_path / "teds_2018.csv")
-    assert teds.read(named).attrs["years"] == [2018]
+    named = teds.write(frame, tmp_path / "teds_2018.csv")  # a name is no proof
+    bad(named, "has no column DISYR")
 
 
 # ---------------------------------------------------------------- writing safely

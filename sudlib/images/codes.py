@@ -58,7 +58,7 @@ def encode(people: pd.DataFrame) -> NDArray[np.uint8]:
     Raises
     ------
     InputError
-        If a variable is absent, or has a code for which there is no glyph.
+        If a variable is absent, or a cell is no code of it.
 
     Examples
     --------
@@ -73,14 +73,7 @@ def encode(people: pd.DataFrame) -> NDArray[np.uint8]:
     people = teds.official_codes(people, VARIABLES, only=VARIABLES, who="a picture")
     codes = np.empty((len(people), len(VARIABLES)), np.uint8)
     for column, name in enumerate(VARIABLES):
-        places = pd.Index(LEVELS[name]).get_indexer(people[name])
-        if (places < 0).any():
-            unknown = people[name].to_numpy()[places < 0][0]
-            raise InputError(
-                f"{name} has the code {unknown}, for which there is no glyph; allowed"
-                f" are {', '.join(map(str, LEVELS[name]))}"
-            )
-        codes[:, column] = places
+        codes[:, column] = pd.Index(LEVELS[name]).get_indexer(people[name])
     return codes
 
 

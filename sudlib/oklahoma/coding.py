@@ -162,7 +162,7 @@ def bucketise(records: pd.DataFrame, missing: str = "undefined") -> pd.DataFrame
     Raises
     ------
     InputError
-        For a code that belongs to no group.
+        For a code of no codebook.
 
     Examples
     --------
@@ -178,14 +178,6 @@ def bucketise(records: pd.DataFrame, missing: str = "undefined") -> pd.DataFrame
         group_of = {code: group for group, codes in bucket.items() for code in codes}
         codes = source[name]
         groups = codes.map(group_of).astype(object)
-        unknown = groups.isna() & (codes != codebook.MISSING)
-        if unknown.any():
-            allowed = ", ".join(map(str, sorted(group_of)))
-            raise InputError(
-                f"{name} has {int(unknown.sum()):,} codes that belong to no group, the"
-                f" first {codes[unknown].iloc[0]}; allowed are {allowed} and"
-                f" {codebook.MISSING}"
-            )
         if missing == "level":
             absent = groups.isna()
             groups[absent] = NOT_RECORDED
@@ -262,10 +254,7 @@ def make_target(records: pd.DataFrame, name: str = "COMPLETED") -> pd.Series:
     needed = {"NOPRIOR": ["NOPRIOR"], "COMPLETED_NOPRIOR": ["REASON", "NOPRIOR"]}
     records = check_records(records, needed.get(name, ["REASON"]))
     if name == "REASON":
-        unknown = ~records["REASON"].isin(_REASON_CLASS)
-        if unknown.any():
-            first = records["REASON"][unknown].iloc[0]
-            raise InputError(f"REASON must be one of 1 to 7, not {first}")
+        cohorts.completed(records)  # or raise: somebody's reason is missing
         reasons = {code: CLASSES[name][place] for code, place in _REASON_CLASS.items()}
         return records["REASON"].map(reasons).astype(object)
     labels = pd.Series("", index=records.index, dtype=object)
@@ -274,12 +263,6 @@ def make_target(records: pd.DataFrame, name: str = "COMPLETED") -> pd.Series:
         labels = done.map({True: "COMPLETE", False: "INCOMPLETE"}).astype(object)
     if name != "COMPLETED":
         times = records["NOPRIOR"]
-        unknown = ~times.between(0, 5) & (times != codebook.MISSING)
-        if unknown.any():
-            raise InputError(
-                f"NOPRIOR must be 0 to 5 or {codebook.MISSING}, not"
-                f" {times[unknown].iloc[0]}"
-            )
         # The study's classes end at 3; 4 and 5 of the oldest files join them.
         text = times.clip(upper=3).astype(str).astype(object)
         joined = text if name == "NOPRIOR" else labels + "_" + text

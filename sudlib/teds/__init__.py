@@ -4,7 +4,7 @@ from sudlib.teds import codebook, cohorts
 from sudlib.teds.agency_files import cache_folder, fetch
 from sudlib.teds.gate import official_codes
 from sudlib.teds.narration import read_aloud
-from sudlib.teds.reader import read
+from sudlib.teds.reader import is_discharges, read
 from sudlib.teds.registry import PAGE, Download, read_registry
 from sudlib.teds.writer import write
 
@@ -15,6 +15,7 @@ __all__ = [
     "codebook",
     "cohorts",
     "fetch",
+    "is_discharges",
     "official_codes",
     "read",
     "read_aloud",

@@ -299,9 +299,7 @@ def _labels(name: str) -> dict[str, int]:
     }
 
 
-def check_discharges(
-    columns: Iterable[Any], what: str, *, proof: bool = False
-) -> None:
+def check_discharges(columns: Iterable[Any], what: str, *, proof: bool = False) -> None:
     """Raise if columns are those of admissions (TEDS-A), not of discharges (TEDS-D).
 
     Files of admissions have the same variables, but for what only the end of a

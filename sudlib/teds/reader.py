@@ -65,8 +65,9 @@ def read(
     ------
     InputError
         If the file is missing, cut off, not a TEDS-D file (of admissions, say), lacks
-        a column that is asked for, repeats a CASEID, or holds a cell that is no code of its variable:
-        then the message names column, row, value, what is allowed, and how many.
+        a column that is asked for, repeats a CASEID, or holds a cell that is no code
+        of its variable: then the message names column, row, value, what is allowed,
+        and how many.
 
     Notes
     -----
@@ -98,6 +99,34 @@ def read(
         return reading.finish()
 
 
+def is_discharges(path: Path) -> bool:
+    """Return whether a file is one of TEDS-D, by its columns.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        Of a file that is there.
+
+    Returns
+    -------
+    bool
+        False also where it cannot be read.
+
+    Raises
+    ------
+    InputError
+        If it is of admissions (TEDS-A).
+    """
+    try:
+        with open_blocks(path) as stream:
+            _choose(stream, None)
+            header = stream.header
+    except InputError:
+        return False
+    gate.check_discharges(header, path.name)
+    return True
+
+
 class _Reading:
     """One pass over a file: columns gathered block by block, and what is wrong."""
 
@@ -121,7 +150,8 @@ class _Reading:
         if "DISYR" not in self.sources and year is None and check:
             raise InputError(
                 f"{stream.name} has no column DISYR, so its year is not known: say"
-                f" year={codebook.YEARS[0]} to year={codebook.YEARS[-1]}"
+                f" year={codebook.YEARS[0]} to year={codebook.YEARS[-1]} to teds.read,"
+                " or add the column"
             )
         self.rows = 0
         self.wrong: dict[str, list[Any]] = {}  # row, value, count
