@@ -145,8 +145,10 @@ def test_a_file_that_is_absent_empty_or_no_table_is_refused(tmp_path):
     with pytest.raises(InputError, match='data must be "twin"'):
         cprd.load(str(tmp_path / "nothing.csv"))
     (tmp_path / "empty.csv").write_text("")
-    with pytest.raises(InputError, match="not a readable CSV"):
+    with pytest.raises(InputError, match="empty.csv is empty"):
         cprd.load(str(tmp_path / "empty.csv"))
+    with pytest.raises(InputError, match="not a readable CSV"):
+        cprd.read(tmp_path / "empty.csv")
     with pytest.raises(InputError, match="no rows"):
         cprd.read(write(cprd.sample(5).iloc[:0], tmp_path))
 

@@ -133,18 +133,25 @@ def test_any_integer_is_written_in_full(tmp_path_factory, rows):
 def test_rows_beyond_one_block_come_back(tmp_path, monkeypatch):
     frame = make(5000)
     path = teds.write(frame, tmp_path / "mine.csv")
+    old = path.with_name("old mac.csv")
+    old.write_bytes(as_text(frame, "\r").encode())
     for block in (20_000, 1_000, 10**7):
         monkeypatch.setattr(csv_blocks, "BLOCK", block)
-        assert same(teds.read(path), frame)
+        assert same(teds.read(path), frame) and same(teds.read(old), frame)
+        assert teds.read(old).attrs["sha256"] == sha256(old)
 
 
-def test_plain_line_ends_byte_order_mark_and_tabs_are_read(tmp_path):
+def test_any_line_ends_byte_order_mark_and_separators_are_read(tmp_path):
     frame = make(50)
     path = tmp_path / "mine.csv"
     for text in (
         as_text(frame, "\n"),
         "\ufeff" + as_text(frame),
-        as_text(frame).replace(",", "\t"),
+        *(as_text(frame).replace(",", sign) for sign in "\t;|"),
+        as_text(frame, "\r"),
+        as_text(frame, "\r").rstrip("\r"),
+        as_text(frame, "\n").replace("\n", "\r\n", 1),
+        as_text(frame, "\n").replace("\n", "\r", 1),
         as_text(frame, "\n").rstrip("\n"),
         as_text(frame).lower(),  # the names, that is
         '"' + as_text(frame, "\n").replace(",", '","').replace("\n", '"\n"')[:-1],
@@ -358,10 +365,10 @@ def test_missing_file_folder_and_empty_file(tmp_path):
     [
         ("name,price\nbread,2\n", "not a TEDS-D file: 0 of its 2 .*name, price"),
         ("DISYR,a,b,c\n2018,1,2,3\n", "not a TEDS-D file: 1 of its 4"),
-        ("DISYR;AGE\n2018;1\n", "not a TEDS-D file"),
         ("DISYR,AGE,AGE\n2018,1,1\n", "column AGE more than once"),
         ("DISYR,SEX,GENDER\n2018,1,1\n", "column GENDER twice, as SEX and GENDER"),
-        ("%PDF-1.4\0\0\0", "is not a text file"),
+        ("%PDF-1.4\0\0\0", "is a PDF; .* give the data file itself"),
+        ("DISYR,AGE\0\n2018,1\n", "is not a text file"),
     ],
 )
 def test_what_is_no_teds_d_file(tmp_path, text, match):

@@ -16,7 +16,7 @@ VERDICTS = {
     "reproduced": "our number lies within the tolerance of the printed one",
     "differs": "our number lies outside the tolerance",
     "synthetic": "computed on made-up records: shown beside, never a verdict",
-    "not comparable": "a file not verified, another year, too few rows or another recipe",
+    "not comparable": "a file not verified, another year, few rows or another recipe",
     "cannot be reproduced": "what the study leaves out cannot be filled in",
     "used as printed": "a setting or a meaning, no result; the page's code uses it",
     "used otherwise": "a setting or a meaning that the page replaces, and why",

@@ -110,20 +110,18 @@ def is_discharges(path: Path) -> bool:
     Returns
     -------
     bool
-        False also where it cannot be read.
 
     Raises
     ------
     InputError
-        If it is of admissions (TEDS-A).
+        If it is no table that can be read, or of admissions (TEDS-A).
     """
-    try:
-        with open_blocks(path) as stream:
+    with open_blocks(path) as stream:
+        try:
             _choose(stream, None)
-            header = stream.header
-    except InputError:
-        return False
-    gate.check_discharges(header, path.name)
+        except InputError:
+            return False
+        gate.check_discharges(stream.header, path.name)
     return True
 
 
