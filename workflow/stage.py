@@ -158,7 +158,12 @@ def substitutions(results):
     names["checks"] = str(len(checks))
     names["checks_agree"] = str(checks["agrees"].sum())
     names["checks_disagree"] = str((~checks["agrees"]).sum())
-    names["errata_table"] = errata_table(checks)
+    failed = checks[~checks["agrees"]]
+    for study in book.STUDIES:
+        names[f"inconsistent_{study}"] = str(failed["key"].str[0].eq(study).sum())
+        names[f"errata_table_{study}"] = errata_table(
+            checks[checks["key"].str[0] == study]
+        )
     names["verdict_table"] = verdict_table(counts)
     names["devices_table"] = devices_table(pd.read_csv(DEVICES))
     names["four_cells"] = f"{book.FOUR_CELLS:.2f}"

@@ -21,7 +21,12 @@ if TYPE_CHECKING:
 
 _HEADS = ("Claim", "The study", "Ours (95 % interval)", "Verdict")
 _SIGNS = {"reproduced": "✓", "differs": "✗", "agrees": "✓", "disagrees": "✗"}
-_SIGNS |= {"synthetic": "≈", "used as printed": "=", "used otherwise": "≠"}
+_SIGNS |= {
+    "inconsistent": "✗",
+    "synthetic": "≈",
+    "used as printed": "=",
+    "used otherwise": "≠",
+}
 
 
 def badge(word: str) -> str:

@@ -15,6 +15,7 @@ from sudlib.origin import ORIGINS
 VERDICTS = {
     "reproduced": "our number lies within the tolerance of the printed one",
     "differs": "our number lies outside the tolerance",
+    "inconsistent": "another printed number, or its own definition, contradicts it",
     "synthetic": "computed on made-up records: shown beside, never a verdict",
     "not comparable": "a file not verified, another year, few rows or another recipe",
     "cannot be reproduced": "what the study leaves out cannot be filled in",
