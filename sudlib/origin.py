@@ -25,7 +25,7 @@ ORIGINS = {
     "real": "real records",
     "synthetic": "made-up records",
     "mixture": "made-up records among others",
-    "unverified": "records of a file given by the reader, not verified",
+    "unverified": "records of a reader's file (not verified)",
 }
 """Every origin, in the words of a page."""
 

@@ -78,6 +78,14 @@ class Run:
         """What the records of this run are, in the words of a page."""
         return ORIGINS[self.origin]
 
+    @property
+    def verdict_words(self) -> str:
+        """Which verdicts follow from records that are not made up, in a sentence."""
+        follows = "the verdicts above follow the rule of this book"
+        nothing = "no verdict about the study follows from them"
+        end = follows if self.synthetic is False else nothing
+        return f"These are {self.records_words}: {end}."
+
     def uses(self, records: pd.DataFrame) -> pd.DataFrame:
         """Remember which data a frame of records came from; return the frame.
 

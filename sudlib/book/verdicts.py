@@ -191,7 +191,7 @@ def why_not_comparable(claim: Mapping[str, Any], ours: Mapping[str, Any]) -> str
     """
     reasons = []
     if ours.get("synthetic") is not False:  # what is not shown to be real is not
-        reasons.append(f"{ORIGINS['unverified']} as the agency's")
+        reasons.append(ORIGINS["unverified"])
     if ours.get("arm") not in (None, PUBLISHED_ARM):
         reasons.append(f"another recipe than the study's ({ours['arm']})")
     years = tuple(sorted(ours.get("years") or ()))

@@ -11,7 +11,7 @@ import pandas as pd
 from sudlib.files import InputError, data_file
 from sudlib.teds import codebook
 from sudlib.teds.codebook import MISSING
-from sudlib.teds.gate import code_of, spell, told
+from sudlib.teds.gate import OLDER_CODES, code_of, spell, told
 
 
 @functools.cache
@@ -66,7 +66,8 @@ def read_aloud(record: Mapping[str, Any] | pd.Series) -> str:
     for name, code in codes.items():
         if code is None:
             continue
-        if name != "DISYR" and code not in codebook.codes(name, year):
+        allowed = {*codebook.codes(name, year), *OLDER_CODES.get(name, ())}
+        if name != "DISYR" and code not in allowed:
             raise InputError(
                 f"{name} is {told(cells[name])} in this record; allowed are"
                 f" {spell(name, [year])}"
