@@ -407,7 +407,9 @@ class TestBadInput:
             images.as_codes(codes)
 
     def test_an_unknown_layout(self):
-        with pytest.raises(InputError, match="general, clinic, pilot, grid, not 'tiny'"):
+        with pytest.raises(
+            InputError, match="general, clinic, pilot, grid, not 'tiny'"
+        ):
             images.TextImage("tiny")
 
     def test_cells_that_overlap(self):
