@@ -61,7 +61,10 @@ def _pick(
     A case is known by its number and its year, for from 2020 on the numbers begin
     again each year; without both, and where the number is missing, nobody is dropped.
     """
-    records = official_codes(records, needed)
+    # Columns that are integers already are looked at where the rule needs them.
+    others = records.select_dtypes(exclude="integer")
+    looked_at = {*needed, "DISYR", "CASEID", *others}
+    records = official_codes(records, needed, only=looked_at)
     picked = records[rule(records)]
     dropped = records.attrs.get("dropped", 0)
     if {"DISYR", "CASEID"} <= set(records.columns):
