@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 
 from sudlib import teds, twin
-from sudlib.files import InputError
+from sudlib.files import InputError, expand_path
 from sudlib.origin import IS_SYNTHETIC, joint_origin, origin_of
 from sudlib.teds import codebook
 from sudlib.validation import check_whole
@@ -125,7 +125,7 @@ def door(data: str | Path) -> tuple[str, Any]:
     >>> door("twin"), door("teds-d-2018")
     (('twin', None), ('year', 2018))
     """
-    name, path = str(data), Path(data).expanduser()
+    name, path = str(data), expand_path(data)
     named = re.fullmatch(r"teds-d-(\d{4})", name.casefold())
     if name == "twin":
         return "twin", None

@@ -353,7 +353,8 @@ def stage(results, notebooks, out, *, allow_missing=False, root=ROOT):
     }
     found = {stem: result for stem, result in found.items() if stem in stems}
     shutil.rmtree(out, ignore_errors=True)
-    shutil.copytree(root / "book", out / "book")
+    checkpoints = shutil.ignore_patterns(".ipynb_checkpoints")
+    shutil.copytree(root / "book", out / "book", ignore=checkpoints)
     stale, absent = {}, set()
     for name in entries(toc):
         folder, _, stem = name.partition("/")

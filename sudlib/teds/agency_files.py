@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from os import PathLike
 from pathlib import Path
 
-from sudlib.files import InputError, sha256
+from sudlib.files import InputError, expand_path, sha256
 from sudlib.teds import codebook, registry
 from sudlib.teds.csv_blocks import BLOCK
 from sudlib.teds.registry import Download
@@ -37,7 +37,7 @@ def cache_folder() -> Path:
         keeps caches (on Linux ``~/.cache/sudlib``).
     """
     if os.environ.get("SUDLIB_CACHE"):
-        return Path(os.environ["SUDLIB_CACHE"]).expanduser()
+        return expand_path(os.environ["SUDLIB_CACHE"])
     # Imported here: a page that reads the twin needs no network library.
     from sudlib import downloads
 
@@ -76,7 +76,7 @@ def fetch(year: int, *, folder: str | PathLike[str] | None = None) -> Path:
     Taught in ``a01_discharge_records``.
     """
     download = registry.read_registry()[codebook.check_year(year)]
-    folder = cache_folder() if folder is None else Path(folder).expanduser()
+    folder = cache_folder() if folder is None else expand_path(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -6,14 +6,13 @@ import contextlib
 import warnings
 from collections.abc import Sequence
 from os import PathLike
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from sudlib.files import InputError
+from sudlib.files import InputError, expand_path
 from sudlib.origin import IS_SYNTHETIC, made_up_cases
 from sudlib.teds import codebook, gate, registry
 from sudlib.teds.codebook import MISSING
@@ -86,7 +85,7 @@ def read(
     check_choice("duplicates", duplicates, DUPLICATES)
     if year is not None:
         year = codebook.check_year(year)
-    path = Path(source).expanduser()
+    path = expand_path(source)
     if not path.exists():
         raise InputError(f"there is no file {str(path)!r}")
     if path.is_dir():

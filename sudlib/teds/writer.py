@@ -17,7 +17,7 @@ import pyarrow as pa
 from pyarrow import csv as arrow_csv
 from pyarrow import parquet
 
-from sudlib.files import InputError
+from sudlib.files import InputError, expand_path
 from sudlib.origin import IS_SYNTHETIC, origin_of
 from sudlib.teds import registry
 
@@ -55,7 +55,7 @@ def write(frame: pd.DataFrame, path: str | PathLike[str]) -> Path:
     ...     write(frame, f"{folder}/small.csv").read_bytes()
     b'DISYR,LOS\\r\\n2018,-9\\r\\n'
     """
-    path = Path(path).expanduser()
+    path = expand_path(path)
     ending = path.suffix.casefold()
     writers = {".csv": _write_csv, ".zip": _write_zip, ".parquet": _write_parquet}
     if ending not in writers:

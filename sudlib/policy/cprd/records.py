@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from sudlib.files import InputError, sha256
+from sudlib.files import InputError, expand_path, sha256
 from sudlib.policy.cprd.cohort import sample
 from sudlib.policy.cprd.variables import (
     COVARIATES,
@@ -53,9 +53,7 @@ def _of_another_study(data: str | Path) -> bool:
     """
     from sudlib import records, teds
 
-    kind, place = "file", Path(data).expanduser()
-    if not place.is_file():
-        kind, place = records.door(data)
+    kind, place = records.door(data)
     return kind != "file" or teds.is_discharges(place)
 
 
@@ -81,7 +79,7 @@ def read(source: str | Path) -> pd.DataFrame:
         twice, or a value is not allowed: the message names the column, the row, the
         value, and what is allowed.
     """
-    path = Path(source).expanduser()
+    path = expand_path(source)
     if not path.is_file():
         raise InputError(
             'data must be "twin" or the path of a CSV file of the diabetes extract;'
