@@ -125,8 +125,14 @@ def test_what_cannot_be_shown_to_be_real_is_not_called_so(twin, tmp_path, change
 
 
 def test_a_parquet_file_of_the_library_keeps_the_label_without_numbers(twin, tmp_path):
-    path = teds.write(twin.drop(columns="CASEID"), tmp_path / "mine.parquet")
+    bare = twin.drop(columns="CASEID")
+    path = teds.write(bare, tmp_path / "mine.parquet")
     assert teds.read(path).attrs["origin"] == "synthetic"
+    bare.to_parquet(path)  # pandas keeps the attrs
+    assert teds.read(path).attrs["origin"] == "synthetic"
+    for ending in (".csv", ".zip"):
+        with pytest.raises(InputError, match="would not show .* made up: keep CASEID"):
+            teds.write(bare, tmp_path / f"mine{ending}")
 
 
 @pytest.mark.parametrize("made_up", [1, 3, 299])

@@ -552,6 +552,7 @@ def test_file_without_a_year_needs_one(tmp_path):
     path = teds.write(frame, tmp_path / "mine.csv")
     bad(path, "has no column DISYR, so its year is not known: say year=")
     assert teds.read(path, year=2018).attrs["years"] == [2018]
+    bad(path, "year=2019 was given, but its case numbers begin with 2018", year=2019)
     named = teds.write(frame, tmp_path / "teds_2018.csv")  # a name is no proof
     bad(named, "has no column DISYR")
 

@@ -6,6 +6,7 @@ import contextlib
 import warnings
 from collections.abc import Sequence
 from os import PathLike
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -206,6 +207,7 @@ class _Reading:
         digest = stream.digest()
         verified = self._verify(digest)
         data = {name: np.concatenate(self.blocks.pop(name)) for name in [*self.blocks]}
+        self._check_cases(data)
         repeated = self._repeated(data)
         cases = made_up_cases(data.get("CASEID", np.zeros(1, np.int64)))
         origin = "real" if verified else "unverified"
@@ -241,6 +243,17 @@ class _Reading:
                 stacklevel=3,
             )
         return frame
+
+    def _check_cases(self, data: dict[str, NDArray[Any]]) -> None:
+        """Raise if case numbers, which begin with their year, tell another year."""
+        if "CASEID" in data and "DISYR" not in data and self.year and self.check:
+            said = set((np.unique(data["CASEID"] // 10**7)).tolist())
+            other = said.intersection(codebook.YEARS) - {self.year}
+            if other:
+                raise InputError(
+                    f"{self.stream.name}: year={self.year} was given, but its case"
+                    f" numbers begin with {', '.join(map(str, sorted(other)))}"
+                )
 
     def _complaint(self) -> str:
         """Return the message on every column with wrong cells."""

@@ -41,7 +41,10 @@ class ParquetBlocks:
             ) from error
         self.header = list(self.file.schema_arrow.names)
         metadata = self.file.schema_arrow.metadata or {}
-        self.synthetic = metadata.get(b"sudlib.synthetic") == b"True"
+        # The library's own mark, or the attrs as pandas writes them.
+        attrs = metadata.get(b"PANDAS_ATTRS", b"")
+        said = metadata.get(b"sudlib.synthetic") == b"True"
+        self.synthetic = said or b'"synthetic": true' in attrs
 
     def blocks(self, columns: dict[str, str]) -> Iterator[dict[str, Any]]:
         """Yield the columns {the file's name: the schema's}, block by block."""

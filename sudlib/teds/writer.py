@@ -45,7 +45,8 @@ def write(frame: pd.DataFrame, path: str | PathLike[str]) -> Path:
     ------
     InputError
         If a column is no integer, the ending is another, the folder is not there, the
-        disk is full, or made-up records would get an official file's name.
+        disk is full, or made-up records would get an official file's name or
+        could not be told from others.
 
     Examples
     --------
@@ -79,6 +80,11 @@ def write(frame: pd.DataFrame, path: str | PathLike[str]) -> Path:
         raise InputError(
             f"{path.name} is the name of an official file; made-up records need"
             " another, so that nobody takes them for real ones"
+        )
+    if made_up and ending != ".parquet" and "CASEID" not in frame:
+        raise InputError(
+            f"{path.name} would not show that its records are made up: keep CASEID, by"
+            " which they are known, or write a parquet file"
         )
     with whole_file(path) as part:
         writers[ending](frame, part, path)
