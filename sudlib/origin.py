@@ -78,8 +78,9 @@ def origin_of(records: pd.DataFrame) -> str:
     """
     said = records.attrs
     origin = said.get("origin") or ("synthetic" if said.get("synthetic") else "")
-    columns = [name for name in records.columns if str(name).upper() == "CASEID"]
-    cases = records[columns].to_numpy().ravel()
+    # After a merge there may be CASEID_x and CASEID_y.
+    columns = ["CASEID" in str(name).upper() for name in records.columns]
+    cases = records.loc[:, columns].to_numpy().ravel()
     if "CASEID" in records.index.names:
         cases = records.index.get_level_values("CASEID")
     made_up = made_up_cases(cases)

@@ -69,6 +69,8 @@ STATES = pd.DataFrame({"STFIPS": range(1, 80), "name": "x"})
         lambda t: pd.concat([t, records.load("twin", rows=9)]),
         lambda t: t.merge(STATES, on="STFIPS", how="left"),
         lambda t: STATES.merge(t, on="STFIPS"),
+        lambda t: t.merge(t, on="STFIPS"),
+        lambda t: pd.concat({"one": t}, axis=1),
         lambda t: t.groupby("GENDER", group_keys=False).sample(20, random_state=0),
         lambda t: t[t.AGE > 3].assign(x=1).sort_values("AGE"),
         lambda t: pd.DataFrame(t.to_dict("records")),

@@ -2,8 +2,10 @@
 
 import bz2
 import gzip
+import io
 import lzma
 import struct
+import tarfile
 import zipfile
 
 import numpy as np
@@ -12,6 +14,16 @@ import pytest
 
 from sudlib import records, teds
 from sudlib.files import InputError
+
+
+def tar(content):
+    """The same bytes in a tar archive."""
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w") as bundle:
+        entry = tarfile.TarInfo("t.csv")
+        entry.size = len(content)
+        bundle.addfile(entry, io.BytesIO(content))
+    return file.getvalue()
 
 
 @pytest.fixture(scope="module")
@@ -129,6 +141,7 @@ def test_packed_tables_in_a_zip_are_named(table, tmp_path):
         ("t.csv", lzma.compress, "xz", "unpack it"),
         ("t.7z", lambda text: b"7z\xbc\xaf\x27\x1c" + text, "7-Zip", "unpack it"),
         ("t.csv", lambda text: b"\x28\xb5\x2f\xfd\0" + text, "Zstand", "unpack it"),
+        ("t.tar", tar, "tar archive", "unpack it"),
         ("t.sav", lambda text: b"$FL2" + text, "SPSS", "save it as CSV"),
         ("t.sas7bdat", lambda text: bytes(12) + b"\xc2\xea\x81\x60", "SAS", "save it"),
         ("t.rda", lambda text: b"RDX3\n" + text, "R file", "save it as CSV"),

@@ -40,6 +40,7 @@ FORMS = {
     "text in Arrow": lambda f: f.astype("string[pyarrow]"),
     "text with spaces": lambda f: f.astype(str).apply(lambda c: " " + c + " "),
     "text of floats": lambda f: f.astype(float).astype(str),
+    "text of floats with a comma": lambda f: f.map(lambda c: f"{c},0"),
     "text with zeros": lambda f: f.map(lambda c: f"{c:02d}" if c >= 0 else str(c)),
     "floats": lambda f: f.astype(float),
     "objects": lambda f: f.astype(object),
@@ -195,6 +196,7 @@ def test_completed_is_not_known_where_the_reason_is_missing():
     [
         ("LOS", "3.3"),  # not 3
         ("LOS", "5,5"),
+        ("LOS", "1,000"),
         ("LOS", "1e1"),
         ("DAYWAIT", "1.5"),
         ("DAYWAIT", "2: 1–7"),  # a label of 1

@@ -35,7 +35,7 @@ OLDER_CODES = {"NOPRIOR": range(6)}
 """Codes of the files up to 2014, which frames made here may have too."""
 
 BLANKS = {"", ".", "na", "n/a", "nan", "<na>", "null", "nat"}
-_WHOLE = re.compile(r"([+-]?\d{1,18})(?:\.0*)?")
+_WHOLE = re.compile(r"([+-]?\d{1,18})(?:\.0*|,0)?")  # a decimal comma, no thousands
 
 
 @dataclass(frozen=True)

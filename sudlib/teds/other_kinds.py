@@ -66,7 +66,9 @@ def check_kind(head: bytes, name: str) -> None:
     """
     kind = next((told for sign, told in _SIGNS.items() if head.startswith(sign)), None)
     text = head[:4096].lstrip()
-    if kind is None and Path(name).suffix.casefold() in _ENDINGS:
+    if head[257:262] == b"ustar":
+        kind = "a tar archive", UNPACK
+    elif kind is None and Path(name).suffix.casefold() in _ENDINGS:
         kind = _ENDINGS[Path(name).suffix.casefold()], EXPORT
     elif kind is None and text.startswith(b"<"):
         kind = "a web page or XML", RELOAD
