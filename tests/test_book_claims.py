@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import re
 from decimal import ROUND_HALF_DOWN, ROUND_HALF_EVEN, ROUND_HALF_UP, Decimal
 from html.parser import HTMLParser
 from pathlib import Path
@@ -304,7 +305,7 @@ def test_what_cannot_be_reproduced_keeps_its_reason_beside_any_number():
 
 
 def test_a_claim_without_a_number_is_not_yet_run():
-    assert verdict(key="b.completed.tree.accuracy")[0] == "not yet run"
+    assert verdict(key="b.completed.tree.accuracy")[0] == "not in this copy"
 
 
 def test_a_simulation_needs_no_year():
@@ -346,7 +347,7 @@ def test_a_setting_is_used_as_printed_or_otherwise_whatever_the_records(syntheti
     assert verdict(same, key=INPUT) == ("used as printed", "")
     other = number(INPUT, [0.1, 1], note="thinned", **more)
     assert verdict(other, key=INPUT) == ("used otherwise", "")
-    assert verdict(key=INPUT)[0] == "not yet run"
+    assert verdict(key=INPUT)[0] == "not in this copy"
 
 
 def test_a_setting_shows_what_is_used_and_why():
@@ -450,7 +451,7 @@ def test_a_contradicted_number_has_its_verdict_without_any_run():
     row = table.loc["b.noprior.svm_rbf.accuracy"]
     assert row["verdict"] == "inconsistent" and row["consistent"] == "disagrees"
     assert "738 people" in row["reason"] and row["reason"].endswith("91.87.")
-    assert table.loc["b.completed.tree.accuracy", "verdict"] == "not yet run"
+    assert table.loc["b.completed.tree.accuracy", "verdict"] == "not in this copy"
     assert (table["verdict"] == "inconsistent").sum() == 94
 
 
@@ -631,15 +632,37 @@ def test_the_verdict_says_how_far_off_and_what_is_allowed():
     assert "gap +3.5 points, tolerance 1.5, in the cell furthest out" in matrix
     assert "gap" not in cell(INPUT, [1])
     assert "gap" not in cell("a.general.finetune.f05", 0.5)
-    first = book.to_html(book.compare([result(number())]), links=True, caption="<")
-    assert '<a href="a02_forest_general.html">' in first
+    first = book.to_html(book.compare([result(number())]), caption="<")
+    assert f'id="{F05}"' in first and "href" not in first
     assert "<caption>&lt;</caption>" in first
-    assert "href" not in book.to_html(book.compare([result(number())]))
     assert ">General outpatient: tuned random forest</th>" in first
     assert ">general outpatient" not in first
     # A claim about a cohort and no model has the cohort's name and no colon.
     table = book.compare([], book.published().loc[["a.general.rows"]])
     assert ">General outpatient</th>" in book.to_html(table)
+
+
+def test_the_explorer_holds_each_claim_once_with_its_link_and_reason():
+    page = book.explorer(book.compare([result(number(value=0.6712))])).data
+    ids = re.findall(r'<tr id="([^"]*)"', page)
+    assert sorted(ids) == sorted(book.published().index)
+    row = page[page.index(f'<tr id="{F05}"') :].partition("</tr>")[0][:600]
+    assert '<a href="a02_forest_general.html">0.671</a>' in row
+    # One reason, that of 492 claims, stands once, with their number.
+    reason = "prior treatments as none or one and more"
+    assert page.count(reason) == 1 and "(492 claims)" in page
+    assert page.count('class="claims headlines"') == 1
+    assert "<summary><b>Section 6.7</b> · 64" not in page  # counted by verdict
+    assert "<summary><b>Section 6.7</b> · " in page
+    headlines = page[: page.index("<section")]
+    assert "not significant" in headlines and "inconsistent" in headlines
+    assert len(page.encode()) < 300_000
+
+
+def test_what_a_group_of_claims_shares_stands_once_in_its_title():
+    page = book.explorer(book.compare([])).data
+    shared = "printed in the other target&#39;s table"
+    assert shared in page and page.count(shared) < 20  # of 216 claims
 
 
 def test_numbers_are_printed_with_the_digits_of_the_claim():

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
         split_sizes,
     )
     from sudlib.book.claims import compare, count_verdicts
-    from sudlib.book.claims_html import badge, page_table, show, to_html
+    from sudlib.book.claims_html import badge, explorer, page_table, show, to_html
     from sudlib.book.claims_text import describe, our_text, paper_text
     from sudlib.book.consistency import check_printed
     from sudlib.book.parameters import (
@@ -61,6 +61,7 @@ __all__ = [
     "describe",
     "device",
     "direction",
+    "explorer",
     "figures",
     "finished_results",
     "freshness",

@@ -108,7 +108,7 @@ def _published_first(ours: Mapping[str, Any]) -> tuple[bool, str]:
 def _row(claim: pd.Series, ours: Mapping[str, Any]) -> dict[str, Any]:
     """Return one row of :func:`compare`; ``ours`` is empty where there is no number."""
     row = {**claim, **dict.fromkeys(_ADDED), **{name: ours.get(name) for name in _OURS}}
-    row["ours"], row["verdict"] = ours.get("value"), "not yet run"
+    row["ours"], row["verdict"] = ours.get("value"), "not in this copy"
     if row["ours"] is not None:
         row["gap"], row["tolerance"] = _gap(claim, ours)
     is_input = claim["kind"] == "input"  # what is used does not depend on the records

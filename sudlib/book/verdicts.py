@@ -21,7 +21,7 @@ VERDICTS = {
     "cannot be reproduced": "what the study leaves out cannot be filled in",
     "used as printed": "a setting or a meaning, no result; the page's code uses it",
     "used otherwise": "a setting or a meaning that the page replaces, and why",
-    "not yet run": "no notebook of this book computes it yet",
+    "not in this copy": "no run of this copy computes it, such as a count of real rows",
 }
 
 
