@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import subprocess
 import sys
 
@@ -41,6 +42,9 @@ def test_results_come_back_as_written(tmp_path, monkeypatch):
         assert result["stamp"][key] is not None
 
 
+REAL = {"synthetic": False, "verified": True, "rows_in_file": 1}
+
+
 def records(**attributes):
     """Return a frame of records as the library's readers mark them."""
     frame = pd.DataFrame({"age": [1]})
@@ -49,22 +53,27 @@ def records(**attributes):
 
 
 @pytest.mark.parametrize(
-    ("marks", "synthetic"),
+    ("marks", "synthetic", "words"),
     [
-        ([], False),
-        ([{"synthetic": False}], False),
-        ([{}], False),
-        ([{"synthetic": True}], True),
+        ([], False, "real records"),
+        ([REAL], False, "real records"),
+        # What is not shown to be real is not called real, whatever it says of itself.
+        ([{"synthetic": False}], None, "not verified"),
+        ([{}], None, "not verified"),
+        ([{"verified": True, "rows_in_file": 0}], None, "not verified"),
+        ([REAL, {}], None, "not verified"),
+        ([{"synthetic": True}], True, "made-up records$"),
         # A page of real and made-up records keeps its label, in either order.
-        ([{"synthetic": True}, {"synthetic": False}], True),
-        ([{"synthetic": False}, {"synthetic": True}], True),
+        ([{"synthetic": True}, REAL], True, "made-up records among others"),
+        ([REAL, {"synthetic": True}], True, "made-up records among others"),
+        ([{}, {"synthetic": True}], True, "made-up records among others"),
     ],
 )
-def test_one_frame_of_made_up_records_makes_a_page_synthetic(marks, synthetic):
+def test_a_page_is_real_only_if_all_its_records_are(marks, synthetic, words):
     run = book.start("not_in_the_book", size="quick")
     for mark in marks:
         run.uses(records(**mark))
-    assert run.synthetic is synthetic
+    assert run.synthetic is synthetic and re.search(words, run.records_words)
     run.claim("a.x", 0.5)
     assert run.claims[0]["synthetic"] is synthetic
 

@@ -300,6 +300,39 @@ def test_a_page_on_real_records_has_no_banner(small):
     assert "Synthetic" not in small(allow_missing=True)[1]
 
 
+@pytest.mark.parametrize(
+    ("used", "title", "words", "short"),
+    [
+        ({"synthetic": False, "origin": "real"}, None, "", "`own.csv`"),
+        (
+            {"synthetic": None, "origin": "unverified"},
+            "Not verified",
+            "records of a reader's file (not verified)",
+            "`own.csv` (not verified)",
+        ),
+        ({}, "Not verified", "give no verdict", "`own.csv` (not verified)"),
+        (
+            {"synthetic": True, "origin": "mixture"},
+            "Synthetic data",
+            "Made-up records are among those of this page (own.csv)",
+            "made-up records",
+        ),
+    ],
+)
+def test_a_page_says_which_records_are_not_shown_to_be_real(
+    small, used, title, words, short
+):
+    path = small.out / "results" / "one.json"
+    result = json.loads(path.read_text())
+    result["stamp"]["data"] = [{"data": "own.csv", **used}]
+    path.write_text(json.dumps(result))
+    first = small(allow_missing=True)[1]
+    assert words in first
+    assert ("{admonition}" in first) == bool(title)
+    assert title is None or f"{{admonition}} {title}\n" in first
+    assert stage.data_words({"one": result}) == short
+
+
 def test_numbers_reach_the_pages_of_prose(small):
     _, _, names = small(allow_missing=True)
     assert names == {

@@ -125,7 +125,7 @@ def provenance(result: dict[str, Any]) -> str:
     stamp = result["stamp"]
     data = [
         f"{used.get('data')} ({', '.join(map(str, used.get('years', [])))})"
-        + (", synthetic" if used.get("synthetic") else "")
+        + f", {used.get('origin', 'unverified')}"
         + (f", SHA-256 {used['sha256']}" if used.get("sha256") else "")
         for used in stamp["data"]
     ]

@@ -25,6 +25,7 @@ from sudlib.book.prose import fill
 from sudlib.book.provenance import device, git_commit, provenance, versions
 from sudlib.book.results import ROOT, plain, results_folder, write_json
 from sudlib.files import InputError
+from sudlib.origin import IS_SYNTHETIC, ORIGINS, joint_origin, origin_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -75,9 +76,27 @@ class Run:
         self.parameters = MappingProxyType(copy.deepcopy(dict(self.parameters)))
 
     @property
-    def synthetic(self) -> bool:
-        """True when any records of this run came from a twin."""
-        return any(used.get("synthetic") for used in self.data)
+    def origin(self) -> str:
+        """Where the records of this run are from: a key of ``origin.ORIGINS``."""
+        return joint_origin(used.get("origin", "unverified") for used in self.data)
+
+    @property
+    def synthetic(self) -> bool | None:
+        """True when any record is made up; None when none is shown to be real."""
+        return IS_SYNTHETIC[self.origin]
+
+    @property
+    def records_words(self) -> str:
+        """What the records of this run are, in the words of a page."""
+        return ORIGINS[self.origin]
+
+    @property
+    def verdict_words(self) -> str:
+        """Which verdicts follow from records that are not made up, in a sentence."""
+        follows = "the verdicts above follow the rule of this book"
+        nothing = "no verdict about the study follows from them"
+        end = follows if self.synthetic is False else nothing
+        return f"These are {self.records_words}: {end}."
 
     def uses(self, records: pd.DataFrame) -> pd.DataFrame:
         """Remember which data a frame of records came from; return the frame.
@@ -85,14 +104,17 @@ class Run:
         Parameters
         ----------
         records : pandas.DataFrame
-            Its ``attrs`` say where it came from, as the library's readers set them.
+            Where it came from is known by :func:`sudlib.origin.origin_of`: what
+            cannot be shown to be real is not called so.
 
         Returns
         -------
         pandas.DataFrame
             ``records``, unchanged.
         """
-        self.data.append(plain(dict(records.attrs)))
+        origin = origin_of(records)
+        label = {"synthetic": IS_SYNTHETIC[origin], "origin": origin}
+        self.data.append(plain(dict(records.attrs) | label))
         return records
 
     def claim(
