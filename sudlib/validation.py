@@ -345,10 +345,11 @@ def code_column(
         declared, occur = known is occur, [*occur, "missing"]
         known = occur if declared else ordered(occur)
     if levels is None:
-        levels = known
+        levels = list(known)
         shown = pd.Index([str(level) for level in levels])
         if shown.has_duplicates:
-            alike = [levels[at] for at in np.flatnonzero(shown.duplicated(keep=False))]
+            twice = np.flatnonzero(shown.duplicated(keep=False))
+            alike = [levels[int(at)] for at in twice]
             raise InputError(f"{name} has levels that look alike: {alike[:4]}")
     return Coded(_among(name, codes, occur, levels), tuple(levels))
 

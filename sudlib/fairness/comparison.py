@@ -273,20 +273,35 @@ class Comparison:
     method: str
 
     @cached_property
+    def _groups(self) -> tuple[NDArray[Any], NDArray[Any]]:
+        """The groups in words, and their rows."""
+        groups = self.family.groups
+        return groups["group"].to_numpy(object), groups["n"].to_numpy()
+
+    @cached_property
+    def _summed(self) -> dict[str, Floats]:
+        """The tables of the groups: rows, sums of weights, and of their squares."""
+        counts, family = self.counts, self.family
+        count = sum_to_groups(family, counts.tables(counts.count))
+        found = {"count": count, "weight": count, "square": count}
+        if (counts.weight != counts.count).any():
+            for name in ("weight", "square"):
+                table = counts.tables(getattr(counts, name))
+                found[name] = sum_to_groups(family, table)
+        return found
+
+    @cached_property
     def rows(self) -> Rates:
         """The rows in the denominators of the rates, by rate: (n_groups, n_judged)."""
-        summed = sum_to_groups(self.family, self.counts.tables(self.counts.count))
         return {
             name: bottom[:, 0, self.judged]
-            for name, (_, bottom) in fractions(summed).items()
+            for name, (_, bottom) in fractions(self._summed["count"]).items()
         }
 
     @cached_property
     def rates(self) -> Rates:
         """The rates, by name; NaN for those that are left out."""
-        return self.select(
-            sum_to_groups(self.family, self.counts.tables(self.counts.weight))
-        )
+        return self.select(self._summed["weight"])
 
     @property
     def overall(self) -> Rates | None:
@@ -319,10 +334,7 @@ class Comparison:
     @cached_property
     def shares(self) -> Mapping[str, Shares]:
         """The rates, by name: (n_groups, n_judged); NaN for those that are left out."""
-        weights, squares = (
-            sum_to_groups(self.family, self.counts.tables(each))
-            for each in (self.counts.weight, self.counts.square)
-        )
+        weights, squares = (self._summed[name] for name in ("weight", "square"))
         return {
             name: Shares(
                 *(
@@ -359,11 +371,14 @@ class Comparison:
         names, kind = MEASURES[measure]
         rates = {name: self.rates[name][groups] for name in names}
         rows = {name: self.rows[name][groups] for name in names}
-        table = self.family.groups.iloc[groups]
-        n, fewest = table["n"].to_numpy(), np.min([*rows.values()], axis=0)
+        words, n = (each[groups] for each in self._groups)
+        fewest = np.min([*rows.values()], axis=0)
         kept = (fewest >= self.min_n).any(axis=1) & (n > 0)
-        value = float(disparity(rates, measure, [0], self.agg, self.overall)[0, 0])
         by_class, comparable = spread_of(rates, measure, [0], self.overall)
+        if self.agg == "paper":
+            value = float(paper_disparity(rates, kind, [0])[0, 0])
+        else:
+            value = float(combine(by_class, comparable, kind, self.agg)[0, 0])
         spreads = np.where(comparable[0, 0], by_class[:, 0, 0], np.nan)
         least = fewest.min(axis=1)
         facts: dict[str, Any] = {
@@ -385,7 +400,7 @@ class Comparison:
             rate = rates[name][:, 0, label]
             ends = {"lowest": np.nanargmin(rate), "highest": np.nanargmax(rate)}
             for end, at in ends.items():
-                facts[end] = table["group"].iloc[at]
+                facts[end] = words[at]
                 facts[f"{end}_rate"] = float(rate[at])
                 facts[f"{end}_n"] = int(rows[name][at, label])
             if self.overall is not None:

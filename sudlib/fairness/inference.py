@@ -11,14 +11,14 @@ no rates differ (max-t; Hothorn, Bretz and Westfall 2008).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
-from scipy.special import betaincinv
-from scipy.stats import norm, random_table
+from scipy.special import betaincinv, ndtr, ndtri
+from scipy.stats import random_table
 
 from sudlib.fairness import comparison, tables
 from sudlib.fairness.inputs import Columns, Floats
@@ -34,25 +34,21 @@ _AT_ONCE = 8_000_000
 # Additions that a draw of correlated errors may cost, in all resamples together.
 _MOST_ADDITIONS = 300_000_000
 
-# The chance of being found that a "detectable" difference has.
-_POWER = 0.8
+# A "detectable" difference is found with a chance of 80 %: the normal quantile of that.
+_POWER = float(ndtri(0.8))
+
+# So few groups are all compared with each other; of more, those that can be extreme.
+_FEW = 40
 
 
-class Bounds(NamedTuple):
-    """Simultaneous bounds of a measure, one a set of groups."""
-
-    low: Floats
-    high: Floats
-
-
-def exact_limits(k: Floats, n: Floats, tail: float) -> tuple[Floats, Floats]:
+def exact_limits(k: Floats, n: Floats, tail: ArrayLike) -> tuple[Floats, Floats]:
     """Return Clopper and Pearson's limits of a proportion.
 
     Parameters
     ----------
     k, n : numpy.ndarray of float
         Hits and trials; fractions are allowed.
-    tail : float
+    tail : array-like of float
         Chance of missing the truth at each side, at most.
 
     Returns
@@ -116,8 +112,8 @@ def critical_values(
     }
     for chosen in compared:
         member = chosen.family.member
-        step = max(1, _AT_ONCE // max(member.shape))
         joint = member.nnz * n_resamples * len(chosen.judged) <= _MOST_ADDITIONS
+        step = max(1, _AT_ONCE // (max(member.shape) if joint else len(chosen.family)))
         squares = fractions(chosen.counts.tables(chosen.counts.square)[:, None])
         for name in names:
             n = chosen.shares[name].n
@@ -130,7 +126,7 @@ def critical_values(
                     if joint:
                         noise = random.standard_normal((len(variance), size))
                         noise *= np.sqrt(variance)[:, None]
-                        error = member[known] @ noise / total
+                        error = (member @ noise)[known] / total
                     else:
                         error = random.standard_normal((len(known), size))
                     width = _width(n[known, at])
@@ -198,84 +194,118 @@ def largest_difference(
 
 
 def bounds(
-    chosen: comparison.Comparison, measure: str, starts: Ints, critical: Floats
-) -> Bounds:
-    """Return simultaneous bounds of a measure in each set of groups.
+    chosen: comparison.Comparison,
+    measures: Sequence[str],
+    starts: Ints,
+    critical: Mapping[str, Floats],
+) -> dict[str, Floats]:
+    """Return simultaneous bounds of measures in each set of groups.
 
     Parameters
     ----------
     chosen : Comparison
         The groups that are compared.
-    measure : str
-        A key of :data:`sudlib.fairness.MEASURES`.
+    measures : sequence of str
+        Keys of :data:`sudlib.fairness.MEASURES`.
     starts : numpy.ndarray of int
         The position of the first group of each set.
-    critical : numpy.ndarray of shape (n_sets,)
-        From :func:`critical_values`.
+    critical : dict of str to numpy.ndarray of shape (n_sets,)
+        From :func:`critical_values`, by measure.
 
     Returns
     -------
-    Bounds
-        NaN where the measure is undefined, and for study B's formulas.
+    dict of str to numpy.ndarray of shape (n_sets, 2)
+        Lower and upper bound; NaN where a measure is undefined, and for study B's
+        formulas.
     """
-    names, kind = comparison.MEASURES[measure]
-    spreads, comparable = comparison.spread_of(
-        chosen.rates, measure, starts, chosen.overall
-    )
-    ends = np.full((2, *spreads.shape), np.nan)
-    if chosen.agg != "paper":
-        for (at, here, _, label), value in np.ndenumerate(spreads):
-            if np.isnan(value) or np.isnan(critical[here]):
-                continue
-            last = starts[here + 1] if here + 1 < len(starts) else len(chosen.family)
-            of_set = slice(starts[here], last)
-            rate, n = (each[of_set, label] for each in chosen.shares[names[at]])
-            rate, n = rate[~np.isnan(rate)], n[~np.isnan(rate)]
-            to_overall = chosen.overall is not None
-            if to_overall:
-                whole = chosen.everybody[names[at]]
-                rate, n = (
-                    np.append(rate, whole.rate[0, label]),
-                    np.append(n, whole.n[0, label]),
-                )
-            ends[:, at, here, 0, label] = _extreme_ends(
-                rate, n, norm.sf(critical[here]), kind, to_overall
+    found, by_names = {}, {}
+    for measure in measures:
+        names, kind = comparison.MEASURES[measure]
+        spreads, comparable = comparison.spread_of(
+            chosen.rates, measure, starts, chosen.overall
+        )
+        if chosen.agg == "paper":
+            found[measure] = np.full((len(starts), 2), np.nan)
+            continue
+        if names not in by_names:  # a difference and a ratio share their limits
+            by_names[names] = np.stack(
+                [
+                    _ends_of_rate(chosen, name, starts, critical[measure])
+                    for name in names
+                ]
             )
-    low, high = (
-        comparison.combine(end, comparable, kind, chosen.agg)[:, 0] for end in ends
-    )
-    return Bounds(low, high)
+        ends = by_names[names][..., 0 if kind == "difference" else 1, :]
+        found[measure] = np.stack(
+            [
+                comparison.combine(
+                    np.where(np.isnan(spreads), np.nan, ends[:, :, None, :, side]),
+                    comparable,
+                    kind,
+                    chosen.agg,
+                )[:, 0]
+                for side in (0, 1)
+            ],
+            axis=1,
+        )
+    return found
+
+
+def _ends_of_rate(
+    chosen: comparison.Comparison, name: str, starts: Ints, critical: Floats
+) -> Floats:
+    """Return bounds of the difference and the ratio of a rate, by set and class.
+
+    The shape is (n_sets, n_judged, 2, 2): difference and ratio, low and high.
+    """
+    share, whole = chosen.shares[name], chosen.everybody[name]
+    ends = np.full((len(starts), len(chosen.judged), 2, 2), np.nan)
+    tails = ndtr(-critical)
+    stops = [*starts[1:], len(chosen.family)]
+    for label in range(len(chosen.judged)):
+        for at, (start, stop) in enumerate(zip(starts, stops, strict=True)):
+            rate, n = (each[start:stop, label] for each in share)
+            known = ~np.isnan(rate)
+            if known.sum() < 2 or np.isnan(tails[at]):
+                continue
+            rate, n = rate[known], n[known]
+            to_last = chosen.overall is not None
+            if to_last:
+                rate = np.append(rate, whole.rate[0, label])
+                n = np.append(n, whole.n[0, label])
+            ends[at, label] = _extreme_ends(rate, n, tails[at], to_last)
+    return ends
 
 
 def _extreme_ends(
-    rate: Floats, n: Floats, tail: float, kind: str, to_last: bool
-) -> tuple[float, float]:
-    """Return bounds of the largest difference, or the smallest ratio, of two rates.
+    rate: Floats, n: Floats, tail: float, to_last: bool
+) -> list[list[float]]:
+    """Return bounds of the largest difference, and of the smallest ratio, of two rates.
 
     The pair that attains a bound is among few: no other group has both a more extreme
     rate and a limit that is further (or nearer) away.
     """
     low, high = exact_limits(rate * n, n, tail)
     down, up = np.fmax(rate - low, 0), np.fmax(high - rate, 0)
-    wide = _pairs(_front(rate, up), _front(-rate, down), len(rate), to_last)
-    narrow = _pairs(_front(rate, -down), _front(-rate, -up), len(rate), to_last)
-    top, bottom = rate[wide[0]], rate[wide[1]]
-    top_near, bottom_near = rate[narrow[0]], rate[narrow[1]]
-    if kind == "difference":
-        far = top - bottom + np.hypot(up[wide[0]], down[wide[1]])
-        near = top_near - bottom_near - np.hypot(down[narrow[0]], up[narrow[1]])
-        return max(float(near.max()), 0.0), min(float(far.max()), 1.0)
-    smallest = _ratio_low(bottom, down[wide[1]], top, up[wide[0]])
-    largest = _ratio_high(bottom_near, up[narrow[1]], top_near, down[narrow[0]])
-    return float(smallest.min()), min(float(largest.min()), 1.0)
+    one, other = _pairs(_front(rate, up), _front(-rate, down), len(rate), to_last)
+    far = rate[one] - rate[other] + np.hypot(up[one], down[other])
+    least = _ratio_low(rate[other], down[other], rate[one], up[one])
+    one, other = _pairs(_front(rate, -down), _front(-rate, -up), len(rate), to_last)
+    near = rate[one] - rate[other] - np.hypot(down[one], up[other])
+    most = _ratio_high(rate[other], up[other], rate[one], down[one])
+    return [
+        [max(near.max(), 0.0), min(far.max(), 1.0)],
+        [least.min(), min(most.min(), 1.0)],
+    ]
 
 
 def _front(first: Floats, second: Floats) -> Ints:
     """Return the places that at most one other exceeds in both, of two arrays."""
+    if len(first) <= _FEW:
+        return np.arange(len(first))
     order, found = np.lexsort((-second, -first)), []
     for _ in range(2):
         best = np.maximum.accumulate(second[order])
-        leads = np.r_[True, second[order][1:] > best[:-1]][: len(order)]
+        leads = np.append(True, second[order][1:] > best[:-1])[: len(order)]
         found.append(order[leads])
         order = order[~leads]
     return np.concatenate(found)
@@ -336,7 +366,7 @@ def shrunk(chosen: comparison.Comparison, measure: str, starts: Ints) -> Floats:
 
     def total(values: Floats) -> Floats:
         """Return the sum over the groups of each set, for each of its groups."""
-        summed = np.add.reduceat(np.nan_to_num(values), starts, axis=0)  # type: ignore[arg-type]
+        summed = np.add.reduceat(np.nan_to_num(values), starts, axis=0)
         return np.repeat(summed, sizes, axis=0)
 
     drawn = {}
@@ -376,7 +406,7 @@ def detectable(
         ``lowest_detectable`` and ``highest_detectable``: the smallest difference of
         that group's rate that would be found in four of five samples, at most 1.
     """
-    reach = critical + float(norm.ppf(_POWER))
+    reach = critical + _POWER
     ends = {}
     for end in ("lowest", "highest"):
         n, least = getattr(found, f"{end}_n"), np.nan
@@ -486,7 +516,10 @@ def fair_null(
         condition, y_true, y_pred, sensitive_features, None, labels, missing
     )
     random = np.random.default_rng(seed)
-    values, permuted, apart, permuted_apart = [], [], [], []
+    values: list[Floats] = []
+    permuted: list[Floats] = []
+    apart: list[Floats] = []
+    permuted_apart: list[Floats] = []
     for counts in strata.values():
         groups = tables.families(counts, family)
         chosen = comparison.compare(counts, groups, agg, min_n, pos_label)
@@ -507,8 +540,8 @@ def fair_null(
         low, middle, high = np.quantile(defined, [0.025, 0.5, 0.975])
         as_unfair = np.max(permuted_apart, axis=0) >= np.max(apart) - 1e-9
         p = (1 + as_unfair.sum()) / (1 + n_resamples)
-    found = {"value": value, "null_median": middle, "null_low": low, "null_high": high}
-    return pd.Series({**found, "p": p, "undefined_draws": len(null) - len(defined)})
+    band = {"value": value, "null_median": middle, "null_low": low, "null_high": high}
+    return pd.Series({**band, "p": p, "undefined_draws": len(null) - len(defined)})
 
 
 def _apart(

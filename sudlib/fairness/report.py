@@ -199,9 +199,10 @@ def assess(
     return Report(table, by_variables, rates, counts.n, n_resamples)
 
 
-def _default_families(counts: tables.Counts) -> list[str]:
+def _default_families(counts: tables.Counts) -> list[tables.FamilyName]:
     """Return the families that there are columns for, without too many groups."""
-    found, total = [], 0
+    found: list[tables.FamilyName] = []
+    total = 0
     sizes = [len(levels) for levels in counts.levels]
     for name, crossed in tables.FAMILIES.items():
         if crossed <= len(sizes):
@@ -215,7 +216,7 @@ def _default_families(counts: tables.Counts) -> list[str]:
 def _row(
     chosen: comparison.Comparison,
     found: comparison.Disparity,
-    ends: Sequence[float],
+    ends: Iterable[float],
     critical: float,
     shrunk: float,
     rule: tuple[str, float],
@@ -246,14 +247,14 @@ def _rows(
     """Return for each set of groups its rows: one a measure."""
     ends = [*starts[1:], len(chosen.family)]
     rows: list[list[dict[str, Any]]] = [[] for _ in names]
+    bounds = inference.bounds(chosen, list(critical), starts, critical)
     for measure, reach in critical.items():
-        low, high = inference.bounds(chosen, measure, starts, reach)
         shrunk = inference.shrunk(chosen, measure, starts)
         kind = comparison.MEASURES[measure][1]
         rule = kind, thresholds[kind]
         for at, (start, end, name) in enumerate(zip(starts, ends, names, strict=True)):
             found = chosen.describe(measure, slice(start, end))
-            row = _row(chosen, found, (low[at], high[at]), reach[at], shrunk[at], rule)
+            row = _row(chosen, found, bounds[measure][at], reach[at], shrunk[at], rule)
             rows[at].append({**name, "measure": measure, **row})
     return rows
 
@@ -281,9 +282,10 @@ def _conditional(
             found.reason += f"; {found.n_undefined_levels} levels undefined"
         [values] = inference.critical_values(defined, [measure], [whole], *draws)
         ends = [
-            inference.bounds(each, measure, whole, values[measure]) for each in defined
+            inference.bounds(each, [measure], whole, values)[measure][0]
+            for each in defined
         ]
-        low, high = np.min(ends, axis=0)[:, 0]
+        low, high = np.min(ends, axis=0)
         shrunk = min(inference.shrunk(each, measure, whole)[0] for each in defined)
         critical = values[measure][0]
     rule = ("ratio", min_ratio)

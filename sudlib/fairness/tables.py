@@ -98,10 +98,12 @@ class Counts:
         if np.prod(shape) > _MOST_NUMBERS:
             raise InputError(
                 f"{len(self.labels):,} classes in {len(self.cells):,} cells of the"
-                " group columns are too many to count; cross fewer columns, or join classes"
+                " group columns are too many to count; give fewer columns, or join"
+                " classes"
             )
         at = np.ravel_multi_index((self.cell, self.truth, self.predicted), shape)
-        return np.bincount(at, of, int(np.prod(shape))).reshape(shape)
+        counted = np.bincount(at, of, int(np.prod(shape)))
+        return np.asarray(counted.reshape(shape), float)
 
 
 @dataclass(frozen=True)
@@ -118,7 +120,7 @@ class Family:
         The position of the first group of each set.
     groups : pandas.DataFrame
         One row a group: ``variables``, ``group`` (in words) and ``n`` (rows).
-    member : scipy.sparse.csr_matrix of shape (n_groups, n_cells)
+    member : scipy.sparse.csc_matrix of shape (n_groups, n_cells)
         1 where a cell belongs to a group.
     """
 
@@ -126,7 +128,7 @@ class Family:
     sets: list[tuple[str, ...]]
     starts: Ints = field(repr=False)
     groups: pd.DataFrame = field(repr=False)
-    member: sparse.csr_matrix = field(repr=False)
+    member: sparse.csc_matrix = field(repr=False)
 
     def __len__(self) -> int:
         """Return the number of groups."""
@@ -408,17 +410,26 @@ def families(counts: Counts, family: FamilyName = "joint") -> Family:
     ]
     starts = np.cumsum([0, *sizes[:-1]])
     words: list[str] = []
-    rows, cells = [], []
-    for crossed, shape, start in zip(axes, shapes, starts, strict=True):
-        recorded = np.flatnonzero((counts.cells[:, crossed] >= 0).all(axis=1))
-        codes = tuple(counts.cells[np.ix_(recorded, np.array(crossed))].T)
-        rows.append(start + np.ravel_multi_index(codes, shape))
-        cells.append(recorded)
+    codes = np.ascontiguousarray(counts.cells.T, np.int32)
+    place = np.empty((len(sets), len(counts.cells)), np.int32)
+    for at, (crossed, shape) in enumerate(zip(axes, shapes, strict=True)):
+        place[at] = codes[crossed[0]]
+        for axis, size in zip(crossed[1:], shape[1:], strict=True):
+            place[at] = place[at] * size + codes[axis]
+        place[at] += starts[at]
         words += map(", ".join, itertools.product(*(in_words[c] for c in crossed)))
-    place = np.concatenate(rows), np.concatenate(cells)
+    for at, crossed in enumerate(axes):
+        place[at, (codes[crossed] < 0).any(axis=0)] = -1
+    known = place.T >= 0
+    # One row a cell, with its group in each set: the transpose needs no sorting.
     member = sparse.csr_matrix(
-        (np.ones(len(place[0])), place), (len(words), len(counts.cells))
-    )
+        (
+            np.ones(known.sum(), np.float32),
+            place.T[known],
+            np.r_[0, known.sum(axis=1).cumsum()],
+        ),
+        (len(counts.cells), len(words)),
+    ).T
     n_in_cells = np.bincount(counts.cell, counts.count, len(counts.cells))
     variables = np.array([", ".join(names) for names in sets], dtype=object)
     groups = pd.DataFrame({"variables": np.repeat(variables, sizes), "group": words})
@@ -465,7 +476,7 @@ def mask_family(counts: Counts) -> Family:
     n = each.groups["n"].to_numpy()
     groups["n"] = np.where(rows < 0, 0, n[rows])
     empty = sparse.csr_matrix((1, each.member.shape[1]))
-    member = sparse.vstack([empty, each.member], format="csr")[rows + 1]
+    member = sparse.vstack([empty, each.member], format="csr")[rows + 1].tocsc()
     return Family(
         "chosen", [(name,) for name in names], np.arange(len(rows)), groups, member
     )
