@@ -354,11 +354,13 @@ def column_set(columns: Sequence[str], entry: str | Sequence[str]) -> tuple[str,
     """
     names = (entry,) if isinstance(entry, str) else tuple(entry)
     unknown = [name for name in names if name not in columns]
-    if unknown or not names or len(set(names)) < len(names):
+    if unknown or not names:
         raise InputError(
-            f"a set of columns must be made of {', '.join(columns)}, each once, not"
-            f" {unknown or list(names) or 'nothing'}"
+            f"a set of columns must be made of {', '.join(columns)}, not"
+            f" {unknown or 'nothing'}"
         )
+    if len(set(names)) < len(names):
+        raise InputError(f"a set of columns must name each column once, not {names}")
     return names
 
 
