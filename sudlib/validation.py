@@ -262,6 +262,45 @@ clear which rows belong together; give them one index, or arrays in the same ord
     return n
 
 
+def numbers(name: str, values: ArrayLike) -> NDArray[np.float64]:
+    """Return one column as finite floats; text is not turned into numbers.
+
+    Parameters
+    ----------
+    name : str
+        The argument's name, for the message.
+    values : array-like of float
+        One value a row.
+
+    Returns
+    -------
+    numpy.ndarray
+
+    Raises
+    ------
+    InputError
+        For text, missing and infinite values.
+
+    Examples
+    --------
+    >>> numbers("score", ["0.5"])
+    Traceback (most recent call last):
+    sudlib.files.InputError: score must hold numbers, not text such as '0.5'
+    """
+    given = pd.Series(values)
+    words = [each for each in given.head(1000) if isinstance(each, str)]
+    if words:
+        raise InputError(f"{name} must hold numbers, not text such as {words[0]!r}")
+    try:
+        found = given.to_numpy(float, na_value=np.nan)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{name} must hold numbers: {error}") from error
+    lost = int((~np.isfinite(found)).sum())
+    if lost:
+        raise InputError(f"{name} must be finite; {lost:,} of {len(found):,} are not")
+    return found
+
+
 def ordered(values: Iterable[Any]) -> list[Any]:
     """Return distinct values sorted; a mixture of types by what is shown.
 

@@ -17,9 +17,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
-from scipy.special import betaincinv, ndtr, ndtri
+from scipy.special import ndtr, ndtri
 from scipy.stats import random_table
 
+from sudlib.estimates import exact_limits
 from sudlib.fairness import comparison, tables
 from sudlib.fairness.inputs import Columns, Floats
 from sudlib.fairness.rates import divide, fractions
@@ -39,33 +40,6 @@ _POWER = float(ndtri(0.8))
 
 # So few groups are all compared with each other; of more, those that can be extreme.
 _FEW = 40
-
-
-def exact_limits(k: Floats, n: Floats, tail: ArrayLike) -> tuple[Floats, Floats]:
-    """Return Clopper and Pearson's limits of a proportion.
-
-    Parameters
-    ----------
-    k, n : numpy.ndarray of float
-        Hits and trials; fractions are allowed.
-    tail : array-like of float
-        Chance of missing the truth at each side, at most.
-
-    Returns
-    -------
-    low, high : numpy.ndarray
-
-    Examples
-    --------
-    >>> low, high = exact_limits(np.array([2.0]), np.array([2.0]), 0.025)
-    >>> round(float(low[0]), 3), float(high[0])
-    (0.158, 1.0)
-    """
-    k = np.clip(k, 0, n)
-    with np.errstate(invalid="ignore"):
-        low = np.where(k > 0, betaincinv(np.fmax(k, 1e-9), n - k + 1, tail), 0.0)
-        high = 1 - betaincinv(np.fmax(n - k, 1e-9), k + 1, tail)
-    return low, np.where(k < n, high, 1.0)
 
 
 def critical_values(
