@@ -151,7 +151,7 @@ def assess(
         check_choice("measures", measure, comparison.MEASURES)
         if agg == "paper":
             warn_about_paper(measure)
-    check_whole("n_resamples", n_resamples)
+    n_resamples = check_whole("n_resamples", n_resamples)
     check_number(
         "confidence_level", confidence_level, 0, 1, open_low=True, open_high=True
     )
