@@ -143,7 +143,7 @@ def mean_over_splits(
 def exact_limits(
     k: ArrayLike, n: ArrayLike, tail: ArrayLike = 0.025
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return Clopper and Pearson's limits of shares.
+    """Return Clopper and Pearson's (1934) limits of shares.
 
     They hold for any share and any number of people, also where none or all of them
     are counted and a bootstrap cannot vary.
@@ -158,10 +158,6 @@ def exact_limits(
     Returns
     -------
     low, high : numpy.ndarray
-
-    References
-    ----------
-    Clopper and Pearson (1934), The use of confidence or fiducial limits.
 
     Examples
     --------

@@ -26,7 +26,15 @@ MOST_CLASSES = 1000
 
 
 class Coded(NamedTuple):
-    """A column as positions among its levels; -1 is missing."""
+    """A column as positions among its levels.
+
+    Parameters
+    ----------
+    codes : numpy.ndarray of int
+        One a row; -1 is missing.
+    levels : tuple
+        The distinct values.
+    """
 
     codes: Ints
     levels: tuple[Hashable, ...]
