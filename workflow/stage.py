@@ -24,7 +24,7 @@ import yaml
 
 from sudlib import book
 from sudlib.book import freshness
-from sudlib.files import InputError
+from sudlib.files import InputError, data_file
 
 ROOT = Path(__file__).resolve().parent.parent
 NOT_RUN = "not yet run here"
@@ -144,7 +144,13 @@ def substitutions(results):
     names["checks"] = str(len(checks))
     names["checks_agree"] = str(checks["agrees"].sum())
     names["checks_disagree"] = str((~checks["agrees"]).sum())
-    names["errata_table"] = errata_table(checks)
+    failed = checks[~checks["agrees"]]
+    for study in book.STUDIES:
+        names[f"inconsistent_{study}"] = str(failed["key"].str[0].eq(study).sum())
+        names[f"errata_table_{study}"] = errata_table(
+            checks[checks["key"].str[0] == study]
+        )
+    names["judgements_table"] = judgements_table()
     names["verdict_table"] = verdict_table(counts)
     names["devices_table"] = devices_table(pd.read_csv(DEVICES))
     names["four_cells"] = f"{book.FOUR_CELLS:.2f}"
@@ -187,6 +193,23 @@ def errata_table(checks):
             f"| {book.describe(claim)} ({claim['where']}) | {check['printed']}"
             f" | {check['check']} | {check['expected']} |"
         )
+    return "\n".join(lines)
+
+
+def judgements_table():
+    """Return what the book says against the studies, as a Markdown table."""
+    titles = {}
+    lines = ["| page | what it says | what would refute it |", "| --- | --- | --- |"]
+    register = pd.read_csv(data_file("claims/judgements.csv"), keep_default_na=False)
+    for _, row in register.iterrows():
+        path = ROOT / "notebooks" / f"{row['page']}.ipynb"
+        if path not in titles:
+            first = nbformat.read(path, as_version=4).cells[0].source
+            titles[path] = first.partition("\n")[0].lstrip("# ")
+        said = re.sub(r"\[([^]]*)\](\([^)]*\))?", r"\1", row["sentence"])
+        said = re.sub(r"\{[^}]*\}", "…", said).replace("**", "")
+        link = f"[{titles[path]}](../notebooks/{path.name})"
+        lines.append(f"| {link} | … {said.rstrip('.')} … | {row['refuted_by']} |")
     return "\n".join(lines)
 
 
