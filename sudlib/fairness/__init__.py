@@ -11,7 +11,6 @@ It needs NumPy, SciPy, pandas and scikit-learn only.
 
 from sudlib.fairness.comparison import MEASURES, ConditionalDisparity, Disparity
 from sudlib.fairness.contingency import interactions
-from sudlib.fairness.inference import fair_null
 from sudlib.fairness.measures import (
     conditional_statistical_parity_ratio,
     demographic_parity_difference,
@@ -23,6 +22,7 @@ from sudlib.fairness.measures import (
     equalized_odds_ratio,
     statistical_parity_difference,
 )
+from sudlib.fairness.null import fair_null
 from sudlib.fairness.published import (
     PaperFormulaWarning,
     max_threshold,
