@@ -134,7 +134,7 @@ def test_the_critical_value_knows_which_groups_share_rows(monkeypatch):
     separate = compared({"a": np.arange(900) % 12})
     # Two copies of a group do not differ; two groups of different copies do, as here.
     assert critical_value(again) == pytest.approx(once, abs=0.04)
-    monkeypatch.setattr(inference, "_MOST_ADDITIONS", 0)
+    monkeypatch.setattr(inference, "_MOST_MEMBERS", 0)
     assert critical_value(again) == pytest.approx(critical_value(separate), abs=0.06)
 
 
@@ -456,6 +456,21 @@ def test_a_verdict_never_contradicts_the_null(measure):
             assert effect > 0 and null["p"] <= 0.05
             failed += 1
     assert failed > 5
+
+
+def test_the_confidence_level_is_that_of_the_bounds():
+    true, predicted, groups = make_people()
+    arguments = dict(sensitive_features=groups["sex"], n_resamples=20_000)
+    for level in (0.8, 0.99):
+        row = fairness.assess(
+            true,
+            predicted,
+            confidence_level=level,
+            measures="demographic_parity_difference",
+            **arguments,
+        ).worst.iloc[0]
+        expected = stats.norm.ppf((1 + level) / 2)
+        assert row["critical"] == pytest.approx(expected, abs=0.04)
 
 
 def test_no_draws_give_no_bounds_and_no_verdict():

@@ -28,8 +28,8 @@ _STEP = 1.25
 # Numbers held at once while drawing: 8 million floats are 64 MB.
 _AT_ONCE = 8_000_000
 
-# Additions that a draw of correlated errors may cost, in all resamples together.
-_MOST_ADDITIONS = 300_000_000
+# Cells in groups, counted for each class: with more, errors are drawn independently.
+_MOST_MEMBERS = 1_000_000
 
 # A "detectable" difference is found with a chance of 80 %: the normal quantile of that.
 _POWER = float(ndtri(0.8))
@@ -82,7 +82,7 @@ def critical_values(
     }
     for chosen in compared:
         member = chosen.family.member
-        joint = member.nnz * n_resamples * len(chosen.judged) <= _MOST_ADDITIONS
+        joint = member.nnz * len(chosen.judged) <= _MOST_MEMBERS
         step = max(1, _AT_ONCE // (max(member.shape) if joint else len(chosen.family)))
         squares = fractions(chosen.counts.tables(chosen.counts.square)[:, None])
         for name in names:
