@@ -46,7 +46,9 @@ def test_transcription_has_every_number_of_the_record():
     records = json.loads(source.read_text(encoding="utf-8"))["records"]
     path = ROOT / "data" / "claims" / "tables_b.csv"
     rows = pd.read_csv(path, dtype=str, keep_default_na=False)
-    assert len(records) == len(rows) == 447
+    # The sentence on COMPAS, of the introduction, is not in that record.
+    rows = rows[rows["measure"] != "compas_47_7_percent"]
+    assert len(records) == len(rows) == 446
     for record, row in zip(records, rows.to_dict("records"), strict=True):
         for name, value in record.items():
             if isinstance(value, float):
