@@ -203,6 +203,24 @@ def test_codes_are_read_alike_from_r_and_from_text():
         assert tidy["place"].tolist()[:2] == ["x", "7"]
 
 
+def test_the_difference_of_two_shares_is_newcombes():
+    # His table II, 56/70 against 48/80: .0524 to .3339.
+    groups = pd.Series(["a"] * 70 + ["b"] * 80)
+    events = pd.Series([1.0] * 56 + [0.0] * 14 + [1.0] * 48 + [0.0] * 32)
+    events[150], groups[150] = np.nan, "b"  # not known: does not count
+    table = trials.shares(events, groups)
+    assert table["people"].to_list() == [70, 80]
+    found = trials.difference(table, "a", "b")
+    assert (round(found.low, 4), round(found.high, 4)) == (0.0524, 0.3339)
+    back = trials.difference(table, "b", "a")
+    assert (back.low, back.high) == pytest.approx((-found.high, -found.low))
+
+
+def test_a_share_of_nobody_is_refused():
+    with pytest.raises(InputError, match="not 0/0"):
+        trials.share(0, 0)
+
+
 # ---------------------------------------------------------------- recorded results
 
 
@@ -233,7 +251,7 @@ def small_page(monkeypatch, recorded=None):
 
     monkeypatch.setattr(page, "fetch", fetch)
     monkeypatch.setattr(page, "read_recorded", lambda name: recorded)
-    run = Run("d99_small", {})
+    run = Run("d99_small", {"seed": 33})
     return run, trials.Page(run, "ist")
 
 
@@ -247,8 +265,9 @@ def test_a_recorded_page_shows_the_same_table_as_the_one_that_computed_it(
     run, computed = small_page(monkeypatch)
     first = computed.result(arms)
     assert "computed here" in computed.label()
-    stamp = {key: None for key in ("commit", "parameters", "versions", "minutes")}
+    stamp = {key: None for key in ("commit", "versions", "minutes")}
     stamp |= {"date": "2026-11-29T10:00+00:00", "data": run.data, "commit": "abc"}
+    stamp["parameters"] = {"seed": 7}
     result = {"notebook": "d99_small", "stamp": stamp, "tables": run.tables}
     kept = json.loads(trials.record(result, tmp_path).read_text())
     run, shown = small_page(monkeypatch, kept)
@@ -256,6 +275,7 @@ def test_a_recorded_page_shows_the_same_table_as_the_one_that_computed_it(
     pd.testing.assert_frame_equal(first, second)
     assert second["gap"].dtype == float and second.index.name == "arm"
     assert "Recorded results" in shown.label() and "2026-11-29" in shown.label()
+    assert "not used, but seed = 7" in shown.label()
     assert run.data[0]["data"] == "ist, recorded 2026-11-29" and not run.synthetic
     with pytest.raises(InputError, match="was not computed"):
         trials.record({**result, "stamp": {**stamp, "data": run.data}}, tmp_path)

@@ -23,6 +23,7 @@ from sudlib.trials.outcomes import (
 )
 from sudlib.trials.page import Page, check_counts, read_recorded, record
 from sudlib.trials.readers import digest, load, table
+from sudlib.trials.shares import difference, share, shares
 from sudlib.trials.studies import Study, covariates, dictionary, registry, study
 
 __all__ = [
@@ -37,6 +38,7 @@ __all__ = [
     "check_counts",
     "covariates",
     "dictionary",
+    "difference",
     "digest",
     "fetch",
     "load",
@@ -46,6 +48,8 @@ __all__ = [
     "record",
     "registry",
     "relapsed",
+    "share",
+    "shares",
     "study",
     "succeeded",
     "table",

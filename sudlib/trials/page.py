@@ -23,6 +23,7 @@ class Noting(Protocol):
     """What a page needs of a :class:`sudlib.book.Run`."""
 
     notebook: str
+    parameters: dict[str, Any]
     tables: dict[str, Any]
 
     def uses(self, records: pd.DataFrame) -> pd.DataFrame:
@@ -113,12 +114,16 @@ class Page:
                 f"The numbers of this page are computed here, from the rows of {names}"
                 f" (SHA-256 {hashes}…): **real people**, and no row is shown."
             )
+        asked, kept = self.run.parameters, self.recorded["parameters"]
+        other = {name: kept[name] for name in kept if kept[name] != asked.get(name)}
+        words = ", ".join(f"{name} = {value!r}" for name, value in other.items())
         return (
             f"**Recorded results.** The rows of {names} are not on this machine. Shown"
             f" is what was computed from them on {self.recorded['date'][:10]} at commit"
             f" {self.recorded['commit']} (SHA-256 {hashes}…). With the internet, `make"
             f" book` downloads the files and computes; or `{VARIABLE}` names a folder"
             " that holds them."
+            + (f" Your parameters were not used, but {words}." if other else "")
         )
 
 
