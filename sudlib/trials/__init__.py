@@ -5,6 +5,7 @@ A page takes its numbers through :class:`Page`: computed where the files are at 
 recorded where they are not.  Taught in the notebooks of part D.
 """
 
+from sudlib.trials.admission import Cohort, cohort
 from sudlib.trials.files_at_hand import (
     RECORDED,
     VARIABLE,
@@ -22,11 +23,13 @@ from sudlib.trials.outcomes import (
     weeks,
 )
 from sudlib.trials.page import Page, check_counts, read_recorded, record
+from sudlib.trials.ranking import area, areas
 from sudlib.trials.readers import digest, load, table
 from sudlib.trials.shares import difference, share, shares
 from sudlib.trials.studies import Study, covariates, dictionary, registry, study
 
 __all__ = [
+    "Cohort",
     "MISSING",
     "NotAtHand",
     "Page",
@@ -34,8 +37,11 @@ __all__ = [
     "Study",
     "VARIABLE",
     "Weeks",
+    "area",
+    "areas",
     "at_hand",
     "check_counts",
+    "cohort",
     "covariates",
     "dictionary",
     "difference",

@@ -106,7 +106,9 @@ def _tidy(raw: pd.DataFrame, words: pd.DataFrame) -> pd.DataFrame:
             codes = column.astype("string").str.removesuffix(".0")
             column = codes.map(levels)
         if row["kind"] in ("number", "yes/no"):
-            columns[name] = pd.to_numeric(column).astype(float)
+            values = pd.to_numeric(column).astype(float)
+            # R's NA is a NaN of its own kind, which NumPy warns of: an ordinary one.
+            columns[name] = values.where(values.notna(), np.nan)
         elif row["kind"] == "levels":
             order = list(dict.fromkeys(levels.values()))
             columns[name] = pd.Categorical(column, categories=order)
