@@ -5,7 +5,7 @@ A page takes its numbers through :class:`Page`: computed where the files are at 
 recorded where they are not.  Taught in the notebooks of part D.
 """
 
-from sudlib.trials.admission import Cohort, cohort
+from sudlib.trials.admission import Cohort, cohort, without_gaps
 from sudlib.trials.files_at_hand import (
     RECORDED,
     VARIABLE,
@@ -60,4 +60,5 @@ __all__ = [
     "succeeded",
     "table",
     "weeks",
+    "without_gaps",
 ]

@@ -86,3 +86,25 @@ def _cohort(trial: str, _digest: str) -> Cohort:
         people["treatment"].astype(str),
         people,
     )
+
+
+def without_gaps(X: pd.DataFrame) -> pd.DataFrame:  # noqa: N803
+    """Return covariates for methods that take no missing ones.
+
+    Parameters
+    ----------
+    X : pandas.DataFrame
+        Numbers; NaN is missing.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Medians where something is missing, and, if that is so for more than 2 % of the
+        people in a column, a column ``not answered`` that says of whom.
+    """
+    gaps = X.isna()
+    filled = X.fillna(X.median()).reset_index(drop=True)
+    often = gaps.loc[:, gaps.mean() > 0.02].any(axis=1)
+    if often.any():
+        filled["not answered"] = often.to_numpy(dtype=float)
+    return filled
