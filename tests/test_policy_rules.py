@@ -792,20 +792,28 @@ def test_unknown_choices_name_the_allowed_ones(changes, said, people):
         fit(OutcomeWeightedClassifier(steps=2, **changes), people)
 
 
-@pytest.mark.parametrize("treatments", [1, 13])
-def test_enumerating_needs_2_to_12_treatments(treatments):
-    with pytest.raises(InputError, match="from 2 to 12"):
+@pytest.mark.parametrize("treatments", [0, 13, True, 2.0])
+def test_enumerating_needs_1_to_12_treatments(treatments):
+    with pytest.raises(InputError, match="from 1 to 12"):
         combinations(treatments)
 
 
-def test_one_treatment_cannot_be_enumerated_but_can_be_learnt():
+@pytest.mark.parametrize(
+    "rule",
+    [
+        OutcomeWeightedClassifier(steps=300),
+        OneAgainstOne(steps=300),
+        AdditiveQLearner(),
+        AdditiveQLearner(pairs=True),
+        ContrastNetwork(steps=200, members=1),
+        BoundedEffectsNetwork(steps=400, members=1, alpha=0.5),
+    ],
+)
+def test_one_treatment_can_be_learnt(rule):
     generator = np.random.default_rng(14)
     X, A = generator.normal(size=(80, 2)), generator.choice([-1, 1], (80, 1))
     outcome = A[:, 0] * X[:, 0]
-    for rule in (OneAgainstOne(), BoundedEffectsNetwork()):
-        with pytest.raises(InputError, match="2 to 12"):
-            rule.fit(X, A, outcome)
-    rule = OutcomeWeightedClassifier(steps=300).fit(X, A, outcome)
+    rule = clone(rule).fit(X, A, outcome)
     assert (rule.predict(X)[:, 0] == np.sign(X[:, 0])).mean() > 0.85
 
 

@@ -13,7 +13,8 @@ from sklearn.model_selection import KFold, cross_val_predict
 from sudlib.policy.base import TreatmentRule, draw_seed
 from sudlib.policy.propensity import Propensity
 from sudlib.policy.q_learning import RIDGE_ALPHAS, with_intercept
-from sudlib.policy.treatments import Array, Study
+from sudlib.policy.study import Study
+from sudlib.policy.treatments import Array
 from sudlib.validation import check_whole
 
 

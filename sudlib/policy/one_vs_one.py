@@ -16,8 +16,12 @@ from sudlib.policy.batched import OPTIMISERS, numpy_steps, step_sizes, with_ones
 from sudlib.policy.losses import WeightedHamming
 from sudlib.policy.outcome_weights import WEIGHTS, outcome_weights
 from sudlib.policy.propensity import estimate_propensity
-from sudlib.policy.treatments import Array, Study, combination_number, combinations
-from sudlib.validation import check_choice
+from sudlib.policy.study import Study
+from sudlib.policy.treatments import Array, combination_number, combinations
+from sudlib.validation import check_bytes, check_choice, check_whole
+
+#: One classifier a pair of combinations: memory beyond this is refused.
+MOST = 2**30
 
 
 @dataclass(eq=False, repr=False)
@@ -80,6 +84,8 @@ class OneAgainstOne(TreatmentRule):
     def _fit(self, study: Study) -> None:
         check_choice("optimiser", self.optimiser, OPTIMISERS)
         check_choice("votes", self.votes, ("signs", "scores"))
+        check_whole("steps", self.steps, 1)
+        check_whole("batch_size", self.batch_size, 1)
         # "augmented" weighs single decisions, which a pair of combinations has not.
         check_choice("weights of OneAgainstOne", self.weights, WEIGHTS[:-1])
         every = combinations(self.n_treatments_)
@@ -94,6 +100,14 @@ class OneAgainstOne(TreatmentRule):
         self.seen_ = np.unique(number)
         if len(self.seen_) < 2:
             raise InputError("one-against-one needs two combinations that were given")
+        pairs = len(self.seen_) * (len(self.seen_) - 1) // 2
+        a_pair = 4 * (len(every) + 8 * np.size(self.alpha) * (1 + X.shape[1]))
+        check_bytes(
+            f"one-against-one of {len(self.seen_):,} combinations that were received"
+            f" ({pairs:,} pairs)",
+            pairs * a_pair + 8 * len(self.seen_) * self.steps * self.batch_size,
+            MOST,
+        )
         first, second = np.triu_indices(len(self.seen_), 1)
         self.pairs_ = np.column_stack([self.seen_[first], self.seen_[second]])
         rows = np.arange(len(first))
@@ -154,7 +168,9 @@ class OneAgainstOne(TreatmentRule):
         elif self.output == "tanh":
             scores = np.tanh(scores)
         votes = scores @ self.votes_
-        votes[:, np.setdiff1d(np.arange(votes.shape[1]), self.seen_)] = -np.inf
+        allowed = self._allowed()
+        may = self.seen_ if allowed is None else combination_number(allowed)
+        votes[:, np.setdiff1d(np.arange(votes.shape[1]), may)] = -np.inf
         return votes
 
     def decision_function(self, X: ArrayLike) -> Array:

@@ -18,7 +18,8 @@ from sudlib.files import InputError
 from sudlib.policy.base import NetworkRule, score_each
 from sudlib.policy.batched import Networks
 from sudlib.policy.losses import SquaredContrast, SquaredCurve
-from sudlib.policy.treatments import Array, Study, combinations, contrast_basis
+from sudlib.policy.study import Study
+from sudlib.policy.treatments import Array, combinations, contrast_basis
 from sudlib.validation import check_choice, check_number
 
 #: Validation rows that early stopping looks at, at most.
@@ -300,6 +301,7 @@ class BoundedEffectsNetwork(_OutcomeNetwork):
             Coded -1 and +1.
         """
         effects = self.decision_function(X)
-        every = combinations(self.n_treatments_, "int8")
+        every = self._allowed()
+        every = combinations(self.n_treatments_, "int8") if every is None else every
         totals = effects @ (every > 0).astype(effects.dtype).T
         return every[(totals + self.curvature_ * totals**2).argmax(axis=1)]

@@ -17,7 +17,8 @@ from sudlib.policy.base import NetworkRule, score_each
 from sudlib.policy.batched import Networks
 from sudlib.policy.losses import WeightedHamming
 from sudlib.policy.outcome_weights import outcome_weights
-from sudlib.policy.treatments import Array, Study, signs
+from sudlib.policy.study import Study
+from sudlib.policy.treatments import Array
 
 #: The strengths of the lasso penalty that the study tries.
 STUDY_ALPHAS = (0.1, 0.01, 0.001, 0.0001)
@@ -235,7 +236,7 @@ class OutcomeWeightedClassifier(NetworkRule):
             From covariates to combinations, as ``predict``.
         """
         networks = self.member(index)
-        return lambda X: signs(self._scores(X, networks))
+        return lambda X: self._advise(self._scores(X, networks))
 
     def _scores(self, X: ArrayLike, networks: Networks) -> Array:
         outputs = networks.outputs(self._inputs(X))[0]

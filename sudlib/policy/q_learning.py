@@ -16,13 +16,8 @@ from sklearn.tree import DecisionTreeRegressor
 from sklearn.utils.validation import check_is_fitted
 
 from sudlib.policy.base import TreatmentRule, draw_seed
-from sudlib.policy.treatments import (
-    Array,
-    Study,
-    check_covariates,
-    combinations,
-    contrast_basis,
-)
+from sudlib.policy.study import Study, check_covariates
+from sudlib.policy.treatments import Array, combinations, contrast_basis
 from sudlib.validation import check_choice, check_number
 
 #: Ridge penalties that are tried, from weak to strong.
