@@ -31,7 +31,7 @@ def share(events: int, people: int, level: float = 0.95) -> Estimate:
     0.721 (0.666 to 0.770)
     """
     if not 0 <= events <= people or people == 0:
-        raise InputError(f"a share needs 0 to all of some people, not {events}/{people}")
+        raise InputError(f"a share needs some of some people, not {events}/{people}")
     found = stats.binomtest(int(events), int(people)).proportion_ci(level, "wilson")
     return Estimate(events / people, float(found.low), float(found.high), n=int(people))
 
