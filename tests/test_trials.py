@@ -300,3 +300,39 @@ def test_every_recorded_result_is_of_these_files_and_of_groups_of_ten():
             assert used["sha256"] == trials.digest(used["data"])
         for name, rows in kept["tables"].items():
             trials.check_counts(pd.DataFrame(rows), name)
+
+
+def test_the_area_is_scikit_learns_and_ties_are_half_a_pair():
+    from sklearn.metrics import roc_auc_score
+
+    random = np.random.default_rng(5)
+    outcome = random.integers(0, 2, 80)
+    score = random.integers(0, 6, 80) + outcome
+    assert trials.area(outcome, score) == pytest.approx(roc_auc_score(outcome, score))
+    assert np.isnan(trials.area([1, 1], [0.2, 0.3]))
+
+
+def test_areas_are_compared_on_the_same_people_and_the_gap_is_to_the_first():
+    random = np.random.default_rng(3)
+    outcome = np.repeat([0, 1], [60, 30])
+    good, bad = outcome + random.normal(size=90), random.normal(size=90)
+    table = trials.areas(outcome, {"good": good, "again": good, "bad": bad})
+    assert (table.loc["again", ["gap", "gap_low", "gap_high"]] == 0).all()
+    assert table.loc["bad", "gap_high"] < 0 < table.loc["good", "low"] - 0.5
+    assert (table["low"] <= table["value"]).all()
+    assert (table["value"] <= table["high"]).all()
+    with pytest.raises(InputError, match="length"):
+        trials.areas(outcome, {"good": good[:-1]})
+
+
+def test_gaps_are_filled_and_said_where_they_are_many():
+    X = pd.DataFrame(
+        {"a": [1.0, np.nan, 3.0] * 40, "b": range(120)}, index=range(5, 125)
+    )
+    filled = trials.without_gaps(X)
+    assert filled.notna().all().all() and list(filled.index) == list(range(120))
+    assert filled["a"].tolist()[:3] == [1, 2, 3]
+    assert filled["not answered"].tolist()[:3] == [0, 1, 0]
+    few = X.assign(a=1.0)
+    few.loc[5, "a"] = np.nan  # one of 120: not worth a column
+    assert list(trials.without_gaps(few)) == ["a", "b"]

@@ -163,3 +163,22 @@ def test_weeks_and_runs_are_counted_as_by_hand():
         # Weeks 1 and 2 do not count: two weeks of the first four are left.
         assert trials.relapsed(missed).item() is np.bool_(expected).item()
         assert not trials.relapsed(missed, missing="negative").any()
+
+
+@pytest.mark.parametrize(
+    ("trial", "people", "sites"), [("0027", 1269, 16), ("0051", 570, 8)]
+)
+def test_a_cohort_is_known_at_admission_and_has_its_trials_outcome(
+    trial, people, sites
+):
+    cohort = trials.cohort(trial)
+    assert len(cohort.X) == len(cohort.good) == people
+    assert cohort.site.nunique() == sites
+    later = set(trials.dictionary("ctn0094").query("role == 'after'").index)
+    assert not later & set(cohort.X) and "treatment" not in cohort.X
+    arm = cohort.good.groupby(cohort.treatment).mean()
+    if trial == "0027":
+        assert round(arm["methadone"], 3) == 0.745
+    else:
+        relapse = trials.relapsed(trials.weeks(trials.randomised("0051")))
+        assert (relapse == (cohort.good == 0)).all()

@@ -76,8 +76,8 @@ def randomised(trial: str, *, phase: int = 1) -> pd.DataFrame:
     -------
     pandas.DataFrame
         As :func:`load` gives it; ``origin`` is the day of the randomisation, counted
-        from consent, and ``weeks`` how many weeks people stayed on study medication: until the last
-        dose, or until an injection had worn off.
+        from consent, and ``weeks`` how many weeks people stayed on study medication:
+        until the last dose, or until an injection had worn off.
     """
     people = load("ctn0094")
     check_choice("trial", trial, people["trial"].cat.categories)
