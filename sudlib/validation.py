@@ -184,9 +184,9 @@ def check_bytes(what: str, wanted: int, most: int = MOST_BYTES) -> None:
 
     Examples
     --------
-    >>> check_bytes("a table of all pairs", 53 * 2**30)
+    >>> check_bytes("all pairs", 53 * 2**30)
     Traceback (most recent call last):
-    sudlib.files.InputError: a table of all pairs: 53.0 GiB asked for; the limit is 4 GiB
+    sudlib.files.InputError: all pairs: 53.0 GiB asked for; the limit is 4 GiB
     """
     if wanted > most:
         raise InputError(

@@ -12,9 +12,12 @@ from sudlib.policy import (
     multiverse,
     simulation,
     simulation_study,
+    worlds,
 )
 from sudlib.policy.a_learning import ContrastLearner
 from sudlib.policy.base import TreatmentRule, fit_together
+from sudlib.policy.best_rule import BestRule, BoostedOutcome
+from sudlib.policy.censoring import restricted_time
 from sudlib.policy.doubly_robust import (
     augmented_scores,
     augmented_value,
@@ -50,10 +53,12 @@ from sudlib.policy.treatments import (
     combinations,
     describe,
 )
-from sudlib.policy.trial import Trial, restricted_time
+from sudlib.policy.trial import Trial
 
 __all__ = [
     "AdditiveQLearner",
+    "BestRule",
+    "BoostedOutcome",
     "BoundedEffectsNetwork",
     "ContrastLearner",
     "ContrastNetwork",
@@ -99,4 +104,5 @@ __all__ = [
     "stagewise_owl",
     "support",
     "two_stage_q_learning",
+    "worlds",
 ]

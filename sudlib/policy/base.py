@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import KW_ONLY, dataclass
 from numbers import Integral
@@ -302,7 +303,7 @@ class NetworkRule(TreatmentRule):
     alpha : float or sequence of float, default=0.001
         Strength of the penalty, larger is stronger.
     steps : int, default=2000
-        Steps of the optimiser.
+        Steps of the optimiser; where people are many, more: see ``epochs``.
     batch_size : int, default=100
         Rows in a step.
     learning_rate : float, default=0.01
@@ -315,6 +316,8 @@ class NetworkRule(TreatmentRule):
         See :mod:`sudlib.policy.batched`.
     random_state : None, int, RandomState or Generator, default=0
         Start, order of rows, dropout, validation set and folds.
+    epochs : int, default=4
+        Passes over all rows at least, unless ``steps`` is 0.
     """
 
     _: KW_ONLY
@@ -328,6 +331,7 @@ class NetworkRule(TreatmentRule):
     standardise: bool = True
     engine: str = "auto"
     random_state: Any = 0
+    epochs: int = 4
 
     def fit(
         self,
@@ -386,7 +390,8 @@ class NetworkRule(TreatmentRule):
         self.seed_ = draw_seed(self.random_state)
         for name in ("members", "batch_size"):
             check_whole(name, getattr(self, name), 1)
-        check_whole("steps", self.steps)
+        for name in ("steps", "epochs"):
+            check_whole(name, getattr(self, name))
         for width in self.hidden:
             check_whole("a width in hidden", width, 1)
         check_number("learning_rate", self.learning_rate, 0, open_low=True)
@@ -433,8 +438,13 @@ class NetworkRule(TreatmentRule):
         """Make the choices that need the validation set, and keep what decides."""
         raise NotImplementedError
 
+    def _steps(self, people: int) -> int:
+        """Return how many steps there are, where each row is seen a few times."""
+        passes = self.epochs * math.ceil(people / min(self.batch_size, people))
+        return max(self.steps, passes) if self.steps else 0
+
     def _descend(self, X: Array, rows: Any, loss: Any, **settings: Any) -> Networks:
-        shared = ("batch_size", "learning_rate", "engine", "steps")
+        shared = ("batch_size", "learning_rate", "engine")
         settings = {name: getattr(self, name) for name in shared} | settings
         hidden = tuple(self.hidden)
         return train(X, rows, loss, hidden=hidden, seed=self.seed_, **settings)

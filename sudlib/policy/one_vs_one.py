@@ -9,11 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
+from threadpoolctl import threadpool_limits
 
 from sudlib.files import InputError
 from sudlib.policy.base import TreatmentRule, draw_seed
-from sudlib.policy.batched import OPTIMISERS, numpy_steps, step_sizes, with_ones
+from sudlib.policy.batched import with_ones
 from sudlib.policy.losses import WeightedHamming
+from sudlib.policy.optimisers import OPTIMISERS, numpy_steps, step_sizes
 from sudlib.policy.outcome_weights import WEIGHTS, outcome_weights
 from sudlib.policy.propensity import estimate_propensity
 from sudlib.policy.study import Study
@@ -158,7 +160,11 @@ class OneAgainstOne(TreatmentRule):
         sizes = step_sizes(self.learning_rate, self.steps, optimiser=self.optimiser)
         take_steps = numpy_steps(gradient, self.optimiser)
         state = flat, np.zeros_like(flat), np.zeros_like(flat)
-        return take_steps(state, with_ones(X), [weights], order, sizes.astype("f4"))[0]
+        with threadpool_limits(1, "blas"):
+            moved = take_steps(
+                state, with_ones(X), [weights], order, sizes.astype("f4")
+            )
+        return moved[0]
 
     def _votes(self, X: ArrayLike, index: int) -> Array:
         scores = with_ones(self._inputs(X)) @ self.coef_[index].T

@@ -18,7 +18,7 @@ from sudlib.files import InputError
 from sudlib.policy.base import NetworkRule, score_each
 from sudlib.policy.batched import Networks
 from sudlib.policy.losses import SquaredContrast, SquaredCurve
-from sudlib.policy.study import Study
+from sudlib.policy.study import Study, check_treatments
 from sudlib.policy.treatments import Array, combinations, contrast_basis
 from sudlib.validation import check_choice, check_number
 
@@ -119,7 +119,7 @@ class ContrastNetwork(_OutcomeNetwork):
                 SquaredContrast(),
                 outputs=basis.shape[-1],
                 number=self.members,
-                steps=self.steps,
+                steps=self._steps(X.shape[-2]),
                 alike=alike,
                 watch=watch,
             )
@@ -153,6 +153,24 @@ class ContrastNetwork(_OutcomeNetwork):
         """
         inputs = self._inputs(X)
         return self.networks_.outputs(inputs)[0].mean(axis=0)[:, 1:]
+
+    def expected(self, X: ArrayLike, A: ArrayLike) -> Array:
+        """Return the outcome expected under the given combinations.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, p)
+            Covariates.
+        A : array-like of shape (n, K)
+            Coded -1 and +1.
+
+        Returns
+        -------
+        numpy.ndarray of shape (n,)
+        """
+        outputs = self.networks_.outputs(self._inputs(X))[0].mean(axis=0)
+        basis = contrast_basis(check_treatments(A, len(outputs)), self.order_)
+        return self.centre_ + (basis * outputs).sum(axis=1)
 
 
 @dataclass(eq=False, repr=False)
@@ -250,10 +268,11 @@ class BoundedEffectsNetwork(_OutcomeNetwork):
                 watch=lambda step, networks: fits(networks, loss),
             )
 
+        steps = self._steps(X.shape[-2])
         errors = np.full((len(X), len(grid)), np.nan)
         if len(grid) > 1:
             loss = SquaredCurve(bounds, curvatures)
-            errors = -fits(descend(loss, max(1, round(self.search * self.steps))), loss)
+            errors = -fits(descend(loss, max(1, round(self.search * steps))), loss)
         # a fit that diverged has no error and is not chosen
         best = np.nan_to_num(errors, nan=np.inf).argmin(axis=1)[:, None, None, None]
         chosen = [
@@ -261,7 +280,7 @@ class BoundedEffectsNetwork(_OutcomeNetwork):
             for tried in (bounds, curvatures)
         ]
         loss = SquaredCurve(*chosen)
-        networks = descend(loss, self.steps)
+        networks = descend(loss, steps)
         places = [slice(i, i + 1) for i in range(len(X))]
         return [(networks[i], loss[i], errors[i]) for i in places]
 
@@ -287,6 +306,24 @@ class BoundedEffectsNetwork(_OutcomeNetwork):
         check_is_fitted(self)
         outputs = self.networks_.outputs(self._inputs(X))
         return self.loss_.effects(np, outputs)[0].mean(axis=0)
+
+    def expected(self, X: ArrayLike, A: ArrayLike) -> Array:
+        """Return the outcome expected under the given combinations.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, p)
+            Covariates.
+        A : array-like of shape (n, K)
+            Coded -1 and +1.
+
+        Returns
+        -------
+        numpy.ndarray of shape (n,)
+        """
+        outputs = self.networks_.outputs(self._inputs(X))
+        taken = check_treatments(A, outputs.shape[-2]) > 0
+        return self.centre_ + self.loss_.outcome(np, outputs, taken)[0, ..., 0].mean(0)
 
     def predict(self, X: ArrayLike) -> Array:
         """Return the recommended combinations.

@@ -93,8 +93,9 @@ class OutcomeWeightedClassifier(NetworkRule):
         See :func:`sudlib.policy.outcome_weights`.
     propensity : {"marginal", "product", "multinomial"}, default="marginal"
         How it is estimated when ``fit`` is not given one.
-    penalty : {"lasso", "ridge", "nodes"}, default="lasso"
-        Of weights; "nodes" is a group lasso that drops whole nodes.
+    penalty : {"l1", "ridge", "lasso", "nodes"}, default="l1"
+        Of weights.  "l1" is the study's, whose weights come near zero; "lasso" sets
+        weights to zero, and "nodes", a group lasso, drops whole nodes.
     dropout : float, default=0
         Share of hidden nodes left out of a step.
     decay, optimiser
@@ -102,6 +103,8 @@ class OutcomeWeightedClassifier(NetworkRule):
     early_stopping : bool, default=False
         Keep the weights with the best gain on the validation set, which is looked at
         forty times.
+    epochs : int, default=4
+        Passes over all rows at least.
     start : array-like of shape (members, weights), optional
         Weights to begin with, flat, in the order of
         :class:`sudlib.policy.batched.Shape`.
@@ -137,7 +140,7 @@ class OutcomeWeightedClassifier(NetworkRule):
     output: str = "tanh"
     weights: str = "centred"
     propensity: str = "marginal"
-    penalty: str = "lasso"
+    penalty: str = "l1"
     dropout: float = 0.0
     decay: bool = False
     optimiser: str = "adam"
@@ -191,7 +194,8 @@ class OutcomeWeightedClassifier(NetworkRule):
             start=start,
             alike=alike,
             watch=gains if self.early_stopping else None,
-            watch_every=max(1, self.steps // 40),
+            steps=(steps := self._steps(X.shape[-2])),
+            watch_every=max(1, steps // 40),
         )
         return [networks[i : i + 1] for i in range(len(X))]
 
@@ -205,6 +209,19 @@ class OutcomeWeightedClassifier(NetworkRule):
             chosen = int(self.gains_.argmax())
         self.alpha_ = float(np.atleast_1d(self.alpha)[chosen])
         self.networks_ = self.member(chosen)
+
+    @property
+    def coef_(self) -> Array:
+        """Coefficients of scaled covariates, (K, 1 + p), intercepts first.
+
+        Only without hidden layers; the mean over members.
+        """
+        check_is_fitted(self)
+        if tuple(self.hidden):
+            raise AttributeError("coef_ is of rules without hidden layers")
+        networks = self.networks_
+        weights = networks.shape.matrices(np, networks.flat)[0][0].mean(axis=0)
+        return np.roll(weights, 1, axis=0).T
 
     def member(self, index: int) -> Networks:
         """Return the networks of one of several strengths.

@@ -206,11 +206,12 @@ class Propensity(BaseEstimator):
         numpy.ndarray of shape (n,)
         """
         check_is_fitted(self)
-        X = check_covariates(X, estimator=self)
-        A = check_treatments(A, len(X))
         if self.how_ == "product":
             given = self.treatment_probabilities(X)
+            A = check_treatments(A, len(given))
             return np.where(A > 0, given, 1 - given).prod(axis=1)
+        X = check_covariates(X, estimator=self)
+        A = check_treatments(A, len(X))
         model = self.models_[0]
         received = combination_number(A)[:, None] == model.classes_
         return (model.predict_proba(X) * received).sum(axis=1)

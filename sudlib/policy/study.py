@@ -167,39 +167,39 @@ def check_treatments(
         For another code, a missing one, another number of rows, names that occur twice,
         and names that differ from those learnt.
     """
-    A = with_names(A, "treatments")
-    if isinstance(A, pd.DataFrame) and names is not None:
-        if set(A.columns) != set(names):
+    table: Any = with_names(A, "treatments")
+    if isinstance(table, pd.DataFrame) and names is not None:
+        if set(table.columns) != set(names):
             raise InputError(
                 f"the treatments must be those of the fit ({', '.join(names)}), not"
-                f" {', '.join(A.columns)}"
+                f" {', '.join(table.columns)}"
             )
-        A = A[names]
-    elif isinstance(A, pd.Series):
-        A = A.to_frame()
-    elif not isinstance(A, pd.DataFrame):
-        A = np.asarray(A)
-        A = A[:, None] if A.ndim == 1 else A
-        if A.ndim == 2 and not np.issubdtype(A.dtype, np.number):
-            A = pd.DataFrame(A)
-    if A.ndim != 2 or (rows is not None and len(A) != rows):
+        table = table[names]
+    elif isinstance(table, pd.Series):
+        table = table.to_frame()
+    elif not isinstance(table, pd.DataFrame):
+        table = np.asarray(table)
+        table = table[:, None] if table.ndim == 1 else table
+        if table.ndim == 2 and not np.issubdtype(table.dtype, np.number):
+            table = pd.DataFrame(table)
+    if table.ndim != 2 or (rows is not None and len(table) != rows):
         raise InputError(
             f"A must have one row a person ({rows}) and one column a treatment,"
-            f" not shape {A.shape}"
+            f" not shape {table.shape}"
         )
-    if isinstance(A, pd.DataFrame):
-        columns = [_decode(A.iloc[:, place]) for place in range(A.shape[1])]
-        A = np.column_stack(columns) if columns else np.empty((len(A), 0))
-    codes = set(np.unique(A).tolist())
+    if isinstance(table, pd.DataFrame):
+        columns = [_decode(table.iloc[:, place]) for place in range(table.shape[1])]
+        table = np.column_stack(columns) if columns else np.empty((len(table), 0))
+    codes = set(np.unique(table).tolist())
     if codes <= {-1, 1}:
-        return A.astype("int8")
+        return table.astype("int8")
     if codes <= {0, 1}:
         warnings.warn(
             "treatments coded 0 and 1 are read as -1 (not given) and +1 (given)",
             UserWarning,
             stacklevel=3,
         )
-        return (2 * A.astype("int8") - 1).astype("int8")
+        return (2 * table.astype("int8") - 1).astype("int8")
     shown = ", ".join(map(str, sorted(codes, key=str)[:6]))
     raise InputError(f"treatments must be coded -1 and +1 (or 0 and 1), not {shown}")
 
