@@ -1,8 +1,9 @@
 """How well a score finds the people who completed, with intervals.
 
 Point values are scikit-learn's.  What is added: 95 % intervals by a stratified
-bootstrap fast enough for 90,000 rows, differences of two models on the same draws, a
-threshold chosen on rows of its own, and undefined values that stay undefined.
+bootstrap fast enough for 90,000 rows, exact ones where all or none of the people are
+counted, differences of two models on the same draws, a threshold chosen on rows of its
+own, and undefined values that stay undefined.
 Taught in the notebook *How good is the tuned forest?*.
 """
 
@@ -19,9 +20,16 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.stats import binomtest
 from sklearn import metrics
 
-from sudlib.estimates import Estimate
+from sudlib.estimates import Estimate, exact_limits, percentile_estimate
 from sudlib.files import InputError
-from sudlib.validation import check_choice, check_same_length, check_whole
+from sudlib.validation import (
+    check_choice,
+    check_number,
+    check_rows,
+    check_whole,
+    code_classes,
+    numbers,
+)
 
 #: The measures of an :class:`Evaluation`, in the order of its table.
 MEASURES = {
@@ -78,22 +86,17 @@ class Evaluation:
 
 
 def _check(
-    completed: ArrayLike, score: ArrayLike
-) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
-    """Return the truth as booleans and the score as floats, or stop and say why not."""
-    completed, score = np.asarray(completed), np.asarray(score, dtype=float)
-    check_same_length(completed=completed, score=score)
-    if not np.isin(completed, (0, 1)).all():
-        raise InputError(
-            "completed must be 0 or 1, not"
-            f" {sorted(set(np.unique(completed)) - {0, 1})[:5]}"
-        )
-    if not np.isfinite(score).all():
-        raise InputError(
-            f"score must be finite; {np.sum(~np.isfinite(score)):,} of"
-            f" {len(score):,} are not"
-        )
-    return completed.astype(bool), score
+    completed: ArrayLike, score: ArrayLike | None = None, **more: ArrayLike
+) -> tuple[NDArray[Any], ...]:
+    """Return truth and predictions as booleans, a score as floats, or say why not."""
+    check_rows(completed=completed, score=score, **more)
+    try:
+        _, classes = code_classes([0, 1], completed=completed, **more)
+    except InputError as error:
+        named = " and ".join(["completed", *more])
+        raise InputError(f"{named} must be 0 or 1: {error}") from error
+    found = [each.astype(bool) for each in classes]
+    return (*found, *(() if score is None else (numbers("score", score),)))
 
 
 def f_beta(completed: ArrayLike, predicted: ArrayLike, beta: float = 0.5) -> float:
@@ -118,6 +121,7 @@ def f_beta(completed: ArrayLike, predicted: ArrayLike, beta: float = 0.5) -> flo
     >>> f_beta([0, 1, 1], [1, 1, 0])
     0.5
     """
+    completed, predicted = _check(completed, predicted=predicted)
     return float(
         metrics.fbeta_score(completed, predicted, beta=beta, zero_division=np.nan)
     )
@@ -183,7 +187,8 @@ def resamples(
         Positions **within** the class; ``numpy.flatnonzero(completed)[positive]`` are
         positions in the data.
     """
-    completed = np.asarray(completed).astype(bool)
+    (completed,) = _check(completed)
+    check_whole("n_resamples", n_resamples)
     random = np.random.default_rng(seed)
     positives, negatives = int(completed.sum()), int((~completed).sum())
     for _ in range(n_resamples):
@@ -219,22 +224,52 @@ _REASONS = {
 }
 
 
-def _estimate(name: str, value: Any, draws: ArrayLike, level: float) -> Estimate:
-    """Return the Estimate of a value and its bootstrap draws (percentile interval)."""
-    value, draws = float(value), np.asarray(draws, float)
-    lost = int(np.isnan(draws).sum())
-    if np.isnan(value):
-        return Estimate(value, reason=_REASONS.get(name, "undefined"))
-    if lost == len(draws):
-        return Estimate(value, reason="undefined" if lost else "no draws")
-    low, high = np.nanpercentile(draws, _tails(level))
-    reason = f"undefined in {lost:,} of {len(draws):,} draws" if lost else ""
-    return Estimate(value, float(low), float(high), reason=reason)
+def _estimate(
+    name: str, value: Any, draws: ArrayLike, level: float, reach: ArrayLike = ()
+) -> Estimate:
+    """Return the estimate of a measure."""
+    check_number("level", level, 0, 1, open_low=True, open_high=True)
+    why = _REASONS.get(name, "undefined")
+    return percentile_estimate(
+        float(value), draws, level=level, reach=reach, undefined=why
+    )
 
 
-def _tails(level: float) -> tuple[float, float]:
-    """Return the percentiles between which a share of ``level`` lies."""
-    return 50 * (1 - level), 50 * (1 + level)
+def _exact(k: float, n: float, level: float) -> tuple[float, float]:
+    """Return Clopper and Pearson's limits if all or none of n are counted, else NaN."""
+    if n == 0 or k not in (0, n):
+        return np.nan, np.nan
+    low, high = exact_limits(k, n, (1 - level) / 2)
+    return float(low), float(high)
+
+
+def _exact_ends(matrix: NDArray[Any], level: float) -> dict[str, tuple[float, float]]:
+    """Return limits of measures where the draws of a count cannot vary.
+
+    If all or none of a class are flagged, every draw has the same; two people found of
+    two are no proof of a recall of 1.  Shares have exact limits then; the other
+    measures are taken at the exact limits of the count that does not vary.
+    """
+    (tn, fp), (fn, tp) = matrix
+    positives, negatives = tp + fn, tn + fp
+    corners = [(tp, fp)]
+    for of_class, counted in ((positives, tp), (negatives, fp)):
+        for end in _exact(counted, of_class, level):
+            if np.isfinite(end):
+                moved = end * of_class
+                corners.append((moved, fp) if of_class is positives else (tp, moved))
+    found, flagged = np.array(corners, float).T
+    tried = _measures(found, flagged, positives - found, negatives - flagged)
+    ends = {
+        name: (float(np.fmin.reduce(each)), float(np.fmax.reduce(each)))
+        for name, each in tried.items()
+    }
+    shares = {
+        "recall": (tp, positives),
+        "precision": (tp, tp + fp),
+        "accuracy": (tp + tn, positives + negatives),
+    }
+    return ends | {name: _exact(*pair, level) for name, pair in shares.items()}
 
 
 def evaluate(
@@ -251,7 +286,9 @@ def evaluate(
 
     The intervals are percentiles of a stratified bootstrap of these rows: they say how
     much the result could change with other people in the test set, not how much it
-    would change with another training set.
+    would change with another training set.  Where all or none of a class are flagged,
+    no draw can differ in that; the intervals then reach to exact (Clopper-Pearson)
+    limits.
 
     Parameters
     ----------
@@ -332,13 +369,20 @@ def evaluate(
             "brier": briers,
         }
     )
+    exact = _exact_ends(matrix, level)
+    for name, people in (("average_precision", positives), ("brier", len(score))):
+        counted = values[name] * people if values[name] in (0, 1) else np.nan
+        exact[name] = _exact(counted, people, level)
     drawn.attrs = {"seed": seed, "rows": zlib.crc32(completed.tobytes())}
     pointwise = None
     if bands:
-        low, high = np.percentile(bands, _tails(level), axis=0)
+        low, high = np.quantile(bands, [(1 - level) / 2, (1 + level) / 2], axis=0)
         pointwise = pd.DataFrame({"recall": _RECALL_GRID, "low": low, "high": high})
     return Evaluation(
-        estimates={k: _estimate(k, values[k], drawn[k], level) for k in MEASURES},
+        estimates={
+            name: _estimate(name, values[name], drawn[name], level, exact[name])
+            for name in MEASURES
+        },
         matrix=matrix,
         threshold=float(threshold),
         curve=_curve(completed, score),
@@ -397,12 +441,16 @@ def difference(
             "two evaluations can be compared pairwise only on the same rows with the"
             " same seed and number of draws"
         )
-    return _estimate(
-        measure,
-        first.estimates[measure].value - second.estimates[measure].value,
-        first.draws[measure] - second.draws[measure],
-        level,
-    )
+    one, other = first.estimates[measure], second.estimates[measure]
+    drawn, against = first.draws[measure], second.draws[measure]
+    exact = (np.nan, np.nan)
+    if drawn.nunique() == against.nunique() == 1:  # no draw can differ: exact limits
+        value = one.value - other.value
+        exact = (
+            value - np.hypot(one.value - one.low, other.high - other.value),
+            value + np.hypot(one.high - one.value, other.value - other.low),
+        )
+    return _estimate(measure, one.value - other.value, drawn - against, level, exact)
 
 
 def side_by_side(
@@ -489,13 +537,18 @@ def evaluate_matrix(
     >>> print(evaluate_matrix([[5290, 1400], [877, 799]])["f05"])
     0.381 (0.365 to 0.398)
     """
-    (tn, fp), (fn, tp) = np.asarray(matrix)
+    matrix = np.asarray(matrix)
+    if matrix.shape != (2, 2) or (matrix < 0).any() or (matrix % 1 != 0).any():
+        raise InputError(f"matrix must be 2 x 2 counts, not {matrix.tolist()}")
+    (tn, fp), (fn, tp) = matrix = matrix.astype(np.int64)
+    check_whole("n_resamples", n_resamples)
     random = np.random.default_rng(seed)
     drawn_tp = random.binomial(tp + fn, tp / max(tp + fn, 1), n_resamples)
     drawn_fp = random.binomial(tn + fp, fp / max(tn + fp, 1), n_resamples)
     values = _measures(tp, fp, fn, tn)
     drawn = _measures(drawn_tp, drawn_fp, tp + fn - drawn_tp, tn + fp - drawn_fp)
-    return {k: _estimate(k, values[k], drawn[k], level) for k in values}
+    exact = _exact_ends(matrix, level)
+    return {k: _estimate(k, values[k], drawn[k], level, exact[k]) for k in values}
 
 
 def calibration(

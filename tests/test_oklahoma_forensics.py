@@ -23,13 +23,13 @@ def pivot(rows):
     )
 
 
-def test_all_446_printed_rows_are_there_and_become_claims():
+def test_all_447_printed_rows_are_there_and_become_claims():
     names = (
         *("T_DI_multi", "T_SPD_binary", "T_SPD_multi", "T_EqOpp_first"),
         *("T_EqOpp_second", "T_EqOdds_binary", "T_EqOdds_multi", "T_clf_report"),
         *("T_NN", "T_variables", "prose"),
     )
-    assert sum(len(forensics.printed_rows(name)) for name in names) == 446
+    assert sum(len(forensics.printed_rows(name)) for name in names) == 447
     table = book.published("b")
     assert table.index.is_unique and len(table) > 900
     for row in forensics.printed_rows("T_EqOdds_multi").itertuples():
@@ -46,6 +46,8 @@ def test_transcription_has_every_number_of_the_record():
     records = json.loads(source.read_text(encoding="utf-8"))["records"]
     path = ROOT / "data" / "claims" / "tables_b.csv"
     rows = pd.read_csv(path, dtype=str, keep_default_na=False)
+    # The sentence on COMPAS, of the introduction, is not in that record.
+    rows = rows[rows["measure"] != "compas_47_7_percent"]
     assert len(records) == len(rows) == 446
     for record, row in zip(records, rows.to_dict("records"), strict=True):
         for name, value in record.items():
@@ -78,15 +80,6 @@ def test_printed_odds_are_the_distance_of_the_differences_in_all_rows():
     assert np.allclose((tpr - fpr).abs(), four["eod_diff"])
 
 
-def test_claims_say_which_printed_odds_disagree_with_their_rates():
-    table = book.published("b")
-    checks = book.check_printed(table).set_index("key")
-    odds = checks[checks.index.str.endswith("difference")]
-    assert len(odds) == 72 and (~odds["agrees"]).sum() > 60
-    assert not checks.loc["b.completed.weighted.equalized_odds_ratio", "agrees"]
-    assert not checks.loc["b.noprior.weighted.equalized_odds_ratio", "agrees"]
-
-
 def test_max_threshold_fits_all_printed_rows():
     rows = forensics.printed_rows("T_SPD_multi").dropna(subset=["max_threshold"])
     found = rows["value"].astype(float).map(fairness.max_threshold)
@@ -94,11 +87,11 @@ def test_max_threshold_fits_all_printed_rows():
 
 
 def test_attainable_accuracies():
-    assert forensics.attainable(97.98, 743) and forensics.attainable(100.0, 3)
-    assert not forensics.attainable(63.70, 743)
+    assert book.attainable(97.98, 743) and book.attainable(100.0, 3)
+    assert not book.attainable(63.70, 743)
     for rows in (7, 743):  # every true accuracy is attainable
         for right in range(rows + 1):
-            assert forensics.attainable(round(100 * right / rows, 2), rows)
+            assert book.attainable(round(100 * right / rows, 2), rows)
 
 
 def rounded(rates):
@@ -121,7 +114,7 @@ def test_impossible_is_never_said_of_two_real_groups():
             continue  # another class would be printed as equal as well
         ratios[3], differences[3] = 1.0, 0.0
         share = pd.DataFrame({"low": [0, 0, 0, equal], "high": [1, 1, 1, equal]})
-        assert forensics.can_be_equal(ratios, differences, share)
+        assert book.can_be_equal(ratios, differences, share)
 
 
 def test_an_empty_cell_is_found_out():
@@ -129,16 +122,16 @@ def test_an_empty_cell_is_found_out():
     ratios, differences = rounded([full, without])
     ratios[3], differences[3] = 1.0, 0.0  # as value_counts would have it
     share = pd.DataFrame({"low": [0.2] * 4, "high": [0.3] * 4})
-    assert not forensics.can_be_equal(ratios, differences, share)
+    assert not book.can_be_equal(ratios, differences, share)
 
 
 def test_five_printed_verdicts_are_impossible_and_the_labels_were_balanced():
     ratios = pivot(forensics.printed_rows("T_DI_multi"))
     differences = pivot(forensics.printed_rows("T_SPD_multi"))
-    shares = forensics.shares_of_classes(ratios, differences)
+    shares = book.shares_of_classes(ratios, differences)
     assert ((shares["low"] <= 0.25) & (shares["high"] >= 0.25)).all()
     possible = {
-        name: forensics.can_be_equal(ratios.loc[name], differences.loc[name], shares)
+        name: book.can_be_equal(ratios.loc[name], differences.loc[name], shares)
         for name in ratios.index
     }
     impossible = {name for name, answer in possible.items() if not answer}

@@ -20,11 +20,13 @@ import api_links
 import nbformat
 import notebook_style
 import pandas as pd
+import stories
 import yaml
 
 from sudlib import book
 from sudlib.book import freshness
-from sudlib.files import InputError
+from sudlib.files import InputError, data_file
+from sudlib.origin import ORIGINS
 
 ROOT = Path(__file__).resolve().parent.parent
 NOT_RUN = "not yet run here"
@@ -39,6 +41,16 @@ MADE_UP = (
     "Every number on this page was computed on made-up records (the {name}).\n"
     "None of them says anything about the study or about people in treatment."
 )
+MIXTURE = (
+    "Made-up records are among those of this page ({name}).\n"
+    "None of its numbers says anything about the study or about people in treatment."
+)
+UNVERIFIED = """```{{admonition}} Not verified
+:class: important synthetic
+Numbers on this page were computed on {words}:
+nothing shows that they are the agency's, so they give no verdict about the study.
+```
+"""
 NOISE = (
     "Where this page learns from data, the data are noise, in which nothing predicts"
     " anything.\nWhat it says of the study follows from the printed numbers."
@@ -84,12 +96,13 @@ def used_names(text):
 # ---------------------------------------------------------------- computed numbers
 
 
-def is_synthetic(result):
-    """Return whether any number of a result was computed on made-up records."""
-    return any(
-        used.get("synthetic")
-        for used in [*result["stamp"].get("data", []), *result["claims"]]
-    )
+def origin_banner(result):
+    """Return what a page says of records that are not shown to be real, or ''."""
+    used = [*result["stamp"].get("data", []), *result["claims"]]
+    if any(each.get("synthetic") for each in used):
+        return SYNTHETIC.format(words=synthetic_words(result))
+    unknown = [each for each in used if each.get("synthetic") is not False]
+    return UNVERIFIED.format(words=ORIGINS["unverified"]) if unknown else ""
 
 
 def synthetic_words(result):
@@ -98,6 +111,8 @@ def synthetic_words(result):
     if names == {"noise"}:
         return NOISE
     known = {"twin": "twin of TEDS-D"}
+    if any(used.get("origin") == "mixture" for used in result["stamp"]["data"]):
+        return MIXTURE.format(name=" and ".join(sorted(map(str, names))))
     return MADE_UP.format(
         name=" and the ".join(sorted(known.get(name, str(name)) for name in names))
     )
@@ -134,7 +149,9 @@ def substitutions(results):
             name = f"count_{study}_{verdict.replace(' ', '_')}"
             names[name] = str(counts[verdict].get(study, 0))
     names["count_claims"] = str(len(first))
+    judged = counts[["reproduced", "differs"]].sum(axis=1)
     for study in book.STUDIES:
+        names[f"count_{study}_judged"] = str(judged.get(study, 0))
         names[f"count_{study}_claims"] = str((first["study"] == study).sum())
     for key, row in first[first["kind"] == "matrix"].iterrows():
         (tn, fp), (fn, tp) = row["matrix"]
@@ -144,7 +161,13 @@ def substitutions(results):
     names["checks"] = str(len(checks))
     names["checks_agree"] = str(checks["agrees"].sum())
     names["checks_disagree"] = str((~checks["agrees"]).sum())
-    names["errata_table"] = errata_table(checks)
+    failed = checks[~checks["agrees"]]
+    for study in book.STUDIES:
+        names[f"inconsistent_{study}"] = str(failed["key"].str[0].eq(study).sum())
+        names[f"errata_table_{study}"] = errata_table(
+            checks[checks["key"].str[0] == study]
+        )
+    names["judgements_table"] = judgements_table()
     names["verdict_table"] = verdict_table(counts)
     names["devices_table"] = devices_table(pd.read_csv(DEVICES))
     names["four_cells"] = f"{book.FOUR_CELLS:.2f}"
@@ -162,14 +185,17 @@ def substitutions(results):
 def data_words(results):
     """Return in words which data this copy of the book was computed on."""
     used = {
-        (entry.get("data"), bool(entry.get("synthetic")))
+        (entry.get("data"), entry.get("synthetic"))
         for result in results.values()
         for entry in result["stamp"].get("data", [])
     }
     if not used:
         return NOT_RUN
     words = {
-        "made-up records" if synthetic else f"`{name}`" for name, synthetic in used
+        ORIGINS["synthetic"]
+        if synthetic
+        else f"`{name}`" + ("" if synthetic is False else " (not verified)")
+        for name, synthetic in used
     }
     return " and ".join(sorted(words))
 
@@ -186,6 +212,37 @@ def errata_table(checks):
         lines.append(
             f"| {book.describe(claim)} ({claim['where']}) | {check['printed']}"
             f" | {check['check']} | {check['expected']} |"
+        )
+    return "\n".join(lines)
+
+
+def title_of(page):
+    """Return a page's title as a link, from a page of prose."""
+    prose = ROOT / "book" / f"{page}.md"
+    if prose.exists():
+        first, where = prose.read_text(encoding="utf-8"), prose.name
+    else:
+        path = ROOT / "notebooks" / f"{page}.ipynb"
+        first, where = (
+            nbformat.read(path, as_version=4).cells[0].source,
+            f"../notebooks/{path.name}",
+        )
+    return f"[{first.partition(chr(10))[0].lstrip('# ')}]({where})"
+
+
+def judgements_table():
+    """Return what the book says against the studies, as a Markdown table."""
+    titles = {}
+    lines = ["| page | what it says | what would refute it |", "| --- | --- | --- |"]
+    register = pd.read_csv(data_file("claims/judgements.csv"), keep_default_na=False)
+    for _, row in register.iterrows():
+        name = row["page"]
+        if name not in titles:
+            titles[name] = title_of(name)
+        said = re.sub(r"\[([^]]*)\](\([^)]*\))?", r"\1", row["sentence"])
+        said = re.sub(r"\{[^}]*\}", "…", said).replace("**", "")
+        lines.append(
+            f"| {titles[name]} | … {said.rstrip('.')} … | {row['refuted_by']} |"
         )
     return "\n".join(lines)
 
@@ -259,10 +316,18 @@ def change_prose(notebook, change):
 
 
 def for_the_site(notebook):
-    """Make citations of links to the bibliography, and leave out Colab's titles."""
+    """Make citations of links to the bibliography, leave out what is not for the site.
+
+    That is Colab's titles, and the pictures for JupyterLab behind each drawing.
+    """
     for cell in notebook.cells:
         if cell.cell_type == "code":
             cell.source = notebook_style.without_title(cell.source)
+        for output in cell.get("outputs", []):
+            if "text/html" in output.get("data", {}):
+                text = "".join(output["data"]["text/html"])
+                text = re.sub(r'<img class="untrusted"[^>]*>', "", text)
+                output["data"]["text/html"] = text
     return change_prose(notebook, notebook_style.with_citations)
 
 
@@ -285,10 +350,8 @@ def stage_notebook(source, executed, result, out, root=ROOT):
     if executed is None or result is None:
         notebook = with_banner(without_glue(notebook), MISSING)
     else:
-        if is_synthetic(result):
-            notebook = with_banner(
-                notebook, SYNTHETIC.format(words=synthetic_words(result))
-            )
+        if banner := origin_banner(result):
+            notebook = with_banner(notebook, banner)
         reason = freshness.stale(result, source, root)
         if reason:
             notebook = with_banner(notebook, STALE.format(reason=reason))
@@ -333,7 +396,8 @@ def stage(results, notebooks, out, *, allow_missing=False, root=ROOT):
     }
     found = {stem: result for stem, result in found.items() if stem in stems}
     shutil.rmtree(out, ignore_errors=True)
-    shutil.copytree(root / "book", out / "book")
+    checkpoints = shutil.ignore_patterns(".ipynb_checkpoints")
+    shutil.copytree(root / "book", out / "book", ignore=checkpoints)
     stale, absent = {}, set()
     for name in entries(toc):
         folder, _, stem = name.partition("/")
@@ -368,7 +432,7 @@ def stage(results, notebooks, out, *, allow_missing=False, root=ROOT):
             f"book/_toc.yml lists {', '.join(sorted(absent))}, which do not exist"
         )
     write_toc(out / "book" / "_toc.yml", toc, absent)
-    write_config(root, out, found, allow_missing)
+    write_config(root, out, found, notebooks, allow_missing)
     unlink_absent(out, absent)
     return stale
 
@@ -383,13 +447,13 @@ def write_toc(path, toc, absent):
     path.write_text(yaml.safe_dump(toc, sort_keys=False), encoding="utf-8")
 
 
-def write_config(root, out, found, allow_missing):
+def write_config(root, out, found, executed, allow_missing):
     """Write the settings with every number that the pages of prose ask for."""
     settings = yaml.safe_load((root / "_config.yml").read_text(encoding="utf-8"))
-    names = substitutions(found)
     asked = set()
     for page in sorted((out / "book").rglob("*.md")):
         asked |= used_names(page.read_text(encoding="utf-8"))
+    names = substitutions(found) | stories.pictures(asked, found, executed)
     lacking = asked - set(names)
     if lacking and not allow_missing:
         raise InputError(
