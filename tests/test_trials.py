@@ -276,7 +276,7 @@ def test_a_recorded_page_shows_the_same_table_as_the_one_that_computed_it(
     assert second["gap"].dtype == float and second.index.name == "arm"
     assert "Recorded results" in shown.label() and "2026-11-29" in shown.label()
     assert "not used, but seed = 7" in shown.label()
-    assert run.data[0]["data"] == "ist, recorded 2026-11-29" and not run.synthetic
+    assert run.data[0]["data"] == "ist, recorded 2026-11-29" and run.synthetic is False
     with pytest.raises(InputError, match="was not computed"):
         trials.record({**result, "stamp": {**stamp, "data": run.data}}, tmp_path)
 

@@ -49,7 +49,8 @@ def load(name: str) -> pd.DataFrame:
     frame = _tidy(_raw(name, tuple(paths.values())), dictionary(name))
     if len(frame) != wanted.rows:
         raise InputError(f"{name} has {wanted.rows:,} rows, not {len(frame):,}")
-    frame.attrs = {"data": name, "synthetic": False, "sha256": digest(name)}
+    frame.attrs = {"data": name, "sha256": digest(name), "verified": True}
+    frame.attrs |= {"synthetic": False, "rows_in_file": wanted.rows}
     return frame
 
 
