@@ -5,9 +5,11 @@ import hashlib
 import http.server
 import io
 import json
+import re
 import threading
 import time
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -19,6 +21,13 @@ from sudlib.files import InputError, data_file
 from sudlib.trials import files_at_hand, page, readers
 
 COLON = "id,rx,etype\n1.0,Lev,2.0\n2.0,Obs,2.0\n"
+
+
+PAGES = sorted(
+    path
+    for path in (Path(__file__).parent.parent / "notebooks").glob("d*.ipynb")
+    if "trials.Page(" in path.read_text(encoding="utf-8")
+)
 
 
 def digest_of(content):
@@ -336,3 +345,11 @@ def test_gaps_are_filled_and_said_where_they_are_many():
     few = X.assign(a=1.0)
     few.loc[5, "a"] = np.nan  # one of 120: not worth a column
     assert list(trials.without_gaps(few)) == ["a", "b"]
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
+def test_every_result_of_a_page_on_real_people_is_recorded(path):
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    code = "\n".join("".join(c["source"]) for c in cells if c["cell_type"] == "code")
+    asked = re.findall(r"@page\.result\ndef (\w+)", code)
+    assert asked and list(trials.read_recorded(path.stem)["tables"]) == asked
