@@ -212,6 +212,11 @@ def test_discharge_variables_stay_close_to_their_admission_twin(records):
 # ---------------------------------------------------------------- cohorts, completion
 
 
+def test_places_are_states_in_and_out_of_outpatient_treatment():
+    found = completion.find_places(np.array([0, 0, 51, 51]), np.array([5, 6, 6, 7]))
+    assert found.tolist() == [0, 1, 103, 102]
+
+
 def test_cohorts_of_study_a_have_their_size_and_completion():
     drawn = twin.sample(2018, rows=400_000, seed=3)
     part = len(drawn) / codebook.size(2018)
@@ -319,45 +324,80 @@ def test_unfinished_stays_are_parted_by_court_and_by_length():
     assert completion.find_endings(columns).tolist() == wanted
 
 
-def test_the_score_adds_lines_and_tables_row_by_row(records):
+def score_by_hand(row, of_class, parameters, factors=None):
+    """Return the score of one record, added up one effect at a time."""
+    inside = row["SERVICES"] in (4, 5)
+    where = 0 if not inside else {5: 1, 6: 1, 7: 1, 2: 2}.get(row["SUB1"], 3)
+    of_lines, of_tables = factors or ([1] * 99, [1] * 99)
+    lines = sum(
+        np.rint(factor * int(table[where, row[name] + 9]))
+        for (name, table), factor in zip(parameters["lines"].items(), of_lines)
+    )
+
+    def effect(names, table):
+        cell = 0
+        for name in names:
+            part = completion.SCORE_PARTS[name]
+            (level,) = [
+                k for k, g in enumerate(part.groups) if row[part.column] in g
+            ] or [0]
+            cell = cell * len(part.groups) + level
+        return int(table[cell])
+
+    sets = completion.MECHANISMS[parameters["mechanism"]]
+    joint = sum(
+        np.rint(factor * effect(names, table))
+        for names, table, factor in zip(sets, parameters["tables"], of_tables)
+    )
+    by_hand = lines * int(parameters["pull"][of_class])
+    by_hand = (by_hand + joint * int(parameters["strength"][of_class])) // 64
+    by_hand += sum(map(effect, completion.BASE, parameters["base"]))
+    by_hand += row["_closed"] * parameters["bulk"]
+    return np.clip(by_hand, -16 * completion.UNIT, 16 * completion.UNIT)
+
+
+@pytest.mark.parametrize("mechanism", completion.MECHANISMS)
+def test_the_score_adds_effects_row_by_row(records, mechanism):
     some = records.iloc[::4000]
-    columns = {name: some[name].to_numpy() for name in some.columns}
-    parameters = read_parameters(2019)
+    places = {int(row["STFIPS"]): k for k, row in enumerate(twin.read_states())}
+    some = some.assign(_place=some.STFIPS.map(places), _closed=some.STFIPS == 4)
+    columns = {name: some[name].to_numpy(np.int64) for name in some.columns}
+    parameters = read_parameters(2019, mechanism)
     strength_class = np.arange(len(some)) % 3
     found = completion.add_up(parameters, columns, strength_class)
     for row, of_class, score in zip(
         some.to_dict("records"), strength_class, found, strict=True
     ):
-        lines = sum(
-            int(table[row[name] + 9]) for name, table in parameters["lines"].items()
-        )
-        joint = 0
-        for names, table in zip(
-            completion.INTERACTIONS, parameters["tables"], strict=True
-        ):
-            cell = 0
-            for name in names:
-                part = completion.SCORE_PARTS[name]
-                (level,) = [
-                    k for k, g in enumerate(part.groups) if row[part.column] in g
-                ] or [0]
-                cell = cell * len(part.groups) + level
-            joint += int(table[cell])
-        by_hand = lines * int(parameters["pull"][of_class])
-        by_hand += joint * int(parameters["strength"][of_class])
-        assert score == np.clip(
-            by_hand // 64, -16 * completion.UNIT, 16 * completion.UNIT
-        )
+        assert score == score_by_hand(row, of_class, parameters)
+
+
+@pytest.mark.parametrize("similarity", [0, 0.5])
+def test_other_opioids_turn_some_of_the_effects_and_nobody_else_does(
+    records, similarity
+):
+    some = pd.concat([records[records.SUB1 == 7].head(40), records.head(40)])
+    some = some.assign(_place=0, _closed=0)
+    columns = {name: some[name].to_numpy(np.int64) for name in some.columns}
+    parameters = read_parameters(2019)
+    zero = np.zeros(len(some), int)
+    found = completion.add_up(parameters, columns, zero, similarity)
+    rest = np.sqrt(1 - similarity**2)
+    factors = [[similarity + sign * rest for sign in s] for s in parameters["signs"]]
+    for row, score in zip(some.to_dict("records"), found, strict=True):
+        turned = factors if row["SUB1"] in (6, 7) else None
+        assert abs(score - score_by_hand(row, 0, parameters, turned)) <= 1
+    for signs in parameters["signs"]:
+        assert set(signs) == {-1, 1}
 
 
 def test_scores_beyond_sixteen_logits_are_cut_off():
-    parameters = read_parameters(2019) | {"lines": {"AGE": np.full(96, 30_000)}}
+    parameters = read_parameters(2019) | {"mechanism": "additive", "tables": []}
     columns = {
         part.column: np.ones(2, np.int8) for part in completion.SCORE_PARTS.values()
-    }
-    columns["AGE"] = np.array([1, 12], np.int8)
+    } | {"_closed": np.zeros(2, np.int8)}
+    columns |= {name: np.ones(2, np.int8) for name in parameters["lines"]}
     for sign in (1, -1):
-        parameters["lines"]["AGE"] = sign * np.full(96, 30_000)
+        parameters["lines"] = {"AGE": np.full((4, 96), sign * 30_000)}
         score = completion.add_up(parameters, columns, np.zeros(2, int))
         assert score.tolist() == [sign * 16 * completion.UNIT] * 2
 
@@ -379,21 +419,22 @@ def rows():
 
 def test_calibrated_intercepts_meet_all_three_sets_of_counts(rows):
     positions = [rows[name] for name in ("state", "service", "group")]
+    members = [completion.find_places(*positions[:2]), *positions[1:]]
     truth = 1 / (
         1 + np.exp(-(rows["score"] / completion.UNIT + 0.7 * (rows["group"] == 3)))
     )
-    sizes = (52, 8, 5)
+    sizes = (104, 8, 5)
     wanted = tuple(
         np.bincount(each, truth, size)
-        for each, size in zip(positions, sizes, strict=True)
+        for each, size in zip(members, sizes, strict=True)
     )
     intercepts = completion.calibrate_completion(rows["score"], *positions, wanted)
     assert [len(each) for each in intercepts] == list(sizes)
     logit = rows["score"] / completion.UNIT + sum(
-        values[each] for values, each in zip(intercepts, positions, strict=True)
+        values[each] for values, each in zip(intercepts, members, strict=True)
     )
     chance = 1 / (1 + np.exp(-logit))
-    for each, size, counts in zip(positions, sizes, wanted, strict=True):
+    for each, size, counts in zip(members, sizes, wanted, strict=True):
         # Scores are binned to a sixteenth of a logit.
         np.testing.assert_allclose(np.bincount(each, chance, size), counts, atol=1.5)
     # What drove the counts is found where it was put.
@@ -403,11 +444,12 @@ def test_calibrated_intercepts_meet_all_three_sets_of_counts(rows):
 
 def test_counts_that_nobody_or_everybody_meets_do_not_run_away(rows):
     positions = [rows[name] for name in ("state", "service", "group")]
+    members = [completion.find_places(*positions[:2]), *positions[1:]]
     wanted = [
         np.bincount(each, minlength=size) * 0.4
-        for each, size in zip(positions, (52, 8, 5), strict=True)
+        for each, size in zip(members, (104, 8, 5), strict=True)
     ]
-    wanted[0][:2] = 0, (rows["state"] == 1).sum()
+    wanted[0][:2] = 0, (members[0] == 1).sum()
     intercepts = completion.calibrate_completion(
         rows["score"], *positions, tuple(wanted)
     )
@@ -418,7 +460,7 @@ def test_counts_that_nobody_or_everybody_meets_do_not_run_away(rows):
 def test_scores_at_both_ends_of_their_range_are_calibrated_too():
     ends = np.repeat([-16 * completion.UNIT, 16 * completion.UNIT], 50).astype(np.int16)
     zero = np.zeros(100, int)
-    wanted = [np.bincount(zero, minlength=size) * 0.5 for size in (52, 8, 5)]
+    wanted = [np.bincount(zero, minlength=size) * 0.5 for size in (104, 8, 5)]
     found = completion.calibrate_completion(ends, zero, zero, zero, tuple(wanted))
     assert sum(each[0] for each in found) == pytest.approx(0, abs=0.1)
 
@@ -505,12 +547,6 @@ def test_cuts_are_counted_by_key():
     cuts = np.array([[0.3, 0.6], [0.5, 0.95]])
     assert cut(values, key, cuts).tolist() == [0, 1, 1, 0]
     assert cut(values, None, cuts).tolist() == [0, 1, 2, 1]
-
-
-def test_states_lie_side_by_side_from_most_to_least_completion():
-    low, width = sampler.state_bounds(np.array([2, 0, 1]), np.array([10, 30, 60]))
-    np.testing.assert_allclose(width, [0.1, 0.3, 0.6])
-    np.testing.assert_allclose(low, [0.6, 0.7, 0.0])
 
 
 @pytest.mark.parametrize("year", [2017, 2018, 2019])
