@@ -13,7 +13,15 @@ from hypothesis import strategies as st
 from sudlib import twin
 from sudlib.files import InputError
 from sudlib.teds import codebook, cohorts
-from sudlib.twin import completion, fidelity, parameters, sampler, specification
+from sudlib.twin import (
+    completion,
+    fidelity,
+    mechanisms,
+    parameters,
+    sampler,
+    scorecard,
+    specification,
+)
 from sudlib.twin.completion import _systematic, completed_by_group, ending_chances
 from sudlib.twin.parameters import read_parameters
 from sudlib.twin.sampler import add_derived, add_flags, cut
@@ -241,7 +249,8 @@ def test_completion_can_be_learnt_but_not_perfectly():
     model = HistGradientBoostingClassifier(max_iter=60, random_state=0)
     model.fit(features[half], completed[half])
     chance = model.predict_proba(features[~half])[:, 1]
-    assert 0.72 < roc_auc_score(completed[~half], chance) < 0.92
+    # Along the curve that study A prints for its forest the area is 0.764.
+    assert 0.68 < roc_auc_score(completed[~half], chance) < 0.80
 
 
 def test_completion_of_2023_is_reported_for_every_age_sex_and_substance(records):
@@ -331,7 +340,9 @@ def score_by_hand(row, of_class, parameters, factors=None):
     of_lines, of_tables = factors or ([1] * 99, [1] * 99)
     lines = sum(
         np.rint(factor * int(table[where, row[name] + 9]))
-        for (name, table), factor in zip(parameters["lines"].items(), of_lines)
+        for (name, table), factor in zip(
+            parameters["lines"].items(), of_lines, strict=False
+        )
     )
 
     def effect(names, table):
@@ -347,10 +358,13 @@ def score_by_hand(row, of_class, parameters, factors=None):
     sets = completion.MECHANISMS[parameters["mechanism"]]
     joint = sum(
         np.rint(factor * effect(names, table))
-        for names, table, factor in zip(sets, parameters["tables"], of_tables)
+        for names, table, factor in zip(
+            sets, parameters["tables"], of_tables, strict=False
+        )
     )
     by_hand = lines * int(parameters["pull"][of_class])
     by_hand = (by_hand + joint * int(parameters["strength"][of_class])) // 64
+    by_hand *= not row["_closed"]
     by_hand += sum(map(effect, completion.BASE, parameters["base"]))
     by_hand += row["_closed"] * parameters["bulk"]
     return np.clip(by_hand, -16 * completion.UNIT, 16 * completion.UNIT)
@@ -655,6 +669,142 @@ def test_older_coding_leans_to_older_people_and_to_opioids():
     np.testing.assert_allclose(shares, [0.35, 0.21, 0.13, 0.08, 0.23], atol=0.03)
 
 
+# ---------------------------------------------------------------- mechanisms
+
+
+def test_under_every_mechanism_the_people_are_the_same_and_the_reasons_are_not(records):
+    same = [name for name in records if name != "REASON"]
+    first = records.head(0)
+    for mechanism in twin.MECHANISMS:
+        drawn = twin.sample(2019, rows=30_000, seed=4, mechanism=mechanism)
+        assert_structure(drawn)
+        if len(first):
+            pd.testing.assert_frame_equal(drawn[same], first[same])
+            assert 0.02 < (drawn.REASON != first.REASON).mean() < 0.6
+            assert abs((drawn.REASON == 1).mean() - (first.REASON == 1).mean()) < 0.015
+        first = drawn if not len(first) else first
+
+
+def test_similarity_changes_other_opioids_and_nobody_else():
+    near, far = (
+        twin.sample(2018, rows=30_000, seed=4, similarity=each) for each in (1, 0)
+    )
+    changed = near.SUB1[(near.REASON == 1) != (far.REASON == 1)]
+    assert len(changed) > 50 and set(changed) == {6, 7}
+
+
+def test_an_unknown_mechanism_or_similarity_is_refused():
+    with pytest.raises(InputError, match="mechanism must be one of additive, pairs"):
+        twin.sample(2018, rows=10, mechanism="forest")
+    for similarity in (1.2, -0.1, "1", True):
+        with pytest.raises(InputError, match="similarity must be a number from 0 to 1"):
+            twin.sample(2018, rows=10, similarity=similarity)
+
+
+def test_a_finding_holds_only_if_its_sign_is_the_same_in_every_mechanism():
+    seen = []
+
+    def compare(made):
+        seen.append((made.REASON == 1).mean())
+        return {"always": 1.0, "never": -0.2, "once": len(seen) - 1.5, "none": 0.0}
+
+    table = twin.across_mechanisms(compare, rows=300, similarities=(1, 0.5))
+    assert len(seen) == 2 * len(twin.MECHANISMS)
+    assert table.holds.to_dict() == {
+        "always": True,
+        "never": True,
+        "once": False,
+        "none": False,
+    }
+    assert list(table.columns)[:2] == ["additive, 1", "additive, 0.5"]
+
+
+# ---------------------------------------------------------------- real figures
+
+
+def test_states_have_the_substances_of_the_real_file():
+    far = twin.compare_substances(twin.sample(2019, rows=400_000, seed=6))
+    assert len(far) == 49
+    assert far.mean() < 0.06 and far.median() < 0.05
+    # Arizona's missing substances are there.
+    assert far[4] < 0.1
+
+
+def test_women_and_completion_of_outpatient_treatment_are_those_of_the_states():
+    drawn = twin.sample(2019, rows=600_000, seed=7)
+    table = twin.compare_outpatient(drawn, least=4000)
+    assert len(table) > 15
+    assert (table.women - table.real_women).abs().quantile(0.9) < 0.04
+    assert (table.completed - table.real_completed).abs().quantile(0.9) < 0.05
+    oklahoma = drawn[(drawn.STFIPS == 40) & (drawn.SERVICES_D == 7)]
+    assert (oklahoma.GENDER == 2).mean() == pytest.approx(0.483, abs=0.04)
+    assert (oklahoma.RACE == 2).mean() == pytest.approx(0.125, abs=0.03)
+
+
+def test_who_left_and_the_real_coefficients_are_found_again():
+    frames = [twin.sample(year, rows=600_000, seed=8) for year in (2017, 2018, 2019)]
+    left = twin.skill(twin.compare_left(pd.concat(frames)))
+    assert set(left.index) == {
+        *("SUB1", "RACE", "GENDER", "AGE", "SERVICES", "PSOURCE", "EDUC", "EMPLOY"),
+        *("ROUTE1", "FREQ1", "FRSTUSE1", "NOPRIOR"),
+    }
+    assert left.median() > 0.5
+    table = twin.compare_coefficients(frames[0]).query("error < 1")
+    for name in ("opioids", "alcohol"):
+        part = table[table.model == name]
+        assert np.corrcoef(part.real, part.ours)[0, 1] > 0.6, name
+
+
+def test_a_regression_finds_its_own_coefficients():
+    random = np.random.default_rng(0)
+    columns = {"A": random.integers(0, 3, 20_000), "B": random.integers(1, 3, 20_000)}
+    linear = 0.8 * (columns["A"] == 1) - 0.5 * (columns["A"] == 2) - 1
+    outcome = random.random(20_000) < 1 / (1 + np.exp(-linear))
+    terms = pd.DataFrame({"variable": ["A", "A", "B", "B"], "code": [1, 2, 2, 9]})
+    found = scorecard.regress(columns, outcome.astype(float), terms)
+    np.testing.assert_allclose(found, [0.8, -0.5, 0, 0], atol=0.1)
+
+
+def test_every_term_of_the_real_regressions_names_a_variable_and_a_code():
+    terms = scorecard.real_terms()
+    printed = twin.read_real("logistic_2017")
+    assert len(terms) == (printed.term != "(Intercept)").sum()
+    assert (terms.term == terms.variable + terms.code.astype(str)).all()
+    assert set(terms.variable) - set(codebook.COLUMNS) == {"MEDEXP"}
+    row = terms[(terms.model == "opioids") & (terms.term == "ARRESTS_D0")].iloc[0]
+    assert (row.variable, row.code, row.estimate) == ("ARRESTS_D", 0, 2.6319)
+
+
+def test_skill_is_one_for_the_real_table_and_zero_for_no_differences():
+    table = twin.compare_left(twin.sample(2018, rows=2000)).assign(
+        ours=lambda t: t.real
+    )
+    assert (twin.skill(table) == 1).all()
+    assert (twin.skill(table.assign(ours=0.0)) == 0).all()
+
+
+def test_the_score_card_says_what_is_met():
+    first, last = (twin.sample(year, rows=60_000) for year in (2017, 2019))
+    card = twin.score_card(first, last, {"boosting": 0.80, "within a state": 0.86})
+    of = card.set_index("what")
+    assert of.met["boosting: 0.800, real 0.785"]
+    assert not of.met["within a state: 0.860, real 0.719"]
+    assert of.value["within a state: 0.860, real 0.719"] == pytest.approx(0.141)
+    assert list(card.columns) == ["what", "measure", "value", "goal", "met"]
+
+
+def test_areas_are_those_of_predicting_completion():
+    drawn = twin.sample(2018, rows=60_000, seed=2)
+    areas = twin.measure_areas(drawn, seed=1)
+    assert set(areas) == {"boosting", "logistic", "within a state"}
+    assert all(0.6 < area < 0.9 for area in areas.values())
+    # Without anything to learn there is nothing to predict.
+    shuffled = drawn.assign(
+        REASON=np.random.default_rng(0).permutation(drawn.REASON.to_numpy())
+    )
+    assert abs(twin.measure_areas(shuffled, seed=1)["logistic"] - 0.5) < 0.04
+
+
 # ---------------------------------------------------------------- seeds, errors
 
 
@@ -683,7 +833,7 @@ def test_records_of_a_seed_do_not_change_from_release_to_release(year, noprior, 
 
 
 def test_examples_in_docstrings_run():
-    for module in (sampler, fidelity, parameters):
+    for module in (sampler, fidelity, parameters, scorecard, mechanisms):
         assert doctest.testmod(module).failed == 0
 
 

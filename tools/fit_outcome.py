@@ -9,7 +9,6 @@ there by substance, and the correlations with REASON.  How strong a mechanism is
 by how well boosting predicts completion in real discharges.
 """
 
-import re
 import time
 
 import numpy as np
@@ -19,7 +18,7 @@ from scipy.special import expit, logit
 
 from sudlib import twin
 from sudlib.twin import completion as model
-from sudlib.twin import sampler, specification
+from sudlib.twin import sampler, scorecard, specification
 
 SEED = 2019
 SHARES = np.array([0.3795, 0.2020, 0.20, 310 / 1161])
@@ -44,7 +43,22 @@ SHAPE = np.array(
 # LOS adds to a real forest.
 STAY = np.array(
     [
-        [-1.0, 0.0, 0.8, 0.3, 0.0, -0.2, -0.3, -0.3, -0.4, -0.4, -0.4, -0.4, -0.4, -0.5],
+        [
+            -1.0,
+            0.0,
+            0.8,
+            0.3,
+            0.0,
+            -0.2,
+            -0.3,
+            -0.3,
+            -0.4,
+            -0.4,
+            -0.4,
+            -0.4,
+            -0.4,
+            -0.5,
+        ],
         [-2.2, -1.8, -1.3, -0.6, 0.0, 0.5, 1.3, 1.0, 0.6, 0.5, 0.4, 0.3, 0.2, 0.0],
         [-2.2, -2.0, -1.6, -1.1, -0.7, -0.4, 0.2, 0.4, 0.6, 0.9, 1.0, 1.0, 0.8, 0.3],
         [-1.3, -1.3, -1.2, -1.0, -0.8, -0.6, -0.4, -0.2, 0.1, 0.4, 0.7, 0.8, 0.8, 0.3],
@@ -63,10 +77,11 @@ FIXED = ("REASON", "SERVICES", "IDU", "ALCDRUG", "SUB1")
 KNOWN = "AGE GENDER RACE PSOURCE EDUC EMPLOY ROUTE1 FREQ1 FRSTUSE1 NOPRIOR".split()
 """The variables for which it is known who left, beside SUB1 and SERVICES."""
 
-NO_EXPANSION = (1, 12, 13, 16, 20, 23, 28, 29, 31, 37, 40, 45, 46, 47, 48, 49, 51, 55, 56)
-"""States without expanded Medicaid in 2017."""
+FOLLOWED = 0.75
+"""How much of the real differences between levels is aimed at: with all of them, and
+what other variables add, completion would be easier to predict than it is."""
 
-SPREAD = {"general": 0.5, "methadone": 0.5, "rest": 0.5}
+SPREAD = {"general": 0.6, "methadone": 0.95, "rest": 0.2}
 """Standard deviation of a mechanism's tables, in logits."""
 
 PULL = {"general": 1.0, "methadone": 1.0, "rest": 1.0}
@@ -97,7 +112,9 @@ class Year:
         }
         self.columns["DIVISION"] = twin_states.DIVISIONS[self.state]
         none = np.array(twin_states.STATES)[self.state]
-        self.columns["MEDEXP"] = (~np.isin(none, NO_EXPANSION)).astype(np.int8)
+        self.columns["MEDEXP"] = (~np.isin(none, scorecard.NO_EXPANSION)).astype(
+            np.int8
+        )
         self.group, self.level = model.find_groups(self.columns)
         self.kind = model.find_endings(self.columns)
         self.service = self.columns["SERVICES"] - np.int8(1)
@@ -139,39 +156,6 @@ class Year:
 
 
 # ------------------------------------------------------------------ regressions
-
-
-def terms():
-    """Return the real regressions' coefficients with variable and code."""
-    known = sorted(
-        "ROUTE1 ALCFLG FREQ1 FRSTUSE1 IDU COKEFLG BENZFLG PSYPROB HLTHINS PRIMPAY AGE"
-        " GENDER LIVARAG DIVISION METHUSE NOPRIOR EDUC HERFLG RACE MARSTAT PRIMINC"
-        " ETHNIC ARRESTS_D SUB2 MEDEXP".split(),
-        key=len,
-        reverse=True,
-    )
-    pattern = re.compile(f"({'|'.join(known)})(-?[0-9]+)$")
-    found = twin_states.table("logistic_2017")
-    found = found[found["term"] != "(Intercept)"].copy()
-    parsed = [pattern.match(term).groups() for term in found["term"]]
-    found["variable"] = [name for name, _ in parsed]
-    found["code"] = [int(code) for _, code in parsed]
-    return found
-
-
-def regress(columns, chance, real):
-    """Return the coefficients that the real regression's terms have here."""
-    design = np.ones((len(chance), len(real) + 1), np.float32)
-    for place, row in enumerate(real.itertuples(), 1):
-        design[:, place] = columns[row.variable] == row.code
-    beta = np.zeros(design.shape[1])
-    for _ in range(6):
-        mean = expit(design @ beta)
-        weight = np.maximum(mean * (1 - mean), 1e-6)
-        curve = (design * weight[:, None].astype(np.float32)).T @ design
-        slope = design.T @ (chance - mean) - 0.3 * beta
-        beta = beta + np.linalg.solve(curve + 0.3 * np.eye(len(beta)), slope)
-    return beta[1:]
 
 
 def residential(year, codes):
@@ -274,13 +258,13 @@ class Score:
         ]
         self.base = [np.zeros(size) for size in sizes]
         self.base[1] = STAY.copy()
-        self.stay = 1.0
+        self.stay = 1.4
         self.wanted = wanted
-        self.terms = terms()
+        self.terms = scorecard.real_terms()
         for row in self.terms.query("model != 'opioids left'").itertuples():
             if row.variable in self.lines:
                 trust = 1 / (1 + (row.error / 0.4) ** 2)
-                step = 0.5 * trust * row.estimate / 2
+                step = 0.25 * trust * row.estimate / 2
                 self.lines[row.variable][0, row.code + specification.SHIFT] += step
 
     def whole(self):
@@ -303,12 +287,14 @@ class Score:
             real = self.terms.query("model == @name")
             rows = residential(year, codes)
             part = {n: year.columns[n][rows] for n in set(real["variable"])}
-            ours = regress(part, year.done[rows], real)
+            ours = scorecard.regress(part, year.done[rows], real)
             gaps = real["estimate"].to_numpy() - ours
             seen = real["error"].to_numpy() < 1
             found[name] = np.corrcoef(real["estimate"][seen], ours[seen])[0, 1]
             for row, gap in zip(real.itertuples(), gaps, strict=True):
-                trust = max(1 / (1 + (row.error / 0.3) ** 2), 0.3 if row.error > 9 else 0)
+                trust = max(
+                    1 / (1 + (row.error / 0.3) ** 2), 0.3 if row.error > 9 else 0
+                )
                 step = gain * np.clip(trust * gap, -1, 1)
                 places = {"opioids": (1,), "alcohol": (2,)}[name]
                 if row.variable in self.lines:
@@ -341,7 +327,8 @@ class Score:
             left = people["left"].groupby(people[name]).sum()
             rate = left / both.groupby(people[name]).sum()
             rate = rate.reindex(real.index).fillna(middle)
-            gap = logit(real["left"]) - logit(overall) - logit(rate) + logit(middle)
+            goal = FOLLOWED * (logit(real["left"]) - logit(overall))
+            gap = goal - logit(rate) + logit(middle)
             weight = real["people"]
             miss = ((rate - middle - real["left"] + overall).abs() * weight).sum()
             skill[name] = 1 - miss / ((real["left"] - overall).abs() * weight).sum()
@@ -354,6 +341,8 @@ class Score:
                 for code, step in gap.items():
                     step = np.clip(step, -1, 1) * min(1, weight[code] / 3000)
                     self.lines[name][0, code + specification.SHIFT] -= gain * step
+        for table in self.lines.values():
+            np.clip(table[0], -1.5, 1.5, out=table[0])
         return skill
 
     def learn_substances(self, year, gain):
@@ -389,7 +378,7 @@ class Score:
             codes, counts = twin.margin(2019, name)
             at = codes + specification.SHIFT
             self.lines[name][0, at] -= gain * step * standard(codes, counts)
-            self.lines[name][0, at] *= 0.98
+            self.lines[name][0, at] *= 0.9
         return np.abs(gap).mean(), np.abs(gap).max()
 
 
@@ -438,7 +427,9 @@ def fit(arrays, wanted, rows, rounds, share=1.0):
     strength = {name: strengths(name, SPREAD) for name in model.MECHANISMS}
     score = Score(wanted)
     for turn in range(rounds):
-        whole = score.whole() | {"tables": [t.astype(np.int32) for t in tables["pairs"]]}
+        whole = score.whole() | {
+            "tables": [t.astype(np.int32) for t in tables["pairs"]]
+        }
         whole["strength"] = strength["pairs"].astype(np.int32)
         for year in years:
             year.expect(of_year(year.year) | whole)
@@ -446,7 +437,7 @@ def fit(arrays, wanted, rows, rounds, share=1.0):
         found = score.learn_coefficients(years[0], gain)
         skill = score.learn_levels(years, gain)
         substance = score.learn_substances(years[0], gain)
-        mean, worst = score.learn_correlations(years[2], 0.6 * gain)
+        mean, worst = score.learn_correlations(years[2], 0.4 * gain)
         print(
             f"outcome {turn + 1}/{rounds}: coefficients {found['opioids']:.2f} and"
             f" {found['alcohol']:.2f}, who left {np.median(list(skill.values())):.2f}"

@@ -1,19 +1,20 @@
 """Fit the synthetic twin of TEDS-D to published tables: ``data/twin/parameters.npz``.
 
-    python tools/fit_twin.py                   # 7 minutes on one core, 3 GB
+    python tools/fit_twin.py                   # 4 minutes on one core, 3 GB
     python tools/fit_twin.py --share 0.01 --rows 5000 --rounds 3 --outer 1 --out FOLDER
 
 Everything it needs stands in ``data/``: the codebooks' frequencies, the correlations of
-29 variables in 2019, REASON by state and by service (``make_targets.py``), the cohorts'
-sizes and completion of study A.  No row of a real file is read.
+29 variables in 2019, REASON by state and by service (``make_targets.py``), the joint
+tables and regressions that others printed (``make_joints.py``), the cohorts' sizes and
+completion of study A.  No row of a real file is read.
 
-What is guessed, not fitted, stands in ``twin_guesses.py`` and in
-sudlib.twin.completion: which sets of features act together on completion
-(INTERACTIONS), with effects drawn from a seed.  Every guess is bent until the published
-margins hold.
+What is guessed, not fitted, stands in ``twin_guesses.py``, in ``twin_states.py`` (how
+states that no table names borrow from those that are named) and in
+sudlib.twin.completion: which sets of features act together on completion (MECHANISMS),
+with effects drawn from a seed.  Every guess is bent until the published margins hold.
 
-First the features of every year are fitted, then the outcome.  ``--share`` fits to so
-large a part of the official files: a quick try, not what the book needs.
+First the features of every year are fitted, then the outcome (``fit_outcome.py``).
+``--share`` says to how large a part of the official files.
 """
 
 import argparse
@@ -441,12 +442,12 @@ def cut_years(fit, share=1.0):
     return arrays
 
 
-def make(out, rows=250_000, rounds=26, outer=3, share=1.0):
+def make(out, rows=200_000, rounds=14, outer=9, share=0.5):
     """Fit the twin and write ``twin/parameters.npz`` below ``out``."""
     wanted = twin.read_correlations()
     fit = fit_features(wanted, rows, rounds)
     arrays = cut_years(fit, share)
-    stored = fit_outcome.fit(arrays, wanted, rows, outer, share)
+    stored = fit_outcome.fit(arrays, wanted, 1.5 * rows, outer, share)
     path = out / "twin" / "parameters.npz"
     path.parent.mkdir(parents=True, exist_ok=True)
     np.savez_compressed(path, **stored)
@@ -459,10 +460,10 @@ def main(words=None):
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--out", type=Path, default=sources.DATA)
-    parser.add_argument("--rows", type=int, default=250_000, help="rows a round")
-    parser.add_argument("--rounds", type=int, default=26, help="rounds of features")
-    parser.add_argument("--outer", type=int, default=3, help="rounds of the outcome")
-    parser.add_argument("--share", type=float, default=1.0, help="of the official rows")
+    parser.add_argument("--rows", type=int, default=200_000, help="rows a round")
+    parser.add_argument("--rounds", type=int, default=14, help="rounds of features")
+    parser.add_argument("--outer", type=int, default=9, help="rounds of the outcome")
+    parser.add_argument("--share", type=float, default=0.5, help="of the official rows")
     asked = parser.parse_args(words)
     if not 0 < asked.share <= 1:
         raise sources.InputError(

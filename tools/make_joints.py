@@ -90,7 +90,9 @@ def people_by_state(folder):
 def left_by_level(folder):
     """Return who left (REASON 2 of 1 and 2) in 2015 to 2020 and 2022."""
     table = pd.read_csv(folder / "left_by_level_2015_2022.csv")
-    ages = dict(zip(table.query("variable == 'AGE'")["group"], range(1, 13), strict=True))
+    ages = dict(
+        zip(table.query("variable == 'AGE'")["group"], range(1, 13), strict=True)
+    )
     words = {"Primary substance": SUBSTANCES, "RACE": RACES, "AGE": ages}
     words["GENDER"] = {"Male": 1, "Female": 2}
     lines = []

@@ -22,7 +22,7 @@ COUNTED = {"state": (2016, 2017, 2018, 2019), "service": (2019,)}
 ORDER = {"state": 2016, "service": 2019}  # whose odds ratios are taken first
 
 
-# Completed, of all, in residential services (4 and 5) in 2017: five substances added up,
+# Completed, of all, in residential services (4, 5) in 2017: five substances added up,
 # as printed beside the regressions of logistic_2017.csv.
 RESIDENTIAL_2017 = 152_364 / 303_342
 

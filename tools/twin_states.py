@@ -7,13 +7,12 @@ lacks takes the mean of its census division's states, or of all.
 import functools
 
 import numpy as np
-import pandas as pd
 from scipy.special import expit, logit, ndtri
 
 from sudlib import twin
-from sudlib.files import data_file
 from sudlib.raking import rake
 from sudlib.twin import specification
+from sudlib.twin.scorecard import read_real as table
 
 STATES = [int(row["STFIPS"]) for row in twin.read_states()]
 DIVISIONS = np.array([int(row["DIVISION"]) for row in twin.read_states()])
@@ -23,13 +22,22 @@ ORDERED = ("AGE", "EDUC", "EMPLOY", "LIVARAG", "PRIMINC")
 # in the codebook from 2017 to 2018, with Arizona's records.
 LACKING = {"LIVARAG": -4.5, "EDUC": -4.5, "EMPLOY": -4.5, "FRSTUSE1": -3.0}
 LACKING |= {"PSOURCE": -2.0, "RACE": -1.2, "FREQ1": -1.0, "HLTHINS": 2.5}
-LACKING |= {"SUB1": -1.0, "DISCHARGE": -2.5, "METHUSE": 1.0, "ARRESTS": -1.3, "PRIMPAY": 2.5}
+LACKING |= {
+    "SUB1": -1.0,
+    "DISCHARGE": -2.5,
+    "METHUSE": 1.0,
+    "ARRESTS": -2.2,
+    "PRIMPAY": 2.5,
+}
 
 
-@functools.cache
-def table(name):
-    """Return one of the tables of ``data/twin``."""
-    return pd.read_csv(data_file(f"twin/{name}.csv"))
+# How much states differ in whether they ask, beyond what is known of them: guessed,
+# drawn from a seed.  Real forests that do not see the state predict completion almost
+# as well as those that do; within one state completion is much harder to predict.
+OWN_WAYS = {"DAYWAIT": 0.8, "HLTHINS": 0.5, "PRIMINC": 0.6, "PRIMPAY": 0.8}
+OWN_WAYS |= {"DSMCRIT": 0.8, "PSYPROB": 0.9, "ARRESTS": 1.0, "MARSTAT": 1.2}
+OWN_WAYS |= {"NOPRIOR": 1.2, "FREQ_ATND_SELF_HELP": 0.8, "METHUSE": 0.5, "FREQ1": 0.6}
+OWN_WAYS |= {"PSOURCE": 0.5, "LIVARAG": 0.3, "ETHNIC": 0.4}
 
 
 def official_rows(year):
@@ -69,7 +77,9 @@ def borrow(values, weights=None):
     everywhere = np.average(values[known], axis=0, weights=weights[known])
     for place in np.flatnonzero(~known):
         near = known & (DIVISIONS == DIVISIONS[place])
-        mean = np.average(values[near], axis=0, weights=weights[near]) if near.any() else 0
+        mean = (
+            np.average(values[near], axis=0, weights=weights[near]) if near.any() else 0
+        )
         pull = near.sum() / (near.sum() + 1.0)
         values[place] = pull * mean + (1 - pull) * everywhere
     return values
@@ -145,7 +155,10 @@ def usual_outpatient():
     known = known.reindex(STATES)
     share = (known["completed"] / known["people"]).to_numpy()
     mixture = substances(2019)
-    mixture = borrow(mixture / np.where(mixture.sum(axis=1) > 0, mixture.sum(axis=1), np.nan)[:, None])
+    mixture = borrow(
+        mixture
+        / np.where(mixture.sum(axis=1) > 0, mixture.sum(axis=1), np.nan)[:, None]
+    )
     codes = twin.margin(2019, "SUB1")[0].tolist()
     overall = borrow(np.nanmean([completed(year) for year in twin.YEARS], axis=0))
     columns = [logit(np.clip(overall, 0.02, 0.98))]
@@ -210,7 +223,7 @@ def means(wanted):
     standing[order] = ndtri(place)
     for row, name in enumerate(names):
         if name in wanted.index and name not in ("SUB1", "SERVICES", "RACE", "ETHNIC"):
-            pull = float(np.clip(1.2 * wanted.loc[name, "REASON"], -0.3, 0.3))
+            pull = float(np.clip(2.0 * wanted.loc[name, "REASON"], -0.4, 0.4))
             found[row] = pull * standing
         if name in ORDERED:
             codes, shares = admitted(name)
@@ -225,6 +238,15 @@ def means(wanted):
     sizes = sizes["people"].reindex(STATES).fillna(0).to_numpy()
     answered = np.clip(sizes / (0.3 * rows), 0.02, 0.9)
     found[names.index("HLTHINS")] += 0.6 * (ndtri(answered) + 0.5)
+    rng = np.random.default_rng(2019)
+    # Drawn with the published correlations, so that they need not be undone.
+    own = [name for name in OWN_WAYS if name in wanted.index]
+    values, vectors = np.linalg.eigh(wanted.loc[own, own].to_numpy())
+    root = vectors * np.sqrt(np.maximum(values, 0.02))
+    drawn = rng.standard_normal((52, len(own))) @ root.T
+    drawn -= np.average(drawn, axis=0, weights=rows)
+    for column, name in zip(drawn.T, own, strict=True):
+        found[names.index(name)] += OWN_WAYS[name] * column
     return found.astype(np.float32)
 
 

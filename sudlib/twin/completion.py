@@ -212,6 +212,7 @@ def add_up(
         part = {name: column[other] for name, column in columns.items()}
         turned = turn_signs(parameters, similarity)
         score[other] = _personal(turned, part, strength_class[other])
+    score[columns["_closed"] == 1] = 0  # whoever they were
     for names, table in zip(BASE, parameters["base"], strict=True):
         score += table[find_cells([SCORE_PARTS[name] for name in names], columns)]
     score += columns["_closed"] * np.int32(parameters["bulk"])
