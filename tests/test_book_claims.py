@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import re
 from decimal import ROUND_HALF_DOWN, ROUND_HALF_EVEN, ROUND_HALF_UP, Decimal
 from html.parser import HTMLParser
 from pathlib import Path
@@ -17,7 +18,7 @@ from sklearn import metrics
 from sklearn.model_selection import train_test_split
 
 from sudlib import book
-from sudlib.files import InputError
+from sudlib.files import InputError, data_file
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = Path(os.environ.get("SUDLIB_SHARED", ROOT.parent / "shared"))
@@ -294,7 +295,7 @@ def test_what_cannot_be_reproduced_keeps_its_reason_beside_any_number():
 
 
 def test_a_claim_without_a_number_is_not_yet_run():
-    assert verdict(key="b.completed.tree.accuracy")[0] == "not yet run"
+    assert verdict(key="b.completed.tree.accuracy")[0] == "not in this copy"
 
 
 def test_a_simulation_needs_no_year():
@@ -336,7 +337,7 @@ def test_a_setting_is_used_as_printed_or_otherwise_whatever_the_records(syntheti
     assert verdict(same, key=INPUT) == ("used as printed", "")
     other = number(INPUT, [0.1, 1], note="thinned", **more)
     assert verdict(other, key=INPUT) == ("used otherwise", "")
-    assert verdict(key=INPUT)[0] == "not yet run"
+    assert verdict(key=INPUT)[0] == "not in this copy"
 
 
 def test_a_setting_shows_what_is_used_and_why():
@@ -395,14 +396,53 @@ def test_split_sizes_are_scikit_learns(rows, aside):
 
 def test_exactly_these_printed_numbers_contradict_others():
     checks = book.check_printed()
-    failed = checks[~checks["agrees"]].set_index("key")["expected"].to_dict()
-    assert failed == {
+    failed = checks[~checks["agrees"]].set_index("key")["expected"]
+    of_a = failed[failed.index.str.startswith("a.")].to_dict()
+    assert of_a == {
         "a.general.rows": "622,821",
         "a.general.test.rows_text": "93,424",
         "a.methadone_large.cnn_scratch.accuracy": "0.81",
         "a.methadone_large.cnn_scratch.balanced_accuracy": "0.54",
     }
-    assert len(checks) > 40
+    of_c = failed[failed.index.str.startswith("c.")]
+    assert of_c["c.right.dnn_1hdd.parameters"] == "5 + 36 n_h"
+    assert of_c["c.cprd.naive.significant"] == "significant: z = -19.7"
+    assert of_c["c.extensions.order.factor"].startswith("binom(K, tau): 10")
+    assert len(of_c) == 3 and len(checks) > 600
+
+
+def test_the_contradictions_of_study_b_are_counted_by_kind():
+    checks = book.check_printed(book.published("b"))
+    failed = checks.loc[~checks["agrees"], "key"].str.removeprefix("b.")
+    kinds = failed.str.extract(
+        r"(?P<kind>equalized_odds_ratio|equalized_odds|equal_opportunity"
+        r"|parity_satisfied|accuracy|columns|compas)"
+    )["kind"]
+    rows = pd.read_csv(data_file("claims/tables_b.csv")).query(
+        "table == 'T_EqOdds_binary'"
+    )
+    larger = rows[["tpr_diff", "fpr_diff"]].max(axis=1)
+    in_66 = int(((larger - rows["eqodds_diff"]).abs() > 0.0101).sum())
+    odds = failed[kinds == "equalized_odds"]
+    assert odds.str.startswith("completed").sum() == in_66
+    assert kinds.value_counts().to_dict() == {
+        "equalized_odds": 64,
+        "accuracy": 7,
+        "parity_satisfied": 5,
+        "columns": 5,
+        "equal_opportunity": 3,
+        "equalized_odds_ratio": 2,
+        "compas": 1,
+    }
+
+
+def test_a_contradicted_number_has_its_verdict_without_any_run():
+    table = book.compare([])
+    row = table.loc["b.noprior.svm_rbf.accuracy"]
+    assert row["verdict"] == "inconsistent" and row["consistent"] == "disagrees"
+    assert "738 people" in row["reason"] and row["reason"].endswith("91.87.")
+    assert table.loc["b.completed.tree.accuracy", "verdict"] == "not in this copy"
+    assert (table["verdict"] == "inconsistent").sum() == 94
 
 
 def test_a_changed_digit_is_noticed():
@@ -582,15 +622,37 @@ def test_the_verdict_says_how_far_off_and_what_is_allowed():
     assert "gap +3.5 points, tolerance 1.5, in the cell furthest out" in matrix
     assert "gap" not in cell(INPUT, [1])
     assert "gap" not in cell("a.general.finetune.f05", 0.5)
-    first = book.to_html(book.compare([result(number())]), links=True, caption="<")
-    assert '<a href="a02_forest_general.html">' in first
+    first = book.to_html(book.compare([result(number())]), caption="<")
+    assert f'id="{F05}"' in first and "href" not in first
     assert "<caption>&lt;</caption>" in first
-    assert "href" not in book.to_html(book.compare([result(number())]))
     assert ">General outpatient: tuned random forest</th>" in first
     assert ">general outpatient" not in first
     # A claim about a cohort and no model has the cohort's name and no colon.
     table = book.compare([], book.published().loc[["a.general.rows"]])
     assert ">General outpatient</th>" in book.to_html(table)
+
+
+def test_the_explorer_holds_each_claim_once_with_its_link_and_reason():
+    page = book.explorer(book.compare([result(number(value=0.6712))])).data
+    ids = re.findall(r'<tr id="([^"]*)"', page)
+    assert sorted(ids) == sorted(book.published().index)
+    row = page[page.index(f'<tr id="{F05}"') :].partition("</tr>")[0][:600]
+    assert '<a href="a02_forest_general.html">0.671</a>' in row
+    # One reason, that of 492 claims, stands once, with their number.
+    reason = "prior treatments as none or one and more"
+    assert page.count(reason) == 1 and "(492 claims)" in page
+    assert page.count('class="claims headlines"') == 1
+    assert "<summary><b>Section 6.7</b> · 64" not in page  # counted by verdict
+    assert "<summary><b>Section 6.7</b> · " in page
+    headlines = page[: page.index("<section")]
+    assert "not significant" in headlines and "inconsistent" in headlines
+    assert len(page.encode()) < 300_000
+
+
+def test_what_a_group_of_claims_shares_stands_once_in_its_title():
+    page = book.explorer(book.compare([])).data
+    shared = "printed in the other target&#39;s table"
+    assert shared in page and page.count(shared) < 20  # of 216 claims
 
 
 def test_numbers_are_printed_with_the_digits_of_the_claim():

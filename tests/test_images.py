@@ -176,6 +176,21 @@ class TestLayouts:
             assert clinic.cell(name).y == general.cell(name).y - 4
             assert clinic.cell(name).x == general.cell(name).x
 
+    def test_the_pilot_differs_from_the_first_experiment_in_two_cells(self):
+        general, pilot = images.layout("general"), images.layout("pilot")
+        moved = {
+            name for name in images.VARIABLES if general.cell(name) != pilot.cell(name)
+        }
+        assert moved == {"PREG", "SUB2"}
+        substance, pregnant = pilot.cell("SUB2"), pilot.cell("PREG")
+        assert (substance.x, substance.y, substance.drawn) == (132, 97, "code")
+        # PREG takes the place at the top right that SUB2 has in the other layouts.
+        assert (pregnant.x, pregnant.y) == (
+            general.cell("SUB2").x,
+            general.cell("SUB2").y,
+        )
+        assert pregnant.drawn == "words"
+
     def test_words_know_every_code_and_say_whose_they_are(self):
         drawn = {
             cell.variable
@@ -392,7 +407,9 @@ class TestBadInput:
             images.as_codes(codes)
 
     def test_an_unknown_layout(self):
-        with pytest.raises(InputError, match="general, clinic, grid, not 'tiny'"):
+        with pytest.raises(
+            InputError, match="general, clinic, pilot, grid, not 'tiny'"
+        ):
             images.TextImage("tiny")
 
     def test_cells_that_overlap(self):

@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import rankdata
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score, log_loss
-from sklearn.model_selection import cross_val_score
+from sklearn.model_selection import cross_val_score, train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -226,6 +226,17 @@ def test_what_cannot_be_carried_over_is_said(source):
         transfer.redraw(drawing("general"), TextImage("grid"))
 
 
+def test_the_first_sample_is_the_one_of_the_studys_notebook():
+    # 232,131 people of whom 1 % are 2,322: two calls of scikit-learn with seed 33.
+    everybody = np.arange(232_131)
+    _, tenth = train_test_split(everybody, test_size=0.01, random_state=33)
+    learn, report = train_test_split(tenth, test_size=0.50, random_state=33)
+    first, second = transfer.samples(len(everybody), 2322, 2)
+    np.testing.assert_array_equal(first[0], learn)
+    np.testing.assert_array_equal(first[1], report)
+    assert not set(np.concatenate(first)) & set(np.concatenate(second))
+
+
 def test_samples_share_nobody_as_long_as_there_are_people():
     found = transfer.samples(100, 10, 10, seed=1)
     assert len(np.unique(np.concatenate([r for pair in found for r in pair]))) == 100
@@ -233,6 +244,8 @@ def test_samples_share_nobody_as_long_as_there_are_people():
     again = transfer.samples(100, 10, 12, seed=1)
     np.testing.assert_array_equal(again[3][0], found[3][0])
     assert len(again) == 12 and not set(again[11][0]) & set(again[11][1])
+    (whole,) = transfer.samples(100, 100, 1)
+    assert sorted(np.concatenate(whole)) == list(range(100))
     with pytest.raises(InputError, match="whole number from 2 to 100"):
         transfer.samples(100, 101, 1)
 

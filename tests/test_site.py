@@ -276,7 +276,7 @@ def test_numbers_reach_the_pages_of_prose(small):
     _, _, names = small(allow_missing=True)
     assert names == {
         "one_share": "42%",
-        "verdict_a_general_forest_f05": book.badge("not yet run"),
+        "verdict_a_general_forest_f05": book.badge("not in this copy"),
     }
 
 

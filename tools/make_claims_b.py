@@ -318,6 +318,14 @@ def claims_of_prose(record, claim):
             condition="roughly",
             kind="share",
         )
+    elif measure == "compas_47_7_percent":
+        yield claim("", "what 47.7 % of them were", value) | {
+            "key": "b.introduction.compas",
+            "cohort": "white defendants (COMPAS)",
+            "kind": "words",
+            "decimals": "",
+            "condition": "cited from Dressel and Farid (2018)",
+        }
     else:
         name = {"grid": f"{model[0]}.grid"} if model else {}
         yield claim(

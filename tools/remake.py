@@ -221,6 +221,20 @@ def _claims(letter):
     return check
 
 
+def _headlines(context):
+    rows = _rows("claims/headlines.csv")
+    known = printed.published().index
+    _expect(all(row["key"] in known for row in rows), "a headline is no claim")
+    return f"{len(rows)} headline claims, each a claim of a study"
+
+
+def _judgements(context):
+    rows = _rows("claims/judgements.csv")
+    _expect(len({row["id"] for row in rows}) == len(rows), "an id stands twice")
+    _expect(all(row["refuted_by"] for row in rows), "a judgement cannot be refuted")
+    return f"{len(rows)} judgements, each with what would refute it"
+
+
 def _printed(context):
     records = make_claims_b.read_printed(DATA / "claims/tables_b.csv")
     return f"{len(records)} printed rows, numbered, each becomes claims"
@@ -429,6 +443,7 @@ PRODUCTS = (
     Product("codebook/phrases.csv", "ours"),
     Product("claims/study_a.csv", "transcribed", "", ("study-a",), check=_claims("a")),
     Product("claims/study_c.csv", "transcribed", "", ("study-c",), check=_claims("c")),
+    Product("claims/judgements.csv", "ours", check=_judgements),
     Product("claims/tables_b.csv", "transcribed", "", ("study-b",), check=_printed),
     Product(
         "claims/study_b.csv",
@@ -560,6 +575,8 @@ PRODUCTS = (
     Product("style/book.mplstyle", "ours"),
     Product("style/claims.css", "ours"),
     Product("style/claims.html", "ours"),
+    Product("style/explorer.html", "ours"),
+    Product("style/explorer.js", "ours"),
     Product("sources.csv", "ours", check=_sources),
     Product("README.md", "ours"),
 )

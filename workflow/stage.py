@@ -20,11 +20,12 @@ import api_links
 import nbformat
 import notebook_style
 import pandas as pd
+import stories
 import yaml
 
 from sudlib import book
 from sudlib.book import freshness
-from sudlib.files import InputError
+from sudlib.files import InputError, data_file
 
 ROOT = Path(__file__).resolve().parent.parent
 NOT_RUN = "not yet run here"
@@ -134,7 +135,9 @@ def substitutions(results):
             name = f"count_{study}_{verdict.replace(' ', '_')}"
             names[name] = str(counts[verdict].get(study, 0))
     names["count_claims"] = str(len(first))
+    judged = counts[["reproduced", "differs"]].sum(axis=1)
     for study in book.STUDIES:
+        names[f"count_{study}_judged"] = str(judged.get(study, 0))
         names[f"count_{study}_claims"] = str((first["study"] == study).sum())
     for key, row in first[first["kind"] == "matrix"].iterrows():
         (tn, fp), (fn, tp) = row["matrix"]
@@ -144,7 +147,13 @@ def substitutions(results):
     names["checks"] = str(len(checks))
     names["checks_agree"] = str(checks["agrees"].sum())
     names["checks_disagree"] = str((~checks["agrees"]).sum())
-    names["errata_table"] = errata_table(checks)
+    failed = checks[~checks["agrees"]]
+    for study in book.STUDIES:
+        names[f"inconsistent_{study}"] = str(failed["key"].str[0].eq(study).sum())
+        names[f"errata_table_{study}"] = errata_table(
+            checks[checks["key"].str[0] == study]
+        )
+    names["judgements_table"] = judgements_table()
     names["verdict_table"] = verdict_table(counts)
     names["devices_table"] = devices_table(pd.read_csv(DEVICES))
     names["four_cells"] = f"{book.FOUR_CELLS:.2f}"
@@ -186,6 +195,37 @@ def errata_table(checks):
         lines.append(
             f"| {book.describe(claim)} ({claim['where']}) | {check['printed']}"
             f" | {check['check']} | {check['expected']} |"
+        )
+    return "\n".join(lines)
+
+
+def title_of(page):
+    """Return a page's title as a link, from a page of prose."""
+    prose = ROOT / "book" / f"{page}.md"
+    if prose.exists():
+        first, where = prose.read_text(encoding="utf-8"), prose.name
+    else:
+        path = ROOT / "notebooks" / f"{page}.ipynb"
+        first, where = (
+            nbformat.read(path, as_version=4).cells[0].source,
+            f"../notebooks/{path.name}",
+        )
+    return f"[{first.partition(chr(10))[0].lstrip('# ')}]({where})"
+
+
+def judgements_table():
+    """Return what the book says against the studies, as a Markdown table."""
+    titles = {}
+    lines = ["| page | what it says | what would refute it |", "| --- | --- | --- |"]
+    register = pd.read_csv(data_file("claims/judgements.csv"), keep_default_na=False)
+    for _, row in register.iterrows():
+        name = row["page"]
+        if name not in titles:
+            titles[name] = title_of(name)
+        said = re.sub(r"\[([^]]*)\](\([^)]*\))?", r"\1", row["sentence"])
+        said = re.sub(r"\{[^}]*\}", "…", said).replace("**", "")
+        lines.append(
+            f"| {titles[name]} | … {said.rstrip('.')} … | {row['refuted_by']} |"
         )
     return "\n".join(lines)
 
@@ -368,7 +408,7 @@ def stage(results, notebooks, out, *, allow_missing=False, root=ROOT):
             f"book/_toc.yml lists {', '.join(sorted(absent))}, which do not exist"
         )
     write_toc(out / "book" / "_toc.yml", toc, absent)
-    write_config(root, out, found, allow_missing)
+    write_config(root, out, found, notebooks, allow_missing)
     unlink_absent(out, absent)
     return stale
 
@@ -383,13 +423,13 @@ def write_toc(path, toc, absent):
     path.write_text(yaml.safe_dump(toc, sort_keys=False), encoding="utf-8")
 
 
-def write_config(root, out, found, allow_missing):
+def write_config(root, out, found, executed, allow_missing):
     """Write the settings with every number that the pages of prose ask for."""
     settings = yaml.safe_load((root / "_config.yml").read_text(encoding="utf-8"))
-    names = substitutions(found)
     asked = set()
     for page in sorted((out / "book").rglob("*.md")):
         asked |= used_names(page.read_text(encoding="utf-8"))
+    names = substitutions(found) | stories.pictures(asked, found, executed)
     lacking = asked - set(names)
     if lacking and not allow_missing:
         raise InputError(

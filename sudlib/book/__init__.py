@@ -9,10 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from sudlib.book import figures, freshness
+    from sudlib.book.arithmetic import (
+        attainable,
+        can_be_equal,
+        from_matrix,
+        shares_of_classes,
+        split_sizes,
+    )
     from sudlib.book.claims import compare, count_verdicts
-    from sudlib.book.claims_html import badge, page_table, show, to_html
+    from sudlib.book.claims_html import badge, explorer, page_table, show, to_html
     from sudlib.book.claims_text import describe, our_text, paper_text
-    from sudlib.book.consistency import check_printed, from_matrix, split_sizes
+    from sudlib.book.consistency import check_printed
     from sudlib.book.parameters import (
         ARMS,
         Parameter,
@@ -42,7 +49,9 @@ __all__ = [
     "Run",
     "STUDIES",
     "VERDICTS",
+    "attainable",
     "badge",
+    "can_be_equal",
     "check_parameters",
     "check_printed",
     "compare",
@@ -52,6 +61,7 @@ __all__ = [
     "describe",
     "device",
     "direction",
+    "explorer",
     "figures",
     "finished_results",
     "freshness",
@@ -63,6 +73,7 @@ __all__ = [
     "paper_text",
     "published",
     "read_results",
+    "shares_of_classes",
     "show",
     "split_sizes",
     "start",

@@ -74,9 +74,23 @@ def compare(
             rows.append({**_row(claim, ours), "key": key})
     # As objects, so that None stays None and a count stays a whole number.
     table = pd.DataFrame(rows, dtype=object, columns=["key", *printed, *_ADDED])
-    consistent = _consistency(check_printed(every))
-    table["consistent"] = [consistent.get(key, "") for key in table["key"]]
-    return table.set_index("key")
+    return _with_consistency(table.set_index("key"), check_printed(every))
+
+
+def _with_consistency(table: pd.DataFrame, checks: pd.DataFrame) -> pd.DataFrame:
+    """Say which printed numbers others contradict: a verdict that needs no records.
+
+    It stands where our number gives none; its reason is the check that failed.
+    """
+    consistent = _consistency(checks)
+    table["consistent"] = [consistent.get(key, "") for key in table.index]
+    failed = checks[~checks["agrees"]].drop_duplicates("key").set_index("key")
+    for key in failed.index.intersection(table.index):
+        rows = (table.index == key) & ~table["verdict"].isin(["reproduced", "differs"])
+        table.loc[rows, "verdict"] = "inconsistent"
+        check, expected = failed.loc[key, ["check", "expected"]]
+        table.loc[rows, "reason"] = f"{check[:1].upper()}{check[1:]}: {expected}."
+    return table
 
 
 # What a row of `compare` has beyond a row of `published`: of ours, then the verdict.
@@ -94,7 +108,7 @@ def _published_first(ours: Mapping[str, Any]) -> tuple[bool, str]:
 def _row(claim: pd.Series, ours: Mapping[str, Any]) -> dict[str, Any]:
     """Return one row of :func:`compare`; ``ours`` is empty where there is no number."""
     row = {**claim, **dict.fromkeys(_ADDED), **{name: ours.get(name) for name in _OURS}}
-    row["ours"], row["verdict"] = ours.get("value"), "not yet run"
+    row["ours"], row["verdict"] = ours.get("value"), "not in this copy"
     if row["ours"] is not None:
         row["gap"], row["tolerance"] = _gap(claim, ours)
     is_input = claim["kind"] == "input"  # what is used does not depend on the records

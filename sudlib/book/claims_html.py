@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from functools import cache
 from itertools import groupby
@@ -9,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from sudlib.book.claims import compare
 from sudlib.book.claims_text import our_text, paper_text
-from sudlib.book.printed import published
+from sudlib.book.printed import STUDIES, published
+from sudlib.book.verdicts import PUBLISHED_ARM, VERDICTS
 from sudlib.files import InputError, data_file
 
 if TYPE_CHECKING:
@@ -21,7 +23,15 @@ if TYPE_CHECKING:
 
 _HEADS = ("Claim", "The study", "Ours (95 % interval)", "Verdict")
 _SIGNS = {"reproduced": "✓", "differs": "✗", "agrees": "✓", "disagrees": "✗"}
-_SIGNS |= {"synthetic": "≈", "used as printed": "=", "used otherwise": "≠"}
+_SIGNS |= {
+    "inconsistent": "✗",
+    "synthetic": "≈",
+    "used as printed": "=",
+    "used otherwise": "≠",
+}
+
+# One letter a verdict: the class of its rows among a thousand.
+_CODES = dict(zip(VERDICTS, "rdisncuow", strict=True))
 
 
 def badge(word: str) -> str:
@@ -41,11 +51,14 @@ def badge(word: str) -> str:
     >>> badge("differs")
     '<span class="verdict differs">✗ differs</span>'
     """
-    text = f"{_SIGNS[word]} {word}" if word in _SIGNS else word
-    return f'<span class="verdict {word.replace(" ", "-")}">{text}</span>'
+    return f'<span class="verdict {word.replace(" ", "-")}">{_with_sign(word)}</span>'
 
 
-def show(table: pd.DataFrame, *, caption: str = "", links: bool = False) -> HTML:
+def _with_sign(word: str) -> str:
+    return f"{_SIGNS[word]} {word}" if word in _SIGNS else word
+
+
+def show(table: pd.DataFrame, *, caption: str = "") -> HTML:
     """Return a table of claims as HTML, for a notebook to display.
 
     Parameters
@@ -54,9 +67,6 @@ def show(table: pd.DataFrame, *, caption: str = "", links: bool = False) -> HTML
         From :func:`compare`.
     caption : str, optional
         What the table shows, in one sentence.
-    links : bool, default=False
-        Link each number to the page that computed it (for the claims page, which
-        stands beside them).
 
     Returns
     -------
@@ -66,11 +76,11 @@ def show(table: pd.DataFrame, *, caption: str = "", links: bool = False) -> HTML
     from IPython.display import HTML
 
     style = data_file("style/claims.css").read_text(encoding="utf-8")
-    page = to_html(table, caption=caption, links=links)
+    page = to_html(table, caption=caption)
     return HTML(f"<style>{style}</style>{page}")
 
 
-def to_html(table: pd.DataFrame, *, caption: str = "", links: bool = False) -> str:
+def to_html(table: pd.DataFrame, *, caption: str = "") -> str:
     """Return the HTML of :func:`show` without its style sheet, as text.
 
     Parameters
@@ -91,16 +101,158 @@ def to_html(table: pd.DataFrame, *, caption: str = "", links: bool = False) -> s
         (title, [list(arms) for _, arms in groupby(claims, lambda row: row["key"])])
         for title, claims in groupby(rows, lambda row: row["title"])
     ]
-    return _template().render(
-        groups=groups, heads=_HEADS, caption=caption, links=links, badge=badge
+    return _template("claims").render(
+        groups=groups, heads=_HEADS, caption=caption, badge=badge
     )
 
 
+def explorer(table: pd.DataFrame) -> HTML:
+    """Return all claims as HTML that a reader can search, filter, sort and link to.
+
+    The claims that each study rests on stand open
+    (``data/claims/headlines.csv``); all are folded by where the study prints them.
+    Unfolding needs no JavaScript; search, filters, sorting and CSV do, and no network.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        From :func:`compare`.
+
+    Returns
+    -------
+    IPython.display.HTML
+    """
+    import pandas as pd
+    from IPython.display import HTML
+
+    headlines = pd.read_csv(data_file("claims/headlines.csv"), index_col="key")
+    claims = {
+        key: _claim(key, list(rows))
+        for key, rows in groupby(table.iterrows(), lambda pair: pair[0])
+    }
+    chosen = [
+        claims[key] | {"words": words, "about": claims[key]["place"]}
+        for key, words in headlines["words"].items()
+        if key in claims
+    ]
+    sections = [
+        _section(letter, [each for each in claims.values() if each["study"] == letter])
+        for letter in STUDIES
+    ]
+    every = claims.values()
+    page = _template("explorer").render(
+        heads=_HEADS,
+        badge=badge,
+        studies=list(STUDIES),
+        verdicts=[
+            (code, word)
+            for word, code in _CODES.items()
+            if any(claim["verdict"] == word for claim in every)
+        ],
+        pages=sorted({ours["page"] for claim in every for ours in claim["ours"]}),
+        headlines=chosen,
+        sections=[section for section in sections if section["parts"]],
+        script=data_file("style/explorer.js").read_text(encoding="utf-8"),
+    )
+    style = data_file("style/claims.css").read_text(encoding="utf-8")
+    return HTML(f"<style>{style}</style>{page}")
+
+
+def _claim(key: Any, rows: list[tuple[Any, pd.Series]]) -> dict[str, Any]:
+    """Return what the explorer shows of one claim and of all our numbers for it."""
+    shown = [_row(key, row) for _, row in rows]
+    first, found = shown[0], [row for row in shown if row["number"]]
+    return {
+        "key": key,
+        "study": first["study"],
+        "place": first["where"],
+        "title": first["title"],
+        "words": first["metric"],
+        "condition": first["condition"],
+        "paper": first["paper"],
+        "verdict": first["verdict"],
+        "word": _with_sign(first["verdict"]),
+        "code": _CODES[first["verdict"]],
+        "reason": first["reason"],
+        "note": "",
+        "ours": [
+            {
+                "number": row["number"],
+                "page": row["notebook"],
+                # The study's own recipe is what a number is of unless it says more.
+                "behind": "; ".join(
+                    part for part in row["behind"] if part and part != PUBLISHED_ARM
+                ),
+            }
+            for row in found
+        ],
+    }
+
+
+def _section(letter: str, claims: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return one study's claims, folded by place; a reason that repeats stands once."""
+    lost = [claim for claim in claims if claim["verdict"] == "cannot be reproduced"]
+    reasons = Counter(claim["reason"] for claim in lost)
+    notes = [(reason, n) for reason, n in reasons.most_common() if n > 2]
+    numbers = {reason: place for place, (reason, _) in enumerate(notes, 1)}
+    for claim in claims:
+        if claim["reason"] in numbers:
+            claim["note"], claim["reason"] = numbers[claim["reason"]], ""
+    parts = []
+    for where in dict.fromkeys(claim["place"] for claim in claims):
+        here = [claim for claim in claims if claim["place"] == where]
+        counts = Counter(claim["verdict"] for claim in here)
+        titles = dict.fromkeys(claim["title"] for claim in here)
+        parts.append(
+            {
+                "where": f"{where[:1].upper()}{where[1:]}",
+                "counts": ", ".join(
+                    f"{counts[v]:,} {v}" for v in VERDICTS if counts[v]
+                ),
+                "groups": [
+                    _group(title, [each for each in here if each["title"] == title])
+                    for title in titles
+                ],
+            }
+        )
+    return {
+        "letter": letter,
+        "title": STUDIES[letter],
+        "notes": notes,
+        "parts": parts,
+    }
+
+
+def _group(title: str, claims: list[dict[str, Any]]) -> tuple[str, Any]:
+    """Return a group's title, with what all its claims share, and the claims."""
+    if len(claims) > 1:
+        ours = [number for claim in claims for number in claim["ours"]]
+        shared = _take_shared(claims, "condition")
+        behind = _take_shared(ours, "behind")
+        title = "; ".join(
+            [title, *shared, *(["ours: " + "; ".join(behind)] * bool(behind))]
+        )
+    return title, claims
+
+
+def _take_shared(rows: list[dict[str, Any]], name: str) -> list[str]:
+    """Take the parts of a text that all rows share out of each; return them."""
+    parts = [row[name].split("; ") for row in rows]
+    shared = (
+        [part for part in parts[0] if part and all(part in p for p in parts)]
+        if parts
+        else []
+    )
+    for row, own in zip(rows, parts, strict=True):
+        row[name] = "; ".join(part for part in own if part not in shared)
+    return shared
+
+
 @cache
-def _template() -> jinja2.Template:
+def _template(name: str) -> jinja2.Template:
     import jinja2
 
-    text = data_file("style/claims.html").read_text(encoding="utf-8")
+    text = data_file(f"style/{name}.html").read_text(encoding="utf-8")
     return jinja2.Environment(autoescape=True).from_string(text)
 
 

@@ -117,6 +117,6 @@ def _number(value: Any, claim: Mapping[str, Any], ours: bool = False) -> str:
     if claim["kind"] == "count":
         return f"{float(value):,.0f}"
     decimals = min(claim["decimals"] or 0, 4)
-    if ours and claim["kind"] != "ratio":
+    if ours and claim["kind"] != "ratio" and abs(float(value)) < 10:
         decimals = min(max(decimals + 1, 3), 4)
     return f"{float(value):.{decimals}f}"

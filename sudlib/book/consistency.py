@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator
 from typing import Any
 
 import pandas as pd
 
+from sudlib.book.arithmetic import (
+    attainable,
+    can_be_equal,
+    from_matrix,
+    shares_of_classes,
+    split_sizes,
+)
 from sudlib.book.claims_text import _number
 from sudlib.book.printed import published
 from sudlib.book.verdicts import _NOISE, _flat, half_unit
@@ -30,51 +38,13 @@ _SPLITS = (
 )
 
 
-def from_matrix(matrix: Any) -> dict[str, float]:
-    """Return the scores that follow from a confusion matrix.
-
-    Parameters
-    ----------
-    matrix : list of list of int
-        Rows true 0 and 1, columns predicted 0 and 1.
-
-    Returns
-    -------
-    dict of str to float
-        ``f05``, ``f1``, ``precision``, ``recall``, ``accuracy``,
-        ``balanced_accuracy`` and ``roc_auc`` (of the labels: it equals the balanced
-        accuracy); NaN where a denominator is zero.
-
-    Examples
-    --------
-    >>> round(from_matrix([[90, 10], [30, 20]])["f05"], 4)
-    0.5882
-    """
-    tn, fp, fn, tp = _flat(matrix)
-
-    def share(part: float, whole: float) -> float:
-        return part / whole if whole else math.nan
-
-    recall, specificity = share(tp, tp + fn), share(tn, tn + fp)
-    balanced = (recall + specificity) / 2
-    return {
-        "f05": share(1.25 * tp, 1.25 * tp + 0.25 * fn + fp),
-        "f1": share(2 * tp, 2 * tp + fn + fp),
-        "precision": share(tp, tp + fp),
-        "recall": recall,
-        "accuracy": share(tp + tn, tn + fp + fn + tp),
-        "balanced_accuracy": balanced,
-        "roc_auc": balanced,
-    }
-
-
 def check_printed(printed: pd.DataFrame | None = None) -> pd.DataFrame:
     """Return what the printed numbers say about each other; no data are needed.
 
     Parameters
     ----------
     printed : pandas.DataFrame, optional
-        From :func:`published`; by default study A, whose outputs allow it.
+        From :func:`published`; by default all three studies.
 
     Returns
     -------
@@ -82,9 +52,8 @@ def check_printed(printed: pd.DataFrame | None = None) -> pd.DataFrame:
         One row a check: ``key``, ``check`` (what it is held against), ``printed``,
         ``expected`` (both as text) and ``agrees``.
     """
-    printed = published("a") if printed is None else printed
-    checks = (_check_scores, _check_totals, _check_splits, _check_odds)
-    rows = [row for check in checks for row in check(printed)]
+    printed = published() if printed is None else printed
+    rows = [row for check in _CHECKS for row in check(printed)]
     return pd.DataFrame(rows, columns=["key", "check", "printed", "expected", "agrees"])
 
 
@@ -201,29 +170,190 @@ def _check_odds(printed: pd.DataFrame) -> Iterator[_Check]:
         yield _number_check(key, claim, check, expected, agrees)
 
 
-def split_sizes(rows: int, aside: float) -> tuple[int, int, int]:
-    """Return the sizes that scikit-learn's ``train_test_split`` makes, called twice.
+def _check_rates(printed: pd.DataFrame) -> Iterator[_Check]:
+    """Check study B's tables of equal opportunity: rates, difference, the other table.
 
-    Parameters
-    ----------
-    rows : int
-        Rows to split.
-    aside : float
-        Share that is set aside; it is then split in halves.
-
-    Returns
-    -------
-    tuple of int
-        The rest and the two halves.
-
-    Examples
-    --------
-    >>> split_sizes(622_821, 0.30)
-    (435974, 93423, 93424)
+    Section 6.6 prints the difference of the same true positive rates again.
     """
-    away = math.ceil(rows * aside)
-    half = math.ceil(away * 0.5)
-    return rows - away, away - half, half
+    value = printed["value"]
+    for key in printed.index[printed.index.str.contains(".equal_opportunity.")]:
+        stem, _, last = key.rpartition(".")
+        claim = printed.loc[key]
+        largest, smallest = (value.get(f"{stem}.{end}_tpr") for end in ("max", "min"))
+        if None in (largest, smallest):
+            continue
+        if last == "max_tpr":
+            agrees = largest <= 1
+            yield _number_check(key, claim, "the most that a rate can be", 1, agrees)
+            check = "the smallest rate of the same row, at least"
+            yield _number_check(key, claim, check, smallest, largest >= smallest)
+        elif last == "difference":
+            gap = abs(largest - smallest)
+            agrees = abs(gap - claim["value"]) <= 0.01 + _NOISE
+            check = "the largest rate less the smallest, in the same row"
+            yield _number_check(key, claim, check, gap, agrees)
+
+
+# Which printed number earns the word FAIR, by the study's own rule.
+_RULES = (
+    (r"\.disparate_impact\.", "FAIR above 0.80", lambda value: value > 0.8),
+    (r"\.difference$", "FAIR below 0.20", lambda value: value < 0.2),
+)
+
+
+def _check_words(printed: pd.DataFrame) -> Iterator[_Check]:
+    """Check study B's printed verdicts against the rule of their own table."""
+    for key, claim in printed.iterrows():
+        said = re.search(r"printed verdict (\w+)", str(claim.get("condition", "")))
+        for pattern, rule, fair in _RULES:
+            if said and re.search(pattern, key):
+                word = "FAIR" if fair(claim["value"]) else "UNFAIR"
+                number = _number(claim["value"], claim)
+                check = f"the rule of its table, {rule}"
+                yield key, check, f"{number} {said[1]}", word, word == said[1]
+
+
+def _check_equal_shares(printed: pd.DataFrame) -> Iterator[_Check]:
+    """Check whether classes printed without a difference can be equally frequent."""
+    tables = {}
+    for name in ("disparate_impact", "parity_difference"):
+        stem = f"b.noprior.{name}."
+        rows = printed.loc[printed.index.str.startswith(stem), "value"].astype(float)
+        parts = rows.index.str.removeprefix(stem).str.rsplit(".", n=1)
+        rows.index = pd.MultiIndex.from_tuples(
+            map(tuple, parts), names=["variable", "class"]
+        )
+        tables[name] = rows.unstack("class")
+    ratios, differences = tables.values()
+    if ratios.empty or differences.empty:
+        return
+    shares = shares_of_classes(ratios, differences)
+    for variable in ratios.index:
+        key = f"b.noprior.parity_satisfied.{variable}"
+        if key in printed.index and printed.loc[key, "printed"].startswith("Satisfied"):
+            possible = can_be_equal(
+                ratios.loc[variable], differences.loc[variable], shares
+            )
+            expected = "possible" if possible else "impossible"
+            check = "equal shares of the class in both groups, by the printed ratios"
+            yield key, check, printed.loc[key, "printed"], expected, possible
+
+
+def _check_accuracies(printed: pd.DataFrame) -> Iterator[_Check]:
+    """Check accuracies: whole numbers of people, and the recalls beside them."""
+    value = printed["value"]
+    accuracies = printed.index.str.match(r"b\..*\.accuracy$")
+    for key, claim in printed[accuracies].iterrows():
+        target = key.split(".")[1]
+        rows = printed["rows"].get(f"b.{target}.tree.accuracy")
+        if rows is None:
+            continue
+        near = round(claim["value"] * rows / 100) / rows * 100
+        agrees = attainable(claim["value"], rows, claim["decimals"] or 0)
+        check = f"the nearest share of the {rows} people tested in section 7"
+        yield _number_check(key, claim, check, near, agrees)
+        stem = key.removesuffix(".accuracy")
+        classes = [
+            name.removesuffix(".support")
+            for name in printed.index
+            if name.startswith(f"{stem}.") and name.endswith(".support")
+        ]
+        people = {name: value[f"{name}.support"] for name in classes}
+        if sum(people.values()) == rows:
+            right = sum(value[f"{name}.recall"] * n for name, n in people.items())
+            agrees = abs(100 * right / rows - claim["value"]) <= 0.5 + half_unit(
+                claim["decimals"]
+            )
+            check = "the printed recalls of its classes"
+            yield _number_check(key, claim, check, 100 * right / rows, agrees)
+
+
+def _check_columns(printed: pd.DataFrame) -> Iterator[_Check]:
+    """Check that no encoded column of study B is listed twice."""
+    seen: dict[str, str] = {}
+    for key in printed.index[printed.index.str.match(r"b\.columns\.")]:
+        number, name = key.split(".")[2:]
+        check, said = "how often a column can be listed", printed.loc[key, "printed"]
+        first = seen.setdefault(name, number)
+        expected = "once" if first == number else f"once; it is number {int(first)} too"
+        yield key, check, said, expected, first == number
+
+
+# White defendants, Broward County: rows did not and did reoffend, columns rated low and
+# not low (Larson, Mattu, Kirchner and Angwin, "How we analyzed the COMPAS recidivism
+# algorithm", ProPublica, 2016).
+_COMPAS_WHITE = ((1139, 349), (461, 505))
+
+
+def _check_compas(printed: pd.DataFrame) -> Iterator[_Check]:
+    """Check what study B says of COMPAS against the counts it goes back to."""
+    key = "b.introduction.compas"
+    if key in printed.index:
+        (low, high), (missed, caught) = _COMPAS_WHITE
+        rates = {
+            "wrongly predicted to reoffend": high / (low + high),
+            "wrongly predicted not to reoffend": missed / (missed + caught),
+        }
+        expected = min(rates, key=lambda words: abs(rates[words] - 0.477))
+        check = "the error rates in ProPublica's counts, of which 47.7 % is one"
+        others = "; ".join(f"{words}: {rate:.1%}" for words, rate in rates.items())
+        said = printed.loc[key, "printed"]
+        yield key, check, said, others, said == expected
+
+
+def _check_parameters(printed: pd.DataFrame) -> Iterator[_Check]:
+    """Check study C's count of parameters against the layers that it describes."""
+    key = "c.right.dnn_1hdd.parameters"
+    if key in printed.index:
+        # Weights and intercepts: 30 covariates to n_h hidden units to 5 treatments.
+        units, constant = 30 + 1 + 5, 5
+        expected = f"{constant} + {units} n_h"
+        said = printed.loc[key, "printed"]
+        check = "weights and intercepts of 30 inputs, n_h hidden units and 5 outputs"
+        yield key, check, said, expected, said == expected
+
+
+def _check_significance(printed: pd.DataFrame) -> Iterator[_Check]:
+    """Check study C's word on significance against the standard error beside it."""
+    for key, claim in printed[printed.index.str.endswith(".significant")].iterrows():
+        row = printed.loc[key.replace(".significant", ".t")]
+        z = row["value"] / row["standard_error"]
+        expected = "significant" if abs(z) > 1.96 else "not significant"
+        check = f"{row['printed']} with a standard error of {row['standard_error']:g}"
+        said = claim["printed"]
+        yield key, check, said, f"{expected}: z = {z:.1f}", said == expected
+
+
+def _check_binomials(printed: pd.DataFrame) -> Iterator[_Check]:
+    """Check the factor of study C's loss of order tau, which divides by a binomial."""
+    key = "c.extensions.order.factor"
+    if key in printed.index:
+        treatments, order = 5, 2
+        said = printed.loc[key, "printed"]
+        divisor = math.comb(order, treatments)
+        expected = (
+            f"binom(K, tau): {math.comb(treatments, order)} for tau = {order}, K ="
+            f" {treatments}, where the printed one is {divisor}"
+        )
+        check = "a divisor that is not zero for tau below K"
+        yield key, check, said, expected, divisor > 0
+
+
+_CHECKS = (
+    _check_scores,
+    _check_totals,
+    _check_splits,
+    _check_odds,
+    _check_rates,
+    _check_words,
+    _check_equal_shares,
+    _check_accuracies,
+    _check_columns,
+    _check_compas,
+    _check_parameters,
+    _check_significance,
+    _check_binomials,
+)
 
 
 def _consistency(checks: pd.DataFrame) -> dict[str, str]:

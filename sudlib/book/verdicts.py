@@ -14,12 +14,13 @@ from sudlib.files import InputError
 VERDICTS = {
     "reproduced": "our number lies within the tolerance of the printed one",
     "differs": "our number lies outside the tolerance",
+    "inconsistent": "another printed number, or its own definition, contradicts it",
     "synthetic": "computed on made-up records: shown beside, never a verdict",
     "not comparable": "a real file, but of another year, too small, or another recipe",
     "cannot be reproduced": "what the study leaves out cannot be filled in",
     "used as printed": "a setting or a meaning, no result; the page's code uses it",
     "used otherwise": "a setting or a meaning that the page replaces, and why",
-    "not yet run": "no notebook of this book computes it yet",
+    "not in this copy": "no run of this copy computes it, such as a count of real rows",
 }
 
 

@@ -19,8 +19,8 @@ SIDE = 250
 """Height and width of the study's pictures, in pixels."""
 
 
-LAYOUTS = ("general", "clinic", "grid")
-"""The study's two layouts, and ours: 28 equal cells in rows of four, codes only."""
+LAYOUTS = ("general", "clinic", "pilot", "grid")
+"""The study's three layouts, and ours: 28 equal cells in rows of four, codes only."""
 
 
 FONTS = ("liberation-sans", "dejavu-sans")
@@ -112,9 +112,11 @@ def layout(name: str) -> Layout:
 
     Parameters
     ----------
-    name : {"general", "clinic", "grid"}
+    name : {"general", "clinic", "pilot", "grid"}
         The study's layout of its first experiment; that of its methadone and opioid
-        experiments; ours, with 28 equal cells that touch each other, codes only.
+        experiments; that of its pilot of March 2021, of which its pictures show where
+        PREG and SUB2 stand (the other cells are those of "general"); ours, with 28
+        equal cells that touch each other, codes only.
 
     Returns
     -------

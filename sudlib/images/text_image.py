@@ -2,9 +2,9 @@
 
 A picture holds 28 cells, one a variable, white ink on black.  In a cell stand words
 (``Not Pregnant``) or a code (``4``); ``?`` is missing.  Where each cell stands is a
-*layout* (``data/study_a/layouts.csv``): study A had two.  Every cell can show only few
-texts, so all 184 of them are drawn once, as patches, and a picture is 28 patches put
-in their places: :meth:`TextImage.draw` does that for thousands of records at a time,
+*layout* (``data/study_a/layouts.csv``): study A had three.  A cell can show few texts,
+so all 184 of them are drawn once, as patches, and a picture is 28 patches put in their
+places: :meth:`TextImage.draw` does that for thousands of records at a time,
 :class:`sudlib.networks.layers.DrawRecords` inside a network, and
 :meth:`TextImage.draw_pil` the slow way, from the font, to compare with.
 
@@ -53,7 +53,7 @@ class TextImage:
     Parameters
     ----------
     layout : str or Layout
-        "general", "clinic", "grid", or a layout of your own.
+        "general", "clinic", "pilot", "grid", or a layout of your own.
     font : str or path
         See :func:`font_file`.
 

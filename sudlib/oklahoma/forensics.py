@@ -5,8 +5,6 @@ Taught in the notebook *What do the printed numbers prove?*.
 
 from __future__ import annotations
 
-import itertools
-
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -31,10 +29,6 @@ _NUMBERS = (
     *("tpr_diff", "fpr_diff", "eqodds_diff", "eod_diff", "precision", "recall"),
     *("f1", "support"),
 )
-
-
-# Half a unit of the last of two printed decimals.
-_HALF = 0.005
 
 
 def printed_rows(table: str) -> pd.DataFrame:
@@ -67,111 +61,6 @@ def printed_rows(table: str) -> pd.DataFrame:
         if name != "value" or numbers.notna().all():
             rows[name] = numbers
     return rows
-
-
-def attainable(percent: float, rows: int, decimals: int = 2) -> bool:
-    """Return whether some whole number of rows, as a percentage, prints like that.
-
-    Parameters
-    ----------
-    percent : float
-        As printed.
-    rows : int
-        Rows of the test set.
-    decimals : int, default=2
-        Printed decimals.
-
-    Returns
-    -------
-    bool
-
-    Examples
-    --------
-    >>> attainable(97.98, 743), attainable(63.70, 743)
-    (True, False)
-    """
-    below = int(percent * rows / 100)
-    half = 0.5 * 10.0**-decimals + 1e-9
-    return any(abs(100 * n / rows - percent) <= half for n in (below, below + 1))
-
-
-def _highest_rates(
-    ratios: pd.DataFrame, differences: pd.DataFrame
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return the least and the largest value of the higher of two printed rates.
-
-    From ``ratio = lower / higher`` and ``difference = higher - lower``, both rounded.
-    """
-    return (
-        (differences - _HALF).clip(lower=0) / (1 - ratios + _HALF),
-        (differences + _HALF) / (1 - ratios - _HALF),
-    )
-
-
-def shares_of_classes(ratios: pd.DataFrame, differences: pd.DataFrame) -> pd.DataFrame:
-    """Return bounds of each class's share of all people, from the printed rates.
-
-    The share of everyone lies between the smallest and the largest group's, for each
-    of the study's variables: the intersection is what all of them allow.
-
-    Parameters
-    ----------
-    ratios, differences : pandas.DataFrame
-        Rows variables, columns classes, as printed with two decimals; a ratio of 1
-        says nothing here.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Rows classes; ``low`` and ``high``, with room for the rounding.
-    """
-    least, most = _highest_rates(ratios, differences)
-    lowest = least * (ratios - _HALF).clip(lower=0)
-    return pd.DataFrame(
-        {
-            "low": lowest.where(ratios < 1).max().clip(lower=0),
-            "high": most.where(ratios < 1).min().clip(upper=1),
-        }
-    )
-
-
-def can_be_equal(
-    ratios: pd.Series, differences: pd.Series, shares: pd.DataFrame
-) -> bool:
-    """Return whether classes printed with difference 0 can be equal in both groups.
-
-    The shares of the classes add up to 1 in either group, so the differences, each
-    with its sign, add up to 0; and a share that is equal in both groups is that of
-    everyone.
-
-    Parameters
-    ----------
-    ratios, differences : pandas.Series
-        One variable's, by class.
-    shares : pandas.DataFrame
-        From :func:`shares_of_classes`.
-
-    Returns
-    -------
-    bool
-        Whether any choice of signs is left, with room for the rounding.
-    """
-    unequal = ratios != 1
-    gap = differences[unequal]
-    least, most = _highest_rates(ratios[unequal], gap)
-    equal = shares[~unequal].sum()
-    slack = _HALF * len(ratios) + 1e-9
-    for signs in map(np.array, itertools.product((1, -1), repeat=len(gap))):
-        if abs((gap * signs).sum()) > slack:
-            continue
-        # Classes of sign -1 have the lower rate in the first group.
-        lower = signs < 0
-        smallest = (least - lower * (gap + _HALF)).sum()
-        largest = (most - lower * (gap - _HALF)).sum()
-        # What the first group has left for the equal classes.
-        if 1 - smallest >= equal["low"] and 1 - largest <= equal["high"]:
-            return True
-    return False
 
 
 def noise_records(
