@@ -513,7 +513,7 @@ def test_with_every_year_a_counted_one_is_not_estimated():
 
 
 def test_the_twin_can_be_fitted_on_a_small_share(tmp_path, capsys):
-    words = "--share 0.003 --rows 4000 --rounds 3 --outer 1 --out".split()
+    words = "--share 0.02 --rows 4000 --rounds 3 --outer 1 --out".split()
     assert fit_twin.main([*words, str(tmp_path)]) == 0
     with (
         np.load(tmp_path / "twin/parameters.npz") as small,
