@@ -3,6 +3,10 @@ PYTHON ?=
 BIN = .venv/bin
 export PYTHON
 
+# Of another Python or environment: they would lead out of .venv.
+unexport PYTHONHOME PYTHONPATH PYTHONUSERBASE PYTHONSTARTUP PYTHONWARNINGS
+unexport PYTHONOPTIMIZE PYTHONSAFEPATH __PYVENV_LAUNCHER__ VIRTUAL_ENV
+
 .PHONY: book test test-all lab lint notebook house mutants clean clean-all environment help
 
 help:           ## list what can be made

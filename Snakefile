@@ -20,7 +20,11 @@ rule site:
     input:
         expand(OUT + "/executed/{name}.ipynb", name=plan.NOTEBOOKS),
         expand(OUT + "/results/{name}.json", name=plan.NOTEBOOKS),
-        pages=[str(path) for path in sorted(Path("book").rglob("*")) if path.is_file()],
+        pages=[
+            str(path)
+            for path in sorted(Path("book").rglob("*"))
+            if path.is_file() and ".ipynb_checkpoints" not in path.parts
+        ],
         settings=["_config.yml", "workflow/build_site.py", "workflow/stage.py"],
         claims=[
             *map(str, sorted(Path("sudlib/book").glob("*.py"))),
@@ -34,9 +38,9 @@ rule site:
     log:
         OUT + "/logs/site.log",
     shell:
-        "python workflow/build_site.py --results {params.out}/results"
-        " --notebooks {params.out}/executed > {log} 2>&1"
-        " || (tail -n 25 {log} >&2; exit 1)"
+        "python workflow/build_site.py --results {params.out:q}/results"
+        " --notebooks {params.out:q}/executed > {log:q} 2>&1"
+        " || (tail -n 25 {log:q} >&2; exit 1)"
 
 
 for name, entry in plan.NOTEBOOKS.items():
@@ -53,7 +57,10 @@ for name, entry in plan.NOTEBOOKS.items():
             result=f"{OUT}/results/{name}.json",
         params:
             notebook=plan.source(name),
-            given=json.dumps(plan.parameters(name, PROFILE, GIVEN), sort_keys=True),
+            # A function: braces in a path that is given are no wildcards.
+            given=lambda wildcards, text=json.dumps(
+                plan.parameters(name, PROFILE, GIVEN), sort_keys=True
+            ): text,
             fingerprint=json.dumps(
                 plan.fingerprint(name, PROFILE, GIVEN), sort_keys=True
             ),
@@ -62,6 +69,6 @@ for name, entry in plan.NOTEBOOKS.items():
             f"{OUT}/logs/{name}.log",
         threads: entry.get("threads", 2)
         shell:
-            "python workflow/execute.py {params.notebook} --parameters {params.given:q}"
-            " --kernel {params.kernel} --executed {output.executed}"
-            " --result {output.result} --log {log}"
+            "python workflow/execute.py {params.notebook:q} --parameters {params.given:q}"
+            " --kernel {params.kernel:q} --executed {output.executed:q}"
+            " --result {output.result:q} --log {log:q}"

@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from sudlib import teds
 from sudlib.files import InputError
 from sudlib.teds import codebook, cohorts
 from sudlib.validation import check_choice
@@ -51,7 +52,7 @@ def derive_flags(
     lacking = [name for name in asked if name not in records.columns]
     if not lacking or not {"SUB1", "SUB2", "SUB3"} <= set(records.columns):
         return records
-    substances = records[["SUB1", "SUB2", "SUB3"]]
+    substances = teds.official_codes(records[["SUB1", "SUB2", "SUB3"]])
     derived = {
         name: substances.eq(codebook.FLAGS[name]).any(axis=1).astype(np.int8)
         for name in lacking
@@ -98,11 +99,15 @@ def features(
             f"none of the features is there: wanted {', '.join(wanted)}; the records"
             f" have {', '.join(map(str, records.columns))}"
         )
-    return records[there], [name for name in wanted if name not in there]
+    left_out = [name for name in wanted if name not in there]
+    return teds.official_codes(records[there]), left_out
 
 
 class _Encoder(TransformerMixin, BaseEstimator):
-    """What the encoders share: codes in, variables known from the codebook."""
+    """What the encoders share: codes in, variables known from the codebook.
+
+    A cell that is no code of its variable is an error.
+    """
 
     def __init__(self, variables: Sequence[str] | None = None) -> None:
         self.variables = variables
@@ -121,7 +126,7 @@ class _Encoder(TransformerMixin, BaseEstimator):
         -------
         self
         """
-        codes = validate_data(self, X)
+        codes = validate_data(self, self._official(X))
         names = getattr(self, "feature_names_in_", self.variables)
         if names is not None and len(names) != codes.shape[1]:
             raise InputError(
@@ -144,7 +149,17 @@ class _Encoder(TransformerMixin, BaseEstimator):
     def _columns(self, X: ArrayLike | pd.DataFrame) -> NDArray[Any]:
         """Return the codes as an array, checked against what was fitted."""
         check_is_fitted(self)
-        return validate_data(self, X, reset=False)
+        return validate_data(self, self._official(X), reset=False)
+
+    def _official(self, X: ArrayLike | pd.DataFrame) -> ArrayLike | pd.DataFrame:
+        """Return a frame's codes, or those of an array whose variables are named."""
+        if isinstance(X, pd.DataFrame):
+            return teds.official_codes(X)
+        if self.variables is not None and np.shape(X)[1:] == (len(self.variables),):
+            return teds.official_codes(
+                pd.DataFrame(np.asarray(X), columns=list(self.variables))
+            ).to_numpy()
+        return X
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -218,9 +233,10 @@ class OneHotCodes(_Encoder):
     -----
     The columns come from the codebook and not from the rows seen, so every cohort,
     fold and year has the same ones; of an array without ``variables`` they are the
-    codes seen in ``fit``.  Any other code becomes zeros.  scikit-learn's OneHotEncoder
-    with these categories gives the same table; keeping ordered variables in their
-    place beside the others would take a ColumnTransformer of one step a variable.
+    codes seen in ``fit``, and any other code becomes zeros.  scikit-learn's
+    OneHotEncoder with these categories gives the same table; keeping ordered variables
+    in their place beside the others would take a ColumnTransformer of one step a
+    variable.
 
     Examples
     --------
@@ -352,7 +368,7 @@ class NativeCategories(_Encoder):
         Returns
         -------
         pandas.DataFrame
-            A code that no codebook lists is NaN.
+            Of an array without ``variables``, a code not seen in ``fit`` is NaN.
         """
         codes = self._columns(X)
         columns = dict(zip(self.codes_, codes.T, strict=True))

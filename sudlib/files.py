@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from os import PathLike
 from pathlib import Path
 
@@ -51,6 +52,33 @@ def data_file(name: str) -> Path:
         f"sudlib has no embedded data file {name!r}; it looked in"
         f" {' and '.join(str(folder) for folder in folders)}"
     )
+
+
+def expand_path(path: str | PathLike[str]) -> Path:
+    """Return a path with ``~`` and environment variables filled in.
+
+    Every path that a person gives goes through here, where it is read and where it is
+    fingerprinted; a shell expands only some of them (not one in quotes).
+
+    Parameters
+    ----------
+    path : str or path
+        A ``$`` that is part of the name of an existing file or folder stays.
+
+    Returns
+    -------
+    pathlib.Path
+
+    Examples
+    --------
+    >>> import os
+    >>> os.environ["RECORDS"] = "data"
+    >>> expand_path("$RECORDS/README.md").as_posix()
+    'data/README.md'
+    >>> del os.environ["RECORDS"]
+    """
+    home = os.path.expanduser(path)
+    return Path(home if os.path.exists(home) else os.path.expandvars(home))
 
 
 def sha256(path: str | PathLike[str]) -> str:

@@ -10,6 +10,7 @@ Taught in ``a01_discharge_records``.
 from __future__ import annotations
 
 import re
+import warnings
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -19,7 +20,8 @@ import numpy as np
 import pandas as pd
 
 from sudlib import teds, twin
-from sudlib.files import InputError
+from sudlib.files import InputError, expand_path
+from sudlib.origin import IS_SYNTHETIC, joint_origin, origin_of
 from sudlib.teds import codebook
 from sudlib.validation import check_whole
 
@@ -44,9 +46,10 @@ def load(
         * a path: a TEDS-D file of yours (CSV, zip or parquet), or a folder of the
           agency's files under their own names.
     years : iterable of int, default=(2018,)
-        The years of discharge to put together.  A year that ``"teds-d-YEAR"`` names
-        and ``years`` leaves out is loaded instead of them.  A single file has the
-        years it has.
+        The years of discharge to put together.  Of a file of several years these are
+        taken, and how many rows are left out is told.  A year that ``"teds-d-YEAR"``
+        names, or the only one a file has, is loaded instead of years that leave it
+        out; for a file this is told.
     rows : int, optional
         How many rows: the twin draws that many; of real records that many are
         sampled without replacement, in the file's order.  None: all there are.
@@ -58,8 +61,9 @@ def load(
     Returns
     -------
     pandas.DataFrame
-        With a new index and ``attrs``: ``data``, ``years``, ``synthetic``,
-        ``sha256``, ``rows_in_file`` (before sampling), and for files ``verified``.
+        With a new index and ``attrs``: ``data``, ``years``, ``origin``,
+        ``synthetic``, ``sha256``, ``rows_in_file`` (before sampling), and for files
+        ``verified`` and ``dropped`` (rows of other years, repeated rows).
 
     Raises
     ------
@@ -87,7 +91,10 @@ def load(
         name = "teds-d-" + "+".join(map(str, years))
     else:
         files = [place] if kind == "file" else [_official(place, y) for y in years]
-        frames = [teds.read(file, columns) for file in files]
+        if kind == "file":
+            frames = [_of_years(place, columns, years)]
+        else:
+            frames = [teds.read(file, columns) for file in files]
         # Of a zip given by its path the data are the CSV inside.
         names = [file.name for file in files]
         name = frames[0].attrs["data"] if kind == "file" else " + ".join(names)
@@ -118,7 +125,7 @@ def door(data: str | Path) -> tuple[str, Any]:
     >>> door("twin"), door("teds-d-2018")
     (('twin', None), ('year', 2018))
     """
-    name, path = str(data), Path(data).expanduser()
+    name, path = str(data), expand_path(data)
     named = re.fullmatch(r"teds-d-(\d{4})", name.casefold())
     if name == "twin":
         return "twin", None
@@ -156,7 +163,7 @@ def example_aloud(records: pd.DataFrame, columns: Sequence[str] | None = None) -
     >>> example_aloud(load("twin", rows=1), ["SERVICES"])
     'A person entered 24-hour detoxification in a hospital.'
     """
-    made_up = records.attrs.get("synthetic")
+    made_up = origin_of(records) == "synthetic"
     one = records if made_up else load("twin", rows=1, years=(2019,))
     asked = records.columns if columns is None else columns
     words = teds.read_aloud(one[one.columns.intersection(asked)].iloc[0])
@@ -183,6 +190,40 @@ def _twin(
             frame = twin.sample(year, share, seed)
             frames.append(frame if columns is None else _columns(columns, frame))
     return frames
+
+
+def _of_years(
+    file: Path, columns: Sequence[str] | str | None, years: tuple[int, ...]
+) -> pd.DataFrame:
+    """Return a file's records of these years, and tell which are others."""
+    frame = teds.read(file, columns)
+    there = frame.attrs["years"]
+    if set(there) <= set(years):
+        return frame
+    name, asked = frame.attrs["data"], " and ".join(map(str, years))
+    if len(there) == 1:
+        warnings.warn(
+            f"{name} has discharges of {there[0]} only, and those are taken, not of"
+            f" {asked}",
+            stacklevel=3,
+        )
+        return frame
+    taken = [year for year in there if year in years]
+    if not taken:
+        raise InputError(
+            f"{name} has discharges of {', '.join(map(str, there))}, none of {asked}"
+        )
+    disyr = frame if "DISYR" in frame else teds.read(file, "DISYR")
+    kept = frame[disyr["DISYR"].isin(taken)].reset_index(drop=True)
+    left_out = len(frame) - len(kept)
+    warnings.warn(
+        f"{name}: {left_out:,} of {len(frame):,} rows are of other years than"
+        f" {' and '.join(map(str, taken))} and are left out",
+        stacklevel=3,
+    )
+    dropped = frame.attrs["dropped"] + left_out
+    kept.attrs = frame.attrs | {"years": taken, "dropped": dropped}
+    return kept
 
 
 def _columns(columns: Sequence[str] | str, frame: pd.DataFrame) -> pd.DataFrame:
@@ -213,17 +254,20 @@ def _official(folder: Path, year: int) -> Path:
 def _together(frames: list[pd.DataFrame], name: str) -> pd.DataFrame:
     """Return frames of several years as one, with attrs that speak for all."""
     attrs = [frame.attrs for frame in frames]
+    origin = joint_origin(origin_of(frame) for frame in frames)
     frame = frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True)
     hashes = [each["sha256"] for each in attrs]
     frame.attrs = attrs[0] | {
         "data": name,
         "years": sorted(year for each in attrs for year in each["years"]),
-        "synthetic": any(each["synthetic"] for each in attrs),
+        "synthetic": IS_SYNTHETIC[origin],
+        "origin": origin,
         "sha256": " + ".join(hashes) if all(hashes) else None,
         "rows_in_file": sum(each["rows_in_file"] for each in attrs),
     }
     if "verified" in attrs[0]:  # from files
         frame.attrs["verified"] = all(each["verified"] for each in attrs)
+        frame.attrs["dropped"] = sum(each["dropped"] for each in attrs)
         blanks: Counter[str] = Counter()
         for each in attrs:
             blanks.update(each["blanks"])

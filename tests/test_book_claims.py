@@ -259,6 +259,16 @@ def test_made_up_records_never_get_a_verdict(value):
     assert verdict(number(value=value, synthetic=True))[0] == "synthetic"
 
 
+@pytest.mark.parametrize("synthetic", [None, 0])
+def test_records_not_shown_to_be_real_never_get_a_verdict(synthetic):
+    assert verdict(number())[0] == "reproduced"
+    found = verdict(number(synthetic=synthetic))
+    assert found == ("not comparable", "records of a reader's file (not verified)")
+    unsaid = number()
+    del unsaid["synthetic"]
+    assert verdict(unsaid) == found
+
+
 def test_the_2023_sample_is_not_comparable():
     found = verdict(number(years=[2023], n=200, data="tedsd_2023_sample_1000.csv"))
     assert found[0] == "not comparable"

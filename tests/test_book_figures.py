@@ -1,3 +1,4 @@
+import base64
 import re
 import xml.etree.ElementTree as ET
 
@@ -174,6 +175,20 @@ def test_show_gives_computed_alternative_text_and_a_caption():
     assert "The area is 0.50" in sent["text/plain"]
 
 
+def test_a_picture_stands_behind_each_drawing_for_notebooks_that_are_not_trusted():
+    figure, axes = figures.canvas()
+    axes.plot([1, 2], [1, 2])
+    page = shown(figure, alt="A < B")["text/html"]
+    [data] = re.findall(
+        r'</svg><img class="untrusted" alt="A &lt; B"'
+        r' src="data:image/png;base64,([^"]+)">',
+        page,
+    )
+    assert base64.b64decode(data).startswith(b"\x89PNG")
+    [style] = re.findall(r"<style>(.*?)</style>", page)
+    assert "figure.sudlib img.untrusted{display:none}" in style
+
+
 def test_no_figure_is_left_for_a_notebook_to_show_without_words():
     """Pyplot's figures are shown at the end of the cell that begins them."""
     figures.canvas(2)
@@ -193,7 +208,8 @@ def test_a_figure_without_words_is_refused(lacking):
 def test_synthetic_stands_on_the_figure_in_its_caption_and_its_words():
     figure, _ = figures.canvas()
     sent = shown(figure, synthetic=True)
-    assert sent["text/html"].count("Synthetic data.") == 2
+    # Of the drawing, of the picture behind it, and in the caption.
+    assert sent["text/html"].count("Synthetic data.") == 3
     assert len([t for t in figure.texts if t.get_text() == "synthetic data"]) == 1
     figures.mark_synthetic(figure)
     assert len([t for t in figure.texts if t.get_text() == "synthetic data"]) == 1

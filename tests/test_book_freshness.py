@@ -1,14 +1,16 @@
 """What a page depends on: exactly the modules and data files it can reach."""
 
 import ast
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from sudlib import book
+from sudlib import book, files
 from sudlib.book import freshness
+from sudlib.files import InputError
 
 NOTEBOOKS = sorted((book.ROOT / "notebooks").glob("*.ipynb"))
 LIBRARY = {
@@ -235,18 +237,103 @@ def test_renaming_a_module_changes_the_stamp(tmp_path):
     assert freshness.fingerprints(notebook, {}, tmp_path)["sudlib"] != before
 
 
-def test_an_outside_data_file_counts_by_its_content(tmp_path):
+@pytest.fixture
+def given(tmp_path, monkeypatch):
+    """Return the fingerprint of data that a page's parameters name."""
     notebook = project(tmp_path / "checkout", "1")
-    outside = tmp_path / "real.csv"
-    outside.write_text("a")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("RECORDS", str(tmp_path))
 
-    def data():
-        given = {"data": str(outside)}
-        return freshness.fingerprints(notebook, given, tmp_path / "checkout")["data"]
+    def data(**parameters):
+        return freshness.fingerprints(notebook, parameters, tmp_path / "checkout")[
+            "data"
+        ]
 
-    before = data()
-    outside.write_text("bb")
-    assert data() != before
+    return data
+
+
+@pytest.mark.parametrize("name", ["data", "weights", "real_sample"])
+@pytest.mark.parametrize(
+    "said",
+    ["{}/real.csv", "~/real.csv", "$RECORDS/real.csv", "${{RECORDS}}/real.csv"]
+    + ["../real.csv", "{}/folder", "~/folder", "{}/link.csv", "{}/links"],
+)
+def test_a_file_that_a_parameter_names_counts_by_its_content(
+    tmp_path, given, name, said
+):
+    (tmp_path / "folder" / "deep").mkdir(parents=True)
+    (tmp_path / "links").symlink_to(tmp_path / "folder")
+    (tmp_path / "link.csv").symlink_to(tmp_path / "real.csv")
+    parameter = {name: said.format(tmp_path)}
+    files = [tmp_path / "real.csv", tmp_path / "folder" / "deep" / "one.csv"]
+    seen = set()
+    for text in ("a", "bb", "cc"):
+        for file in files:
+            file.write_text(text)
+        seen.add(given(**parameter))
+    assert len(seen) == 3
+    assert given(**parameter) in seen
+
+
+def test_a_link_that_points_elsewhere_is_another_file(tmp_path, given):
+    link = tmp_path / "link.csv"
+    seen = set()
+    for text in ("a", "b"):
+        target = tmp_path / f"{text}.csv"
+        target.write_text(text)
+        os.utime(target, (1, 1))  # same size, same time
+        link.unlink(missing_ok=True)
+        link.symlink_to(target)
+        seen.add(given(data=str(link)))
+    assert len(seen) == 2
+
+
+def test_a_file_that_comes_goes_or_is_renamed_in_a_folder_counts(tmp_path, given):
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    seen = [given(data=str(folder))]
+    (folder / "one.csv").write_text("a")
+    seen.append(given(data=str(folder)))
+    (folder / "one.csv").rename(folder / "two.csv")
+    seen.append(given(data=str(folder)))
+    (folder / "ring").symlink_to(folder)
+    assert given(data=str(folder)) == seen[-1]
+    assert len(set(seen)) == 3
+
+
+def test_words_that_are_no_path_are_no_data(given, tmp_path):
+    (tmp_path / "checkout" / "quick").mkdir()
+    assert given(data="twin", size="quick", rows=3, path="", long="a" * 999) == given()
+
+
+def test_copies_that_jupyter_keeps_are_no_modules(tmp_path):
+    notebook = project(tmp_path, "from sudlib import lazy")
+    before = freshness.fingerprints(notebook, {}, tmp_path)
+    kept = tmp_path / "sudlib" / "lazy" / ".ipynb_checkpoints"
+    kept.mkdir()
+    (kept / "one-checkpoint.py").write_text("first = 0\n")
+    assert freshness.fingerprints(notebook, {}, tmp_path) == before
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path, given, monkeypatch):
+    def digest(path):
+        if path.endswith("one.csv"):
+            raise PermissionError(13, "Permission denied")
+        return "0"
+
+    monkeypatch.setattr(freshness, "sha256", digest)  # root may read everything
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "one.csv").write_text("a")
+    with pytest.raises(
+        InputError, match=r"cannot read '.*one\.csv': Permission denied"
+    ):
+        given(data=str(tmp_path / "folder"))
+
+
+def test_a_name_with_a_dollar_in_it_is_itself(tmp_path):
+    (tmp_path / "a$HOME b").write_text("x")
+    named = tmp_path / "a$HOME b"
+    assert files.expand_path(str(named)) == named
 
 
 @pytest.mark.parametrize(
@@ -267,10 +354,30 @@ def test_code_counts_and_words_do_not(one, other, same):
     assert (freshness.code_digest(one) == freshness.code_digest(other)) is same
 
 
-def test_magic_is_no_python(tmp_path, notebook_maker):
-    cell = "%matplotlib inline\n!ls\nfrom sudlib import scores"
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "%matplotlib inline\n!ls\nfrom sudlib import scores",
+        "files = !ls\nfrom sudlib import scores",
+        "if True:\n    !ls\nfrom sudlib import scores",
+        "home = %env HOME\n%pip install \\\n -q pandas\nfrom sudlib import scores",
+        "scores?\n?scores\nfrom sudlib import scores",
+        "%%time\nfrom sudlib import scores",
+        "%%capture out\n!ls\nfrom sudlib import scores",
+        "import asyncio\nawait asyncio.sleep(0)\nfrom sudlib import scores;",
+        "from sudlib import scores\r\n!ls\r\n",
+    ],
+)
+def test_what_ipython_runs_is_read_around(tmp_path, notebook_maker, cell):
     path = notebook_maker(tmp_path / "one.ipynb", "seed: int = 33", cell)
-    assert freshness.source_of(path) == "seed: int = 33\nfrom sudlib import scores"
+    assert ("scores", "sudlib:scores") in freshness.read_source(path).imports
+
+
+@pytest.mark.parametrize("magic", ["%%bash", "%%html", "%%writefile notes.txt"])
+def test_a_cell_in_another_language_imports_nothing(tmp_path, notebook_maker, magic):
+    cell = f"{magic}\nfrom sudlib import scores"
+    path = notebook_maker(tmp_path / "one.ipynb", "seed: int = 33", cell)
+    assert not freshness.read_source(path).imports
 
 
 def test_asking_for_freshness_loads_no_heavy_package():

@@ -2,6 +2,8 @@
 
 import json
 import math
+import re
+import subprocess
 import sys
 
 import numpy as np
@@ -12,55 +14,6 @@ from sudlib import book, scores
 from sudlib.book import provenance, results
 from sudlib.estimates import Estimate
 from sudlib.files import InputError, sha256
-
-DECLARED = """data: str = "twin"  # a comment
-size: str = "quick"
-seed: int = 33
-rate: float = 0.5
-deep: bool = False
-path: str | None = None"""
-
-
-@pytest.fixture
-def notebook(tmp_path, notebook_maker):
-    return notebook_maker(tmp_path / "notebooks" / "one.ipynb", DECLARED, "seed")
-
-
-def test_parameters_are_read_with_types_and_defaults(notebook):
-    found = book.declared_parameters(notebook)
-    assert list(found) == ["data", "size", "seed", "rate", "deep", "path"]
-    assert found["seed"] == book.Parameter("seed", "int", 33)
-    assert found["path"].type == "str | None"
-
-
-def test_given_parameters_replace_defaults(notebook):
-    full = book.check_parameters(notebook, {"seed": 7, "rate": 1, "path": "x"})
-    assert full["seed"] == 7 and full["rate"] == 1 and full["data"] == "twin"
-
-
-@pytest.mark.parametrize(
-    ("given", "said"),
-    [
-        ({"sed": 3}, "no parameter 'sed'; it has data, size, seed"),
-        ({"seed": "3"}, "seed must be of type int, not '3' of type str"),
-        ({"seed": True}, "seed must be of type int, not True of type bool"),
-        ({"deep": 1}, "deep must be of type bool, not 1 of type int"),
-        ({"rate": "half"}, "rate must be of type float"),
-        ({"path": 3}, "path must be of type str | None"),
-        ({"size": "tiny"}, 'size must be "quick" or "paper", not \'tiny\''),
-    ],
-)
-def test_wrong_parameters_name_what_is_allowed(notebook, given, said):
-    with pytest.raises(InputError) as caught:
-        book.check_parameters(notebook, given)
-    assert said in str(caught.value)
-
-
-@pytest.mark.parametrize("cell", ["seed = 33", "import os", "seed: int"])
-def test_a_parameters_cell_of_another_form_is_refused(tmp_path, notebook_maker, cell):
-    notebook = notebook_maker(tmp_path / "bad.ipynb", cell)
-    with pytest.raises(InputError, match="every line of the parameters cell"):
-        book.declared_parameters(notebook)
 
 
 def test_results_come_back_as_written(tmp_path, monkeypatch):
@@ -89,6 +42,9 @@ def test_results_come_back_as_written(tmp_path, monkeypatch):
         assert result["stamp"][key] is not None
 
 
+REAL = {"synthetic": False, "verified": True, "rows_in_file": 1}
+
+
 def records(**attributes):
     """Return a frame of records as the library's readers mark them."""
     frame = pd.DataFrame({"age": [1]})
@@ -97,22 +53,27 @@ def records(**attributes):
 
 
 @pytest.mark.parametrize(
-    ("marks", "synthetic"),
+    ("marks", "synthetic", "words"),
     [
-        ([], False),
-        ([{"synthetic": False}], False),
-        ([{}], False),
-        ([{"synthetic": True}], True),
+        ([], False, "real records"),
+        ([REAL], False, "real records"),
+        # What is not shown to be real is not called real, whatever it says of itself.
+        ([{"synthetic": False}], None, "not verified"),
+        ([{}], None, "not verified"),
+        ([{"verified": True, "rows_in_file": 0}], None, "not verified"),
+        ([REAL, {}], None, "not verified"),
+        ([{"synthetic": True}], True, "made-up records$"),
         # A page of real and made-up records keeps its label, in either order.
-        ([{"synthetic": True}, {"synthetic": False}], True),
-        ([{"synthetic": False}, {"synthetic": True}], True),
+        ([{"synthetic": True}, REAL], True, "made-up records among others"),
+        ([REAL, {"synthetic": True}], True, "made-up records among others"),
+        ([{}, {"synthetic": True}], True, "made-up records among others"),
     ],
 )
-def test_one_frame_of_made_up_records_makes_a_page_synthetic(marks, synthetic):
+def test_a_page_is_real_only_if_all_its_records_are(marks, synthetic, words):
     run = book.start("not_in_the_book", size="quick")
     for mark in marks:
         run.uses(records(**mark))
-    assert run.synthetic is synthetic
+    assert run.synthetic is synthetic and re.search(words, run.records_words)
     run.claim("a.x", 0.5)
     assert run.claims[0]["synthetic"] is synthetic
 
@@ -316,3 +277,69 @@ def test_where_finished_results_are(monkeypatch, tmp_path):
     )
     monkeypatch.setenv("SUDLIB_RESULTS", str(tmp_path / "mine"))
     assert results.results_folder() == tmp_path / "mine"
+
+
+# ------------------------------------------------------------------------- the commit
+
+
+@pytest.fixture
+def git(tmp_path, monkeypatch):
+    """Return a caller of git in a folder, with nobody's settings."""
+    for name in ("AUTHOR", "COMMITTER"):
+        monkeypatch.setenv(f"GIT_{name}_NAME", "n")
+        monkeypatch.setenv(f"GIT_{name}_EMAIL", "n@example.org")
+
+    def call(folder, *words):
+        command = ["git", "-C", str(folder), *words]
+        return subprocess.run(
+            command, check=True, capture_output=True, text=True
+        ).stdout.strip()
+
+    def repository(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        call(folder, "init", "-q")
+        (folder / "file").write_text("a")
+        call(folder, "add", ".")
+        call(folder, "commit", "-q", "-m", "m")
+        return call(folder, "rev-parse", "--short=12", "HEAD")
+
+    call.repository = repository
+    return call
+
+
+def test_the_commit_is_that_of_the_books_own_repository(tmp_path, git, monkeypatch):
+    top = tmp_path / "top"
+    commit = git.repository(top)
+    other = tmp_path / "other"
+    git.repository(other)
+    monkeypatch.chdir(other)  # where the kernel runs says nothing
+    monkeypatch.setenv("GIT_DIR", str(other / ".git"))  # nor does a hook of git
+    assert book.git_commit(top) == commit
+    link = tmp_path / "link"
+    link.symlink_to(top)
+    assert book.git_commit(link) == commit
+    (top / "new").write_text("untracked")
+    assert book.git_commit(top) == f"{commit} with uncommitted changes"
+    git(top, "config", "status.showUntrackedFiles", "no")
+    assert book.git_commit(top) == f"{commit} with uncommitted changes"
+
+
+@pytest.mark.parametrize("tracked", [False, True])
+def test_a_repository_around_the_book_says_nothing_of_it(tmp_path, git, tracked):
+    git.repository(tmp_path / "around")
+    inside = tmp_path / "around" / "book"
+    inside.mkdir()
+    (inside / "page").write_text("1")
+    if tracked:
+        git(inside, "add", ".")
+        git(inside, "commit", "-q", "-m", "the book, copied into it")
+    assert book.git_commit(inside) == "unknown"
+
+
+def test_without_a_commit_or_without_git_it_is_unknown(tmp_path, git, monkeypatch):
+    git(tmp_path, "init", "-q")
+    assert book.git_commit(tmp_path) == "unknown"
+    commit = git.repository(tmp_path)
+    assert book.git_commit(tmp_path).startswith(commit)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert book.git_commit(tmp_path) == "unknown"

@@ -230,11 +230,40 @@ def test_one_hot_does_not_care_how_nominal_codes_are_numbered(features, records)
     assert np.abs(gap).max() > 0.05
 
 
-def test_a_code_of_no_codebook_is_zeros_or_missing():
-    fitted = encoding.OneHotCodes().fit(pd.DataFrame({"GENDER": [1]}))
-    assert fitted.transform(pd.DataFrame({"GENDER": [77]})).sum() == 0
-    table = encoding.NativeCategories().fit_transform(pd.DataFrame({"GENDER": [77]}))
-    assert table["GENDER"].isna().all()
+@pytest.mark.parametrize(
+    "encoder",
+    [encoding.IntegerCodes, encoding.OneHotCodes, encoding.NativeCategories],
+)
+def test_a_code_of_no_codebook_is_told(encoder):
+    fitted = encoder().fit(pd.DataFrame({"GENDER": [1, 2]}))
+    with pytest.raises(InputError, match="GENDER is 77 in row 2 of 2; allowed: -9, 1"):
+        fitted.transform(pd.DataFrame({"GENDER": [1, 77]}))
+    with pytest.raises(InputError, match="GENDER is 77"):
+        encoder(variables=["GENDER"]).fit([[77]])
+
+
+@pytest.mark.parametrize(
+    "encoder",
+    [encoding.IntegerCodes, encoding.OneHotCodes, encoding.NativeCategories],
+)
+def test_the_same_codes_in_another_form_are_encoded_alike(encoder):
+    codes = pd.DataFrame({"GENDER": [1, 2, -9], "AGE": [3, 12, 7]})
+    right = np.asarray(encoder().fit(codes).transform(codes), float)
+    forms = [
+        codes.astype(str),
+        codes.astype(float),
+        codes.astype("Int64"),
+        codes.astype("category"),
+        codes.astype(str).astype("category"),
+        codes.assign(GENDER=["Male", "Female", "-9"]),
+    ]
+    for form in forms:
+        for fitted in (encoder().fit(codes), encoder().fit(form)):
+            np.testing.assert_array_equal(np.asarray(fitted.transform(form)), right)
+    with pytest.warns(UserWarning, match="1 blank cells are read as missing .*GENDER"):
+        holes = codes.astype("Int64").mask(codes == -9)
+        got = np.asarray(encoder().fit(codes).transform(holes), float)
+    np.testing.assert_array_equal(got, right)
 
 
 def test_a_variable_missing_for_everybody_is_left_out_of_boosting():

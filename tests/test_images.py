@@ -149,14 +149,14 @@ class TestCodes:
     def test_the_variables_are_those_of_the_forest(self):
         assert images.VARIABLES == cohorts.FEATURES
 
-    @pytest.mark.parametrize("code", [0, 13, -1, 300, 2.5, np.nan])
+    @pytest.mark.parametrize("code", [0, 13, -1, 300, 2.5])
     def test_a_code_without_a_glyph_is_named(self, people, code):
         one = people.head(3).assign(AGE=[1, code, 2])
-        with pytest.raises(InputError, match="AGE has the code .* no glyph"):
+        with pytest.raises(InputError, match=f"AGE is {code} in row 2 of 3; allowed"):
             images.encode(one)
 
     def test_a_variable_that_is_not_there_is_named(self, people):
-        with pytest.raises(InputError, match="needs the variables LIVARAG"):
+        with pytest.raises(InputError, match="needs the column LIVARAG"):
             images.encode(people.drop(columns="LIVARAG"))
 
     def test_nobody_gives_no_pictures(self, people):

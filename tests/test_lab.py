@@ -11,9 +11,12 @@ import time
 import urllib.request
 from importlib.util import find_spec
 from pathlib import Path
+from unittest import mock
 
 import nbformat
 import pytest
+
+from sudlib.book import figures
 
 ROOT = Path(__file__).resolve().parent.parent
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
@@ -113,6 +116,21 @@ class Browser:
         stop(self.process)
 
 
+def of_somebody_else():
+    """Return an executed notebook with a figure, which nobody here has trusted."""
+    figure, axes = figures.canvas()
+    axes.plot([1, 2], [1, 2])
+    with mock.patch("IPython.display.display") as display:
+        figures.show(figure, "A line rises", "It rises.")
+    output = nbformat.v4.new_output("display_data", data=display.call_args[0][0])
+    cells = [
+        nbformat.v4.new_code_cell("show()", execution_count=1, outputs=[output]),
+        nbformat.v4.new_markdown_cell("The end."),
+    ]
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    return nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel})
+
+
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory):
     """Start JupyterLab on a small copy of a page; return how to open it."""
@@ -125,6 +143,7 @@ def lab(tmp_path_factory):
     for name, value in SMALL.items():
         cell.source = re.sub(rf"(?m)^({name}:[^=]*=) \w+", rf"\1 {value}", cell.source)
     nbformat.write(notebook, pages / "page.ipynb")
+    nbformat.write(of_somebody_else(), pages / "theirs.ipynb")
     # All cells are drawn at once, so that all can be read.
     settings = folder / "settings" / "@jupyterlab" / "notebook-extension"
     settings.mkdir(parents=True)
@@ -228,3 +247,21 @@ def test_sentences_with_numbers_are_whole_and_follow_the_parameters(lab):
         return re.search(r"At a glance\..*?for its forest\.", text, re.S)[0]
 
     assert glance(first) != glance(second)
+
+
+def test_the_figures_of_a_notebook_that_is_not_trusted_are_seen(lab):
+    browser, address = lab
+    open_page(browser, address, "theirs.ipynb")
+    seen = (
+        "[...document.querySelectorAll('figure svg, figure img')]"
+        ".filter(e => e.checkVisibility()).map(e => [e.tagName, e.naturalWidth > 100])"
+    )
+    assert wait_for(lambda: browser.run(seen), 30, "the figure") == [["IMG", True]]
+    # Trusted, the drawing stands in its place.
+    browser.run(
+        f"{PANEL}.content.widgets.filter(c => c.model.type == 'code')"
+        ".forEach(c => { c.model.trusted = true; })"
+    )
+    wait_for(
+        lambda: [tag for tag, _ in browser.run(seen)] == ["svg"], 30, "the drawing"
+    )

@@ -1,7 +1,11 @@
 """The script that makes the environment chooses an interpreter by running it."""
 
+import hashlib
 import os
 import stat
+import subprocess
+import sys
+import zipfile
 
 import environment
 import pytest
@@ -47,3 +51,72 @@ def test_the_pin_of_one_package_is_cut_out_with_its_hashes():
     pin = environment.locked("uv")
     assert pin.startswith("uv==") and "--hash=sha256:" in pin
     assert pin.count("==") == 1
+
+
+@pytest.fixture(scope="module")
+def fresh(tmp_path_factory):
+    """Return the Python of an empty environment, and a wheel of a small uv."""
+    folder = tmp_path_factory.mktemp("fresh")
+    subprocess.run([sys.executable, "-m", "venv", str(folder / "venv")], check=True)
+    wheel = folder / "uv-1.0-py3-none-any.whl"
+    about = "uv-1.0.dist-info"
+    with zipfile.ZipFile(wheel, "w") as packed:
+        packed.writestr("uv/__init__.py", "")
+        packed.writestr("uv/__main__.py", "print('uv 1.0')")
+        said = "Metadata-Version: 2.1\nName: uv\nVersion: 1.0\n"
+        packed.writestr(f"{about}/METADATA", said)
+        packed.writestr(f"{about}/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
+        packed.writestr(f"{about}/RECORD", "")
+    return folder / "venv" / "bin" / "python", wheel
+
+
+@pytest.mark.parametrize(
+    "misleading",
+    [
+        {"PIP_USER": "1"},
+        {"PIP_TARGET": "{}/elsewhere"},
+        {"PIP_PREFIX": "{}/elsewhere", "PIP_ROOT": "{}"},
+        {"PIP_REQUIRE_VIRTUALENV": "1", "PIP_NO_BINARY": ":all:", "PIP_DRY_RUN": "1"},
+        {"PYTHONHOME": "{}", "PYTHONPATH": "{}", "PYTHONWARNINGS": "error"},
+        {"UV_TARGET": "{}", "UV_SYSTEM_PYTHON": "1", "VIRTUAL_ENV": "{}"},
+        {"PIP_CONFIG_FILE": "user = true"},
+    ],
+    ids=str,
+)
+def test_what_the_caller_has_set_for_other_environments_leads_nowhere(
+    fresh, tmp_path, monkeypatch, misleading
+):
+    python, wheel = fresh
+    pin = f"uv==1.0 --hash=sha256:{hashlib.sha256(wheel.read_bytes()).hexdigest()}"
+    monkeypatch.setattr(environment, "locked", lambda name: pin)
+    monkeypatch.setenv("PIP_NO_INDEX", "1")  # where packages come from is kept
+    monkeypatch.setenv("PIP_FIND_LINKS", str(wheel.parent))
+    for name, value in misleading.items():
+        if name == "PIP_CONFIG_FILE":
+            (tmp_path / "pip.conf").write_text(f"[install]\n{value}\n")
+            value = "{}/pip.conf"
+        monkeypatch.setenv(name, value.format(tmp_path))
+    environment.install_uv(python)
+    environment.call(python, "-m", "pip", "uninstall", "-q", "-y", "uv")
+
+
+def test_a_pip_that_installs_elsewhere_is_said_with_the_remedy(
+    fresh, tmp_path, monkeypatch
+):
+    python, wheel = fresh
+    pin = f"uv==1.0 --hash=sha256:{hashlib.sha256(wheel.read_bytes()).hexdigest()}"
+    monkeypatch.setattr(environment, "locked", lambda name: pin)
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(wheel.parent))
+    (tmp_path / "pip.conf").write_text(f"[install]\ntarget = {tmp_path}/there\n")
+    monkeypatch.setenv("PIP_CONFIG_FILE", str(tmp_path / "pip.conf"))
+    with pytest.raises(SystemExit, match="pip config unset install.target"):
+        environment.install_uv(python)
+
+
+def test_make_hides_another_pythons_variables_from_what_it_calls():
+    makefile = (environment.ROOT / "Makefile").read_text()
+    for name in ("PYTHONHOME", "PYTHONPATH", "PYTHONWARNINGS", "VIRTUAL_ENV"):
+        assert f" {name}" in " ".join(
+            line for line in makefile.splitlines() if line.startswith("unexport")
+        )

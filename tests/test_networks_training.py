@@ -169,6 +169,17 @@ def test_lack_of_memory_is_known_by_every_backends_words(error, is_memory):
     assert devices.is_out_of_memory(error) == is_memory
 
 
+def test_without_ipywidgets_a_notebook_is_not_told_of_its_bar():
+    """As tqdm sees a notebook, and as one without ipywidgets is."""
+    script = (
+        "import sys, ipykernel.zmqshell\nsys.modules['ipywidgets'] = None\nimport {}\n"
+    )
+    for module, told in (("tqdm.keras", True), ("sudlib.networks.training", False)):
+        command = [sys.executable, "-c", script.format(module)]
+        said = subprocess.run(command, capture_output=True, text=True, check=True)
+        assert ("IProgress" in said.stderr) is told
+
+
 def test_the_device_count_is_the_product_of_the_mesh():
     mesh = type("Mesh", (), {"shape": (2, 3)})
     assert devices.count_replicas(None) == 1
@@ -220,23 +231,47 @@ class TestEpochs:
         assert epochs.table().index.tolist() == [1, 2]
 
 
-@pytest.mark.parametrize("change", ["weights", "inputs", "outcome", "recipe", "seed"])
-def test_the_fingerprint_of_a_training_holds_all_that_decides_its_end(change):
+@pytest.mark.parametrize("row", [0, 1, 77, -1])
+@pytest.mark.parametrize(
+    "change",
+    ["weights", "dropout", "recipe", "seed", "types"]
+    + ["inputs", "outcome", "validation", "its outcome"],
+)
+def test_the_fingerprint_of_a_training_holds_all_that_decides_its_end(change, row):
     model, recipe, seed = network(), training.Recipe(), 3
-    key = training._key(model, fit, recipe, seed)
-    assert key == training._key(network(), fit, training.Recipe(), 3)
-    inputs, outcome = (part.copy() for part in fit)
+    arrays = [*fit, *watch]
+    key = training._key(model, arrays, recipe, seed)
+    assert key == training._key(network(), arrays, training.Recipe(), 3)
+    inputs, outcome, watched, seen = (part.copy() for part in arrays)
     if change == "weights":
         model = network(seed=2)
-    elif change == "inputs":
-        inputs[0, 0] += 1
-    elif change == "outcome":
-        outcome[0] = 1 - outcome[0]
+    elif change == "dropout":
+        model = network(dropout=0.4)
     elif change == "recipe":
         recipe = training.Recipe(patience=6)
-    else:
+    elif change == "seed":
         seed = 4
-    assert key != training._key(model, (inputs, outcome), recipe, seed)
+    elif change == "types":
+        outcome = outcome.astype("int8")
+    else:
+        part = {"inputs": inputs, "outcome": outcome, "validation": watched}
+        part.get(change, seen)[row] = 1 - part.get(change, seen)[row]
+    assert key != training._key(model, (inputs, outcome, watched, seen), recipe, seed)
+
+
+def test_not_one_row_or_outcome_of_many_can_change_unnoticed():
+    """More rows than a block, and more than any sample of a thousand would take."""
+    inputs, outcome = np.zeros((9_000, 28), "uint8"), np.zeros(9_000, int)
+    model, recipe = network(), training.Recipe()
+    key = training._key(model, (inputs, outcome), recipe, 3)
+    reversed_ = np.where(np.arange(9_000) % 9, 1, 0)  # all but those of a sample
+    assert key != training._key(model, (inputs, reversed_), recipe, 3)
+    for row in (1, 4_095, 4_096, 8_999):
+        for part in (inputs, outcome):
+            part[row] += 1
+            assert key != training._key(model, (inputs, outcome), recipe, 3)
+            part[row] -= 1
+    assert key == training._key(model, (inputs, outcome), recipe, 3)
 
 
 @pytest.fixture(scope="module")

@@ -37,7 +37,7 @@ class TestNotebook:
             assert not cell.outputs and cell.execution_count is None
         assert read(path).metadata["kernelspec"]["name"] == "sudlib"
 
-    def test_declares_strict_parameters(self, path):
+    def test_declares_strict_parameters_and_binds_none_again(self, path):
         book.check_parameters(path, {})
 
     def test_starts_with_its_name_and_all_its_parameters(self, path):

@@ -1,6 +1,8 @@
 """Study B's kernels and networks predict what SVC and Keras predict one by one."""
 
 import json
+import signal
+import threading
 
 import numpy as np
 import pandas as pd
@@ -8,17 +10,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics.pairwise import pairwise_kernels
 from sklearn.model_selection import (
     GridSearchCV,
     StratifiedKFold,
 )
+from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 from sklearn.utils import compute_sample_weight
 
 from sudlib import book, oklahoma, twin
 from sudlib.files import InputError
-from sudlib.oklahoma import networks
+from sudlib.oklahoma import models, networks
 from sudlib.oklahoma.cohort import older_noprior
 
 
@@ -283,3 +287,70 @@ def test_bad_models_are_named(people):
         oklahoma.DenseKernel("cosine")
     with pytest.raises(InputError, match="number of candidates must be"):
         oklahoma.NetworkGridSearch([]).fit(*people)
+
+
+# ---------------------------------------------------------- machines that would not end
+
+
+@pytest.fixture
+def unscaled():
+    """Columns as they come: 0 to 8, and classes that nothing predicts."""
+    random = np.random.default_rng(0)
+    return random.normal([6, 3, 4, 1], [0.8, 0.4, 1.7, 0.7], (100, 4)), random.choice(
+        ["a", "b", "c"], 100
+    )
+
+
+def test_a_kernel_no_machine_can_be_fitted_to_says_to_scale_the_columns(unscaled):
+    kernel = oklahoma.DenseKernel("poly", 4178.0, 0.0, 7)
+    for machine in (SVC, oklahoma.SupportVectorMachine):
+        with pytest.raises(InputError, match="scale the columns .*gamma or degree"):
+            machine(C=0.67, kernel=kernel).fit(*unscaled)
+    X = StandardScaler().fit_transform(unscaled[0])
+    kernel = oklahoma.DenseKernel("poly", "scale", 0.0, 7)
+    machine = oklahoma.SupportVectorMachine(kernel=kernel).fit(X, unscaled[1])
+    assert machine.n_iter_.max() < models.MAX_ITER
+
+
+def test_a_machine_that_does_not_converge_ends_and_says_so(unscaled, monkeypatch):
+    monkeypatch.setattr(models, "MAX_ITER", 1000)
+    machine = oklahoma.SupportVectorMachine(C=100, kernel=oklahoma.DenseKernel("poly"))
+    with pytest.warns(ConvergenceWarning, match="StandardScaler"):
+        machine.fit(*unscaled)
+    assert machine.max_iter == -1 and machine.n_iter_.max() == 1000
+    with pytest.warns(ConvergenceWarning):
+        GridSearchCV(machine, {"C": [10, 100]}, cv=2).fit(*unscaled)
+
+
+def test_a_machine_with_an_end_is_svc_in_all_else(people):
+    X, y = people[0][:200], people[1][:200]
+    for options in ({"C": 3}, {"kernel": "linear", "class_weight": "balanced"}):
+        ours = oklahoma.SupportVectorMachine(**options)
+        weight = np.random.default_rng(0).uniform(0.5, 2, len(y))
+        theirs = SVC(**options).fit(X, y, weight)
+        assert (clone(ours).fit(X, y, weight).predict(X) == theirs.predict(X)).all()
+        assert ours.get_params() == theirs.get_params()
+    with pytest.raises(ValueError, match="NaN"):
+        ours.fit(np.where(X == 0, np.nan, X), y)
+
+
+def test_an_interrupt_is_not_kept_waiting():
+    """It is raised while libsvm still works, not when it has ended."""
+    random = np.random.default_rng(0)
+    X, y = random.normal(50, 30, (1500, 4)), random.integers(0, 2, 1500)
+    machine = oklahoma.SupportVectorMachine(C=100, kernel="poly", degree=5, gamma=0.01)
+
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, stop)
+    threads = set(threading.enumerate())
+    signal.setitimer(signal.ITIMER_REAL, 0.5)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            machine.set_params(max_iter=2_000_000).fit(X, y)
+        [working] = set(threading.enumerate()) - threads
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    working.join(120)

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from sudlib import records, teds
 from sudlib.files import InputError, data_file
 from sudlib.policy import combination_number, combinations, cprd
 
@@ -109,12 +110,45 @@ def test_data_of_the_other_studies_leave_this_one_on_its_cohort(tmp_path):
         assert cprd.load(data, people=50).attrs["synthetic"]
 
 
+def test_both_doors_know_the_same_files(tmp_path, monkeypatch):
+    frame = records.load("twin", rows=40)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    forms = {
+        "whole.csv": frame,
+        "lower.csv": frame.rename(columns=str.lower),
+        "nocase.csv": frame.drop(columns="CASEID"),
+        "tab.tsv": frame,
+    }
+    for name, form in forms.items():
+        sep = "\t" if name.endswith("tsv") else ","
+        form.to_csv(tmp_path / name, index=False, sep=sep)
+    frame.to_csv(tmp_path / "mark é.csv", index=False, encoding="utf-8-sig")
+    teds.write(frame, tmp_path / "packed.zip")
+    doors = [*(tmp_path / name for name in forms), tmp_path / "mark é.csv"]
+    for data in [*doors, tmp_path / "packed.zip", "~/whole.csv"]:
+        assert len(records.load(data)) == 40, data
+        assert cprd.load(data, people=50).attrs["synthetic"], data
+    for data in ("Teds-D-2019", "TEDS-D-2018", tmp_path):
+        assert records.door(data)[0] in ("year", "folder")
+        assert cprd.load(data, people=50).attrs["synthetic"], data
+    gone = [name for name in frame if name.endswith("_D")]
+    admitted = frame.drop(columns=[*gone, "LOS", "REASON", "DISYR"]).assign(ADMYR=2018)
+    admitted.to_csv(tmp_path / "a.csv", index=False)
+    for load in (records.load, cprd.load):
+        with pytest.raises(InputError, match=r"a.csv is of admissions \(TEDS-A\)"):
+            load(tmp_path / "a.csv")
+        with pytest.raises(InputError, match="teds-d-YEAR|2015 to 2023"):
+            load("teds-d-1999")
+
+
 def test_a_file_that_is_absent_empty_or_no_table_is_refused(tmp_path):
-    with pytest.raises(InputError, match='"twin" or the path'):
+    with pytest.raises(InputError, match='data must be "twin"'):
         cprd.load(str(tmp_path / "nothing.csv"))
     (tmp_path / "empty.csv").write_text("")
-    with pytest.raises(InputError, match="not a readable CSV"):
+    with pytest.raises(InputError, match="empty.csv is empty"):
         cprd.load(str(tmp_path / "empty.csv"))
+    with pytest.raises(InputError, match="not a readable CSV"):
+        cprd.read(tmp_path / "empty.csv")
     with pytest.raises(InputError, match="no rows"):
         cprd.read(write(cprd.sample(5).iloc[:0], tmp_path))
 

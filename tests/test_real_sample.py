@@ -24,7 +24,7 @@ pytestmark = pytest.mark.skipif(
 def test_the_sample_comes_in_by_its_path_as_real_and_unverified():
     frame = records.load(SAMPLE)
     assert len(frame) == 1000 and frame.attrs["years"] == [2023]
-    assert frame.attrs["synthetic"] is False and frame.attrs["verified"] is False
+    assert frame.attrs["synthetic"] is None and frame.attrs["verified"] is False
     # The raw file's own columns, counted in plain text.
     rows = [line.split(",") for line in SAMPLE.read_text().splitlines()]
     column = rows[0].index("REASON")

@@ -22,6 +22,7 @@ sys.path.insert(0, str(ROOT / "workflow"))
 import build_site  # noqa: E402
 import notebook_style  # noqa: E402
 import stage  # noqa: E402
+import stories  # noqa: E402
 
 from sudlib import book  # noqa: E402
 from sudlib.book import freshness  # noqa: E402
@@ -91,7 +92,7 @@ def glued_names(notebook):
 @pytest.fixture(scope="module")
 def without_results():
     """Return the names that are known before any notebook has run."""
-    return set(stage.substitutions({}))
+    return {*stage.substitutions({}), *stories.DRAWN, *stories.FIGURES}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
@@ -112,6 +113,25 @@ def test_every_number_a_page_asks_for_is_computed(page, without_results):
         name for name in asked if not any(re.fullmatch(p, name) for p in patterns)
     }
     assert not lacking
+
+
+@pytest.mark.parametrize(("stem", "cell"), stories.FIGURES.values())
+def test_a_figure_of_a_prose_page_is_a_cell_of_its_notebook(stem, cell):
+    cells = nbformat.read(ROOT / f"notebooks/{stem}.ipynb", as_version=4).cells
+    (source,) = (each.source for each in cells if each.get("id") == cell)
+    assert "figures.show(" in source
+
+
+def test_bars_say_their_numbers_and_are_as_long(tmp_path):
+    text = stories.bars("Wrong", [("<a>", 25, "ours"), ("b", 60, "")], 50, " %")
+    assert "&lt;a&gt;" in text and "25 %" in text and "60 %" in text
+    assert re.findall(r"--part:([0-9.]*)", text) == ["0.500", "1.000"]
+
+
+def test_the_record_of_the_front_page_says_what_each_text_means():
+    text = stories.record_picture()
+    assert text.count("<title>") == 28
+    assert "Not Pregnant<title>" in text and "?<title>" in text
 
 
 @pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
@@ -266,10 +286,51 @@ def test_a_page_on_made_up_records_says_so_below_its_title(small):
     assert "STALE" not in first and first.endswith("It is {glue:text}`share`.")
 
 
+def test_copies_that_jupyter_keeps_are_no_pages(small):
+    kept = small.root / "book" / ".ipynb_checkpoints"
+    kept.mkdir()
+    (kept / "index-checkpoint.md").write_text("# Old\n\n{{ nobody_computes_it }}\n")
+    small(allow_missing=True)
+    assert not (small.out / "src" / "book" / kept.name).exists()
+
+
 def test_a_page_on_real_records_has_no_banner(small):
     path = small.out / "results" / "one.json"
     path.write_text(path.read_text().replace("true", "false"))
     assert "Synthetic" not in small(allow_missing=True)[1]
+
+
+@pytest.mark.parametrize(
+    ("used", "title", "words", "short"),
+    [
+        ({"synthetic": False, "origin": "real"}, None, "", "`own.csv`"),
+        (
+            {"synthetic": None, "origin": "unverified"},
+            "Not verified",
+            "records of a reader's file (not verified)",
+            "`own.csv` (not verified)",
+        ),
+        ({}, "Not verified", "give no verdict", "`own.csv` (not verified)"),
+        (
+            {"synthetic": True, "origin": "mixture"},
+            "Synthetic data",
+            "Made-up records are among those of this page (own.csv)",
+            "made-up records",
+        ),
+    ],
+)
+def test_a_page_says_which_records_are_not_shown_to_be_real(
+    small, used, title, words, short
+):
+    path = small.out / "results" / "one.json"
+    result = json.loads(path.read_text())
+    result["stamp"]["data"] = [{"data": "own.csv", **used}]
+    path.write_text(json.dumps(result))
+    first = small(allow_missing=True)[1]
+    assert words in first
+    assert ("{admonition}" in first) == bool(title)
+    assert title is None or f"{{admonition}} {title}\n" in first
+    assert stage.data_words({"one": result}) == short
 
 
 def test_numbers_reach_the_pages_of_prose(small):
@@ -323,6 +384,21 @@ def test_what_a_page_says_is_made_ready_for_the_site(small):
     assert shown == "42 % {cite:p}`breiman_2001` (two)"
 
 
+def test_pictures_for_jupyterlab_are_not_on_the_site(small):
+    path = small.out / "executed" / "one.ipynb"
+    notebook = nbformat.read(path, as_version=4)
+    cell = nbformat.v4.new_code_cell("figures.show(...)")
+    html = "<figure><svg></svg>{}<figcaption>c</figcaption></figure>"
+    image = '<img class="untrusted" alt="a" src="data:image/png;base64,aa==">'
+    data = {"text/html": html.format(image)}
+    cell.outputs = [nbformat.v4.new_output("display_data", data)]
+    notebook.cells.append(cell)
+    nbformat.write(notebook, path)
+    small(allow_missing=True)
+    page = nbformat.read(small.out / "src" / "notebooks" / "one.ipynb", as_version=4)
+    assert page.cells[-1].outputs[0].data["text/html"] == html.format("")
+
+
 def test_a_number_nobody_computes_stops_the_staging(small):
     (small.root / "book" / "_toc.yml").write_text(
         "format: jb-book\nroot: book/index\nchapters:\n  - file: notebooks/one\n"
@@ -363,6 +439,44 @@ def test_mended_pages_ask_for_no_font_know_their_mode_and_name_their_parts():
         '<div class="citation-list"><div class="citation" id="id6"></div></div>'
         "<table><tr><td></td><th>a</th></tr></table>"
     )
+
+
+ICONS = '<script src="_static/vendor/fontawesome/js/all.min.js?digest=1"></script>'
+MATHJAX = (
+    '<script>window.MathJax = {"options": {"processHtmlClass": "math"}}</script>'
+    '<script defer="defer" src="../_static/mathjax/tex-chtml.js?v=1"></script>'
+)
+
+
+@pytest.mark.parametrize(
+    ("body", "kept"),
+    [
+        ("<p>no formula</p>", False),
+        ('<section class="tex2jax_ignore mathjax_ignore">words</section>', False),
+        ('<span class="math notranslate nohighlight">\\(x\\)</span>', True),
+        ('<div class="output text_latex math">x</div>', True),
+    ],
+)
+def test_mathjax_is_loaded_by_pages_with_a_formula_only(body, kept):
+    page = build_site.mend_page(ICONS + MATHJAX + body)
+    assert page == (MATHJAX if kept else "") + body
+
+
+def test_icons_are_those_of_the_style_sheet():
+    github = '<i class="fab fa-github fa-lg"></i>'
+    assert build_site.mend_page(github) == '<i class="fas fa-code-branch fa-lg"></i>'
+
+
+def test_the_themes_icons_are_kept_once(tmp_path):
+    icons = tmp_path / "_static" / "vendor" / "fontawesome" / "6"
+    for name in ("css/all.min.css", "webfonts/fa-solid-900.woff2", "js/all.min.js"):
+        (icons / name).parent.mkdir(parents=True)
+        (icons / name).write_text("@font-face{src:url(x)}.fa-sun{}")
+    (tmp_path / "index.html").write_text(ICONS)
+    build_site.mend(tmp_path)
+    [sheet] = [path for path in icons.rglob("*") if path.is_file()]
+    assert "url(x)" not in sheet.read_text() and "base64," in sheet.read_text()
+    assert (tmp_path / "index.html").read_text() == ""
 
 
 def test_mending_notices_another_theme(tmp_path):
@@ -481,6 +595,21 @@ built = pytest.mark.skipif(
 @built
 def test_the_built_site_is_whole():
     assert not problems_below(SITE)
+
+
+@built
+def test_a_first_visit_takes_less_than_a_megabyte():
+    first = SITE / "book" / "index.html"
+    page = first.read_text(encoding="utf-8")
+    asked = {SITE / "index.html", first}
+    for link in re.findall(
+        r'<(?:script|link|img)\b[^>]*?(?:src|href)="([^"#]+)"', page
+    ):
+        path = (first.parent / unquote(urlsplit(link).path)).resolve()
+        if path.is_file() and path.suffix != ".html":
+            asked.add(path)
+    assert len(asked) > 10
+    assert sum(path.stat().st_size for path in asked) < 1_000_000
 
 
 @built

@@ -13,6 +13,7 @@ from sudlib.files import InputError
 from sudlib.teds import codebook, cohorts
 
 # A busy machine is no failure of what is tested.
+pytestmark = pytest.mark.filterwarnings("ignore:.*repeat a case")
 QUICK = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 SHARED = Path(
     os.environ.get("SUDLIB_SHARED", Path(__file__).resolve().parents[2] / "shared")

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from sudlib import teds
 from sudlib.files import InputError, sha256
-from sudlib.teds import codebook, csv_blocks, reader, registry, writer
+from sudlib.origin import SYNTHETIC_CASES
+from sudlib.teds import codebook, csv_blocks, gate, reader, registry, writer
 
 # A busy machine is no failure of what is tested.
 QUICK = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -132,18 +133,25 @@ def test_any_integer_is_written_in_full(tmp_path_factory, rows):
 def test_rows_beyond_one_block_come_back(tmp_path, monkeypatch):
     frame = make(5000)
     path = teds.write(frame, tmp_path / "mine.csv")
+    old = path.with_name("old mac.csv")
+    old.write_bytes(as_text(frame, "\r").encode())
     for block in (20_000, 1_000, 10**7):
         monkeypatch.setattr(csv_blocks, "BLOCK", block)
-        assert same(teds.read(path), frame)
+        assert same(teds.read(path), frame) and same(teds.read(old), frame)
+        assert teds.read(old).attrs["sha256"] == sha256(old)
 
 
-def test_plain_line_ends_byte_order_mark_and_tabs_are_read(tmp_path):
+def test_any_line_ends_byte_order_mark_and_separators_are_read(tmp_path):
     frame = make(50)
     path = tmp_path / "mine.csv"
     for text in (
         as_text(frame, "\n"),
         "\ufeff" + as_text(frame),
-        as_text(frame).replace(",", "\t"),
+        *(as_text(frame).replace(",", sign) for sign in "\t;|"),
+        as_text(frame, "\r"),
+        as_text(frame, "\r").rstrip("\r"),
+        as_text(frame, "\n").replace("\n", "\r\n", 1),
+        as_text(frame, "\n").replace("\n", "\r", 1),
         as_text(frame, "\n").rstrip("\n"),
         as_text(frame).lower(),  # the names, that is
         '"' + as_text(frame, "\n").replace(",", '","').replace("\n", '"\n"')[:-1],
@@ -225,7 +233,7 @@ def test_no_two_codes_of_a_variable_share_a_wording():
         spelt = {}
         for code, wordings in codebook.wordings(name).items():
             for wording in wordings:
-                assert spelt.setdefault(reader._plain(wording), code) == code, name
+                assert spelt.setdefault(gate.plain(wording), code) == code, name
 
 
 def test_unknown_label_is_a_clear_error(tmp_path):
@@ -265,7 +273,7 @@ def test_real_sample_of_2023_reads_cell_for_cell():
     for source in rows[0]:
         name = codebook.RENAMED.get(source, source)
         assert read[name].tolist() == [int(row[source] or -9) for row in rows]
-    assert read.attrs["synthetic"] is False and read.attrs["verified"] is False
+    assert read.attrs["synthetic"] is None and read.attrs["verified"] is False
     assert read.attrs["sha256"] == sha256(SAMPLE)
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # no blank in these
@@ -284,9 +292,11 @@ def test_attrs_say_where_the_records_are_from(official, tmp_path):
     assert attrs == {
         "data": "mine.csv",
         "years": [2018],
-        "synthetic": False,
+        "synthetic": None,
+        "origin": "unverified",
         "sha256": sha256(path),
         "rows_in_file": 300,
+        "dropped": 0,
         "verified": False,
         "blanks": {},
     }
@@ -298,7 +308,7 @@ def test_attrs_say_where_the_records_are_from(official, tmp_path):
 
 def test_made_up_cases_are_told_by_their_numbers(tmp_path):
     frame = make(20)
-    frame["CASEID"] += codebook.SYNTHETIC_CASES - 10**6
+    frame["CASEID"] += SYNTHETIC_CASES - 10**6
     path = teds.write(frame, tmp_path / "mine.csv")
     assert teds.read(path, ["AGE"]).attrs["synthetic"] is True
 
@@ -317,7 +327,10 @@ def test_official_file_is_known_by_its_hash(official, monkeypatch):
         **{**vars(known[2018]), "csv_sha256": sha256(path), "csv_bytes": None}
     )
     monkeypatch.setattr(registry, "read_registry", lambda: {2018: changed})
-    assert teds.read(path).attrs["verified"] is True
+    for check in (True, False):
+        attrs = teds.read(path, check=check).attrs
+        assert attrs["verified"] is True and attrs["origin"] == "real"
+        assert attrs["synthetic"] is False
 
 
 # -------------------------------------------------------------------- bad input
@@ -352,10 +365,10 @@ def test_missing_file_folder_and_empty_file(tmp_path):
     [
         ("name,price\nbread,2\n", "not a TEDS-D file: 0 of its 2 .*name, price"),
         ("DISYR,a,b,c\n2018,1,2,3\n", "not a TEDS-D file: 1 of its 4"),
-        ("DISYR;AGE\n2018;1\n", "not a TEDS-D file"),
         ("DISYR,AGE,AGE\n2018,1,1\n", "column AGE more than once"),
         ("DISYR,SEX,GENDER\n2018,1,1\n", "column GENDER twice, as SEX and GENDER"),
-        ("%PDF-1.4\0\0\0", "is not a text file"),
+        ("%PDF-1.4\0\0\0", "is a PDF; .* give the data file itself"),
+        ("DISYR,AGE\0\n2018,1\n", "is not a text file"),
     ],
 )
 def test_what_is_no_teds_d_file(tmp_path, text, match):
@@ -423,7 +436,9 @@ def test_repeated_case_is_an_error_unless_said_otherwise(tmp_path):
     path = teds.write(frame, tmp_path / "mine.csv")
     bad(path, r"CASEID \d+ of row 5 occurs again in row 16; 2 rows repeat")
     assert len(teds.read(path, duplicates="keep")) == 20
-    kept = teds.read(path, duplicates="drop")
+    with pytest.warns(UserWarning, match="2 of 20 rows repeat the CASEID .* dropped"):
+        kept = teds.read(path, duplicates="drop")
+    assert kept.attrs["dropped"] == 2
     assert same(kept, frame.drop([15, 17]))
     assert list(kept.index) == list(range(18))
     assert kept.attrs["rows_in_file"] == 20
@@ -515,7 +530,7 @@ def test_parquet_is_checked_too(tmp_path):
     frame.assign(AGE=99).to_parquet(path)
     bad(path, r"AGE is 99 in row 1, line 2 \(the first of 30")
     frame.assign(AGE=1.5).to_parquet(path)
-    bad(path, "AGE is '1.5' in row 1")
+    bad(path, r"AGE is 1\.5 in row 1, line 2 \(the first of 30 ")
     frame.astype("float64").to_parquet(path)  # whole numbers all the same
     assert same(teds.read(path), frame)
     frame.assign(AGE=pd.array([None] * 30, "Int8")).to_parquet(path)
@@ -537,8 +552,9 @@ def test_file_without_a_year_needs_one(tmp_path):
     path = teds.write(frame, tmp_path / "mine.csv")
     bad(path, "has no column DISYR, so its year is not known: say year=")
     assert teds.read(path, year=2018).attrs["years"] == [2018]
-    named = teds.write(frame, tmp_path / "teds_2018.csv")
-    assert teds.read(named).attrs["years"] == [2018]
+    bad(path, "year=2019 was given, but its case numbers begin with 2018", year=2019)
+    named = teds.write(frame, tmp_path / "teds_2018.csv")  # a name is no proof
+    bad(named, "has no column DISYR")
 
 
 # ---------------------------------------------------------------- writing safely

@@ -1,6 +1,7 @@
 """make book, as its user meets it: what runs, what stops it, what it says."""
 
 import importlib.util
+import json
 import os
 import re
 import signal
@@ -167,6 +168,86 @@ def test_a_second_build_waits_outside_and_a_killed_one_resumes(
     assert status == 0, said
     assert ran(tiny_project)["first"] == before["first"], "finished work is kept"
     assert "second" in ran(tiny_project)
+
+
+def test_a_changed_file_of_ones_own_runs_its_pages_again(
+    tiny_project, notebook_maker, tmp_path, monkeypatch
+):
+    """Also where no shell expands its path: in quotes, and in zsh after DATA=."""
+    notebook_maker(
+        tiny_project / "notebooks" / "second.ipynb",
+        'data: str = "twin"',
+        "from sudlib import book, files\nrun = book.start('second', data=data)",
+        "run.value('rows', len(files.expand_path(data).read_text().splitlines()))",
+        "run.finish()",
+    )
+    home = tmp_path / "it's {my} home: ä"
+    home.mkdir()
+    monkeypatch.setenv("HOME", str(home))
+    words = ("--kernel", "python3", "--only", "second", "--data", "~/peo{p}le (1).csv")
+
+    def rows():
+        status, said = book(tiny_project, *words)
+        assert status == 0, said
+        [result] = tiny_project.glob("_build/*/results/second.json")
+        return json.loads(result.read_text())["values"]["rows"]
+
+    (home / "old.csv").write_text("a\n1\n2\n")
+    (home / "new.csv").write_text("b\n1\n")
+    for target, said in (("old", "3"), ("new", "2")):
+        (home / "peo{p}le (1).csv").unlink(missing_ok=True)
+        (home / "peo{p}le (1).csv").symlink_to(home / f"{target}.csv")
+        assert rows() == said
+    (home / "new.csv").write_text("a\n")
+    assert rows() == "1"
+
+
+def test_a_build_in_an_awkward_place_with_awkward_variables_is_made(
+    tiny_project, tmp_path, monkeypatch
+):
+    place = tmp_path / "it's my Büch#lein $HOME {x}"
+    tiny_project.rename(place)
+    long = tmp_path / ("a_long_name_" * 9)
+    long.mkdir()
+    renamed = place / "notebooks" / "zwei ä.ipynb"
+    (place / "notebooks" / "second.ipynb").rename(renamed)
+    for file in (place / "workflow" / "notebooks.yml", renamed):
+        file.write_text(file.read_text().replace("second", "zwei ä"))
+    (tmp_path / "file").touch()
+    for name, value in {
+        "TMPDIR": str(long),  # too long for the name of a Unix socket
+        "HOME": str(tmp_path / "file" / "me"),  # cannot be made
+        "SNAKEMAKE_PROFILE": "of-another-project",
+        "PYTHONWARNINGS": "error",
+        "LC_ALL": "C",
+    }.items():
+        monkeypatch.setenv(name, value)
+    status, said = book(place, "--kernel", "python3", "--only", "zwei ä")
+    assert status == 0, said
+    assert (place / "_build" / "quick" / "results" / "zwei ä.json").exists()
+    assert "HOME" in said and "set HOME to a folder of yours" in said
+
+
+def test_a_broken_notebook_stops_the_build_with_one_line(tiny_project):
+    path = tiny_project / "notebooks" / "second.ipynb"
+    text = path.read_text()
+    for broken, said in (
+        ("<<<<<<< ours\n" + text, "second.ipynb holds the marks of an unsettled merge"),
+        (text.replace("1 + 1", "1 +* 1"), "second.ipynb, cell 3, line 1: this is no"),
+        (text.replace("1 + 1", "size = 3"), "second.ipynb, cell 3 binds size again"),
+    ):
+        path.write_text(broken)
+        status, output = book(tiny_project, "--kernel", "python3", "--only", "second")
+        assert status == 2 and said in output, output
+        assert "Traceback" not in output
+        assert len(output.strip().splitlines()) == 1
+
+
+def test_a_checkout_that_cannot_be_written_to_is_said(tiny_project):
+    (tiny_project / "_build").write_text("a file where the folder should be")
+    status, output = book(tiny_project, "--kernel", "python3", "--only", "second")
+    assert status == 2 and "cannot be written to" in output
+    assert "Traceback" not in output
 
 
 @pytest.mark.parametrize("name", ["Snakefile", "workflow/study_c.smk"])

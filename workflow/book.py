@@ -7,8 +7,10 @@ import argparse
 import hashlib
 import json
 import os
+import re
 import subprocess
 import sys
+import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -40,7 +42,10 @@ def arguments_of(words=None):
         raise InputError(
             f"JOBS must be a whole number of CPU cores, not {given.jobs!r}"
         )
-    given.only = given.only.replace(",", " ").split()
+    names = [name.strip() for name in given.only.split(",") if name.strip()]
+    # Between spaces, too, where no name has one.
+    known = set(names) <= set(plan.NOTEBOOKS)
+    given.only = names if known else given.only.replace(",", " ").split()
     for name in given.only:
         if name not in plan.NOTEBOOKS:
             raise InputError(
@@ -49,9 +54,10 @@ def arguments_of(words=None):
     if given.data:
         from sudlib import records  # pandas and pyarrow: only when needed
 
-        records.door(given.data)
-        if Path(given.data).exists():
-            given.data = str(Path(given.data).resolve())
+        kind, place = records.door(given.data)
+        if kind in ("file", "folder"):
+            # Links stay: one that points at another file is still the same source.
+            given.data = os.path.abspath(place)
     given.parameters = {"data": given.data} if given.data else {}
     plan.check(given.profile, given.parameters)
     check_kernel(given.kernel)
@@ -62,7 +68,7 @@ def output_folder(given):
     """Return the folder of a profile and a data source: none overwrites another."""
     name = given.profile
     if given.data not in ("", "twin"):
-        stem = Path(given.data).stem
+        stem = re.sub(r"[^\w.-]", "_", Path(given.data).stem)
         if Path(given.data).is_absolute():
             stem += "-" + hashlib.sha256(given.data.encode()).hexdigest()[:8]
         name += f"-{stem}"
@@ -75,8 +81,15 @@ def alone():
     import fcntl
 
     path = ROOT / "_build" / "lock"
-    path.parent.mkdir(exist_ok=True)
-    with path.open("w") as lock:
+    try:
+        path.parent.mkdir(exist_ok=True)
+        lock = path.open("w")
+    except OSError as error:
+        raise InputError(
+            f"{path.parent} cannot be written to ({error.strerror}): make the book in"
+            " a copy of the checkout that is yours"
+        ) from None
+    with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -86,6 +99,48 @@ def alone():
         yield
 
 
+def clear_surroundings():
+    """Change the variables of this process and of those it starts.
+
+    Snakemake's settings of other projects are left out, and where the caller's home
+    cannot be written to, caches are kept in ``_build/home``.
+    """
+    for name in [name for name in os.environ if name.startswith("SNAKEMAKE_")]:
+        del os.environ[name]
+    path = [str(Path(sys.executable).parent), os.environ.get("PATH", "")]
+    os.environ["PATH"] = os.pathsep.join(path)
+    moved = []
+    for name, place in (
+        ("XDG_CACHE_HOME", "~/.cache"),
+        ("IPYTHONDIR", "~/.ipython"),
+        ("JUPYTER_RUNTIME_DIR", "~/.local/share/jupyter/runtime"),
+        ("MPLCONFIGDIR", "~/.config/matplotlib"),
+        ("KERAS_HOME", "~/.keras"),
+    ):
+        if not is_writable(Path(os.environ.get(name) or place).expanduser()):
+            own = ROOT / "_build" / "home" / name.lower()
+            is_writable(own)  # makes it
+            os.environ[name] = str(own)
+            moved.append(name)
+    if moved:
+        print(
+            f"make book: HOME ({Path.home()}) cannot be written to, so that"
+            f" {', '.join(moved)} are set to folders below _build/home; set HOME to a"
+            " folder of yours to keep what is downloaded",
+            file=sys.stderr,
+        )
+
+
+def is_writable(folder):
+    """Return whether a file can be made in a folder, which is made if need be."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError:
+        return False
+    return True
+
+
 def snakemake(given, out, *more):
     """Call Snakemake and return its exit status."""
     settings = [f"out={out.as_posix()}", f"profile={given.profile}"]
@@ -93,7 +148,6 @@ def snakemake(given, out, *more):
     settings += [f"given={json.dumps(given.parameters)}"]
     target = [f"{out.as_posix()}/executed/{name}.ipynb" for name in given.only]
     quiet = ["rules", "host"] + ([] if "--dry-run" in more else ["progress"])
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     return subprocess.run(
         [
             sys.executable, "-m", "snakemake", *target, *more,
@@ -103,12 +157,12 @@ def snakemake(given, out, *more):
             # run's, and is taken away first.
             "--quiet", *quiet, "--config", *settings,
         ],
-        env={**os.environ, "PATH": path},
     ).returncode  # fmt: skip
 
 
 def main(words=None):
     """Run the command line; return the exit status."""
+    clear_surroundings()
     try:
         given = arguments_of(words)
         out = output_folder(given)

@@ -22,6 +22,8 @@ import stage
 from sudlib.files import InputError
 
 ROOT = Path(__file__).resolve().parent.parent
+#: What of a page MathJax sets.
+FORMULA = r'class="(?:[^"]* )?(?:math|(?:tex2jax|mathjax)_process|output_area)[" ]'
 
 
 def jupyter_book():
@@ -64,8 +66,9 @@ def mend(folder):
     """Mend what the theme leaves undone, in the pages built below a folder.
 
     Opened from disk, a browser may load no font file, so the theme's icon font becomes
-    part of its style sheet; its other fonts are not used by this book.  And some parts
-    get the names and roles that a screen reader needs.
+    part of its style sheet; its other fonts are not used by this book, and neither is
+    its script, which draws the icons a second time (1.5 MB).  And some parts get the
+    names and roles that a screen reader needs.
 
     Raises
     ------
@@ -90,6 +93,7 @@ def mend(folder):
     text = re.sub(r"@font-face\{[^}]*\}", "", text)
     sheets[0].write_text(text + face, encoding="utf-8")
     shutil.rmtree(fonts[0].parent)
+    shutil.rmtree(sheets[0].parent.parent / "js", ignore_errors=True)
     for page in sorted(folder.rglob("*.html")):
         text = page.read_text(encoding="utf-8")
         page.write_text(mend_page(text), encoding="utf-8")
@@ -99,6 +103,10 @@ def mend_page(text):
     """Return one page's HTML, mended (see :func:`mend`)."""
     for pattern, better in (
         (r'<link rel="preload" as="font"[^>]*>\s*', ""),
+        # Icons come from the style sheet alone, which has no trademarks.
+        (r'<script[^>]*src="[^"]*fontawesome[^"]*"[^>]*></script>\s*', ""),
+        (r'<link rel="preload" as="script"[^>]*fontawesome[^>]*>\s*', ""),
+        (r"\bfab fa-github\b", "fas fa-code-branch"),
         # Light without scripts; dark from the first moment where it is preferred.
         (r'data-theme="auto"', 'data-theme="light"'),
         (
@@ -129,6 +137,9 @@ def mend_page(text):
         ),
     ):
         text = re.sub(pattern, better, text)
+    if not re.search(FORMULA, text):  # 1.2 MB that the page does not need
+        text = re.sub(r"<script>window\.MathJax\b.*?</script>\s*", "", text, flags=re.S)
+        text = re.sub(r'<script[^>]*src="[^"]*mathjax[^"]*"></script>\s*', "", text)
     return text
 
 

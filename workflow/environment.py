@@ -16,6 +16,18 @@ ROOT = Path(__file__).resolve().parent.parent
 LOCK = ROOT / "requirements.lock"
 VENV = ROOT / ".venv"
 STAMP = VENV / "installed.sha256"
+#: Variables of Python and of other environments that would lead out of .venv.
+MISLEADING = {
+    "PYTHONHOME", "PYTHONPATH", "PYTHONUSERBASE", "PYTHONSTARTUP", "PYTHONWARNINGS",
+    "PYTHONEXECUTABLE", "PYTHONPLATLIBDIR", "PYTHONSAFEPATH", "PYTHONNOUSERSITE",
+    "PYTHONOPTIMIZE", "PYTHONDONTWRITEBYTECODE", "__PYVENV_LAUNCHER__",
+    "VIRTUAL_ENV", "CONDA_PREFIX",
+}  # fmt: skip
+#: What of pip's and uv's settings is about the source of packages.
+SOURCES = (
+    "INDEX|FIND_LINKS|TRUSTED|INSECURE|CERT|TLS|PROXY|CACHE|TIMEOUT|RETRIES|KEYRING"
+    "|AUTH|OFFLINE|CONFIG_FILE|LINK_MODE|CONCURRENT"
+)
 ALLOWED = ((3, 11), (3, 12), (3, 13))
 
 
@@ -36,6 +48,7 @@ def find_python():
                 capture_output=True,
                 text=True,
                 timeout=60,
+                env=clean_environment(),
             )
         except (OSError, subprocess.TimeoutExpired):
             continue
@@ -58,11 +71,42 @@ def locked(name):
     return found.group(0)
 
 
+def clean_environment():
+    """Return the caller's variables without those that install somewhere else.
+
+    Of pip's and uv's settings those stay that say where packages come from and how to
+    reach it (index, mirror, proxy, certificates, cache).
+    """
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in MISLEADING
+        and (not name.startswith(("PIP_", "UV_")) or re.search(SOURCES, name))
+    }
+    # A pip.conf may say user = true: a variable goes before it.
+    return kept | {"PIP_USER": "0", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
+
+
 def call(*command):
     """Run a command and stop with its name when it fails."""
-    done = subprocess.run([str(part) for part in command])
+    done = subprocess.run([str(part) for part in command], env=clean_environment())
     if done.returncode:
         stop(f"this step failed (see above): {' '.join(map(str, command))}")
+
+
+def install_uv(python):
+    """Let pip install the pinned uv, which installs the rest."""
+    with tempfile.TemporaryDirectory() as folder:
+        only_uv = Path(folder) / "uv.txt"
+        only_uv.write_text(locked("uv"))
+        call(python, "-m", "pip", "install", "-q", "--require-hashes", "-r", only_uv)
+    seen = [python, "-m", "uv", "--version"]
+    if subprocess.run(seen, capture_output=True, env=clean_environment()).returncode:
+        stop(
+            "pip installed uv somewhere else than into .venv: a pip.conf sets target,"
+            " prefix or root. `pip config list` shows it; take it away with"
+            " `pip config unset install.target` (or .prefix, .root)"
+        )
 
 
 def main():
@@ -76,37 +120,20 @@ def main():
     if not python.exists():
         chosen = find_python()
         print(f"make: a new environment in {VENV} (about 2.2 GB)", flush=True)
-        if subprocess.run([chosen, "-m", "venv", "--clear", str(VENV)]).returncode:
+        made = [chosen, "-m", "venv", "--clear", str(VENV)]
+        if subprocess.run(made, env=clean_environment()).returncode:
             stop(
                 f"{chosen} could not make a virtual environment. On Debian and"
                 " Ubuntu: sudo apt-get install python3-venv; then run make again."
             )
-    with tempfile.TemporaryDirectory() as folder:
-        only_uv = Path(folder) / "uv.txt"
-        only_uv.write_text(locked("uv"))
-        call(python, "-m", "pip", "install", "-q", "--require-hashes", "-r", only_uv)
+    install_uv(python)
     uv = (python, "-m", "uv", "pip")
     # Without compiled bytecode every kernel pays 25 s for its first import.
     call(
-        *uv,
-        "sync",
-        "--require-hashes",
-        "--compile-bytecode",
-        "--python",
-        python,
-        LOCK,
+        *uv, "sync", "--require-hashes", "--compile-bytecode", "--python", python, LOCK
     )
     # Hashes and an editable install cannot share one call.
-    call(
-        *uv,
-        "install",
-        "--quiet",
-        "--no-deps",
-        "--python",
-        python,
-        "--editable",
-        ROOT,
-    )
+    call(*uv, "install", "--quiet", "--no-deps", "--python", python, "--editable", ROOT)
     call(python, "-m", "sudlib.book.jupyter_kernel", "install")
     STAMP.write_text(wanted)
 

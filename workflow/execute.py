@@ -21,6 +21,8 @@ from sudlib import book
 from sudlib.files import InputError
 
 ROOT = Path(__file__).resolve().parent.parent
+#: Bytes of a socket's path before "-1", "-2", ... are added to it.
+LONGEST = 100
 
 
 def message_of(error, words):
@@ -55,16 +57,18 @@ def kernel_manager(folder, words):
     """Return a manager class whose kernels talk through sockets in one fresh folder.
 
     Kernels started side by side over TCP now and then take each other's port and
-    hang; a folder of their own cannot be taken.  What the process of the kernel says
-    by itself (log lines of the frameworks, why it could not start) goes to the file
-    ``words``.
+    hang; a folder of their own cannot be taken.  (Only below a long TMPDIR it is TCP:
+    the name of a Unix socket has at most 107 bytes.)  What the process of the kernel
+    says by itself (log lines of the frameworks, why it could not start) goes to the
+    file ``words``.
     """
 
     class LocalKernelManager(AsyncKernelManager):
         def __init__(self, **settings):
             super().__init__(**settings)
-            if os.name != "nt":
-                self.transport, self.ip = "ipc", str(Path(folder) / "kernel")
+            sockets = Path(folder) / "kernel"
+            if os.name != "nt" and len(os.fsencode(sockets)) <= LONGEST:
+                self.transport, self.ip = "ipc", str(sockets)
 
         async def _async_launch_kernel(self, kernel_cmd, **settings):
             with open(words, "ab") as stream:

@@ -26,6 +26,7 @@ import yaml
 from sudlib import book
 from sudlib.book import freshness
 from sudlib.files import InputError, data_file
+from sudlib.origin import ORIGINS
 
 ROOT = Path(__file__).resolve().parent.parent
 NOT_RUN = "not yet run here"
@@ -40,6 +41,16 @@ MADE_UP = (
     "Every number on this page was computed on made-up records (the {name}).\n"
     "None of them says anything about the study or about people in treatment."
 )
+MIXTURE = (
+    "Made-up records are among those of this page ({name}).\n"
+    "None of its numbers says anything about the study or about people in treatment."
+)
+UNVERIFIED = """```{{admonition}} Not verified
+:class: important synthetic
+Numbers on this page were computed on {words}:
+nothing shows that they are the agency's, so they give no verdict about the study.
+```
+"""
 NOISE = (
     "Where this page learns from data, the data are noise, in which nothing predicts"
     " anything.\nWhat it says of the study follows from the printed numbers."
@@ -85,12 +96,13 @@ def used_names(text):
 # ---------------------------------------------------------------- computed numbers
 
 
-def is_synthetic(result):
-    """Return whether any number of a result was computed on made-up records."""
-    return any(
-        used.get("synthetic")
-        for used in [*result["stamp"].get("data", []), *result["claims"]]
-    )
+def origin_banner(result):
+    """Return what a page says of records that are not shown to be real, or ''."""
+    used = [*result["stamp"].get("data", []), *result["claims"]]
+    if any(each.get("synthetic") for each in used):
+        return SYNTHETIC.format(words=synthetic_words(result))
+    unknown = [each for each in used if each.get("synthetic") is not False]
+    return UNVERIFIED.format(words=ORIGINS["unverified"]) if unknown else ""
 
 
 def synthetic_words(result):
@@ -99,6 +111,8 @@ def synthetic_words(result):
     if names == {"noise"}:
         return NOISE
     known = {"twin": "twin of TEDS-D"}
+    if any(used.get("origin") == "mixture" for used in result["stamp"]["data"]):
+        return MIXTURE.format(name=" and ".join(sorted(map(str, names))))
     return MADE_UP.format(
         name=" and the ".join(sorted(known.get(name, str(name)) for name in names))
     )
@@ -171,14 +185,17 @@ def substitutions(results):
 def data_words(results):
     """Return in words which data this copy of the book was computed on."""
     used = {
-        (entry.get("data"), bool(entry.get("synthetic")))
+        (entry.get("data"), entry.get("synthetic"))
         for result in results.values()
         for entry in result["stamp"].get("data", [])
     }
     if not used:
         return NOT_RUN
     words = {
-        "made-up records" if synthetic else f"`{name}`" for name, synthetic in used
+        ORIGINS["synthetic"]
+        if synthetic
+        else f"`{name}`" + ("" if synthetic is False else " (not verified)")
+        for name, synthetic in used
     }
     return " and ".join(sorted(words))
 
@@ -299,10 +316,18 @@ def change_prose(notebook, change):
 
 
 def for_the_site(notebook):
-    """Make citations of links to the bibliography, and leave out Colab's titles."""
+    """Make citations of links to the bibliography, leave out what is not for the site.
+
+    That is Colab's titles, and the pictures for JupyterLab behind each drawing.
+    """
     for cell in notebook.cells:
         if cell.cell_type == "code":
             cell.source = notebook_style.without_title(cell.source)
+        for output in cell.get("outputs", []):
+            if "text/html" in output.get("data", {}):
+                text = "".join(output["data"]["text/html"])
+                text = re.sub(r'<img class="untrusted"[^>]*>', "", text)
+                output["data"]["text/html"] = text
     return change_prose(notebook, notebook_style.with_citations)
 
 
@@ -325,10 +350,8 @@ def stage_notebook(source, executed, result, out, root=ROOT):
     if executed is None or result is None:
         notebook = with_banner(without_glue(notebook), MISSING)
     else:
-        if is_synthetic(result):
-            notebook = with_banner(
-                notebook, SYNTHETIC.format(words=synthetic_words(result))
-            )
+        if banner := origin_banner(result):
+            notebook = with_banner(notebook, banner)
         reason = freshness.stale(result, source, root)
         if reason:
             notebook = with_banner(notebook, STALE.format(reason=reason))
@@ -373,7 +396,8 @@ def stage(results, notebooks, out, *, allow_missing=False, root=ROOT):
     }
     found = {stem: result for stem, result in found.items() if stem in stems}
     shutil.rmtree(out, ignore_errors=True)
-    shutil.copytree(root / "book", out / "book")
+    checkpoints = shutil.ignore_patterns(".ipynb_checkpoints")
+    shutil.copytree(root / "book", out / "book", ignore=checkpoints)
     stale, absent = {}, set()
     for name in entries(toc):
         folder, _, stem = name.partition("/")

@@ -160,14 +160,17 @@ FIGURES = {
 }
 
 
+#: Pictures drawn here, each from the result files.
+DRAWN = {
+    "picture_record": lambda results: record_picture(),
+    "picture_noise": noise_bars,
+    "picture_decisions": decision_bars,
+}
+
+
 def pictures(asked, results, executed):
     """Return the pictures that pages of prose ask for, by name."""
-    drawn = {
-        "picture_record": record_picture,
-        "picture_noise": lambda: noise_bars(results),
-        "picture_decisions": lambda: decision_bars(results),
-    }
-    found = {name: draw() for name, draw in drawn.items() if name in asked}
+    found = {name: draw(results) for name, draw in DRAWN.items() if name in asked}
     for name in asked & set(FIGURES):
         found[name] = figure(executed, *FIGURES[name])
     return found

@@ -86,12 +86,15 @@ def _with_consistency(table: pd.DataFrame, checks: pd.DataFrame) -> pd.DataFrame
     table["consistent"] = [consistent.get(key, "") for key in table.index]
     failed = checks[~checks["agrees"]].drop_duplicates("key").set_index("key")
     for key in failed.index.intersection(table.index):
-        rows = (table.index == key) & ~table["verdict"].isin(["reproduced", "differs"])
+        rows = (table.index == key) & ~table["verdict"].isin(_SETTLED)
         table.loc[rows, "verdict"] = "inconsistent"
         check, expected = failed.loc[key, ["check", "expected"]]
         table.loc[rows, "reason"] = f"{check[:1].upper()}{check[1:]}: {expected}."
     return table
 
+
+# Verdicts that our own number gives, whatever other printed numbers say.
+_SETTLED = ("reproduced", "differs", "used as printed", "used otherwise")
 
 # What a row of `compare` has beyond a row of `published`: of ours, then the verdict.
 _OURS = ("notebook", "arm", "low", "high", "n", "note", "data")

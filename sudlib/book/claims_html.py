@@ -89,8 +89,6 @@ def to_html(table: pd.DataFrame, *, caption: str = "") -> str:
         From :func:`compare`.
     caption : str, optional
         What the table shows, in one sentence.
-    links : bool, default=False
-        As for :func:`show`.
 
     Returns
     -------

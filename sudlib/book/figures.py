@@ -5,10 +5,15 @@ colour of the surrounding text.  So one drawing is readable in light and in dark
 in the built book, in Jupyter and in Colab, and its alternative text can hold computed
 numbers (``mystnb.image.alt`` in a cell's metadata cannot: it is written before the
 notebook runs).
+
+JupyterLab takes inline SVG and style sheets out of an executed notebook that somebody
+else has run, and leaves pictures: so a PNG stands behind each drawing, which only the
+style sheet hides.
 """
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import html
 import io
@@ -60,6 +65,7 @@ _CARD = (
     " .text_html.text_html:has(figure.sudlib)"
     "{background:none;color:inherit;padding:0}"
     "figure.sudlib figcaption{font-weight:400;color:inherit}"
+    "figure.sudlib img.untrusted{display:none}"
 )
 
 
@@ -131,6 +137,19 @@ def to_svg(figure: Figure, alt: str) -> str:
     return text.replace(tag, words, 1).strip()
 
 
+def _png(figure: Figure, alt: str) -> str:
+    """Return a figure as an image that is seen where its SVG is taken out."""
+    buffer = io.BytesIO()
+    with mpl.rc_context(_LOOK):
+        small: dict[str, Any] = {"bbox_inches": "tight", "pad_inches": 0.05}
+        figure.savefig(buffer, format="png", dpi=96, facecolor="white", **small)
+    data = base64.b64encode(buffer.getvalue()).decode()
+    return (
+        f'<img class="untrusted" alt="{html.escape(alt)}"'
+        f' src="data:image/png;base64,{data}">'
+    )
+
+
 def mark_synthetic(figure: Figure) -> Figure:
     """Return the figure with *synthetic data* written on it, once.
 
@@ -182,7 +201,7 @@ def show(figure: Figure, alt: str, caption: str, *, synthetic: bool = False) -> 
     page = (
         f"<style>{_CARD}</style>"
         '<figure class="sudlib" style="margin:1rem 0;text-align:center">'
-        f"{to_svg(figure, alt)}"
+        f"{to_svg(figure, alt)}{_png(figure, alt)}"
         f"<figcaption>{html.escape(caption)}</figcaption></figure>"
     )
     plt.close(figure)

@@ -21,8 +21,10 @@ from pathlib import Path
 from symtable import symtable
 from typing import Any
 
+from sudlib.book.notebooks import code_of
+from sudlib.book.parameters import given_files
 from sudlib.book.results import ROOT
-from sudlib.files import sha256
+from sudlib.files import InputError, sha256
 
 _DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
@@ -33,20 +35,16 @@ def source_of(path: str | os.PathLike[str]) -> str:
     Parameters
     ----------
     path : path-like
-        A ``.py`` file, or an ``.ipynb`` file whose lines of magic (``%``, ``!``) are
-        left out.
+        A ``.py`` file, or an ``.ipynb`` file, whose lines of magic (``%``, ``!``) are
+        read as IPython reads them.
 
     Returns
     -------
     str
     """
-    text = Path(path).read_text(encoding="utf-8")
-    if Path(path).suffix != ".ipynb":
-        return text
-    cells = json.loads(text)["cells"]
-    code = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
-    lines = "\n".join(code).split("\n")
-    return "\n".join(line for line in lines if not line.lstrip().startswith(("%", "!")))
+    if Path(path).suffix == ".ipynb":
+        return code_of(path)
+    return Path(path).read_text(encoding="utf-8")
 
 
 def data_pattern(argument: ast.expr) -> str | None:
@@ -198,7 +196,8 @@ class Library:
         names = set()
         for path in self.root.joinpath(*package.split(".")).rglob("*.py"):
             parts = path.relative_to(self.root).with_suffix("").parts
-            names.add(".".join(parts[:-1] if parts[-1] == "__init__" else parts))
+            if all(part.isidentifier() for part in parts):  # .ipynb_checkpoints
+                names.add(".".join(parts[:-1] if parts[-1] == "__init__" else parts))
         return sorted(names)
 
     def source(self, module: str) -> _Source:
@@ -345,8 +344,15 @@ class Library:
         return seen
 
 
+def _state(path: str | os.PathLike[str]) -> tuple[Any, ...]:
+    """Return what changes when a file, or what a link points at, does."""
+    state = os.stat(path)
+    changed = state.st_mtime_ns, state.st_ctime_ns
+    return os.path.realpath(path), state.st_ino, state.st_size, *changed
+
+
 @cache
-def _source_at(path: str, package: str, size: int, modified: int) -> _Source:
+def _source_at(path: str, package: str, state: tuple[Any, ...]) -> _Source:
     return _Source(package).read(source_of(path))
 
 
@@ -363,8 +369,7 @@ def read_source(path: str | os.PathLike[str], package: str = "") -> _Source:
     -------
     _Source
     """
-    state = os.stat(path)
-    return _source_at(str(path), package, state.st_size, state.st_mtime_ns)
+    return _source_at(str(path), package, _state(path))
 
 
 def inputs(
@@ -402,14 +407,14 @@ def inputs(
 
 
 @cache
-def _digest_at(path: str, size: int, modified: int) -> str:
+def _digest_at(path: str, state: tuple[Any, ...]) -> str:
     return code_digest(source_of(path)) if path.endswith(".py") else sha256(path)
 
 
 def cached_digest(path: str | os.PathLike[str]) -> str:
     """Return a file's SHA-256, of Python files that of their code.
 
-    It is computed again only when the file's size or time has changed.
+    It is computed again only when the file's place, size or time has changed.
 
     Parameters
     ----------
@@ -419,14 +424,17 @@ def cached_digest(path: str | os.PathLike[str]) -> str:
     -------
     str
     """
-    state = os.stat(path)
-    return _digest_at(str(path), state.st_size, state.st_mtime_ns)
+    try:
+        return _digest_at(str(path), _state(path))
+    except OSError as error:
+        raise InputError(f"cannot read {os.fspath(path)!r}: {error.strerror}") from None
 
 
 def fingerprints(
     notebook: str | os.PathLike[str],
     parameters: dict[str, Any],
     root: str | os.PathLike[str] = ROOT,
+    folder: str | os.PathLike[str] | None = None,
 ) -> dict[str, str]:
     """Return one SHA-256 for each kind of input of a run.
 
@@ -435,10 +443,12 @@ def fingerprints(
     notebook : path-like
         A notebook of the book.
     parameters : dict
-        All parameters of the run.  Where ``data`` is the path of a file, its content
-        counts as data.
+        All parameters of the run.  Where one is the path of a file or a folder, the
+        content counts as data (:func:`given_files`).
     root : path-like
         The checkout.
+    folder : path-like, optional
+        Where relative paths start from; None: the checkout, as in a build.
 
     Returns
     -------
@@ -446,15 +456,15 @@ def fingerprints(
         Keys ``notebook``, ``sudlib``, ``data``, ``lock`` and ``parameters``.
     """
     root = Path(root)
-    files = inputs(notebook, root)
-    outside = Path(str(parameters.get("data", "")))
-    if outside.is_file():
-        files["data"] = [*files["data"], outside]
+    files = {
+        kind: {os.path.relpath(path, root): path for path in paths}
+        for kind, paths in inputs(notebook, root).items()
+    }
+    files["data"] |= given_files(parameters, root if folder is None else folder)
     stamp = {}
-    for kind, paths in files.items():
+    for kind, named in files.items():
         joined = hashlib.sha256()
-        for path in paths:
-            name = path.relative_to(root) if path.is_relative_to(root) else path.name
+        for name, path in named.items():
             joined.update(f"{Path(name).as_posix()} {cached_digest(path)}\n".encode())
         stamp[kind] = joined.hexdigest()
     text = json.dumps(parameters, sort_keys=True)
@@ -485,6 +495,6 @@ def stale(
     stamp = result["stamp"]
     if not Path(notebook).exists():
         return f"its notebook {Path(notebook).name} is gone"
-    now = fingerprints(notebook, stamp["parameters"], root)
-    changed = [kind for kind in now if stamp["fingerprints"].get(kind) != now[kind]]
+    now, was = fingerprints(notebook, stamp["parameters"], root), stamp["fingerprints"]
+    changed = [kind for kind in now if was.get(kind) != now[kind]]
     return f"changed since it ran: {', '.join(changed)}" if changed else None

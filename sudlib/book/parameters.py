@@ -1,21 +1,25 @@
-"""A notebook's declared parameters, and the check of those it is given."""
+"""A notebook's declared parameters: what they may be, and that no cell changes them."""
 
 from __future__ import annotations
 
 import ast
-import json
+import math
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from symtable import SymbolTable, symtable
 from typing import Any
 
-from sudlib.files import InputError
+from sudlib.book.notebooks import Cell, read_cells
+from sudlib.files import InputError, expand_path
 
 ARMS = ("published", "repaired")
 
 
 ALLOWED = {"size": ("quick", "paper"), "variant": ("published", "repaired")}
 _TYPES: dict[str, Any] = {"str": str, "int": int, "float": (float, int), "bool": bool}
+_KNOWN = "str, int, float, bool, None, list[...], Literal[...] and unions of them by |"
 
 
 @dataclass(frozen=True)
@@ -53,26 +57,38 @@ def declared_parameters(notebook: str | os.PathLike[str]) -> dict[str, Parameter
     InputError
         If there is not exactly one such cell, or a line of it has another form.
     """
-    name = Path(notebook).name
-    cells = [
-        "".join(cell["source"])
-        for cell in json.loads(Path(notebook).read_text(encoding="utf-8"))["cells"]
-        if "parameters" in cell["metadata"].get("tags", [])
-    ]
-    if len(cells) != 1:
+    return _declared(read_cells(notebook), Path(notebook))[0]
+
+
+def _declared(cells: list[Cell], path: Path) -> tuple[dict[str, Parameter], list[Cell]]:
+    """Return the parameters that cells declare, and the cells below."""
+    tagged = [n for n, cell in enumerate(cells) if "parameters" in cell.tags]
+    if len(tagged) != 1:
         raise InputError(
-            f"{name} must have exactly one cell tagged 'parameters', not {len(cells)}"
+            f"{path.name} must have exactly one cell tagged 'parameters', not"
+            f" {len(tagged)}: set the tag in JupyterLab (Property Inspector, Cell Tags)"
         )
-    declared = {}
-    for line in ast.parse(cells[0]).body:
+    cell = cells[tagged[0]]
+    declared: dict[str, Parameter] = {}
+    for line in ast.parse(cell.python()).body:
         if not (isinstance(line, ast.AnnAssign) and line.value is not None):
             raise InputError(
-                f"{name}: every line of the parameters cell must be"
+                f"{cell.place}: every line of the parameters cell must be"
                 f" 'name: type = value', not {ast.unparse(line)!r}"
             )
-        target, type_ = ast.unparse(line.target), ast.unparse(line.annotation)
-        declared[target] = Parameter(target, type_, ast.literal_eval(line.value))
-    return declared
+        name, type_ = ast.unparse(line.target), ast.unparse(line.annotation)
+        try:
+            default = ast.literal_eval(line.value)
+        except ValueError:
+            raise InputError(
+                f"{cell.place}: the value of {name} must be written out, not computed:"
+                f" {ast.unparse(line.value)!r}"
+            ) from None
+        if name in declared:
+            raise InputError(f"{cell.place}: {name} is declared twice; once is needed")
+        declared[name] = Parameter(name, type_, default)
+        check_value(declared[name], default, path.stem)
+    return declared, cells[tagged[0] + 1 :]
 
 
 def check_parameters(
@@ -96,17 +112,60 @@ def check_parameters(
     ------
     InputError
         For an unknown name, a value of the wrong type, or a value outside the
-        allowed ones, naming what is allowed.
+        allowed ones, naming what is allowed; and for a notebook in which a cell binds
+        the name of a parameter again, so that it would not run at what it says.
     """
-    declared = declared_parameters(notebook)
-    stem = Path(notebook).stem
+    cells, stem = read_cells(notebook), Path(notebook).stem
+    declared, below = _declared(cells, Path(notebook))
     for name, value in given.items():
         if name not in declared:
             raise InputError(
                 f"{stem} has no parameter {name!r}; it has {', '.join(declared)}"
             )
         check_value(declared[name], value, stem)
+    for cell in cells:
+        if cell.kind == "code" and "injected-parameters" not in cell.tags:
+            again = sorted(bound_names(cell.python()) & set(declared))
+            if again and cell in below:
+                raise InputError(
+                    f"{cell.place} binds {', '.join(again)} again, which the parameters"
+                    " cell declares: parameters are read only, so give the variable"
+                    " there another name"
+                )
     return {name: each.default for name, each in declared.items()} | given
+
+
+def bound_names(source: str) -> set[str]:
+    """Return the module's names that Python code binds or deletes, in any way.
+
+    Parameters
+    ----------
+    source : str
+
+    Returns
+    -------
+    set of str
+
+    Examples
+    --------
+    >>> sorted(bound_names("import os as a\\nfor b in c: d = [e for e in b]"))
+    ['a', 'b', 'd']
+    """
+
+    def tables(table: SymbolTable) -> Iterator[SymbolTable]:
+        yield table
+        for child in table.get_children():
+            yield from tables(child)
+
+    module = symtable(source, "", "exec")
+    return {
+        symbol.get_name()
+        for table in tables(module)
+        for symbol in table.get_symbols()
+        if (symbol.is_assigned() or symbol.is_imported())
+        # Below the module: by "global", or by := in a comprehension.
+        and (table is module or symbol.is_declared_global())
+    }
 
 
 def check_value(parameter: Parameter, value: Any, stem: str) -> None:
@@ -123,15 +182,36 @@ def check_value(parameter: Parameter, value: Any, stem: str) -> None:
     Raises
     ------
     InputError
-        For a value of another type, or one that is not among the allowed ones.
+        For a value of another type, or one that is not among the allowed ones, and for
+        a type that no value can be checked against.
     """
 
-    def fits(kind: str) -> bool:
-        if kind == "None" or isinstance(value, bool):  # to Python True is an int
-            return value is None if kind == "None" else kind == "bool"
-        return isinstance(value, _TYPES.get(kind, object))
+    def fits(kind: ast.expr, value: Any) -> bool:
+        match kind:
+            case ast.BinOp(left=one, op=ast.BitOr(), right=other):
+                return any([fits(one, value), fits(other, value)])
+            case ast.Subscript(value=ast.Name(id="Optional"), slice=one):
+                return any([fits(one, value), value is None])
+            case ast.Subscript(value=ast.Name(id="Literal"), slice=one):
+                choices = ast.literal_eval(one)
+                return value in (choices if isinstance(choices, tuple) else (choices,))
+            case ast.Subscript(value=ast.Name(id="list"), slice=one):
+                return isinstance(value, list) and all(fits(one, v) for v in value)
+            case ast.Name(id="list"):
+                return isinstance(value, list)
+            case ast.Constant(value=None):
+                return value is None
+            case ast.Name(id=name) if name in _TYPES:
+                if isinstance(value, bool):  # to Python True is an int
+                    return name == "bool"
+                finite = not isinstance(value, float) or math.isfinite(value)
+                return isinstance(value, _TYPES[name]) and finite
+        raise InputError(
+            f"{stem}: the type of {parameter.name} must be made of {_KNOWN}, not"
+            f" {parameter.type}"
+        )
 
-    if not any(fits(kind.strip()) for kind in parameter.type.split("|")):
+    if not fits(ast.parse(parameter.type, mode="eval").body, value):
         raise InputError(
             f"{stem}: {parameter.name} must be of type {parameter.type}, not"
             f" {value!r} of type {type(value).__name__}"
@@ -140,3 +220,48 @@ def check_value(parameter: Parameter, value: Any, stem: str) -> None:
     if value not in allowed:
         choices = " or ".join(f'"{choice}"' for choice in allowed)
         raise InputError(f"{stem}: {parameter.name} must be {choices}, not {value!r}")
+
+
+def given_files(
+    parameters: dict[str, Any], folder: str | os.PathLike[str] = "."
+) -> dict[str, Path]:
+    """Return every file that parameters name, by the name it counts under.
+
+    Parameters
+    ----------
+    parameters : dict
+        Each text among them may be a path: of a file, or of a folder, which stands
+        for all files below it.
+    folder : path-like, default="."
+        Where relative paths start from.
+
+    Returns
+    -------
+    dict of str to pathlib.Path
+        Links stay what they are called; their targets are what is read.
+    """
+    files: dict[str, Path] = {}
+    for name, value in parameters.items():
+        if not isinstance(value, str) or not value.strip() or name in ALLOWED:
+            continue
+        path = Path(folder) / expand_path(value)
+        if os.path.isfile(path):
+            files[f"{name}: {path.name}"] = path
+        elif os.path.isdir(path):
+            files |= {f"{name}: {p.relative_to(path)}": p for p in _below(path)}
+    return files
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    """Yield the files below a folder in order; a ring of links ends."""
+    seen = set()
+    for place, folders, names in os.walk(folder, followlinks=True):
+        seen.add(os.path.realpath(place))
+        folders[:] = sorted(
+            each
+            for each in folders
+            if os.path.realpath(os.path.join(place, each)) not in seen
+        )
+        yield from (
+            path for name in sorted(names) if (path := Path(place, name)).is_file()
+        )

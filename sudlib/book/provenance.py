@@ -14,12 +14,13 @@ from sudlib.book.results import ROOT
 
 #: Packages that shape the numbers; the frameworks only where a page has loaded one.
 SHOWN_VERSIONS = "numpy pandas scikit-learn keras imbalanced-learn papermill".split()
+UNKNOWN = "unknown"
 _FRAMEWORKS = {"tensorflow": "tensorflow", "tensorflow-cpu": "tensorflow"}
 _FRAMEWORKS |= {"jax": "jax", "torch": "torch"}
 
 
-def git_commit(root: str | os.PathLike[str] = ROOT) -> str | None:
-    """Return the commit of the checkout, marked when files differ from it, or None.
+def git_commit(root: str | os.PathLike[str] = ROOT) -> str:
+    """Return the commit of the book's own repository, marked when files differ from it.
 
     Parameters
     ----------
@@ -28,21 +29,29 @@ def git_commit(root: str | os.PathLike[str] = ROOT) -> str | None:
 
     Returns
     -------
-    str or None
-        None outside a repository, or without git.
+    str
+        ``"unknown"`` without git, and where ``root`` is not the top of a repository:
+        one around it, in which the book's files were put, says nothing of them.
     """
+    # A hook of git sets variables that name another repository.
+    own = {k: v for k, v in os.environ.items() if not k.startswith("GIT_")}
 
-    def ask(*words: str) -> str:
+    def ask(*words: str) -> str | None:
         command = ["git", "-C", str(root), *words]
-        done = subprocess.run(command, capture_output=True, text=True)
-        return "" if done.returncode else done.stdout.strip()
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, env=own)
+        except (OSError, UnicodeDecodeError):
+            return None
+        return None if done.returncode else done.stdout.rstrip("\n")
 
-    try:
-        commit = ask("rev-parse", "--short=12", "HEAD")
-        changed = commit and ask("status", "--porcelain")
-    except OSError:
-        return None
-    return (commit + (" with uncommitted changes" if changed else "")) or None
+    top = ask("rev-parse", "--show-toplevel")
+    commit = ask("rev-parse", "--short=12", "HEAD")
+    if not top or not commit or not os.path.samefile(top, root):
+        return UNKNOWN
+    changed = ask("status", "--porcelain", "--untracked-files=normal")
+    if changed is None:
+        return f"{commit} (whether files differ from it is unknown)"
+    return f"{commit} with uncommitted changes" if changed else commit
 
 
 def device() -> str:
@@ -116,7 +125,7 @@ def provenance(result: dict[str, Any]) -> str:
     stamp = result["stamp"]
     data = [
         f"{used.get('data')} ({', '.join(map(str, used.get('years', [])))})"
-        + (", synthetic" if used.get("synthetic") else "")
+        + f", {used.get('origin', 'unverified')}"
         + (f", SHA-256 {used['sha256']}" if used.get("sha256") else "")
         for used in stamp["data"]
     ]
@@ -124,7 +133,7 @@ def provenance(result: dict[str, Any]) -> str:
     rows = {
         "data": "; ".join(dict.fromkeys(data)) or "none",
         "parameters": ", ".join(f"{k} = {v!r}" for k, v in stamp["parameters"].items()),
-        "commit": stamp["commit"] or "not known",
+        "commit": stamp["commit"] or UNKNOWN,
         **{f"SHA-256 of {kind}": value for kind, value in hashes.items()},
         "versions": ", ".join(f"{k} {v}" for k, v in stamp["versions"].items()),
         "device": stamp["device"],

@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from sudlib.files import PACKAGE
+from sudlib.files import PACKAGE, expand_path
 
 #: The checkout.
 ROOT = PACKAGE.parent
@@ -111,5 +111,5 @@ def read_results(folder: str | os.PathLike[str]) -> dict[str, Any]:
     """
     return {
         path.stem: json.loads(path.read_text(encoding="utf-8"))
-        for path in sorted(Path(folder).glob("*.json"))
+        for path in sorted(expand_path(folder).glob("*.json"))
     }

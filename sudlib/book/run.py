@@ -9,9 +9,14 @@ says its numbers with :meth:`Run.say`, keeps them with :meth:`Run.claim` and
 
 from __future__ import annotations
 
+import copy
 import datetime
+import sys
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from sudlib.book.freshness import fingerprints
@@ -20,6 +25,7 @@ from sudlib.book.prose import fill
 from sudlib.book.provenance import device, git_commit, provenance, versions
 from sudlib.book.results import ROOT, plain, results_folder, write_json
 from sudlib.files import InputError
+from sudlib.origin import IS_SYNTHETIC, ORIGINS, joint_origin, origin_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,8 +40,8 @@ class Run:
     ----------
     notebook : str
         Its file name without the ending.
-    parameters : dict
-        All of them, by name.
+    parameters : mapping
+        All of them, by name; read only.
     started : float
         When it began, by :func:`time.perf_counter`.
     data : list of dict
@@ -50,10 +56,12 @@ class Run:
         From :func:`sudlib.book.freshness.fingerprints`.
     places : list of str
         What :meth:`place` has made.
+    namespace : mapping, optional
+        The notebook's variables, in which the parameters must stay what they are.
     """
 
     notebook: str
-    parameters: dict[str, Any]
+    parameters: Mapping[str, Any]
     started: float = field(default_factory=time.perf_counter)
     data: list[dict[str, Any]] = field(default_factory=list)
     claims: list[dict[str, Any]] = field(default_factory=list)
@@ -61,11 +69,34 @@ class Run:
     tables: dict[str, Any] = field(default_factory=dict)
     fingerprints: dict[str, str] = field(default_factory=dict)
     places: list[str] = field(default_factory=list)
+    namespace: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        """Take the parameters as they are now: read only, and nobody else's lists."""
+        self.parameters = MappingProxyType(copy.deepcopy(dict(self.parameters)))
 
     @property
-    def synthetic(self) -> bool:
-        """True when any records of this run came from a twin."""
-        return any(used.get("synthetic") for used in self.data)
+    def origin(self) -> str:
+        """Where the records of this run are from: a key of ``origin.ORIGINS``."""
+        return joint_origin(used.get("origin", "unverified") for used in self.data)
+
+    @property
+    def synthetic(self) -> bool | None:
+        """True when any record is made up; None when none is shown to be real."""
+        return IS_SYNTHETIC[self.origin]
+
+    @property
+    def records_words(self) -> str:
+        """What the records of this run are, in the words of a page."""
+        return ORIGINS[self.origin]
+
+    @property
+    def verdict_words(self) -> str:
+        """Which verdicts follow from records that are not made up, in a sentence."""
+        follows = "the verdicts above follow the rule of this book"
+        nothing = "no verdict about the study follows from them"
+        end = follows if self.synthetic is False else nothing
+        return f"These are {self.records_words}: {end}."
 
     def uses(self, records: pd.DataFrame) -> pd.DataFrame:
         """Remember which data a frame of records came from; return the frame.
@@ -73,14 +104,17 @@ class Run:
         Parameters
         ----------
         records : pandas.DataFrame
-            Its ``attrs`` say where it came from, as the library's readers set them.
+            Where it came from is known by :func:`sudlib.origin.origin_of`: what
+            cannot be shown to be real is not called so.
 
         Returns
         -------
         pandas.DataFrame
             ``records``, unchanged.
         """
-        self.data.append(plain(dict(records.attrs)))
+        origin = origin_of(records)
+        label = {"synthetic": IS_SYNTHETIC[origin], "origin": origin}
+        self.data.append(plain(dict(records.attrs) | label))
         return records
 
     def claim(
@@ -314,6 +348,23 @@ class Run:
         self.tables[name] = plain(frame.reset_index().to_dict(orient="records"))
         return frame
 
+    def check_read_only(self) -> None:
+        """Raise an InputError when a parameter is no longer what it was at the start.
+
+        Raises
+        ------
+        InputError
+            Naming the parameter, its value at the start and the one it has now.
+        """
+        for name, kept in self.parameters.items():
+            now = self.namespace.get(name, kept)
+            if type(now) is not type(kept) or now != kept:
+                raise InputError(
+                    f"{self.notebook}: the parameter {name} was {kept!r} when the run"
+                    f" started and is {now!r} now. Parameters are read only: give the"
+                    " loop variable or result that took its name another name"
+                )
+
     def finish(self) -> HTML:
         """Write the results and show where they came from.
 
@@ -321,9 +372,15 @@ class Run:
         -------
         IPython.display.HTML
             The provenance table for the foot of the page.
+
+        Raises
+        ------
+        InputError
+            If a parameter was changed on the way (:meth:`check_read_only`).
         """
+        self.check_read_only()
         stamp = {
-            "parameters": plain(self.parameters),
+            "parameters": plain(dict(self.parameters)),
             "data": self.data,
             "fingerprints": self.fingerprints,
             "commit": git_commit(),
@@ -371,13 +428,14 @@ def start(notebook: str, **parameters: Any) -> Run:
     >>> run.value("share", 0.3795, "{:.1%}")
     '38.0%'
     """
+    names = sys._getframe(1).f_globals
     path = ROOT / "notebooks" / f"{notebook}.ipynb"
     if not path.exists():  # Colab, where only the library is installed
         for name, value in parameters.items():
-            kept = Parameter(name, type(value).__name__, value)
-            check_value(kept, value, notebook)
-        return Run(notebook, dict(parameters))
+            kind = "None" if value is None else type(value).__name__
+            check_value(Parameter(name, kind, value), value, notebook)
+        return Run(notebook, parameters, namespace=names)
     parameters = check_parameters(path, parameters)
     # Taken now: what is edited while the notebook runs is not what it ran on.
-    taken = fingerprints(path, parameters)
-    return Run(notebook, parameters, fingerprints=taken)
+    taken = fingerprints(path, parameters, folder=Path.cwd())
+    return Run(notebook, parameters, fingerprints=taken, namespace=names)

@@ -9,6 +9,7 @@ from statistics import NormalDist
 from typing import Any
 
 from sudlib.files import InputError
+from sudlib.origin import ORIGINS
 
 #: Every verdict, in the order in which a table counts them, with what it means.
 VERDICTS = {
@@ -16,7 +17,7 @@ VERDICTS = {
     "differs": "our number lies outside the tolerance",
     "inconsistent": "another printed number, or its own definition, contradicts it",
     "synthetic": "computed on made-up records: shown beside, never a verdict",
-    "not comparable": "a real file, but of another year, too small, or another recipe",
+    "not comparable": "a file not verified, another year, few rows or another recipe",
     "cannot be reproduced": "what the study leaves out cannot be filled in",
     "used as printed": "a setting or a meaning, no result; the page's code uses it",
     "used otherwise": "a setting or a meaning that the page replaces, and why",
@@ -175,7 +176,7 @@ def _flat(matrix: Any) -> list[float]:
 
 
 def why_not_comparable(claim: Mapping[str, Any], ours: Mapping[str, Any]) -> str:
-    """Return why a number of a real file gets no verdict; empty when it gets one.
+    """Return why a number gets no verdict; empty when it gets one.
 
     Parameters
     ----------
@@ -189,6 +190,8 @@ def why_not_comparable(claim: Mapping[str, Any], ours: Mapping[str, Any]) -> str
     str
     """
     reasons = []
+    if ours.get("synthetic") is not False:  # what is not shown to be real is not
+        reasons.append(ORIGINS["unverified"])
     if ours.get("arm") not in (None, PUBLISHED_ARM):
         reasons.append(f"another recipe than the study's ({ours['arm']})")
     years = tuple(sorted(ours.get("years") or ()))

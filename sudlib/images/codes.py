@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from sudlib import encoding
+from sudlib import encoding, teds
 from sudlib.files import InputError
 from sudlib.teds import codebook, cohorts
 from sudlib.teds.codebook import MISSING
@@ -58,7 +58,7 @@ def encode(people: pd.DataFrame) -> NDArray[np.uint8]:
     Raises
     ------
     InputError
-        If a variable is absent, or has a code for which there is no glyph.
+        If a variable is absent, or a cell is no code of it.
 
     Examples
     --------
@@ -70,22 +70,10 @@ def encode(people: pd.DataFrame) -> NDArray[np.uint8]:
     people = encoding.derive_flags(
         people, [name for name in VARIABLES if name in codebook.FLAGS]
     )
-    absent = [name for name in VARIABLES if name not in people.columns]
-    if absent:
-        raise InputError(
-            f"a picture needs the variables {', '.join(absent)}; the records have"
-            f" {', '.join(map(str, people.columns))}"
-        )
+    people = teds.official_codes(people, VARIABLES, only=VARIABLES, who="a picture")
     codes = np.empty((len(people), len(VARIABLES)), np.uint8)
     for column, name in enumerate(VARIABLES):
-        places = pd.Index(LEVELS[name]).get_indexer(people[name])
-        if (places < 0).any():
-            unknown = people[name].to_numpy()[places < 0][0]
-            raise InputError(
-                f"{name} has the code {unknown}, for which there is no glyph; allowed"
-                f" are {', '.join(map(str, LEVELS[name]))}"
-            )
-        codes[:, column] = places
+        codes[:, column] = pd.Index(LEVELS[name]).get_indexer(people[name])
     return codes
 
 

@@ -175,8 +175,41 @@ def _draw_combinations(
     return canvas[:, y : y + height, x : x + width].copy()
 
 
+class _Reader(PictureLayer):
+    """What layers have in common that make a grid of values, not pixels, of codes."""
+
+    grid: tuple[int, int]
+
+    def __init__(self, picture: Any, scale: float, filters: int, **kwargs: Any) -> None:
+        super().__init__(picture, scale, **kwargs)
+        self.filters = filters
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple:
+        """Return (records, rows, columns, filters).
+
+        Parameters
+        ----------
+        input_shape : tuple
+            Of the inputs, the number of records unknown.
+
+        Returns
+        -------
+        tuple
+        """
+        return (input_shape[0], *self.grid, self.filters)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return what rebuilds the layer: the patches too, but not the font.
+
+        Returns
+        -------
+        dict
+        """
+        return {**super().get_config(), "filters": self.filters}
+
+
 @keras.saving.register_keras_serializable("sudlib")
-class AtlasBlocks(PictureLayer):
+class AtlasBlocks(_Reader):
     """The first two blocks of the study's network, computed on the patches.
 
     Every record of a batch is made of the same few patches.  So both blocks are
@@ -204,9 +237,8 @@ class AtlasBlocks(PictureLayer):
         filters: int = 32,
         **kwargs: Any,
     ) -> None:
-        super().__init__(picture, scale, **kwargs)
-        self.filters = filters
-        self.parts, self.shape = atlas(self.picture)
+        super().__init__(picture, scale, filters, **kwargs)
+        self.parts, self.grid = atlas(self.picture)
         # Windows of one size are computed together: size -> numbers of the parts.
         sizes: dict[tuple[int, ...], list[int]] = {}
         for number, (_, _, windows) in enumerate(self.parts):
@@ -223,7 +255,7 @@ class AtlasBlocks(PictureLayer):
             starts[number] = start
             start += len(windows) * rows * wide
         # The place of a value is _start + _step x the combination that _part shows.
-        self._start, self._step, self._part = np.zeros((3, *self.shape), "int32")
+        self._start, self._step, self._part = np.zeros((3, *self.grid), "int32")
         for number, ((top, left, rows, wide), _, _) in enumerate(self.parts):
             here = slice(top, top + rows), slice(left, left + wide)
             self._start[here] = starts[number] + np.arange(rows * wide).reshape(
@@ -295,7 +327,7 @@ class AtlasBlocks(PictureLayer):
         chosen = ops.take(chosen, self._part.ravel(), axis=1)
         places = self._start.ravel() + self._step.ravel() * chosen
         looked_up = ops.take(ops.concatenate(table), places, axis=0)
-        return ops.reshape(looked_up, (-1, *self.shape, self.filters))
+        return ops.reshape(looked_up, (-1, *self.grid, self.filters))
 
     def _combination(self, codes: Any, columns: tuple[int, ...]) -> Any:
         """Return which combination of levels each record shows in these columns."""
@@ -303,20 +335,6 @@ class AtlasBlocks(PictureLayer):
         for column in columns[1:]:
             chosen = chosen * len(self.picture.patches[column]) + codes[:, column]
         return chosen
-
-    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple:
-        """Return (records, rows, columns, filters).
-
-        Parameters
-        ----------
-        input_shape : tuple
-            Of the inputs, the number of records unknown.
-
-        Returns
-        -------
-        tuple
-        """
-        return (input_shape[0], *self.shape, self.filters)
 
     def batch_multiply_adds(self) -> int:
         """Return the multiplications of one batch, however many records it has.
@@ -332,15 +350,6 @@ class AtlasBlocks(PictureLayer):
             second = ((height - 2) // 2 - 2) * ((width - 2) // 2 - 2)
             total += number * (first + second * 9 * self.filters**2)
         return total
-
-    def get_config(self) -> dict[str, Any]:
-        """Return what rebuilds the layer: the patches too, but not the font.
-
-        Returns
-        -------
-        dict
-        """
-        return {**super().get_config(), "filters": self.filters}
 
 
 def cell_of(picture: TextImage) -> tuple[int, int]:
@@ -402,7 +411,7 @@ def glyphs(picture: TextImage) -> list[NDArray[np.uint8]]:
 
 
 @keras.saving.register_keras_serializable("sudlib")
-class ReadCells(PictureLayer):
+class ReadCells(_Reader):
     """The first layer of a cell network, without the drawing.
 
     Parameters
@@ -424,8 +433,7 @@ class ReadCells(PictureLayer):
         scale: float = 1 / 255,
         **kwargs: Any,
     ) -> None:
-        super().__init__(picture, scale, **kwargs)
-        self.filters = filters
+        super().__init__(picture, scale, filters, **kwargs)
         cells, self.cell = glyphs(self.picture), cell_of(self.picture)
         # Cells from left to right and from above, as a convolution leaves them.
         row, column = (self.picture.boxes[:, :2] // self.cell).T
@@ -476,20 +484,6 @@ class ReadCells(PictureLayer):
         cells = ops.take(table, places, axis=0)
         return ops.reshape(cells, (-1, *self.grid, self.filters))
 
-    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple:
-        """Return (records, rows, columns, filters).
-
-        Parameters
-        ----------
-        input_shape : tuple
-            Of the inputs, the number of records unknown.
-
-        Returns
-        -------
-        tuple
-        """
-        return (input_shape[0], *self.grid, self.filters)
-
     def batch_multiply_adds(self) -> int:
         """Return the multiplications of one batch, however many records it has.
 
@@ -498,12 +492,3 @@ class ReadCells(PictureLayer):
         int
         """
         return self.distinct.size * self.filters
-
-    def get_config(self) -> dict[str, Any]:
-        """Return what rebuilds the layer: the patches too, but not the font.
-
-        Returns
-        -------
-        dict
-        """
-        return {**super().get_config(), "filters": self.filters}

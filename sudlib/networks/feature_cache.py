@@ -27,7 +27,7 @@ from numpy.typing import ArrayLike, NDArray
 from tqdm import tqdm
 
 from sudlib import images
-from sudlib.files import InputError
+from sudlib.files import InputError, expand_path
 from sudlib.networks.backbones import Base
 from sudlib.networks.batches import predict_within_memory
 from sudlib.networks.devices import has_gpu
@@ -141,7 +141,7 @@ def compute(
     kind = "map" if pooled == "map" else "pooled"
     key = _key(base, picture, distinct, kind, stages, dtype)
     if folder is not False:
-        folder = Path(folder or cache_folder()).expanduser() / key[:32]
+        folder = expand_path(folder or cache_folder()) / key[:32]
     model = None
     size = batch_size or (256 if has_gpu() else 16)
     values, passes, seconds = np.empty(0), 0, 0.0

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sudlib.files import InputError, data_file
+from sudlib.files import InputError, data_file, expand_path
 from sudlib.validation import check_choice
 
 #: The Python package that holds the weights of EfficientNet-Lite0.
@@ -154,8 +154,8 @@ def locate(
         return _packaged(wanted)
     from sudlib import teds
 
-    folder = teds.cache_folder() if folder is None else Path(folder).expanduser()
-    keras_home = os.environ.get("KERAS_HOME") or Path("~/.keras").expanduser()
+    folder = teds.cache_folder() if folder is None else expand_path(folder)
+    keras_home = os.environ.get("KERAS_HOME") or expand_path("~/.keras")
     for path in (folder / wanted.file, Path(keras_home, "models", wanted.file)):
         if path.is_file() and wanted.matches(path):
             return path
@@ -164,7 +164,7 @@ def locate(
 
 def _given(wanted: WeightsFile, weights: str | os.PathLike[str]) -> Path:
     """Return the path that was given, if it is the known file."""
-    path = Path(weights).expanduser()
+    path = expand_path(weights)
     if not path.is_file():
         raise InputError(
             'weights must be "imagenet", "random" or the path of a file; there is no'

@@ -1,9 +1,8 @@
 """Training of the networks of study A: one recipe, one function.
 
-Keras 3 does the work, on whatever backend it runs on.  This module decides which of
-its parts work together, so that every arm of an experiment is trained alike: a loss
-that means the same on every backend, the best epoch restored, an order of the records
-that depends on the seed and the epoch alone, training that resumes after a kill, a
+Keras 3 does the work, on any backend.  Every arm of an experiment is trained alike: a
+loss that means the same on every backend, the best epoch restored, an order of the
+records that depends on seed and epoch alone, training that resumes after a kill, a
 batch that is halved when the memory does not hold it.  Taught in
 ``a07_network_from_scratch``.
 """
@@ -15,8 +14,10 @@ import hashlib
 import json
 import math
 import os
+import re
 import tempfile
 import time
+import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -26,12 +27,16 @@ import keras
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-from tqdm.keras import TqdmCallback
+from tqdm import TqdmWarning
 
 from sudlib.files import InputError
 from sudlib.networks import devices
 from sudlib.networks.batches import Batches, predict
 from sudlib.validation import check_choice, check_number, check_whole
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore", TqdmWarning)  # without ipywidgets a bar of text
+    from tqdm.keras import TqdmCallback
 
 Array = NDArray[Any]
 Pair = tuple[Array, ArrayLike]
@@ -67,8 +72,6 @@ class Recipe:
 
     Examples
     --------
-    >>> Recipe().batch_size
-    32
     >>> Recipe(optimizer="sgd")
     Traceback (most recent call last):
         ...
@@ -157,9 +160,7 @@ def split_validation(rows: ArrayLike, seed: int = 6) -> tuple[Array, Array]:
     rows = np.asarray(rows)
     n_validation = int(0.3 * len(rows))
     if n_validation == 0:
-        raise InputError(
-            f"at least 4 rows are needed to train and to validate, not {len(rows)}"
-        )
+        raise InputError(f"at least 4 rows are needed to validate, not {len(rows)}")
     shuffled = rows[np.random.default_rng(seed).permutation(len(rows))]
     return shuffled[:-n_validation], shuffled[-n_validation:]
 
@@ -167,9 +168,9 @@ def split_validation(rows: ArrayLike, seed: int = 6) -> tuple[Array, Array]:
 def loss() -> keras.losses.Loss:
     """Return the loss of all networks here: cross-entropy of one **logit**.
 
-    The study asks for ``from_logits=True`` on a sigmoid's output.  Keras on TensorFlow
-    finds the sigmoid and takes it off again, so what its runs computed is this; on JAX
-    and PyTorch the same code computes another loss, and nothing warns.
+    The study asks for ``from_logits=True`` on a sigmoid's output.  On TensorFlow Keras
+    takes the sigmoid off again, so its runs computed this; on JAX and PyTorch the same
+    code computes another loss, and nothing warns.
 
     Returns
     -------
@@ -204,10 +205,9 @@ def loss_floor(share: float) -> float:
 class _Epochs(keras.callbacks.Callback):
     """All that happens between epochs, so that training can resume after each.
 
-    Keras's EarlyStopping, ModelCheckpoint and BackupAndRestore each keep a state of
-    their own, which is lost or out of step when training resumes.  Here the best epoch
-    and the end follow from the history; as much of it counts as there are epochs whose
-    weights were saved.
+    Keras's callbacks for this each keep a state of their own, which is lost or out of
+    step when training resumes.  Here the best epoch and the end follow from the history
+    of the epochs whose weights were saved.
     """
 
     def __init__(self, folder: Path, batches: Batches, patience: int) -> None:
@@ -281,16 +281,17 @@ def _optimizer(recipe: Recipe, steps: int) -> keras.optimizers.Optimizer:
 
 def _key(model: keras.Model, arrays: Iterable[Array], recipe: Recipe, seed: int) -> str:
     """Return a fingerprint of everything that decides what training ends with."""
-    digest = hashlib.sha256()
-    digest.update(json.dumps([asdict(recipe), seed], sort_keys=True).encode())
+    digest = hashlib.sha256(json.dumps([asdict(recipe), seed]).encode())
+    # Keras numbers the names of layers by how many there were before.
+    digest.update(re.sub(r'(_\d+)+"', '"', model.to_json()).encode())
     for variable in model.variables:
         if variable.name != "seed_generator_state":
             digest.update(str(variable.trainable).encode())
             digest.update(keras.ops.convert_to_numpy(variable).tobytes())
     for array in arrays:
-        digest.update(str(np.shape(array)).encode())
-        sample = array[:: max(1, len(array) // 1000)]
-        digest.update(np.ascontiguousarray(sample).tobytes())
+        digest.update(f"{array.shape} {array.dtype}".encode())
+        for start in range(0, len(array), 4096):  # it may be mapped into memory
+            digest.update(np.ascontiguousarray(array[start : start + 4096]).tobytes())
     return digest.hexdigest()
 
 
@@ -308,10 +309,8 @@ def _check_rows(name: str, inputs: Array, completed: ArrayLike) -> tuple[Array, 
 
 def _check_model(model: keras.Model) -> None:
     if tuple(model.output_shape) != (None, 1):
-        raise InputError(
-            "the model must end in one logit, shape (None, 1), not"
-            f" {tuple(model.output_shape)}"
-        )
+        found = tuple(model.output_shape)
+        raise InputError(f"the model must end in one logit, (None, 1), not {found}")
     last = model.layers[-1]
     if getattr(last, "activation", None) is keras.activations.sigmoid:
         raise InputError(
@@ -344,19 +343,17 @@ def train(
     completed : array-like of shape (n,)
         Outcomes, 0 or 1.
     validation_data : tuple of inputs and completed, optional
-        Validation set: its loss decides when to stop and which epoch is best.  Without
-        it all epochs are run, and the last is kept.
+        Its loss decides when to stop and which epoch is best.  Without it all epochs
+        are run, and the last is kept.
     recipe : Recipe, optional
         Hyperparameters; by default the study's.
     folder : path-like, optional
-        Where the history (CSV), the best weights and the last epoch are kept.  The same
-        call again resumes after a kill, and does no work when training had ended.  By
-        default a temporary folder.
+        Keeps history (CSV), best weights and last epoch: the same call again resumes
+        after a kill, and does no work when training had ended.  By default temporary.
     seed : int, default=33
         Of the order of the records and of dropout.
     distribution : keras.distribution.Distribution or tf.distribute.Strategy, optional
-        Shares each batch over devices.  Rows of a batch that the number of devices does
-        not divide are left out.
+        Shares each batch over devices; rows that their number does not divide are lost.
     progress : bool, default=True
         Show progress bars on a terminal.
 
@@ -387,9 +384,37 @@ def train(
             trained.set_weights(model.get_weights())
         stack.enter_context(devices.precision(trained, recipe.precision))
         start = trained.get_weights()
-        settings = trained, data, watched, recipe, folder, seed, progress
+
+        def fit(batch_size: int) -> _Epochs:
+            """Train from where the folder stands; the best weights are in it then."""
+            state = json.dumps({"key": key, "batch_size": batch_size})
+            _write(folder / "training.json", lambda path: path.write_text(state))
+            shared: Any = {"batch_size": batch_size, "multiple": replicas}
+            batches = Batches(*data, seed=seed, **shared)
+            epochs = _Epochs(folder, batches, recipe.patience)
+            optimizer = _optimizer(recipe, batches.num_batches)
+            trained.compile(optimizer, loss(), jit_compile=devices.use_xla(replicas))
+            trained.optimizer.build(trained.trainable_variables)
+            if epochs.saved:
+                trained.load_weights(epochs.saved)
+                # The schedule counts steps: since the batch was halved there are more.
+                trained.optimizer.iterations.assign(epochs.done * batches.num_batches)
+            if epochs.done < recipe.epochs and not epochs.has_stopped():
+                # None: a bar on a terminal only, not in a file or under papermill.
+                bars = [TqdmCallback(leave=False, disable=None)] if progress else []
+                trained.fit(
+                    batches,
+                    validation_data=watched and Batches(*watched, **shared),
+                    initial_epoch=epochs.done,
+                    epochs=recipe.epochs,
+                    callbacks=[epochs, *bars],
+                    shuffle=False,
+                    verbose=0,
+                )
+            return epochs
+
         try:
-            epochs = _fit(*settings, batch_size=batch_size, multiple=replicas)
+            epochs = fit(batch_size)
         except Exception as error:
             halved = batch_size < recipe.batch_size or batch_size < 2 * replicas
             if halved or not devices.is_out_of_memory(error):
@@ -399,26 +424,18 @@ def train(
                 f"The memory did not hold a batch of {recipe.batch_size}: training goes"
                 f" on with batches of {batch_size}."
             )
-            _write_state(folder, key, batch_size)
             trained.set_weights(start)
-            epochs = _fit(*settings, batch_size=batch_size, multiple=replicas)
+            epochs = fit(batch_size)
         trained.load_weights(folder / "best.weights.h5")
-        if trained is not model:
-            model.set_weights(trained.get_weights())
-    history = epochs.table()
+        model.set_weights(trained.get_weights())
     return Training(
-        history=history,
+        history=epochs.table(),
         best_epoch=epochs.best(),
-        seconds=float(history["seconds"].sum()),
-        images=len(inputs) // replicas * replicas * len(history),
+        seconds=float(epochs.table()["seconds"].sum()),
+        images=len(inputs) // replicas * replicas * epochs.done,
         batch_size=batch_size,
-        validation_images=len(watched[0]) * len(history) if watched else 0,
+        validation_images=len(watched[0]) * epochs.done if watched else 0,
     )
-
-
-def _write_state(folder: Path, key: str, batch_size: int) -> None:
-    state = json.dumps({"key": key, "batch_size": batch_size})
-    _write(folder / "training.json", lambda path: path.write_text(state))
 
 
 def _resume(folder: Path, key: str, batch_size: int) -> int:
@@ -430,52 +447,10 @@ def _resume(folder: Path, key: str, batch_size: int) -> int:
             known = json.loads(state.read_text())
             if known["key"] == key:
                 return int(known["batch_size"])
-        print(
-            f"{folder.name} holds another training (other data, weights, recipe or"
-            " seed): it is trained again."
-        )
+        print(f"{folder.name} holds another training: it is trained again.")
     for path in folder.glob("*.weights.h5"):
         path.unlink()
-    _write_state(folder, key, batch_size)
     return batch_size
-
-
-def _fit(
-    model: keras.Model,
-    data: Any,
-    validation_data: Any,
-    recipe: Recipe,
-    folder: Path,
-    seed: int,
-    progress: bool,
-    **shared: Any,
-) -> _Epochs:
-    """Train from where the folder stands; the best weights are in it then."""
-    batches = Batches(*data, seed=seed, **shared)
-    epochs = _Epochs(folder, batches, recipe.patience)
-    model.compile(
-        optimizer=_optimizer(recipe, batches.num_batches),
-        loss=loss(),
-        jit_compile=devices.use_xla(shared["multiple"]),
-    )
-    model.optimizer.build(model.trainable_variables)
-    if epochs.saved:
-        model.load_weights(epochs.saved)
-        # The schedule counts steps: since the batch was halved there are more.
-        model.optimizer.iterations.assign(epochs.done * batches.num_batches)
-    if epochs.done < recipe.epochs and not epochs.has_stopped():
-        # None: a bar on a terminal only, not in a file or under papermill.
-        bars = [TqdmCallback(leave=False, disable=None)] if progress else []
-        model.fit(
-            batches,
-            validation_data=validation_data and Batches(*validation_data, **shared),
-            initial_epoch=epochs.done,
-            epochs=recipe.epochs,
-            callbacks=[epochs, *bars],
-            shuffle=False,
-            verbose=0,
-        )
-    return epochs
 
 
 def probabilities(
@@ -519,5 +494,4 @@ def logits(
     """
     if len(inputs) == 0:
         return np.empty(0, "float32")
-    outputs = predict(model, inputs, batch_size)
-    return np.asarray(outputs, "float32")[:, 0]
+    return np.asarray(predict(model, inputs, batch_size), "float32")[:, 0]

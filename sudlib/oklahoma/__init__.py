@@ -19,6 +19,7 @@ from sudlib.oklahoma.models import (
     PRINTED_C,
     TREE_GRID,
     DenseKernel,
+    SupportVectorMachine,
     printed_models,
 )
 from sudlib.oklahoma.networks import EPOCHS, NETWORK_GRID, NetworkGridSearch
@@ -44,6 +45,7 @@ __all__ = [
     "TREE_GRID",
     "Cohort",
     "DenseKernel",
+    "SupportVectorMachine",
     "NetworkGridSearch",
     "Predictions",
     "Split",

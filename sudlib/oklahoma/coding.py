@@ -9,6 +9,7 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
+from sudlib import teds
 from sudlib.files import InputError
 from sudlib.teds import codebook, cohorts
 from sudlib.validation import check_choice
@@ -86,8 +87,8 @@ _SMALL_WORDS = frozenset("a an and at for in of on or reported the use".split())
 _REASON_CLASS = {1: 0, 2: 1, 3: 2, 5: 2, 4: 3, 6: 3, 7: 3}
 
 
-def check_records(records: pd.DataFrame, columns: Iterable[str]) -> None:
-    """Raise unless the records are a frame with these columns.
+def check_records(records: pd.DataFrame, columns: Iterable[str]) -> pd.DataFrame:
+    """Return records as official codes, or raise unless they have these columns.
 
     Parameters
     ----------
@@ -96,21 +97,17 @@ def check_records(records: pd.DataFrame, columns: Iterable[str]) -> None:
     columns : iterable of str
         The columns needed.
 
+    Returns
+    -------
+    pandas.DataFrame
+        From :func:`sudlib.teds.official_codes`.
+
     Raises
     ------
     InputError
-        Naming the columns that are not there.
+        Naming the columns that are not there, and cells that are no code.
     """
-    if not isinstance(records, pd.DataFrame):
-        raise InputError(
-            f"records must be a pandas DataFrame, not {type(records).__name__}"
-        )
-    absent = [name for name in columns if name not in records.columns]
-    if absent:
-        raise InputError(
-            f"study B needs the columns {', '.join(absent)}; the records have"
-            f" {', '.join(map(str, records.columns)) or 'no columns'}"
-        )
+    return teds.official_codes(records, columns, who="study B")
 
 
 def impute(records: pd.DataFrame) -> pd.DataFrame:
@@ -135,6 +132,7 @@ def impute(records: pd.DataFrame) -> pd.DataFrame:
     >>> impute(pd.DataFrame({"PREG": [-9, 2, 2, 1]})).PREG.tolist()
     [2, 2, 2, 1]
     """
+    records = check_records(records, ())
     filled = records.copy()  # with its attrs
     for name, column in records.items():
         missing = column == codebook.MISSING
@@ -164,7 +162,7 @@ def bucketise(records: pd.DataFrame, missing: str = "undefined") -> pd.DataFrame
     Raises
     ------
     InputError
-        For a code that belongs to no group.
+        For a code of no codebook.
 
     Examples
     --------
@@ -173,21 +171,13 @@ def bucketise(records: pd.DataFrame, missing: str = "undefined") -> pd.DataFrame
     ['male', 'female']
     """
     check_choice("missing", missing, ("undefined", "level", "mode"))
-    check_records(records, VARIABLES)
+    records = check_records(records, VARIABLES)
     source = impute(records[list(VARIABLES)]) if missing == "mode" else records
     columns = {}
     for name, bucket in BUCKETS.items():
         group_of = {code: group for group, codes in bucket.items() for code in codes}
         codes = source[name]
         groups = codes.map(group_of).astype(object)
-        unknown = groups.isna() & (codes != codebook.MISSING)
-        if unknown.any():
-            allowed = ", ".join(map(str, sorted(group_of)))
-            raise InputError(
-                f"{name} has {int(unknown.sum()):,} codes that belong to no group, the"
-                f" first {codes[unknown].iloc[0]}; allowed are {allowed} and"
-                f" {codebook.MISSING}"
-            )
         if missing == "level":
             absent = groups.isna()
             groups[absent] = NOT_RECORDED
@@ -262,12 +252,9 @@ def make_target(records: pd.DataFrame, name: str = "COMPLETED") -> pd.Series:
     """
     check_choice("target", name, TARGETS)
     needed = {"NOPRIOR": ["NOPRIOR"], "COMPLETED_NOPRIOR": ["REASON", "NOPRIOR"]}
-    check_records(records, needed.get(name, ["REASON"]))
+    records = check_records(records, needed.get(name, ["REASON"]))
     if name == "REASON":
-        unknown = ~records["REASON"].isin(_REASON_CLASS)
-        if unknown.any():
-            first = records["REASON"][unknown].iloc[0]
-            raise InputError(f"REASON must be one of 1 to 7, not {first}")
+        cohorts.completed(records)  # or raise: somebody's reason is missing
         reasons = {code: CLASSES[name][place] for code, place in _REASON_CLASS.items()}
         return records["REASON"].map(reasons).astype(object)
     labels = pd.Series("", index=records.index, dtype=object)
@@ -276,12 +263,6 @@ def make_target(records: pd.DataFrame, name: str = "COMPLETED") -> pd.Series:
         labels = done.map({True: "COMPLETE", False: "INCOMPLETE"}).astype(object)
     if name != "COMPLETED":
         times = records["NOPRIOR"]
-        unknown = ~times.between(0, 5) & (times != codebook.MISSING)
-        if unknown.any():
-            raise InputError(
-                f"NOPRIOR must be 0 to 5 or {codebook.MISSING}, not"
-                f" {times[unknown].iloc[0]}"
-            )
         # The study's classes end at 3; 4 and 5 of the oldest files join them.
         text = times.clip(upper=3).astype(str).astype(object)
         joined = text if name == "NOPRIOR" else labels + "_" + text
@@ -344,7 +325,7 @@ def make_features(
     check_choice("variant", variant, VARIANTS)
     left_out = {"NOPRIOR"} if target.endswith("NOPRIOR") else set()
     names = [name for name in FEATURES if name not in left_out]
-    check_records(records, [*names, *VARIABLES])
+    records = check_records(records, [*names, *VARIABLES])
     published = variant == "published"
     codes = impute(records[names]) if published else records[names]
     groups = bucketise(records, "mode" if published else "level")

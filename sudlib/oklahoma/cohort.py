@@ -19,6 +19,7 @@ from numpy.typing import ArrayLike
 from sudlib import records as record_files
 from sudlib.files import InputError
 from sudlib.oklahoma import coding
+from sudlib.origin import origin_of
 from sudlib.teds import cohorts
 from sudlib.validation import check_choice, check_same_length, check_whole
 
@@ -104,7 +105,7 @@ def select_people(
         If a column that study B needs is absent, or fewer than 100 people are left.
     """
     check_choice("size", size, DRAWN)
-    coding.check_records(
+    everybody = coding.check_records(
         everybody, ("STFIPS", "REASON", *coding.VARIABLES, *coding.FEATURES)
     )
     people = cohorts.oklahoma(everybody, reading)
@@ -115,7 +116,7 @@ def select_people(
         )
     people = _draw(people, STUDY_ROWS if size == "quick" else None, seed)
     people = people.reset_index(drop=True)
-    return older_noprior(people, seed) if people.attrs.get("synthetic") else people
+    return older_noprior(people, seed) if origin_of(people) == "synthetic" else people
 
 
 def _draw(people: pd.DataFrame, rows: int | None, seed: int) -> pd.DataFrame:
@@ -136,7 +137,7 @@ def older_noprior(records: pd.DataFrame, seed: int = 33) -> pd.DataFrame:
     Parameters
     ----------
     records : pandas.DataFrame
-        Synthetic records: ``records.attrs["synthetic"]`` is true.
+        Synthetic records: :func:`sudlib.origin.origin_of` says so.
     seed : int
         For the draw.
 
@@ -148,10 +149,10 @@ def older_noprior(records: pd.DataFrame, seed: int = 33) -> pd.DataFrame:
     Raises
     ------
     InputError
-        For real records: a count that was not recorded cannot be recovered.
+        For any others: a count that was not recorded cannot be recovered.
     """
-    coding.check_records(records, ["NOPRIOR"])
-    if not records.attrs.get("synthetic"):
+    records = coding.check_records(records, ["NOPRIOR"])
+    if origin_of(records) != "synthetic":
         raise InputError(
             "only made-up records can have NOPRIOR in the older coding: a real file of"
             " 2015-2019 says none or one and more, and what lies behind is not there"
@@ -180,6 +181,8 @@ class Cohort:
         repaired NaN where not recorded.
     target, variant : str
         As given to :func:`make_cohort`.
+    left_out : int
+        People whose class is not recorded, who are not among them.
     """
 
     levels: pd.DataFrame
@@ -187,6 +190,7 @@ class Cohort:
     groups: pd.DataFrame
     target: str
     variant: str
+    left_out: int = 0
 
     @property
     def classes(self) -> list[str]:
@@ -247,11 +251,12 @@ def make_cohort(
     rows = check_whole("rows", rows, 1, none="everyone")
     published = variant == "published"
     in_target = ["NOPRIOR"] if target_name.endswith("NOPRIOR") else []
-    coding.check_records(records, in_target)
+    records = coding.check_records(records, in_target)
     people = _draw(records, rows, seed)
     if published and in_target:
         people = people.assign(**coding.impute(people[in_target]))
     y = coding.make_target(people, target_name)
+    left_out = int(y.isna().sum())
     people, y = (part[y.notna()].reset_index(drop=True) for part in (people, y))
     if y.nunique() < 2:
         raise InputError(
@@ -264,6 +269,7 @@ def make_cohort(
         groups=coding.bucketise(people, "mode" if published else "undefined"),
         target=target_name,
         variant=variant,
+        left_out=left_out,
     )
 
 

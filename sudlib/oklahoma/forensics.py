@@ -107,6 +107,7 @@ def noise_records(
         "data": "noise",
         "years": [STUDY_YEAR],
         "synthetic": True,
+        "origin": "synthetic",
         "sha256": None,
         "rows_in_file": rows,
     }

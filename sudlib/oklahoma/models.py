@@ -7,14 +7,18 @@ kernels predict completion?* and *Do trees, forests and networks do better?*.
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from sklearn import config_context, get_config
 from sklearn.metrics.pairwise import pairwise_kernels
 from sklearn.svm import SVC
 
+from sudlib.files import InputError
 from sudlib.validation import check_choice
 
 KERNELS = ("linear", "poly", "rbf", "sigmoid")
@@ -22,6 +26,14 @@ KERNELS = ("linear", "poly", "rbf", "sigmoid")
 
 COSTS = (0.1, 1, 10, 100)
 """The values of C of section 6.5."""
+
+
+MAX_ITER = 10_000_000
+"""Iterations of a support vector machine at most, as in libsvm."""
+
+
+LARGEST = 1e12
+"""Of a kernel's values: above it their rounding exceeds what the solver resolves."""
 
 
 OFFSET = -0.1
@@ -119,12 +131,97 @@ class DenseKernel:
         if gamma == "scale":
             gamma = 1 / (X_fit.shape[1] * X_fit.var() or 1)
         hyperparameters = {"gamma": gamma, "coef0": self.coef0, "degree": self.degree}
-        return pairwise_kernels(
-            X, X_fit, metric=self.name, filter_params=True, **hyperparameters
-        )
+        with np.errstate(over="ignore"):
+            values = pairwise_kernels(
+                X, X_fit, metric=self.name, filter_params=True, **hyperparameters
+            )
+        largest = np.abs(values).max(initial=0)
+        if not largest <= LARGEST:
+            raise InputError(
+                f"the values of {self} go up to {largest:.1e}, and above"
+                f" {LARGEST:.0e} no machine can be fitted to them in double precision:"
+                " scale the columns (sklearn.preprocessing.StandardScaler), or lower"
+                " gamma or degree"
+            )
+        return values
 
 
-def printed_models(target: str) -> dict[str, SVC]:
+class SupportVectorMachine(SVC):
+    """scikit-learn's ``SVC`` with an end: a limit of iterations, and Ctrl-C at once.
+
+    Columns that are not scaled can keep libsvm busy for ever, and while it works Python
+    takes no signal.  A machine that reaches the limit warns (``ConvergenceWarning``)
+    and says to scale the columns.
+
+    Parameters
+    ----------
+    C, kernel, degree, gamma, coef0, shrinking, probability, tol, cache_size : optional
+        As for ``sklearn.svm.SVC``.
+    class_weight, verbose : optional
+        As for ``sklearn.svm.SVC``.
+    max_iter : int, default=-1
+        -1 is libsvm's own limit, :data:`MAX_ITER`; scikit-learn takes it away.
+    decision_function_shape, break_ties, random_state : optional
+        As for ``sklearn.svm.SVC``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> X = np.array([[0, 0], [1, 1], [0, 1]])
+    >>> SupportVectorMachine(C=10, kernel="linear").fit(X, [0, 1, 0]).predict([[1, 1]])
+    array([1])
+    """
+
+    def fit(
+        self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None
+    ) -> SupportVectorMachine:
+        """Fit the machine in a thread, so that an interrupt is not kept waiting.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_columns)
+        y : array-like of shape (n_rows,)
+            Classes.
+        sample_weight : array-like of shape (n_rows,), optional
+
+        Returns
+        -------
+        SupportVectorMachine
+            Itself.
+        """
+        asked, settings = self.get_params()["max_iter"], get_config()
+
+        def work() -> None:
+            with config_context(**settings):  # scikit-learn keeps them by thread
+                super(SupportVectorMachine, self).fit(X, y, sample_weight)
+
+        self.set_params(max_iter=MAX_ITER if asked == -1 else asked)
+        try:
+            self._wait_for(work)
+        finally:
+            self.set_params(max_iter=asked)
+        return self
+
+    @staticmethod
+    def _wait_for(work: Callable[[], None]) -> None:
+        """Call a function in a thread that dies with the process; pass on its error."""
+        failed: list[BaseException] = []
+
+        def guarded() -> None:
+            try:
+                work()
+            except BaseException as error:
+                failed.append(error)
+
+        thread = threading.Thread(target=guarded, daemon=True)
+        thread.start()
+        while thread.is_alive():
+            thread.join(0.2)
+        if failed:
+            raise failed[0]
+
+
+def printed_models(target: str) -> dict[str, SupportVectorMachine]:
     """Return the study's support vector machines: each kernel with its optimal C.
 
     Parameters
@@ -135,11 +232,13 @@ def printed_models(target: str) -> dict[str, SVC]:
 
     Returns
     -------
-    dict of str to sklearn.svm.SVC
+    dict of str to SupportVectorMachine
         By kernel.
     """
     costs = PRINTED_C["COMPLETED" if target == "COMPLETED" else "NOPRIOR"]
     return {
-        name: SVC(C=costs[name], kernel=DenseKernel(name, coef0=OFFSET))
+        name: SupportVectorMachine(
+            C=costs[name], kernel=DenseKernel(name, coef0=OFFSET)
+        )
         for name in KERNELS
     }

@@ -2,8 +2,9 @@
 
 from sudlib.teds import codebook, cohorts
 from sudlib.teds.agency_files import cache_folder, fetch
+from sudlib.teds.gate import official_codes
 from sudlib.teds.narration import read_aloud
-from sudlib.teds.reader import read
+from sudlib.teds.reader import is_discharges, read
 from sudlib.teds.registry import PAGE, Download, read_registry
 from sudlib.teds.writer import write
 
@@ -14,6 +15,8 @@ __all__ = [
     "codebook",
     "cohorts",
     "fetch",
+    "is_discharges",
+    "official_codes",
     "read",
     "read_aloud",
     "read_registry",

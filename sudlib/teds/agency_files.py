@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import lzma
 import os
 import shutil
 import warnings
@@ -13,11 +14,11 @@ from collections.abc import Iterator
 from os import PathLike
 from pathlib import Path
 
-from sudlib.files import InputError, sha256
+from sudlib.files import InputError, expand_path, sha256
 from sudlib.teds import codebook, registry
 from sudlib.teds.csv_blocks import BLOCK
 from sudlib.teds.registry import Download
-from sudlib.teds.sources import find_table
+from sudlib.teds.sources import find_table, open_entry
 from sudlib.teds.writer import full_disk_told, whole_file
 
 try:
@@ -36,7 +37,7 @@ def cache_folder() -> Path:
         keeps caches (on Linux ``~/.cache/sudlib``).
     """
     if os.environ.get("SUDLIB_CACHE"):
-        return Path(os.environ["SUDLIB_CACHE"]).expanduser()
+        return expand_path(os.environ["SUDLIB_CACHE"])
     # Imported here: a page that reads the twin needs no network library.
     from sudlib import downloads
 
@@ -75,7 +76,7 @@ def fetch(year: int, *, folder: str | PathLike[str] | None = None) -> Path:
     Taught in ``a01_discharge_records``.
     """
     download = registry.read_registry()[codebook.check_year(year)]
-    folder = cache_folder() if folder is None else Path(folder).expanduser()
+    folder = cache_folder() if folder is None else expand_path(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -174,7 +175,10 @@ def _extract(download: Download, bundle: Path, table: Path) -> None:
                 )
             with whole_file(table) as part:
                 digest = hashlib.sha256()
-                with opened.open(member) as source, open(part, "wb") as stream:
+                with (
+                    open_entry(opened, member, bundle.name) as source,
+                    open(part, "wb") as stream,
+                ):
                     while block := source.read(BLOCK):
                         digest.update(block)
                         stream.write(block)
@@ -184,7 +188,7 @@ def _extract(download: Download, bundle: Path, table: Path) -> None:
                         f" of {download.year}: its SHA-256 is {digest.hexdigest()},"
                         f" the agency's {download.csv_sha256}"
                     )
-    except (zipfile.BadZipFile, EOFError, zlib.error) as error:
+    except (zipfile.BadZipFile, EOFError, zlib.error, lzma.LZMAError) as error:
         raise InputError(
             f"{bundle.name} in {str(bundle.parent)!r} cannot be unpacked ({error});"
             " delete it and run again"

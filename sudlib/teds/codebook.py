@@ -37,13 +37,6 @@ OPEN = ("CASEID", "CBSA2010")
 WIDE_TYPES = {"DISYR": "int16", "YEAR": "int16", "CBSA2010": "int32", "CASEID": "int64"}
 """Types of the variables whose codes have more than two characters."""
 
-SYNTHETIC_CASES = 8_000_000
-"""Made-up cases are numbered from here within their year; the agency's stay below.
-
-A CASEID is the year and seven digits.  Every real one seen begins with a 1 after the
-year, so a file of made-up records can be told from a real one, whoever renames it.
-"""
-
 
 # 2015 and 2016 have another order.  These ends of it are known from a printed file;
 # between them stand the other columns, in an order that is not known.

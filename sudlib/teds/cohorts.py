@@ -10,7 +10,8 @@ Taught in ``a01_discharge_records``; the rules are those of the studies' own not
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
@@ -18,6 +19,7 @@ import pandas as pd
 
 from sudlib.files import InputError, data_file
 from sudlib.teds import codebook
+from sudlib.teds.gate import official_codes
 from sudlib.validation import check_choice
 
 FEATURES = (
@@ -38,7 +40,7 @@ RULES = {
     "oklahoma services-4": "STFIPS = 40; SERVICES = 4",
     "oklahoma los-30": "STFIPS = 40; LOS in 1-30",
 }
-"""The rule of each cohort, in words; a CASEID counts once in all of them."""
+"""The rule of each cohort, in words; a case of a year counts once in all of them."""
 
 
 READINGS = ("services-4", "los-30")
@@ -51,24 +53,34 @@ OTHER_THAN_OPIOIDS = (1, 2, 3, 4, *range(8, 20))
 HEROIN, OTHER_OPIATES = 5, 7
 
 
-def _need(records: pd.DataFrame, *columns: str) -> None:
-    """Raise unless the records have these columns."""
-    absent = [column for column in columns if column not in records.columns]
-    if absent:
-        raise InputError(
-            f"this needs the column{'s' * (len(absent) > 1)} {', '.join(absent)};"
-            f" the records have {', '.join(map(str, records.columns))}"
-        )
+def _pick(
+    records: pd.DataFrame, needed: Iterable[str], rule: Callable[[pd.DataFrame], Any]
+) -> pd.DataFrame:
+    """Return the rows that fit a rule, each case once, with what is known of the file.
 
-
-def _pick(records: pd.DataFrame, mask: Any) -> pd.DataFrame:
-    """Return the rows of a mask, each case once, with what is known of the file."""
-    picked = records[mask]
-    if "CASEID" in records.columns:
-        # From 2020 on the numbers begin again each year: the year belongs to the case.
-        case = [name for name in ("DISYR", "CASEID") if name in records.columns]
-        picked = picked[~picked.duplicated(subset=case)]
+    A case is known by its number and its year, for from 2020 on the numbers begin
+    again each year; without both, and where the number is missing, nobody is dropped.
+    """
+    # Columns that are integers already are looked at where the rule needs them.
+    others = records.select_dtypes(exclude="integer")
+    looked_at = {*needed, "DISYR", "CASEID", *others}
+    records = official_codes(records, needed, only=looked_at)
+    picked = records[rule(records)]
+    dropped = records.attrs.get("dropped", 0)
+    if {"DISYR", "CASEID"} <= set(records.columns):
+        again = picked.duplicated(subset=["DISYR", "CASEID"])
+        again &= picked["CASEID"] != codebook.MISSING
+        if again.any():
+            warnings.warn(
+                f"{int(again.sum()):,} of {len(picked):,} rows repeat a case (DISYR"
+                " and CASEID) of an earlier one and are dropped",
+                stacklevel=3,
+            )
+            picked = picked[~again]
+            dropped += int(again.sum())
     picked.attrs = dict(records.attrs)
+    if dropped:
+        picked.attrs["dropped"] = dropped
     return picked
 
 
@@ -95,12 +107,14 @@ def general(records: pd.DataFrame) -> pd.DataFrame:
     >>> general(records).index.tolist()
     [0]
     """
-    _need(records, "SERVICES", "SUB1", "METHUSE")
     return _pick(
         records,
-        records.SERVICES.isin((6, 7, 8))  # outpatient
-        & records.SUB1.isin(OTHER_THAN_OPIOIDS)
-        & (records.METHUSE == 2),
+        ("SERVICES", "SUB1", "METHUSE"),
+        lambda codes: (
+            codes.SERVICES.isin((6, 7, 8))  # outpatient
+            & codes.SUB1.isin(OTHER_THAN_OPIOIDS)
+            & (codes.METHUSE == 2)
+        ),
     )
 
 
@@ -120,8 +134,11 @@ def methadone(records: pd.DataFrame) -> pd.DataFrame:
     pandas.DataFrame
         The rows that fit, in their order, with their index.
     """
-    _need(records, "SUB1", "METHUSE")
-    return _pick(records, (records.METHUSE == 1) & records.SUB1.isin(OPIOIDS))
+    return _pick(
+        records,
+        ("SUB1", "METHUSE"),
+        lambda codes: (codes.METHUSE == 1) & codes.SUB1.isin(OPIOIDS),
+    )
 
 
 def heroin(records: pd.DataFrame) -> pd.DataFrame:
@@ -137,8 +154,7 @@ def heroin(records: pd.DataFrame) -> pd.DataFrame:
     pandas.DataFrame
         The rows that fit, in their order, with their index.
     """
-    _need(records, "SUB1")
-    return _pick(records, records.SUB1 == HEROIN)
+    return _pick(records, ["SUB1"], lambda codes: codes.SUB1 == HEROIN)
 
 
 def other_opioids(records: pd.DataFrame) -> pd.DataFrame:
@@ -157,9 +173,15 @@ def other_opioids(records: pd.DataFrame) -> pd.DataFrame:
     pandas.DataFrame
         The rows that fit, in their order, with their index.
     """
-    _need(records, "SUB1", "SUB2", "SUB3")
-    named_too = (records.SUB2 == HEROIN) | (records.SUB3 == HEROIN)
-    return _pick(records, (records.SUB1 == OTHER_OPIATES) & ~named_too)
+    return _pick(
+        records,
+        ("SUB1", "SUB2", "SUB3"),
+        lambda codes: (
+            (codes.SUB1 == OTHER_OPIATES)
+            & (codes.SUB2 != HEROIN)
+            & (codes.SUB3 != HEROIN)
+        ),
+    )
 
 
 def oklahoma(records: pd.DataFrame, reading: str = "services-4") -> pd.DataFrame:
@@ -181,16 +203,16 @@ def oklahoma(records: pd.DataFrame, reading: str = "services-4") -> pd.DataFrame
         The rows that fit, in their order, with their index.
     """
     if check_choice("reading", reading, READINGS) == "services-4":
-        _need(records, "STFIPS", "SERVICES")
-        short = records.SERVICES == 4
+        column, short = "SERVICES", lambda codes: codes.SERVICES == 4
     else:
-        _need(records, "STFIPS", "LOS")
-        short = records.LOS.between(1, 30)
-    return _pick(records, (records.STFIPS == 40) & short)
+        column, short = "LOS", lambda codes: codes.LOS.between(1, 30)
+    return _pick(
+        records, ("STFIPS", column), lambda codes: (codes.STFIPS == 40) & short(codes)
+    )
 
 
 COHORTS: dict[str, Callable[[pd.DataFrame], pd.DataFrame]] = {
-    "all": lambda records: _pick(records, slice(None)),
+    "all": lambda records: _pick(records, (), lambda codes: slice(None)),
     "general": general,
     "methadone": methadone,
     "heroin": heroin,
@@ -216,14 +238,25 @@ def completed(records: pd.DataFrame) -> pd.Series:
     -------
     pandas.Series of bool
 
+    Raises
+    ------
+    InputError
+        If REASON is missing for somebody: that is neither.
+
     Examples
     --------
     >>> import pandas as pd
     >>> completed(pd.DataFrame({"REASON": [1, 2, 7]})).tolist()
     [True, False, False]
     """
-    _need(records, "REASON")
-    return (records.REASON == 1).rename("completed")
+    reason = official_codes(records, ["REASON"], only=["REASON"])["REASON"]
+    missing = int((reason == codebook.MISSING).sum())
+    if missing:
+        raise InputError(
+            f"REASON is missing (-9 or blank) in {missing:,} of {len(reason):,} rows:"
+            " whether treatment was completed is not known; leave these rows out"
+        )
+    return (reason == 1).rename("completed")
 
 
 def table(records: pd.DataFrame) -> pd.DataFrame:
@@ -240,7 +273,7 @@ def table(records: pd.DataFrame) -> pd.DataFrame:
         Columns ``cohort``, ``rule``, ``rows``, ``completed``, ``share``; a cohort
         without rows has no share (NaN).
     """
-    rows = []
+    rows, records = [], official_codes(records)
     for name, pick in COHORTS.items():
         done = completed(pick(records))
         rows.append((name, RULES[name], len(done), int(done.sum()), done.mean()))
@@ -268,7 +301,7 @@ def against_known(records: pd.DataFrame) -> pd.DataFrame:
         ``known_share``.  Where a year is not among the records, or something is not
         known, the cell is empty.
     """
-    _need(records, "DISYR")
+    records = official_codes(records, ["DISYR"])
     present = sorted(set(records.DISYR.tolist()))
     facts = known().astype({"rows": float}).set_index("cohort").to_dict("index")
     rows = []

@@ -6,6 +6,7 @@ import contextlib
 import csv
 import hashlib
 import itertools
+import lzma
 import re
 import zipfile
 import zlib
@@ -19,9 +20,13 @@ from pyarrow import csv as arrow_csv
 
 from sudlib.files import InputError
 from sudlib.teds import codebook
+from sudlib.teds.other_kinds import check_kind
 
 BLOCK = 4 * 2**20  # bytes of CSV parsed at a time; more is not faster
 WORKERS = 2  # blocks parsed side by side
+
+# What unpacking a damaged zip raises; bz2 raises an OSError without a number.
+DAMAGED = (zipfile.BadZipFile, EOFError, zlib.error, lzma.LZMAError, OSError)
 
 Columns = dict[str, pa.ChunkedArray]
 
@@ -36,16 +41,17 @@ class CsvBlocks:
         self.hash = hashlib.sha256()
         self.line = 1
         self.text = False  # cells are labels: do not try integers first
+        self.lone_returns = False
         self.rest = self._take()
-        if b"\0" in self.rest[:4096] or not self.rest.strip():
-            what = "is empty" if not self.rest.strip() else "is not a text file"
-            raise InputError(
-                f"{name} {what}; a TEDS-D file is a CSV, a zip of one, or parquet"
-            )
-        first_line, _, self.rest = self.rest.partition(b"\n")
-        self.returns = first_line.endswith(b"\r")
-        head = _decode(first_line).lstrip("\ufeff").strip("\r")
-        self.delimiter = "\t" if head.count("\t") > head.count(",") else ","
+        check_kind(self.rest, name)
+        first_line, end, self.rest = _first_line(self.rest)
+        self.returns = end == b"\r\n"
+        # Old Macs end a line so; pyarrow reads it, but blocks are cut at line feeds.
+        self.lone_returns = end == b"\r" and b"\n" not in self.rest
+        if self.lone_returns:
+            self.rest = self.rest.replace(b"\r", b"\n")
+        head = _decode(first_line).lstrip("\ufeff")
+        self.delimiter = max(",\t;|", key=head.count)
         fields = next(csv.reader([head], delimiter=self.delimiter))
         self.header = [field.strip() for field in fields]
         twice = {field for field in self.header if self.header.count(field) > 1}
@@ -57,13 +63,15 @@ class CsvBlocks:
     def _take(self) -> bytes:
         try:
             block = self.stream.read(BLOCK)
-        except (zipfile.BadZipFile, EOFError, zlib.error) as error:
+        except DAMAGED as error:
+            if getattr(error, "errno", None):  # the disk's fault, not the zip's
+                raise
             raise InputError(
                 f"{self.name} cannot be unpacked to its end, the zip is cut off or"
                 f" damaged ({error}). Download it again"
             ) from error
         self.hash.update(block)
-        return block
+        return block.replace(b"\r", b"\n") if self.lone_returns else block
 
     def digest(self) -> str:
         """Return the SHA-256 of the CSV; every byte has been read by then."""
@@ -158,6 +166,14 @@ class CsvBlocks:
                     f" {number + 1} has {len(row)} fields, the header has"
                     f" {len(self.header)}"
                 )
+
+
+def _first_line(block: bytes) -> tuple[bytes, bytes, bytes]:
+    """Return the first line, what ends it, and the rest."""
+    end = re.search(rb"\r\n|\r|\n", block)
+    if end is None:
+        return block, b"", b""
+    return block[: end.start()], end[0], block[end.end() :]
 
 
 def _decode(block: bytes) -> str:

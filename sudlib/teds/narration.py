@@ -11,6 +11,7 @@ import pandas as pd
 from sudlib.files import InputError, data_file
 from sudlib.teds import codebook
 from sudlib.teds.codebook import MISSING
+from sudlib.teds.gate import OLDER_CODES, code_of, spell, told
 
 
 @functools.cache
@@ -52,21 +53,26 @@ def read_aloud(record: Mapping[str, Any] | pd.Series) -> str:
     A woman aged 30–34 years entered outpatient treatment. Primary substance: heroin \
 (injected). The stay lasted 91 to 120 days and ended in 2018 with treatment completed.
     """
-    cells = {codebook.RENAMED.get(name, name): code for name, code in record.items()}
-    year = cells.get("DISYR")
-    year = int(year) if year in codebook.YEARS else codebook.YEARS[-1]
+    cells = {codebook.schema_name(str(name)): code for name, code in record.items()}
+    known = [
+        name
+        for name in (*codebook.COLUMNS, "NUMSUBS", "YEAR")
+        if name in cells and name not in codebook.OPEN
+    ]
+    codes = {name: code_of(name, cells[name]) for name in known}
+    year = codes.get("DISYR")
+    year = year if year in codebook.YEARS else codebook.YEARS[-1]
     values = {}
-    for name, code in cells.items():
-        known = name in (*codebook.COLUMNS, "NUMSUBS", "YEAR")
-        if not known or name in codebook.OPEN or pd.isna(code):
+    for name, code in codes.items():
+        if code is None:
             continue
-        allowed = codebook.codes(name, year)
-        if code not in allowed:
+        allowed = {*codebook.codes(name, year), *OLDER_CODES.get(name, ())}
+        if name != "DISYR" and code not in allowed:
             raise InputError(
-                f"{name} is {code!r} in this record; allowed are"
-                f" {', '.join(map(str, allowed))}"
+                f"{name} is {told(cells[name])} in this record; allowed are"
+                f" {spell(name, [year])}"
             )
-        values[name] = int(code)
+        values[name] = code
     sentences = [_who(values), *_substances(values), _stay(values)]
     missing = sum(code == MISSING for code in values.values())
     if missing:

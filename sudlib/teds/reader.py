@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
-import re
 import warnings
 from collections.abc import Sequence
 from os import PathLike
@@ -13,11 +11,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 from numpy.typing import NDArray
 
-from sudlib.files import InputError
-from sudlib.teds import codebook, registry
+from sudlib.files import InputError, expand_path
+from sudlib.origin import IS_SYNTHETIC, made_up_cases
+from sudlib.teds import codebook, gate, registry
 from sudlib.teds.codebook import MISSING
 from sudlib.teds.csv_blocks import CsvBlocks
 from sudlib.teds.sources import ParquetBlocks, open_blocks
@@ -57,16 +55,19 @@ def read(
     pandas.DataFrame
         Smallest integer types, -9 where missing, text labels turned back into codes
         and blank cells into -9 (with a warning that counts them).  ``attrs`` hold
-        ``data`` (file name), ``years``, ``synthetic`` (made-up cases, recognised by
-        their numbers), ``sha256`` (of the CSV, also inside a zip), ``rows_in_file``,
-        ``verified`` (the hash is the agency's) and ``blanks`` (cells by column).
+        ``data`` (file name), ``years``, ``origin`` (see :data:`sudlib.origin.ORIGINS`;
+        made-up cases are known by their numbers), ``synthetic`` (False only if the
+        hash is the agency's, None if nothing is shown), ``sha256`` (of the CSV, also
+        inside a zip), ``rows_in_file``, ``dropped`` (repeated rows), ``verified`` (the
+        hash is the agency's) and ``blanks`` (cells by column).
 
     Raises
     ------
     InputError
-        If the file is missing, cut off, not a TEDS-D file, lacks a column that is
-        asked for, repeats a CASEID, or holds a cell that is no code of its variable:
-        then the message names column, row, value, what is allowed, and how many.
+        If the file is missing, cut off, not a TEDS-D file (of admissions, say), lacks
+        a column that is asked for, repeats a CASEID, or holds a cell that is no code
+        of its variable: then the message names column, row, value, what is allowed,
+        and how many.
 
     Notes
     -----
@@ -85,7 +86,7 @@ def read(
     check_choice("duplicates", duplicates, DUPLICATES)
     if year is not None:
         year = codebook.check_year(year)
-    path = Path(source).expanduser()
+    path = expand_path(source)
     if not path.exists():
         raise InputError(f"there is no file {str(path)!r}")
     if path.is_dir():
@@ -96,6 +97,32 @@ def read(
         for block in stream.blocks(sources):
             reading.add(block)
         return reading.finish()
+
+
+def is_discharges(path: Path) -> bool:
+    """Return whether a file is one of TEDS-D, by its columns.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        Of a file that is there.
+
+    Returns
+    -------
+    bool
+
+    Raises
+    ------
+    InputError
+        If it is no table that can be read, or of admissions (TEDS-A).
+    """
+    with open_blocks(path) as stream:
+        try:
+            _choose(stream, None)
+        except InputError:
+            return False
+        gate.check_discharges(stream.header, path.name)
+    return True
 
 
 class _Reading:
@@ -116,132 +143,59 @@ class _Reading:
         keys = [name for name in ("DISYR", "CASEID") if name in self.sources]
         names = dict.fromkeys([*self.wanted, *keys])
         self.blocks: dict[str, list[NDArray[Any]]] = {name: [] for name in names}
+        if check:
+            gate.check_discharges(stream.header, stream.name, proof=True)
         if "DISYR" not in self.sources and year is None and check:
-            named = re.search(r"20\d\d", stream.name)
-            if not named or int(named[0]) not in codebook.YEARS:
-                raise InputError(
-                    f"{stream.name} has no column DISYR, so its year is not known: say"
-                    f" year={codebook.YEARS[0]} to year={codebook.YEARS[-1]}"
-                )
-            self.year = int(named[0])
+            raise InputError(
+                f"{stream.name} has no column DISYR, so its year is not known: say"
+                f" year={codebook.YEARS[0]} to year={codebook.YEARS[-1]} to teds.read,"
+                " or add the column"
+            )
         self.rows = 0
-        self.wrong: dict[tuple[str, str], list[Any]] = {}  # row, value, count
+        self.wrong: dict[str, list[Any]] = {}  # row, value, count
         self.blanks: dict[str, int] = {}
         self.years = set() if self.year is None else {self.year}
 
     def add(self, block: dict[str, Any]) -> None:
         """Take one block of rows, as {schema name: column}."""
-        arrays = {name: self._integers(name, block[name]) for name in self.blocks}
-        years = self._years(arrays.get("DISYR"))
-        for name, values in arrays.items():
-            if self.check:
-                self._check(name, values, years)
-            self.blocks[name].append(values)
+        cells = {name: gate.to_codes(name, block[name]) for name in self.blocks}
+        years = self._years(cells["DISYR"].codes if "DISYR" in cells else None)
+        for name, column in cells.items():
+            self._check(name, column, years)
+            self.blocks[name].append(column.codes)
         self.rows += len(next(iter(block.values())))
-
-    def _integers(self, name: str, column: Any) -> NDArray[Any]:
-        """Return a column's cells as integers; note those that are none."""
-        if isinstance(column, np.ndarray):
-            return self._fit(name, column)
-        if isinstance(column, pa.ChunkedArray):
-            column = column.combine_chunks()
-        if pa.types.is_floating(column.type):  # whole numbers, perhaps
-            with contextlib.suppress(pa.ArrowInvalid):
-                column = column.cast(pa.int64())
-        if pa.types.is_integer(column.type):
-            if column.null_count:
-                self._count_blanks(name, column.null_count)
-                column = column.cast(pa.int64()).fill_null(MISSING)
-            return self._fit(name, column.to_numpy())
-        if not pa.types.is_dictionary(column.type):
-            column = column.cast(pa.string()).dictionary_encode()
-        return self._codes_of_texts(name, column)
-
-    def _count_blanks(self, name: str, cells: int) -> None:
-        if cells:
-            self.blanks[name] = self.blanks.get(name, 0) + cells
-
-    def _fit(self, name: str, values: NDArray[Any]) -> NDArray[Any]:
-        """Return integers in the variable's own type; note what does not fit."""
-        small = np.dtype(codebook.dtype(name))
-        if values.dtype == small:
-            return values
-        limits = np.iinfo(small)
-        bad = (values < limits.min) | (values > limits.max)
-        if bad.any():
-            self._note(name, "code", bad, values)
-            values = np.where(bad, MISSING, values)
-        return values.astype(small)
-
-    def _codes_of_texts(self, name: str, column: Any) -> NDArray[Any]:
-        """Return text cells as codes: whole numbers, labels of any year, blanks."""
-        labels = _labels(name)
-        texts = column.dictionary.to_pylist()
-        codes = np.full(len(texts) + 1, MISSING, np.int64)
-        blank, bad = np.zeros((2, len(texts) + 1), bool)
-        blank[-1] = True  # stands for a cell without text
-        positions = column.indices.fill_null(len(texts)).to_numpy()
-        for position, text in enumerate(texts):
-            text = text.strip()
-            key, bare = _plain(text), _plain(re.sub(r"^-?\d+\W+", "", text))
-            if re.fullmatch(r"[+-]?\d{1,18}", text):
-                codes[position] = int(text)
-            elif key in labels or bare in labels:  # "1 - Treatment completed"
-                codes[position] = labels[key if key in labels else bare]
-            # Most areas' names are in no codebook at hand.
-            elif not text or (name == "CBSA2010" and re.search("[a-z]", key)):
-                blank[position] = True
-            else:
-                bad[position] = True
-        if bad[positions].any():
-            cells = np.array([*texts, ""], object)[positions]
-            self._note(name, "text", bad[positions], cells)
-        self._count_blanks(name, int(blank[positions].sum()))
-        return self._fit(name, codes[positions])
 
     def _years(self, values: NDArray[Any] | None) -> tuple[int, ...]:
         """Return the years in a block; they choose the codes that are allowed."""
         if values is None:
             return (self.year,) if self.year else ()
         present = set(np.unique(values).tolist())
-        if self.check:
-            unknown = ~np.isin(values, codebook.YEARS)
-            if unknown.any():
-                self._note("DISYR", "code", unknown, values)
-            if self.year is not None and present - {self.year, MISSING}:
-                raise InputError(
-                    f"{self.stream.name} has records of"
-                    f" {', '.join(map(str, sorted(present - {MISSING})))} in DISYR,"
-                    f" but year={self.year} was given"
-                )
+        other = sorted(present - {self.year, MISSING})
+        if self.check and self.year is not None and other:
+            raise InputError(
+                f"{self.stream.name} has records of {', '.join(map(str, other))} in"
+                f" DISYR, but year={self.year} was given; records.load(..., years="
+                f"({self.year},)) takes that year's of a file of several"
+            )
         years = tuple(sorted(present & set(codebook.YEARS)))
         self.years.update(years)
         return years
 
-    def _check(self, name: str, values: NDArray[Any], years: tuple[int, ...]) -> None:
-        """Note cells that are no code of their variable in their year."""
-        if name in ("DISYR", "YEAR") or not years:
-            return
-        if name == "CASEID":
-            good = (values > 0) | (values == MISSING)
-        elif name == "CBSA2010":
-            good = ((values > 9999) & (values < 100_000)) | (values == MISSING)
-        else:
-            good = _allowed(name, years)[values.view(np.uint8)]
-            if name in self.blanks:  # a blank cell is no claim about the codebook
-                good |= values == MISSING
-        if not good.all():
-            self._note(name, "code", ~good, values)
-
-    def _note(
-        self, name: str, kind: str, bad: NDArray[Any], values: NDArray[Any]
-    ) -> None:
-        """Remember the first wrong cell of a column and how many there are."""
-        first = int(np.argmax(bad))
-        note = self.wrong.setdefault(
-            (name, kind), [self.rows + first + 1, values[first], 0]
-        )
-        note[2] += int(bad.sum())
+    def _check(self, name: str, cells: gate.Cells, years: tuple[int, ...]) -> None:
+        """Note the first cell that is no code of its variable, and how many are."""
+        bad = np.zeros(len(cells.codes), bool) if cells.wrong is None else cells.wrong
+        if self.check and name != "YEAR" and (years or name == "DISYR"):
+            bad = bad | gate.no_codes(name, cells.codes, years)
+        if cells.blank is not None and cells.blank.any():
+            self.blanks[name] = self.blanks.get(name, 0) + int(cells.blank.sum())
+            # A blank cell is no claim about the codebook.
+            bad = bad & ~cells.blank if name != "DISYR" else bad
+        if bad.any():
+            first = int(np.argmax(bad))
+            is_wrong = cells.wrong is not None and cells.wrong[first]
+            value = (cells.given if is_wrong else cells.codes)[first]
+            note = self.wrong.setdefault(name, [self.rows + first + 1, value, 0])
+            note[2] += int(bad.sum())
 
     def finish(self) -> pd.DataFrame:
         """Raise what is wrong, or return the frame."""
@@ -251,23 +205,33 @@ class _Reading:
         if not self.rows:
             raise InputError(f"{stream.name} has a header but no records")
         digest = stream.digest()
-        verified = self._verify(digest) if self.check else False
+        verified = self._verify(digest)
         data = {name: np.concatenate(self.blocks.pop(name)) for name in [*self.blocks]}
+        self._check_cases(data)
         repeated = self._repeated(data)
-        cases = data.get("CASEID", np.zeros(1, np.int64))
-        made_up = (cases // 10**7 >= codebook.YEARS[0]) & (
-            cases % 10**7 >= codebook.SYNTHETIC_CASES
-        )
+        cases = made_up_cases(data.get("CASEID", np.zeros(1, np.int64)))
+        origin = "real" if verified else "unverified"
+        if cases.any():
+            origin = "synthetic" if cases.all() else "mixture"
+        elif stream.synthetic:
+            origin = "synthetic"
         # No second copy of the whole table.
         frame = pd.DataFrame({name: data[name] for name in self.wanted}, copy=False)
         if repeated is not None:
             frame = frame[~repeated].reset_index(drop=True)
+            warnings.warn(
+                f"{stream.name}: {int(repeated.sum()):,} of {self.rows:,} rows repeat"
+                " the CASEID of an earlier one and are dropped",
+                stacklevel=3,
+            )
         frame.attrs = {
             "data": stream.name,
             "years": sorted(self.years),
-            "synthetic": stream.synthetic or bool(made_up.all()),
+            "synthetic": IS_SYNTHETIC[origin],
+            "origin": origin,
             "sha256": digest,
             "rows_in_file": self.rows,
+            "dropped": self.rows - len(frame),
             "verified": verified,
             "blanks": dict(sorted(self.blanks.items())),
         }
@@ -280,21 +244,32 @@ class _Reading:
             )
         return frame
 
+    def _check_cases(self, data: dict[str, NDArray[Any]]) -> None:
+        """Raise if case numbers, which begin with their year, tell another year."""
+        if "CASEID" in data and "DISYR" not in data and self.year and self.check:
+            said = set((np.unique(data["CASEID"] // 10**7)).tolist())
+            other = said.intersection(codebook.YEARS) - {self.year}
+            if other:
+                raise InputError(
+                    f"{self.stream.name}: year={self.year} was given, but its case"
+                    f" numbers begin with {', '.join(map(str, sorted(other)))}"
+                )
+
     def _complaint(self) -> str:
         """Return the message on every column with wrong cells."""
         lines = []
         wrong = sorted(self.wrong.items(), key=lambda item: item[1][0])
-        for (name, kind), (row, value, count) in wrong[:8]:
-            shown = repr(str(value)) if kind == "text" else str(value)
+        for name, (row, value, count) in wrong[:8]:
             others = "" if count == 1 else f" (the first of {count} such cells)"
             lines.append(
-                f"{self.sources[name]} is {shown} in row {row}, line {row + 1}{others};"
-                f" allowed: {_spell(name, sorted(self.years))}"
+                f"{self.sources[name]} is {gate.told(value)} in row {row}, line"
+                f" {row + 1}{others}; allowed:"
+                f" {gate.spell(name, sorted(self.years) or [2019])}"
             )
         if len(wrong) > 8:
             lines.append(f"and {len(wrong) - 8} more columns")
         late = [year for year in self.years if year > 2019]
-        if late and any(kind == "code" for _, kind in self.wrong):
+        if late and not all(isinstance(note[1], str) for _, note in wrong):
             lines.append(
                 f"the codebook of {late[0]} is not part of sudlib: the codes allowed"
                 " are those of 2017 to 2020; check=False reads the file as it is"
@@ -307,7 +282,7 @@ class _Reading:
         if any(digest == each.csv_sha256 for each in registry.read_registry().values()):
             return True
         official = registry.official_download(name)  # of a CSV, never of parquet
-        if official is None:
+        if official is None or not self.check:
             return False
         rows = None
         with contextlib.suppress(InputError):
@@ -386,42 +361,3 @@ def _choose(
             f" {', '.join(header)}"
         )
     return wanted, sources
-
-
-@functools.cache
-def _allowed(name: str, years: tuple[int, ...]) -> NDArray[np.bool_]:
-    """Return for each code, as an unsigned byte, whether a variable may have it."""
-    codes = {code for year in years for code in codebook.codes(name, year)}
-    allowed = np.zeros(256, bool)
-    allowed[np.array(list(codes), np.int8).view(np.uint8)] = True
-    return allowed
-
-
-def _spell(name: str, years: list[int]) -> str:
-    """Return the allowed values of a variable in words: '-9, 1-12'."""
-    if name in ("DISYR", "YEAR"):
-        return f"{codebook.YEARS[0]}-{codebook.YEARS[-1]}"
-    if name in codebook.OPEN:
-        return "a whole number" if name == "CASEID" else f"{MISSING} or five digits"
-    runs: list[list[int]] = []
-    for code in sorted({c for y in years or [2019] for c in codebook.codes(name, y)}):
-        if runs and code == runs[-1][1] + 1:
-            runs[-1][1] = code
-        else:
-            runs.append([code, code])
-    return ", ".join(str(a) if a == b else f"{a}-{b}" for a, b in runs)
-
-
-def _plain(label: str) -> str:
-    """Return a label in one spelling, whatever became of its dashes and case."""
-    return re.sub(r"[^a-z0-9]+", " ", label.casefold()).strip()
-
-
-@functools.cache
-def _labels(name: str) -> dict[str, int]:
-    """Return the code of every known wording of a variable, in one spelling."""
-    return {
-        _plain(wording): code
-        for code, wordings in codebook.wordings(name).items()
-        for wording in wordings
-    }

@@ -8,14 +8,24 @@ import stat
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pyarrow as pa
 from pyarrow import parquet
 
 from sudlib.files import InputError, sha256
-from sudlib.teds import registry
+from sudlib.teds import codebook, registry
 from sudlib.teds.csv_blocks import CsvBlocks
+from sudlib.teds.other_kinds import EXPORT, UNPACK
+
+#: Ways of packing a zip that Python cannot undo, by their numbers.
+_METHODS = {
+    9: "Deflate64 (Windows Explorer, large files)",
+    93: "Zstandard",
+    95: "XZ",
+    98: "PPMd (7-Zip)",
+    99: "AES (encrypted)",
+}
 
 
 class ParquetBlocks:
@@ -31,7 +41,10 @@ class ParquetBlocks:
             ) from error
         self.header = list(self.file.schema_arrow.names)
         metadata = self.file.schema_arrow.metadata or {}
-        self.synthetic = metadata.get(b"sudlib.synthetic") == b"True"
+        # The library's own mark, or the attrs as pandas writes them.
+        attrs = metadata.get(b"PANDAS_ATTRS", b"")
+        said = metadata.get(b"sudlib.synthetic") == b"True"
+        self.synthetic = said or b'"synthetic": true' in attrs
 
     def blocks(self, columns: dict[str, str]) -> Iterator[dict[str, Any]]:
         """Yield the columns {the file's name: the schema's}, block by block."""
@@ -48,23 +61,24 @@ class ParquetBlocks:
 
 @contextlib.contextmanager
 def open_blocks(path: Path) -> Iterator[CsvBlocks | ParquetBlocks]:
-    """Open a file as a stream of blocks; its ending says what it is.
+    """Open a file as a stream of blocks; its first bytes say what it is.
 
     Parameters
     ----------
     path : pathlib.Path
-        ``.zip``, ``.parquet`` or ``.pq``; any other file is read as CSV.
+        A zip, a parquet file or a CSV, whatever its name ends in.
 
     Yields
     ------
     CsvBlocks or ParquetBlocks
     """
-    ending = path.suffix.casefold()
-    if ending in (".parquet", ".pq"):
+    with open(path, "rb") as stream:
+        head = stream.read(4)
+    if head == b"PAR1":
         source = ParquetBlocks(path)
         with source.file:
             yield source
-    elif ending == ".zip":
+    elif head in (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08"):
         try:
             bundle = zipfile.ZipFile(path)
         except zipfile.BadZipFile as error:
@@ -74,7 +88,7 @@ def open_blocks(path: Path) -> Iterator[CsvBlocks | ParquetBlocks]:
             ) from error
         with bundle:
             entry = find_table(bundle, path.name)
-            with bundle.open(entry) as stream:
+            with open_entry(bundle, entry, path.name) as stream:
                 yield CsvBlocks(stream, Path(entry.filename).name)
     else:
         size, official = path.stat().st_size, registry.official_download(path.name)
@@ -108,7 +122,7 @@ def find_table(bundle: zipfile.ZipFile, name: str) -> zipfile.ZipInfo:
         If there is none or more than one, or an entry is encrypted, a link, or would
         be written outside the folder.
     """
-    entries = bundle.infolist()
+    entries = [entry for entry in bundle.infolist() if not entry.is_dir()]
     for entry in entries:
         parts = re.split(r"[/\\]", entry.filename)
         linked = stat.S_ISLNK(entry.external_attr >> 16)
@@ -116,21 +130,71 @@ def find_table(bundle: zipfile.ZipFile, name: str) -> zipfile.ZipInfo:
         if ".." in parts or rooted or linked:
             what = "is a link" if linked else "would be written outside the folder"
             raise InputError(f"{name} is refused: its entry {entry.filename!r} {what}")
-        if entry.flag_bits & 0x1:
-            raise InputError(f"{name} is refused: {entry.filename!r} is encrypted")
+    inside = ", ".join(entry.filename for entry in entries)[:300] or "nothing"
+    if "[Content_Types].xml" in inside:
+        raise InputError(f"{name} is a spreadsheet or document: {EXPORT}")
     names = {
         entry: entry.filename.casefold()
         for entry in entries
-        if not entry.filename.startswith("__MACOSX")
+        # What a Mac puts beside each file is none of ours.
+        if not re.search(r"(^|[/\\])(__MACOSX[/\\]|\.)", entry.filename)
     }
     tables = [e for e, name in names.items() if name.endswith((".csv", ".tsv", ".txt"))]
     # A bundle may hold notes or further tables beside the agency's one.
-    for only in (
-        [e for e in tables if registry.official_download(Path(e.filename).name)],
-        [e for e in tables if names[e].endswith(".csv")],
-        tables,
-    ):
+    official = [e for e in tables if registry.official_download(Path(e.filename).name)]
+    if len(tables) > 1 and len(official) != 1:
+        official = [e for e in tables if _is_teds(bundle, e, name)]
+    for only in (tables, official):
         if len(only) == 1:
             return only[0]
-    inside = ", ".join(entry.filename for entry in entries) or "nothing"
-    raise InputError(f"{name} must hold one CSV of TEDS-D; it holds {inside}")
+    raise InputError(
+        f"{name} must hold one CSV of TEDS-D; it holds {inside}: unpack it and give"
+        " the one that is meant"
+    )
+
+
+def open_entry(bundle: zipfile.ZipFile, entry: zipfile.ZipInfo, name: str) -> IO[bytes]:
+    """Open an entry of a zip for reading.
+
+    Parameters
+    ----------
+    bundle : zipfile.ZipFile
+        Open for reading.
+    entry : zipfile.ZipInfo
+        Of the bundle.
+    name : str
+        The zip's name, for messages.
+
+    Returns
+    -------
+    file
+        Its bytes.
+
+    Raises
+    ------
+    InputError
+        If it is encrypted or packed by a method that Python cannot unpack.
+    """
+    try:
+        return bundle.open(entry)
+    except NotImplementedError as error:
+        method = _METHODS.get(entry.compress_type, f"number {entry.compress_type}")
+        raise InputError(
+            f"{name} is packed by the method {method}, which Python cannot unpack:"
+            f" {UNPACK}"
+        ) from error
+    except RuntimeError as error:  # a password is needed
+        raise InputError(
+            f"{name} is refused: {entry.filename!r} is encrypted; unpack it with its"
+            " password and give the CSV inside"
+        ) from error
+    except zipfile.BadZipFile as error:
+        raise InputError(f"{name} is damaged ({error}). Download it again") from error
+
+
+def _is_teds(bundle: zipfile.ZipFile, entry: zipfile.ZipInfo, name: str) -> bool:
+    """Tell whether the first line of an entry names variables of TEDS-D."""
+    with open_entry(bundle, entry, name) as stream:
+        first_line = stream.readline(10_000).decode("latin-1")
+    words = {codebook.schema_name(word) for word in re.findall(r"\w+", first_line)}
+    return len(words.intersection(codebook.COLUMNS)) > 1

@@ -17,7 +17,8 @@ import pyarrow as pa
 from pyarrow import csv as arrow_csv
 from pyarrow import parquet
 
-from sudlib.files import InputError
+from sudlib.files import InputError, expand_path
+from sudlib.origin import IS_SYNTHETIC, origin_of
 from sudlib.teds import registry
 
 
@@ -44,7 +45,8 @@ def write(frame: pd.DataFrame, path: str | PathLike[str]) -> Path:
     ------
     InputError
         If a column is no integer, the ending is another, the folder is not there, the
-        disk is full, or made-up records would get an official file's name.
+        disk is full, or made-up records would get an official file's name or
+        could not be told from others.
 
     Examples
     --------
@@ -54,7 +56,7 @@ def write(frame: pd.DataFrame, path: str | PathLike[str]) -> Path:
     ...     write(frame, f"{folder}/small.csv").read_bytes()
     b'DISYR,LOS\\r\\n2018,-9\\r\\n'
     """
-    path = Path(path).expanduser()
+    path = expand_path(path)
     ending = path.suffix.casefold()
     writers = {".csv": _write_csv, ".zip": _write_zip, ".parquet": _write_parquet}
     if ending not in writers:
@@ -73,12 +75,16 @@ def write(frame: pd.DataFrame, path: str | PathLike[str]) -> Path:
             "every column must hold integers (-9 for missing); these do not:"
             f" {', '.join(other) or 'there are no columns'}"
         )
-    if frame.attrs.get("synthetic") and registry.official_download(
-        path.with_suffix(".csv").name
-    ):
+    made_up = IS_SYNTHETIC[origin_of(frame)]
+    if made_up and registry.official_download(path.with_suffix(".csv").name):
         raise InputError(
             f"{path.name} is the name of an official file; made-up records need"
             " another, so that nobody takes them for real ones"
+        )
+    if made_up and ending != ".parquet" and "CASEID" not in frame:
+        raise InputError(
+            f"{path.name} would not show that its records are made up: keep CASEID, by"
+            " which they are known, or write a parquet file"
         )
     with whole_file(path) as part:
         writers[ending](frame, part, path)
@@ -141,7 +147,7 @@ def _write_zip(frame: pd.DataFrame, part: Path, path: Path) -> None:
 
 
 def _write_parquet(frame: pd.DataFrame, part: Path, path: Path) -> None:
-    made_up = str(bool(frame.attrs.get("synthetic"))).encode()
+    made_up = str(bool(IS_SYNTHETIC[origin_of(frame)])).encode()
     table = pa.Table.from_pandas(frame, preserve_index=False)
     table = table.replace_schema_metadata({b"sudlib.synthetic": made_up})
     parquet.write_table(table, part, compression="zstd")

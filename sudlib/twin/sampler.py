@@ -33,6 +33,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from sudlib.origin import SYNTHETIC_CASES
 from sudlib.teds import codebook
 from sudlib.twin.completion import (
     MECHANISMS,
@@ -50,7 +51,7 @@ from sudlib.validation import check_choice, check_number, check_whole
 CHUNK = 65_536  # rows drawn at a time: the working arrays stay in the cache
 
 
-MAX_ROWS = 10_000_000 - codebook.SYNTHETIC_CASES  # case numbers have seven digits
+MAX_ROWS = 10_000_000 - SYNTHETIC_CASES  # case numbers have seven digits
 
 Codes = dict[str, NDArray[np.int8]]
 
@@ -275,7 +276,7 @@ def sample(
     out["DISYR"][:] = year
     # A random number of seven digits, each once: 11 digits with the year.
     # A made-up case can be told by its number, whatever becomes of the file's name.
-    out["CASEID"] = rng.permutation(n) + (year * 10_000_000 + codebook.SYNTHETIC_CASES)
+    out["CASEID"] = rng.permutation(n) + (year * 10_000_000 + SYNTHETIC_CASES)
     out["CBSA2010"] = _draw_areas(year, counts, rng)
     if noprior == "0-5":
         out["NOPRIOR"] = _split_prior(out, rng)
@@ -284,6 +285,7 @@ def sample(
         "data": "twin",
         "years": [year],
         "synthetic": True,
+        "origin": "synthetic",
         "sha256": None,
         "rows_in_file": n,
     }

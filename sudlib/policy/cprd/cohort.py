@@ -84,6 +84,7 @@ def sample(
         "data": "twin of the diabetes extract",
         "years": [],
         "synthetic": True,
+        "origin": "synthetic",
         "sha256": None,
         "rows_in_file": people,
     }

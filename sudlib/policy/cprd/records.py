@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from sudlib.files import InputError, sha256
+from sudlib.files import InputError, expand_path, sha256
 from sudlib.policy.cprd.cohort import sample
 from sudlib.policy.cprd.variables import (
     COVARIATES,
@@ -20,14 +19,16 @@ from sudlib.policy.cprd.variables import (
 from sudlib.policy.treatments import Array
 
 
-def load(data: str = "twin", *, people: int = PEOPLE, seed: int = 33) -> pd.DataFrame:
+def load(
+    data: str | Path = "twin", *, people: int = PEOPLE, seed: int = 33
+) -> pd.DataFrame:
     """Return the records of a run: a synthetic cohort, or a licensed extract.
 
     Parameters
     ----------
-    data : str, default="twin"
+    data : str or path, default="twin"
         ``"twin"`` draws a synthetic cohort; otherwise the path of a CSV file.  What
-        studies A and B run on (``"teds-d-2018"``, or a file with a ``CASEID``) says
+        studies A and B run on (``"teds-d-2018"``, or a file of TEDS-D) says
         nothing about diabetes and also draws the synthetic cohort, so that one choice
         of data serves the whole book.
     people : int, default=1139
@@ -40,20 +41,20 @@ def load(data: str = "twin", *, people: int = PEOPLE, seed: int = 33) -> pd.Data
     pandas.DataFrame
         See :func:`read`.
     """
-    if data == "twin" or _of_another_study(data):
+    if _of_another_study(data):
         return sample(people, seed=seed)
     return read(data)
 
 
-def _of_another_study(data: str) -> bool:
-    """Return whether these are records of treatment for substance use."""
-    if re.fullmatch(r"teds-d-\d{4}", str(data)) or Path(data).is_dir():
-        return True
-    if not Path(data).is_file():
-        return False
-    with open(data, "rb") as stream:
-        start = stream.read(4096)
-    return start[:4] in (b"PK\x03\x04", b"PAR1") or b"CASEID" in start.split(b"\n")[0]
+def _of_another_study(data: str | Path) -> bool:
+    """Return whether these are records of treatment for substance use.
+
+    The door of studies A and B says what they are, so that both doors judge alike.
+    """
+    from sudlib import records, teds
+
+    kind, place = records.door(data)
+    return kind != "file" or teds.is_discharges(place)
 
 
 def read(source: str | Path) -> pd.DataFrame:
@@ -78,7 +79,7 @@ def read(source: str | Path) -> pd.DataFrame:
         twice, or a value is not allowed: the message names the column, the row, the
         value, and what is allowed.
     """
-    path = Path(source)
+    path = expand_path(source)
     if not path.is_file():
         raise InputError(
             'data must be "twin" or the path of a CSV file of the diabetes extract;'
@@ -92,7 +93,8 @@ def read(source: str | Path) -> pd.DataFrame:
     frame.attrs = {
         "data": path.name,
         "years": [],
-        "synthetic": False,
+        "synthetic": None,
+        "origin": "unverified",
         "sha256": sha256(path),
         "rows_in_file": len(frame),
     }

@@ -1,0 +1,116 @@
+"""Where records come from: the agency, a twin, both, or nobody knows.
+
+The label fails closed: records are *real* only where the hash of their file is the
+agency's; whatever cannot be shown to be real is not called so.  A frame loses its
+``attrs`` in a merge, a concat or a file, so made-up cases are known by their numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+SYNTHETIC_CASES = 8_000_000
+"""Made-up cases are numbered from here within their year; the agency's stay below.
+
+A CASEID is the year and seven digits.  Every real one seen begins with a 1 after the
+year, so a file of made-up records can be told from a real one, whoever renames it.
+"""
+
+ORIGINS = {
+    "real": "real records",
+    "synthetic": "made-up records",
+    "mixture": "made-up records among others",
+    "unverified": "records of a reader's file (not verified)",
+}
+"""Every origin, in the words of a page."""
+
+IS_SYNTHETIC = {"real": False, "synthetic": True, "mixture": True, "unverified": None}
+"""What ``attrs["synthetic"]`` says of each origin; None is not known."""
+
+
+def made_up_cases(cases: Any) -> NDArray[np.bool_]:
+    """Return which case numbers are of made-up records.
+
+    Parameters
+    ----------
+    cases : array-like
+        CASEID, as numbers or text.
+
+    Returns
+    -------
+    numpy.ndarray of bool
+
+    Examples
+    --------
+    >>> made_up_cases([20181000001, "20188000001", None]).tolist()
+    [False, True, False]
+    """
+    given = pd.Series(cases)
+    if not pd.api.types.is_integer_dtype(given.dtype):
+        given = pd.to_numeric(given.astype(object), errors="coerce").fillna(0)
+    numbers = given.to_numpy(np.int64, na_value=0)
+    year, number = np.divmod(numbers, 10_000_000)
+    return (year > 1900) & (year < 2100) & (number >= SYNTHETIC_CASES)
+
+
+def origin_of(records: pd.DataFrame) -> str:
+    """Return where the records of a frame come from.
+
+    Parameters
+    ----------
+    records : pandas.DataFrame
+        Of any reader of the library, whatever was done to it since.
+
+    Returns
+    -------
+    {"real", "synthetic", "mixture", "unverified"}
+        By the numbers of its cases where it has them, else by its ``attrs``.
+
+    Examples
+    --------
+    >>> origin_of(pd.DataFrame({"CASEID": [20181000001, 20188000001]}))
+    'mixture'
+    """
+    said = records.attrs
+    origin = said.get("origin") or ("synthetic" if said.get("synthetic") else "")
+    # After a merge there may be CASEID_x and CASEID_y.
+    columns = ["CASEID" in str(name).upper() for name in records.columns]
+    cases = records.loc[:, columns].to_numpy().ravel()
+    if "CASEID" in records.index.names:
+        cases = records.index.get_level_values("CASEID")
+    made_up = made_up_cases(cases)
+    if made_up.any():
+        return "synthetic" if made_up.all() else "mixture"
+    if origin in ("synthetic", "mixture"):
+        return origin
+    # More rows than the file had are not those of the file.
+    whole = len(records) <= said.get("rows_in_file", 0)
+    return "real" if said.get("verified") is True and whole else "unverified"
+
+
+def joint_origin(origins: Iterable[str]) -> str:
+    """Return the origin of records that are put together.
+
+    Parameters
+    ----------
+    origins : iterable of str
+        Of each part; none is *real*: nothing made up is there.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> joint_origin(["real", "synthetic"]), joint_origin(["real", "unverified"])
+    ('mixture', 'unverified')
+    """
+    there = set(origins)
+    if len(there) <= 1:
+        return there.pop() if there else "real"
+    return "mixture" if there & {"synthetic", "mixture"} else "unverified"
