@@ -244,6 +244,8 @@ def means(wanted):
     values, vectors = np.linalg.eigh(wanted.loc[own, own].to_numpy())
     root = vectors * np.sqrt(np.maximum(values, 0.02))
     drawn = rng.standard_normal((52, len(own))) @ root.T
+    drawn = np.clip(drawn, -1.5, 1.5)
+    drawn[STATES.index(40)] = 0  # study B's state: nothing is guessed of it
     drawn -= np.average(drawn, axis=0, weights=rows)
     for column, name in zip(drawn.T, own, strict=True):
         found[names.index(name)] += OWN_WAYS[name] * column
