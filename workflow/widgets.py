@@ -22,6 +22,7 @@ from sudlib.origin import IS_SYNTHETIC, ORIGINS, joint_origin
 from sudlib.teds import codebook
 
 NOT_RUN = "*This needs a run of the page [{stem}](../notebooks/{stem}.ipynb).*"
+TOO_FEW = "*Too few people to be shown.*"
 #: Answers that are asked at once; the others are behind a fold.
 FIRST_ASKED = ("AGE", "GENDER", "PREG", "EDUC", "EMPLOY", "LIVARAG", "SUB1", "SUB2")
 LAYOUTS = {
@@ -73,13 +74,13 @@ def choice(name, label, options, chosen):
     )
 
 
-def slider(name, label, low, high, step, value, shown):
-    """Return a range input with its label; a field beside it shows the value."""
+def slider(name, label, low, high, step, value):
+    """Return a range input with its label; the script shows the value beside it."""
     return (
-        f'<label>{html.escape(label)} <input type="range" name="{name}" min="{low}"'
-        f' max="{high}" step="{step}" value="{value}" autocomplete="off"></label>'
-        f'<input class="touch-shown" name="{shown}" aria-hidden="true" tabindex="-1"'
-        " readonly>"
+        f'<label class="touch-slider"><span>{html.escape(label)}</span>'
+        f' <input type="range" name="{name}" min="{low}" max="{high}" step="{step}"'
+        f' value="{value}" autocomplete="off"><span data-beside="{name}"'
+        ' aria-hidden="true"></span></label>'
     )
 
 
@@ -89,6 +90,8 @@ def stamp(results, stem):
     used = [each.get("origin") or _origin(each) for each in run.get("data") or []]
     kind = joint_origin(used)
     words = ORIGINS[kind] if used else "no records"
+    if {each.get("data") for each in run.get("data") or []} == {"noise"}:
+        words = "noise"
     if IS_SYNTHETIC[kind]:
         words = f'{words} (<span class="verdict synthetic">synthetic</span>)'
     return (
@@ -124,7 +127,7 @@ def block(kind, data, controls, sentence, stamped=""):
     return raw(
         f'<div class="touch" data-touch="{kind}">'
         f'<script type="application/json">{written}</script>'
-        f'<form hidden aria-label="Controls">{controls}</form>'
+        f'<form hidden aria-label="Controls: {kind}">{controls}</form>'
         '<div class="touch-picture" aria-hidden="true"></div>'
         f'<output aria-live="polite">{html.escape(sentence)}</output>{stamped}</div>'
     )
@@ -167,7 +170,7 @@ def record(results):
     controls = choice("layout", "Layout", LAYOUTS.items(), "general")
     controls += "".join(asked[name] for name in FIRST_ASKED)
     rest = "".join(text for name, text in asked.items() if name not in FIRST_ASKED)
-    controls += f"<details><summary>All 28 answers</summary>{rest}</details>"
+    controls += f"<details><summary>The other 20 answers</summary>{rest}</details>"
     data = {
         "side": drawn.shape[0],
         "sprite": f"data:image/png;base64,{_png(sprite)}",
@@ -180,8 +183,10 @@ def record(results):
         f"{lit:,} of {all_pixels:,} pixels are lit, {100 * lit / all_pixels:.0f} % of"
         " the picture."
     )
-    made_up = '<p class="touch-stamp">The person is <span class="verdict synthetic">made'
-    made_up += " up</span>; places and letters are those of the study's pictures.</p>"
+    made_up = '<p class="touch-stamp">The person is made up (<span class="verdict'
+    made_up += (
+        ' synthetic">synthetic</span>); the cells stand where the study has them.</p>'
+    )
     return block("record", data, controls, sentence, made_up)
 
 
@@ -194,7 +199,8 @@ def _answers(name, chosen, derived):
         if code == codebook.MISSING:
             words = "not recorded"
         options.append((code, words if len(words) < 48 else f"{words[:46]}…"))
-    text = choice(name, codebook.label(name), options, chosen)
+    label = codebook.label(name) + " (follows from the substances)" * derived
+    text = choice(name, label, options, chosen)
     return text.replace("<select", "<select disabled", 1) if derived else text
 
 
@@ -214,16 +220,18 @@ def threshold(results):
     table = rows_of(results, stem, "score_counts")
     if table is None:
         return NOT_RUN.format(stem=stem)
+    if table.empty:
+        return TOO_FEW
     counts = table.pivot_table(
         index="score", columns=["group", "completed"], values="people", fill_value=0
     ).astype(int)
     at = [round(float(score), 2) for score in counts.index]
-    groups = sorted(
-        {name for name, _ in counts.columns},
-        key=lambda name: (name == OTHERS, -counts[name].to_numpy().sum()),
-    )
+    both = [name for name, both in counts.T.groupby("group") if both.any(axis=1).all()]
+    groups = sorted(both, key=lambda n: (n == OTHERS, -counts[n].to_numpy().sum()))
     costs = rows_of(results, stem, "costs").set_index("arm")
-    chosen = float(costs.loc[next(n for n in costs.index if "boosting" in n), "threshold"])
+    chosen = float(
+        costs.loc[next(n for n in costs.index if "boosting" in n), "threshold"]
+    )
     first = int(np.abs(np.array(at) - chosen).argmin())
     data = {
         "scores": at,
@@ -239,9 +247,7 @@ def threshold(results):
             for name in groups
         ],
     }
-    controls = slider(
-        "threshold", "Threshold", 0, len(at) - 1, 1, first, "shown"
-    )
+    controls = slider("threshold", "Threshold", 0, len(at) - 1, 1, first)
     return block(
         "threshold",
         data,
@@ -254,28 +260,30 @@ def threshold(results):
 def _threshold_words(data, first):
     """Return the sentence of ``touch.js`` for a threshold."""
     tp, fp = (
-        sum(sum(group[key][first:]) for group in data["groups"]) for key in ("yes", "no")
+        sum(sum(group[key][first:]) for group in data["groups"])
+        for key in ("yes", "no")
     )
     complete, other = (
         sum(sum(group[key]) for group in data["groups"]) for key in ("yes", "no")
     )
+    precision = f"{tp / (tp + fp):.2f}" if tp + fp else "undefined"
     found = ", ".join(
-        f"{group['name']} {half_up(100 * sum(group['yes'][first:]) / sum(group['yes']))}"
+        f"{group['name']} {_of_100(sum(group['yes'][first:]), sum(group['yes']))}"
         for group in data["groups"]
         if group["name"] != OTHERS
     )
     return (
         f"At a threshold of {data['scores'][first]:.2f}, {tp + fp:,} of"
         f" {complete + other:,} people are predicted to complete: precision"
-        f" {tp / (tp + fp):.2f}, recall {tp / complete:.2f}, F0.5"
+        f" {precision}, recall {tp / complete:.2f}, F0.5"
         f" {1.25 * tp / (tp + 0.25 * complete + fp):.2f}. Found, of 100 who complete:"
-        f" {found}."
+        f" {found}. The others are missed."
     )
 
 
-def half_up(share):
-    """Return a whole number, rounded as browsers round."""
-    return int(np.floor(share + 0.5))
+def _of_100(part, whole):
+    """Return a share as a whole number of 100, rounded as browsers round."""
+    return int(np.floor(100 * part / whole + 0.5))
 
 
 # -------------------------------------------------------------------- 3. the fairness
@@ -306,7 +314,7 @@ def _fair_row(row):
     """Return one answer of :func:`sudlib.fairness.assess` as a list with a sentence."""
     measure = row["measure"].replace("_", " ")
     kind = row["measure"].rpartition("_")[2]
-    limit = fairness.THRESHOLDS[kind]
+    limit = row["min_ratio" if kind == "ratio" else "max_difference"]
     groups = int(row["n_groups"] - row["n_empty"] - row["n_small"])
     scope = (
         f"{measure.capitalize()}, {FAMILIES[row['family']]},"
@@ -315,7 +323,9 @@ def _fair_row(row):
     start = [row["measure"], row["family"], row["min_n"]]
     if row["value"] is None or np.isnan(row["value"]):
         return [*start, None, None, None, "", limit, f"{scope}: undefined."]
-    lowest, highest = (re.sub(r"\b[A-Z]{3,} ", "", row[e]) for e in ("lowest", "highest"))
+    lowest, highest = (
+        re.sub(r"\b[A-Z]{3,} ", "", row[e]) for e in ("lowest", "highest")
+    )
     side = "at least" if kind == "ratio" else "at most"
     sentence = (
         f"{scope}: {row['value']:.2f}, 95 % interval {row['low']:.2f} to"
@@ -339,8 +349,9 @@ def noise(results):
     if None in (inside, before):
         return NOT_RUN.format(stem=stem)
     sentence = (
-        f"In this book's own run, noise balanced before the split scores {before:.0f} of"
-        f" 100; balanced after the split, {inside:.0f} of 100. A guess is right in 25."
+        "In this book's own run, noise balanced before the split is predicted right in"
+        f" {before:.0f} of 100; balanced after the split, in {inside:.0f} of 100. A"
+        " guess is right in 25 of 100."
     )
     controls = '<button type="submit">Again</button>'
     return block("noise", NOISE, controls, sentence, stamp(results, stem))
@@ -383,7 +394,7 @@ def rule(results):
             f'<label><input type="checkbox" name="{name}" autocomplete="off"'
             f"{' checked' * bool(middle)}> {label}</label>"
             if yes_no
-            else slider(name, label, low, high, step, middle, f"shown_{name}")
+            else slider(name, label, low, high, step, middle)
         )
     data = {
         "covariates": covariates,
@@ -405,9 +416,9 @@ def _rule_words(data):
     anyway, *effects = data["base"]
     given = [m for m, e in zip(data["medicines"], effects, strict=True) if e > 0]
     return (
-        f"{', '.join(said)}: the rule advises {' + '.join(given) or 'no medicine'}. HbA1c"
-        f" is expected to fall by {anyway + sum(map(abs, effects)):.1f} percentage"
-        f" points; without medicine, by {anyway - sum(effects):.1f}."
+        f"{', '.join(said)}: the rule advises {' + '.join(given) or 'no medicine'}."
+        f" HbA1c is expected to fall by {anyway + sum(map(abs, effects)):.1f}"
+        f" percentage points; without medicine, by {anyway - sum(effects):.1f}."
     )
 
 

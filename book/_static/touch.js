@@ -7,6 +7,10 @@
   const sum = (numbers) => numbers.reduce((a, b) => a + b, 0);
   const escape = (text) =>
     String(text).replace(/[&<>"]/g, (sign) => `&#${sign.charCodeAt(0)};`);
+  const beside = (field, text) => {
+    field.setAttribute("aria-valuetext", text);
+    field.parentElement.querySelector("[data-beside]").textContent = text;
+  };
   const bar = (label, parts, said) =>
     `<div class="touch-bar"><span>${escape(label)}</span><i>` +
     parts.map(([kind, part]) => `<b class="${kind}" style="width:${part}%"></b>`).join("") +
@@ -88,14 +92,14 @@
       // F0.5 = 1.25 TP / (1.25 TP + 0.25 FN + FP)
       const score = (1.25 * found) / (1 * found + 0.25 * complete + wrong);
       const at = data.scores[first].toFixed(2);
-      slider.setAttribute("aria-valuetext", at);
-      form.elements.shown.value = at;
+      beside(slider, at);
       const named = groups.filter((group) => group.name !== data.others);
       say(
         `At a threshold of ${at}, ${count(found + wrong)} of ${count(complete + other)} people` +
           ` are predicted to complete: precision ${shown(precision)}, recall` +
           ` ${shown(found / complete)}, F0.5 ${shown(score)}. Found, of 100 who complete: ` +
-          `${named.map((g) => `${g.name} ${percent(g.found, g.complete)}`).join(", ")}.`,
+          `${named.map((g) => `${g.name} ${percent(g.found, g.complete)}`).join(", ")}.` +
+          " The others are missed.",
       );
       picture.innerHTML = named
         .map((g) => {
@@ -104,7 +108,7 @@
           return bar(
             g.name,
             [["found", part], ["missed", 100 - part]],
-            `${part} found, ${100 - part} missed, of 100 who complete; ${wrongly} of 100 others named wrongly`,
+            `of 100 who complete, ${part} found and ${100 - part} missed; of 100 who do not, ${wrongly} predicted to`,
           );
         })
         .join("");
@@ -254,8 +258,7 @@
           totals[at] += slope * (value - covariate.middle);
         });
         const shown = yes ? (value ? "yes" : "no") : `${value.toFixed(covariate.digits)}${covariate.unit}`;
-        const beside = form.elements[`shown_${covariate.name}`];
-        if (beside) beside.value = shown;
+        if (!yes) beside(field, shown);
         return `${covariate.label} ${shown}`;
       });
       const [anyway, ...effects] = totals;
