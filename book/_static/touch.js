@@ -12,7 +12,7 @@
     field.parentElement.querySelector("[data-beside]").textContent = text;
   };
   const bar = (label, parts, said) =>
-    `<div class="touch-bar"><span>${escape(label)}</span><i>` +
+    `<div class="touch-bar"><span>${escape(label).replaceAll("/", "/<wbr>")}</span><i>` +
     parts.map(([kind, part]) => `<b class="${kind}" style="width:${part}%"></b>`).join("") +
     `</i><span>${escape(said)}</span></div>`;
 
@@ -108,7 +108,7 @@
           return bar(
             g.name,
             [["found", part], ["missed", 100 - part]],
-            `of 100 who complete, ${part} found and ${100 - part} missed; of 100 who do not, ${wrongly} predicted to`,
+            `found ${part}, missed ${100 - part}; of 100 others, ${wrongly} predicted to complete`,
           );
         })
         .join("");
