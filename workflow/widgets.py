@@ -180,8 +180,8 @@ def record(results):
         "substances": ["SUB1", "SUB2", "SUB3"],
     }
     sentence = (
-        f"{lit:,} of {all_pixels:,} pixels are lit, {100 * lit / all_pixels:.0f} % of"
-        " the picture."
+        f"The 28 answers light {lit:,} of {all_pixels:,} pixels,"
+        f" {_of_100(lit, all_pixels)} % of the picture."
     )
     made_up = '<p class="touch-stamp">The person is made up (<span class="verdict'
     made_up += (
