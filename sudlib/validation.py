@@ -184,6 +184,40 @@ def check_number(
     raise InputError(f"{name} must be a number{span}, not {given!r}")
 
 
+#: Arrays larger than this are refused before they are made.
+MOST_BYTES = 4 * 2**30
+
+
+def check_bytes(what: str, wanted: int, most: int = MOST_BYTES) -> None:
+    """Raise before more memory is asked for than is sensible.
+
+    Parameters
+    ----------
+    what : str
+        What would need it, for the message.
+    wanted : int
+        Bytes.
+    most : int, default=4 GiB
+        The limit.
+
+    Raises
+    ------
+    InputError
+        If it is more.
+
+    Examples
+    --------
+    >>> check_bytes("all pairs", 53 * 2**30)
+    Traceback (most recent call last):
+    sudlib.files.InputError: all pairs: 53.0 GiB asked for; the limit is 4 GiB
+    """
+    if wanted > most:
+        raise InputError(
+            f"{what}: {wanted / 2**30:.1f} GiB asked for; the limit is"
+            f" {most / 2**30:g} GiB"
+        )
+
+
 def check_same_length(**columns: Any) -> int:
     """Return the common length of one-dimensional columns given by name.
 

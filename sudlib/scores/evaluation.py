@@ -1,34 +1,23 @@
-"""How well a score finds the people who completed, with intervals.
-
-Point values are scikit-learn's.  What is added: 95 % intervals by a stratified
-bootstrap fast enough for 90,000 rows, exact ones where all or none of the people are
-counted, differences of two models on the same draws, a threshold chosen on rows of its
-own, and undefined values that stay undefined.
-Taught in the notebook *How good is the tuned forest?*.
-"""
+"""A score held against the truth: measures at a threshold, areas, intervals."""
 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import binomtest
 from sklearn import metrics
 
 from sudlib.estimates import Estimate, exact_limits, percentile_estimate
 from sudlib.files import InputError
+from sudlib.scores.thresholds import _check
 from sudlib.validation import (
-    check_choice,
     check_number,
-    check_rows,
     check_whole,
-    code_classes,
-    numbers,
 )
 
 #: The measures of an :class:`Evaluation`, in the order of its table.
@@ -42,6 +31,7 @@ MEASURES = {
     "average_precision": "PR area",
     "brier": "Brier score",
 }
+
 
 _RECALL_GRID = np.linspace(0.01, 1, 100)
 
@@ -83,89 +73,6 @@ class Evaluation:
         return pd.DataFrame(
             list(rows.values()), index=pd.Index(list(rows), name="measure")
         )
-
-
-def _check(
-    completed: ArrayLike, score: ArrayLike | None = None, **more: ArrayLike
-) -> tuple[NDArray[Any], ...]:
-    """Return truth and predictions as booleans, a score as floats, or say why not."""
-    check_rows(completed=completed, score=score, **more)
-    try:
-        _, classes = code_classes([0, 1], completed=completed, **more)
-    except InputError as error:
-        named = " and ".join(["completed", *more])
-        raise InputError(f"{named} must be 0 or 1: {error}") from error
-    found = [each.astype(bool) for each in classes]
-    return (*found, *(() if score is None else (numbers("score", score),)))
-
-
-def f_beta(completed: ArrayLike, predicted: ArrayLike, beta: float = 0.5) -> float:
-    """Return F-beta, or NaN when nobody is positive in truth or prediction.
-
-    ``(1 + beta²) precision · recall / (beta² precision + recall)``; a beta of 0.5
-    favours precision.  With nobody predicted positive it is 0 as long as somebody is:
-    recall is then 0, and only precision is undefined.
-
-    Parameters
-    ----------
-    completed, predicted : array-like of 0 and 1, shape (n,)
-    beta : float, default=0.5
-        How many times as much recall counts as precision.
-
-    Returns
-    -------
-    float
-
-    Examples
-    --------
-    >>> f_beta([0, 1, 1], [1, 1, 0])
-    0.5
-    """
-    completed, predicted = _check(completed, predicted=predicted)
-    return float(
-        metrics.fbeta_score(completed, predicted, beta=beta, zero_division=np.nan)
-    )
-
-
-def best_threshold(completed: ArrayLike, score: ArrayLike, beta: float = 0.5) -> float:
-    """Return the threshold with the highest F-beta on these rows.
-
-    Choose it on rows that neither fitted the model nor report its result.
-
-    Parameters
-    ----------
-    completed : array-like of 0 and 1, shape (n,)
-    score : array-like of float, shape (n,)
-    beta : float, default=0.5
-        See :func:`f_beta`.
-
-    Returns
-    -------
-    float
-        One of the scores; predict positive at or above it.  Of equally good ones the
-        highest, which flags the fewest people.
-
-    Raises
-    ------
-    InputError
-        If nobody is positive: every threshold is then equally bad.
-
-    Examples
-    --------
-    >>> best_threshold([0, 0, 1, 0, 1, 1], [0.1, 0.2, 0.3, 0.4, 0.5, 0.6])
-    0.5
-    """
-    completed, score = _check(completed, score)
-    if not completed.any():
-        raise InputError(
-            "a threshold cannot be chosen: none of the"
-            f" {len(completed):,} people completed"
-        )
-    # From counts, in one division each: equally good thresholds are equal floats.
-    distinct, group = np.unique(-score, return_inverse=True)
-    hits, flagged = np.bincount(group, completed).cumsum(), np.bincount(group).cumsum()
-    value = (1 + beta**2) * hits / (beta**2 * completed.sum() + flagged)
-    return float(-distinct[value.argmax()])
 
 
 def resamples(
@@ -405,105 +312,6 @@ def _curve(completed: NDArray[np.bool_], score: NDArray[np.float64]) -> pd.DataF
     return pd.DataFrame(curve)[::-1].reset_index(drop=True)
 
 
-def difference(
-    first: Evaluation, second: Evaluation, measure: str, level: float = 0.95
-) -> Estimate:
-    """Return how much higher the first evaluation is, on the same bootstrap draws.
-
-    Parameters
-    ----------
-    first, second : Evaluation
-        Of the same rows, with the same seed and number of draws.
-    measure : str
-        A key of :data:`MEASURES`.
-    level : float, default=0.95
-        Nominal coverage of the interval.
-
-    Returns
-    -------
-    sudlib.estimates.Estimate
-
-    Raises
-    ------
-    InputError
-        If the two are not of the same rows and draws.
-
-    Examples
-    --------
-    >>> truth = [0, 0, 1, 1]
-    >>> good, bad = evaluate(truth, [0.1, 0.2, 0.8, 0.9]), evaluate(truth, [0.5] * 4)
-    >>> round(difference(good, bad, "average_precision").value, 3)
-    0.5
-    """
-    check_choice("measure", measure, MEASURES)
-    if first.draws.attrs != second.draws.attrs or len(first.draws) != len(second.draws):
-        raise InputError(
-            "two evaluations can be compared pairwise only on the same rows with the"
-            " same seed and number of draws"
-        )
-    one, other = first.estimates[measure], second.estimates[measure]
-    drawn, against = first.draws[measure], second.draws[measure]
-    exact = (np.nan, np.nan)
-    if drawn.nunique() == against.nunique() == 1:  # no draw can differ: exact limits
-        value = one.value - other.value
-        exact = (
-            value - np.hypot(one.value - one.low, other.high - other.value),
-            value + np.hypot(one.high - one.value, other.value - other.low),
-        )
-    return _estimate(measure, one.value - other.value, drawn - against, level, exact)
-
-
-def side_by_side(
-    evaluations: Mapping[str, Evaluation | Mapping[str, Estimate]],
-    measures: Iterable[str] = ("f05", "precision", "recall", "average_precision"),
-) -> pd.DataFrame:
-    """Return evaluations as a table of words: one row each, one column a measure.
-
-    Parameters
-    ----------
-    evaluations : dict of str to Evaluation
-        Or to the dict of estimates that :func:`evaluate_matrix` returns; what it
-        lacks is left empty.
-    measures : iterable of str
-        Keys of :data:`MEASURES`.
-
-    Returns
-    -------
-    pandas.DataFrame
-    """
-    rows = {}
-    measures = list(measures)
-    for name, evaluation in evaluations.items():
-        if isinstance(evaluation, Evaluation):
-            evaluation = evaluation.estimates
-        rows[name] = {MEASURES[key]: str(evaluation.get(key, "")) for key in measures}
-    return pd.DataFrame.from_dict(rows, orient="index")
-
-
-def values(evaluations: Mapping[Any, Evaluation], measure: str) -> pd.DataFrame:
-    """Return one measure of several evaluations, for a figure or a phrase.
-
-    Parameters
-    ----------
-    evaluations : dict of str to Evaluation
-    measure : str
-        A key of :data:`MEASURES`.
-
-    Returns
-    -------
-    pandas.DataFrame
-        One row each: ``value``, ``low``, ``high``.
-    """
-    return pd.DataFrame(
-        [
-            evaluation.estimates[measure].as_dict()
-            for evaluation in evaluations.values()
-        ],
-        index=list(evaluations),
-        columns=["value", "low", "high"],
-    )
-
-
 def evaluate_matrix(
     matrix: ArrayLike,
     *,
@@ -549,42 +357,3 @@ def evaluate_matrix(
     drawn = _measures(drawn_tp, drawn_fp, tp + fn - drawn_tp, tn + fp - drawn_fp)
     exact = _exact_ends(matrix, level)
     return {k: _estimate(k, values[k], drawn[k], level, exact[k]) for k in values}
-
-
-def calibration(
-    completed: ArrayLike, score: ArrayLike, bins: int = 10, level: float = 0.95
-) -> pd.DataFrame:
-    """Return the share that completed among people with about the same score.
-
-    Parameters
-    ----------
-    completed : array-like of 0 and 1, shape (n,)
-    score : array-like of float, shape (n,)
-        Probabilities.
-    bins : int, default=10
-        Bins with about equally many people; equal scores stay together, so there may be
-        fewer.
-    level : float, default=0.95
-        Nominal coverage of the Wilson interval.
-
-    Returns
-    -------
-    pandas.DataFrame
-        One row a bin: ``score`` (mean), ``observed`` (share), ``low``, ``high``, ``n``.
-
-    Examples
-    --------
-    >>> calibration([0, 1, 0, 1], [0.2, 0.2, 0.8, 0.8], bins=2)["observed"].tolist()
-    [0.5, 0.5]
-    """
-    completed, score = _check(completed, score)
-    edges = np.unique(np.quantile(score, np.linspace(0, 1, bins + 1)[1:-1]))
-    frame = pd.DataFrame({"score": score, "observed": completed})
-    groups = frame.groupby(np.searchsorted(edges, score, side="left"))
-    table, done = groups.mean(), groups["observed"].agg(["sum", "size"])
-    ends = [
-        binomtest(k, n).proportion_ci(level, method="wilson")
-        for k, n in done.itertuples(index=False)
-    ]
-    table["low"], table["high"] = zip(*ends, strict=True)
-    return table.assign(n=done["size"]).reset_index(drop=True)
