@@ -32,8 +32,9 @@ def options(question):
 
 
 def as_html(text):
-    """Return a text for HTML: what stands in backticks is code."""
-    return re.sub(r"`([^`]*)`", r"<code>\1</code>", html.escape(text, quote=False))
+    """Return a text for HTML: backticks mean code, asterisks emphasis."""
+    text = re.sub(r"`([^`]*)`", r"<code>\1</code>", html.escape(text, quote=False))
+    return re.sub(r"\*([^*]+)\*", r"<em>\1</em>", text)
 
 
 def block(stem, questions):
