@@ -11,11 +11,13 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 
-#: Words that mean something else too: the studies on whose pages they are the term.
+#: Words that mean something else too: the studies on whose pages they are the term
+#: ("-": pages of no study).
 ONLY = {
-    "arm": "a", "bias": "", "cell": "a", "completed": "", "contrast": "c", "head": "a",
-    "kernel": "b", "missing": "", "overlap": "c", "profile": "", "stale": "",
-    "value": "c", "interaction": "bc", "multiverse": "ac", "permuted": "ab",
+    "arm": "a", "bias": "", "cell": "", "claim": "", "completed": "", "contrast": "c",
+    "head": "a", "interaction": "bc", "kernel": "b", "missing": "", "multiverse": "ac",
+    "overlap": "", "permuted": "ab", "profile": "", "stale": "", "threshold": "a-",
+    "value": "c", "verdict": "acd-",
 }  # fmt: skip
 #: What stays as it is: fenced and indented code, displayed and inline formulas, code,
 #: substitutions, headings, comments, links with their words, and tags.
@@ -24,7 +26,7 @@ KEPT = re.compile(
     r"|^ {4,}\S[^\n]*$|^#{1,6} [^\n]*$|^:{3,}[^\n]*$|^\([\w-]+\)=$"
     r"|\$\$.*?\$\$|(?<![\\$])\$[^$\n]+\$|(?P<tick>`+).*?(?P=tick)|\{\{.*?\}\}"
     r"|<!--.*?-->|<(?P<tag>a|summary|code|pre|script|style|svg|button)\b.*?</(?P=tag)>"
-    r"|<[^>\n]*>|!?\[(?:[^\[\]]|\[[^\[\]]*\])*\](?:\([^)]*\)|\[[^\]]*\])?"
+    r"|</?[a-zA-Z][^>]*>|!?\[(?:[^\[\]]|\[[^\[\]]*\])*\](?:\([^)]*\)|\[[^\]]*\])?"
     r"|https?://\S+"
 )
 
@@ -32,7 +34,8 @@ KEPT = re.compile(
 @cache
 def read(root=ROOT):
     """Return the meaning of each term of ``book/glossary.md``, on one line."""
-    text = (root / "book" / "glossary.md").read_text(encoding="utf-8")
+    path = root / "book" / "glossary.md"
+    text = path.read_text(encoding="utf-8") if path.exists() else ""
     found = re.search(r"(?ms)^```\{glossary\}\n(.*?)^```", text)
     return {
         term: re.sub(r"\s+", " ", meaning).strip()
@@ -66,12 +69,12 @@ def linker(page, root=ROOT):
     root : pathlib.Path
         The checkout.
     """
-    study = page[0] if re.match(r"[abcd]\d\d_|study_", page) else ""
-    study = page[-1] if page.startswith("study_") else study
+    found = re.match(r"([abcd])\d\d_|study_([abcd])$", page)
+    study = (found[1] or found[2]) if found else "-"
     meanings = {
         term: meaning
         for term, meaning in read(root).items()
-        if term not in ONLY or (study and study in ONLY[term])
+        if study in ONLY.get(term, study)
     }
     if not meanings:
         return str
@@ -80,10 +83,10 @@ def linker(page, root=ROOT):
 
     def link(found):
         term = names[re.sub(r"\s+", " ", found[1]).casefold()]
-        if term in used:
+        if term in used or (term == "value" and found[2]):  # values are numbers
             return found[0]
         used.add(term)
-        title = html.escape(meanings[term]).replace("|", "&#124;")
+        title = html.escape(re.sub(r"[`*]", "", meanings[term])).replace("|", "&#124;")
         return (
             f'<a class="term" href="../book/glossary.html#{anchor(term)}"'
             f' title="{title}">{found[0]}</a>'
@@ -107,3 +110,11 @@ def add(notebook, page, root=ROOT):
         if cell.cell_type == "markdown":
             cell.source = link(cell.source)
     return notebook
+
+
+def add_to_prose(folder, root=ROOT):
+    """Link the terms on a folder's pages of prose, but for those that are lists."""
+    for page in sorted(folder.glob("*.md")):
+        if page.stem not in ("errata", "glossary", "index", "references", "words"):
+            text = page.read_text(encoding="utf-8")
+            page.write_text(linker(page.stem, root)(text), encoding="utf-8")
