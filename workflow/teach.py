@@ -37,7 +37,8 @@ PAGE = """<!DOCTYPE html>
 <style>
 html {{ scroll-snap-type: y proximity; font: 1.5rem/1.4 system-ui, sans-serif; }}
 body {{ margin: 0; }}
-section {{ box-sizing: border-box; min-height: 100vh; padding: 5vh 7vw;
+section {{ box-sizing: border-box; min-height: 100vh; padding: 4vh 7vw;
+  display: flex; flex-direction: column; justify-content: center;
   scroll-snap-align: start; break-after: page; }}
 h1 {{ font-size: 2em; }}
 figure svg {{ max-width: 100%; max-height: 70vh; }}
@@ -176,7 +177,7 @@ def slides_of(notebook):
         one.cells[0]["id"] = "slide"
         body, _ = exporter.from_notebook_node(one)
         body = re.sub(r'<a class="anchor-link".*?</a>', "", body)
-        parts.append(f"<section>\n{body}\n</section>")
+        parts.append(f'<section id="{len(parts) + 1}">\n{body}\n</section>')
     title = texts[0].partition("\n")[0].lstrip("# ")
     return PAGE.format(title=html.escape(title), slides="\n".join(parts))
 
