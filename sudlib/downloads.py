@@ -50,6 +50,8 @@ def download(
     sha256: str | None = None,
     good: Callable[[Path], bool] | None = None,
     wrong: str = "another file (wrong SHA-256, or not a zip)",
+    tries: int = 3,
+    timeout: tuple[float, float] = (15, 60),
 ) -> None:
     """Download a file from the first address that has the right one.
 
@@ -66,6 +68,10 @@ def download(
         Told the path, says whether the file is what it should be.
     wrong : str, optional
         What is said of an address that has another file.
+    tries : int, default=3
+        How often each address is asked without a byte more.
+    timeout : tuple of float, default=(15, 60)
+        Seconds to wait for a connection, and for the next bytes.
 
     Raises
     ------
@@ -78,7 +84,8 @@ def download(
         # What was left of an earlier run may be of another file: then once more.
         for _ in range(2 if part.exists() else 1):
             try:
-                _retrieve(url, path, part, sha256, good)
+                downloader = Resume(part, tries, timeout=timeout)
+                _retrieve(url, path, downloader, sha256, good)
                 return
             except requests.RequestException as error:
                 failures.append(f"{url}: {_reason(error)}")
@@ -92,7 +99,7 @@ def download(
 def _retrieve(
     url: str,
     path: Path,
-    part: Path,
+    downloader: Resume,
     sha256: str | None,
     good: Callable[[Path], bool] | None,
 ) -> None:
@@ -107,7 +114,7 @@ def _retrieve(
             known_hash=f"sha256:{sha256}" if sha256 else None,
             fname=path.name,
             path=path.parent,
-            downloader=Resume(part),
+            downloader=downloader,
         )
     finally:
         log.setLevel(level)
@@ -144,10 +151,19 @@ class Resume:
         How often to ask again without a byte more before giving up.
     pause : float
         Seconds before asking again.
+    timeout : tuple of float
+        Seconds to wait for a connection, and for the next bytes.
     """
 
-    def __init__(self, part: Path, tries: int = 3, pause: float = 1.0) -> None:
+    def __init__(
+        self,
+        part: Path,
+        tries: int = 3,
+        pause: float = 1.0,
+        timeout: tuple[float, float] = (15, 60),
+    ) -> None:
         self.part, self.tries, self.pause = part, tries, pause
+        self.timeout = timeout
 
     def __call__(self, url: str, output_file: Any, pooch_instance: Any) -> None:
         """Download ``url`` to ``output_file``."""
@@ -175,7 +191,7 @@ class Resume:
         if got:
             headers["Range"] = f"bytes={got}-"
         with requests.get(
-            url, headers=headers, stream=True, timeout=(15, 60)
+            url, headers=headers, stream=True, timeout=self.timeout
         ) as response:
             span = re.fullmatch(
                 r"bytes (?:(\d+)-\d+|\*)/(\d+|\*)",

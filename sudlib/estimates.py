@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from scipy import stats
+from scipy.special import betaincinv
 
 
 @dataclass(frozen=True)
@@ -136,3 +138,83 @@ def mean_over_splits(
     error = float(np.sqrt(variance))
     reach = float(stats.t.ppf((1 + level) / 2, len(scores) - 1)) * error
     return Estimate(mean, mean - reach, mean + reach, error)
+
+
+def exact_limits(
+    k: ArrayLike, n: ArrayLike, tail: ArrayLike = 0.025
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return Clopper and Pearson's (1934) limits of shares.
+
+    They hold for any share and any number of people, also where none or all of them
+    are counted and a bootstrap cannot vary.
+
+    Parameters
+    ----------
+    k, n : array-like of float
+        Counted, of how many; fractions are allowed.
+    tail : array-like of float, default=0.025
+        Chance of missing the truth at each side, at most.
+
+    Returns
+    -------
+    low, high : numpy.ndarray
+
+    Examples
+    --------
+    >>> low, high = exact_limits(2, 2)
+    >>> round(float(low), 3), float(high)
+    (0.158, 1.0)
+    """
+    every = np.asarray(n, float)
+    some = np.clip(np.asarray(k, float), 0, every)
+    rest = every - some
+    with np.errstate(invalid="ignore"):
+        low = np.where(some > 0, betaincinv(np.fmax(some, 1e-9), rest + 1, tail), 0.0)
+        high = 1 - betaincinv(np.fmax(rest, 1e-9), some + 1, tail)
+    return low, np.where(rest > 0, high, 1.0)
+
+
+def percentile_estimate(
+    value: float,
+    draws: ArrayLike,
+    *,
+    level: float = 0.95,
+    reach: ArrayLike = (),
+    undefined: str = "undefined",
+) -> Estimate:
+    """Return an estimate with the percentile interval of its resamples.
+
+    Parameters
+    ----------
+    value : float
+        The number; NaN where undefined.
+    draws : array-like of float
+        Its values in resamples, NaN where undefined.
+    level : float, default=0.95
+        Nominal coverage.
+    reach : array-like of float, optional
+        Numbers that the interval has to hold as well; it always holds the value.
+    undefined : str, default="undefined"
+        Why the value is, if it is.
+
+    Returns
+    -------
+    Estimate
+
+    Examples
+    --------
+    >>> print(percentile_estimate(0.9, [0.5, 0.6, 0.7], level=0.5))
+    0.900 (0.550 to 0.900)
+    """
+    draws = np.asarray(draws, float)
+    lost = int(np.isnan(draws).sum())
+    if np.isnan(value):
+        return Estimate(value, reason=undefined)
+    if lost == len(draws):
+        return Estimate(value, reason="undefined" if lost else "no draws")
+    percentiles = np.nanpercentile(draws, [50 * (1 - level), 50 * (1 + level)])
+    ends = np.array([*percentiles, value, *np.asarray(reach, float)])
+    reason = f"undefined in {lost:,} of {len(draws):,} draws" if lost else ""
+    return Estimate(
+        value, float(np.nanmin(ends)), float(np.nanmax(ends)), reason=reason
+    )

@@ -7,13 +7,15 @@ scikit-learn's functions, which agree, would be called once a resample.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from sklearn.metrics import precision_recall_fscore_support
 
-from sudlib.validation import check_same_length
+from sudlib.estimates import exact_limits, percentile_estimate
+from sudlib.validation import check_whole, code_classes
 
 SCORING = {
     "accuracy": "accuracy",
@@ -24,7 +26,7 @@ SCORING = {
 
 
 def report(
-    y_true: ArrayLike, y_pred: ArrayLike, classes: Sequence[str]
+    y_true: ArrayLike, y_pred: ArrayLike, classes: Sequence[Any]
 ) -> pd.DataFrame:
     """Return precision, recall, F1 and support of each class, NaN where undefined.
 
@@ -32,16 +34,24 @@ def report(
     ----------
     y_true, y_pred : array-like of shape (n_rows,)
         True and predicted classes.
-    classes : sequence of str
+    classes : sequence
         The classes to report, in this order.
 
     Returns
     -------
     pandas.DataFrame
         Indexed by class: scikit-learn's classification report as numbers.
+
+    Raises
+    ------
+    InputError
+        As :func:`measures`, and for classes of another kind than those of the columns.
     """
+    occur, _ = code_classes(y_true=y_true, y_pred=y_pred)
+    every = list(dict.fromkeys([*classes, *occur]))
+    _, (truth, predicted) = code_classes(every, y_true=y_true, y_pred=y_pred)
     columns = precision_recall_fscore_support(
-        y_true, y_pred, labels=list(classes), zero_division=np.nan
+        truth, predicted, labels=range(len(classes)), zero_division=np.nan
     )
     names = ["precision", "recall", "f1", "support"]
     index = pd.Index(classes, name="class")
@@ -86,8 +96,10 @@ def measures(
     y_true, y_pred : array-like of shape (n_rows,)
         True and predicted classes.
     n_resamples : int, default=0
-        Bootstrap resamples of the rows; with some, ``accuracy_low`` and so on are the
-        ends of 95 % percentile intervals.
+        Draws for the intervals; with some, ``accuracy_low`` and so on are the ends of
+        95 % percentile intervals of a bootstrap of the rows.  If people of a class are
+        all predicted alike, no resample can differ in that: the intervals then also
+        reach as far as half a person more in each place of the matrix would take them.
     seed : int
         For the resamples.
 
@@ -99,24 +111,46 @@ def measures(
     Raises
     ------
     InputError
-        If the two are not columns of the same length, at least 1.
+        If the two are not columns of the same rows, at least 1, with classes of one
+        kind, none missing.
 
     Examples
     --------
     >>> measures(["a", "a", "b", "b"], ["a", "a", "b", "a"])["accuracy"]
     0.75
     """
-    n = check_same_length(y_true=y_true, y_pred=y_pred)
-    classes, code = np.unique(np.r_[y_true, y_pred], return_inverse=True)
-    matrix = np.zeros((len(classes), len(classes)), int)
-    np.add.at(matrix, (code[:n], code[n:]), 1)
+    check_whole("n_resamples", n_resamples)
+    classes, (truth, predicted) = code_classes(y_true=y_true, y_pred=y_pred)
+    k, n = len(classes), len(truth)
+    matrix = np.bincount(truth * k + predicted, minlength=k * k).reshape(k, k)
     scores = {name: float(value) for name, value in from_confusion(matrix).items()}
     if n_resamples:
         # To draw rows with replacement is to draw the cells of the matrix.
         random = np.random.default_rng(seed)
-        drawn = random.multinomial(n, matrix.ravel() / n, n_resamples)
-        for name, values in from_confusion(drawn.reshape(-1, *matrix.shape)).items():
-            known = values[~np.isnan(values)]
-            ends = np.percentile(known, [2.5, 97.5]) if len(known) else [np.nan] * 2
-            scores[f"{name}_low"], scores[f"{name}_high"] = map(float, ends)
+        drawn = from_confusion(
+            random.multinomial(n, matrix.ravel() / n, n_resamples).reshape(-1, k, k)
+        )
+        exact = _not_rigid(matrix, n_resamples, random)
+        for name, draws in drawn.items():
+            likely = exact.get(name, np.empty(0))
+            likely = likely[~np.isnan(likely)]
+            reach = [*np.percentile(likely, [2.5, 97.5])] if len(likely) else []
+            if name == "accuracy" and scores[name] in (0, 1) and k > 1:
+                reach += [float(end) for end in exact_limits(scores[name] * n, n)]
+            ends = percentile_estimate(scores[name], draws, reach=reach)
+            scores[f"{name}_low"], scores[f"{name}_high"] = ends.low, ends.high
     return scores
+
+
+def _not_rigid(
+    matrix: NDArray[Any], n_resamples: int, random: np.random.Generator
+) -> dict[str, NDArray]:
+    """Return draws of the scores with Jeffreys' prior, if a class never varies."""
+    rows = matrix.sum(axis=1)
+    known = rows > 0
+    if not (matrix.max(axis=1) == rows)[known].any():
+        return {}
+    full = np.zeros((n_resamples, *matrix.shape))
+    for at in np.flatnonzero(known):
+        full[:, at] = rows[at] * random.dirichlet(matrix[at] + 0.5, n_resamples)
+    return from_confusion(full)

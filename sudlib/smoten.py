@@ -60,7 +60,7 @@ class SMOTEN(over_sampling.SMOTEN):
         As in ``imblearn.over_sampling.SMOTEN``, like the next three.
     sampling_strategy : float, str, dict or callable, default="auto"
         Rows wanted of each class.
-    random_state : int, RandomState instance or None, default=None
+    random_state : int, RandomState, Generator or None, default=None
         For the rows from which synthetic ones are made.
     k_neighbors : int or estimator, default=5
         Neighbours of a row, itself not counted.
@@ -95,6 +95,7 @@ class SMOTEN(over_sampling.SMOTEN):
 
     _parameter_constraints: dict = {
         **over_sampling.SMOTEN._parameter_constraints,
+        "random_state": ["random_state", np.random.Generator],
         "method": "no_validation",
         "fewer_neighbours": ["boolean"],
     }
@@ -136,7 +137,14 @@ class SMOTEN(over_sampling.SMOTEN):
         """
         check_choice("method", self.method, METHODS)
         check_levels(X)
-        return super().fit_resample(X, y, **params)
+        check_order(X, y)
+        given: Any = self.random_state  # type: ignore[has-type]
+        try:
+            if isinstance(given, np.random.Generator):  # imbalanced-learn knows none
+                self.random_state = np.random.RandomState(given.integers(2**31 - 1))
+            return super().fit_resample(X, y, **params)
+        finally:
+            self.random_state = given
 
     def _fit_resample(self, X: Any, y: Any) -> tuple[Any, Any]:
         sizes = {
@@ -180,7 +188,9 @@ class SMOTEN(over_sampling.SMOTEN):
 
     def _neighbours(self) -> int:
         """Return how many neighbours a row has, itself not counted."""
-        return int(getattr(self.k_neighbors, "n_neighbors", self.k_neighbors + 1)) - 1
+        if hasattr(self.k_neighbors, "n_neighbors"):
+            return int(self.k_neighbors.n_neighbors) - 1
+        return int(self.k_neighbors)
 
 
 def check_levels(X: Any) -> None:
@@ -196,11 +206,15 @@ def check_levels(X: Any) -> None:
     Raises
     ------
     InputError
-        For a sparse table, missing values or a continuous column.
+        For a sparse table, missing values, a continuous column, one that mixes text
+        and numbers, or a name that occurs twice.
     """
     if sparse.issparse(X):
         raise InputError("SMOTEN compares levels one by one: give a dense table")
     frame = X if isinstance(X, pd.DataFrame) else pd.DataFrame(np.asarray(X))
+    twice = frame.columns[frame.columns.duplicated()]
+    if len(twice):
+        raise InputError(f"columns must have a name each; {twice[0]!r} occurs twice")
     for name in frame.columns:
         column = frame[name]
         if column.isna().any():
@@ -208,11 +222,41 @@ def check_levels(X: Any) -> None:
                 f"column {name!r} has {int(column.isna().sum()):,} missing values; make"
                 " them a level of their own, or fill them in"
             )
+        kinds = (
+            {isinstance(each, str) for each in column} if column.dtype == "O" else ()
+        )
+        if len(kinds) > 1:
+            raise InputError(
+                f"column {name!r} mixes text and numbers: make all its levels text"
+            )
         if pd.api.types.is_float_dtype(column) and (column % 1 != 0).any():
             raise InputError(
                 f"column {name!r} is continuous (for example"
                 f" {column[column % 1 != 0].iloc[0]}); SMOTEN takes levels only: cut"
                 " it in bands first"
+            )
+
+
+def check_order(X: Any, y: Any) -> None:
+    """Raise if rows and classes are the same people in another order.
+
+    Parameters
+    ----------
+    X, y : object
+        What was given; without an index rows go by position.
+
+    Raises
+    ------
+    InputError
+        If both have an index, of the same labels in another order.
+    """
+    first, second = (getattr(table, "index", None) for table in (X, y))
+    if isinstance(first, pd.Index) and isinstance(second, pd.Index):
+        same = len(first) == len(second) and not first.equals(second)
+        if same and first.sort_values().equals(second.sort_values()):
+            raise InputError(
+                "X and y must have their rows in the same order, but their indexes"
+                " differ: align them, or give y.to_numpy() to go by position"
             )
 
 

@@ -94,8 +94,8 @@ def test_each_claim_is_stated_once_and_whole():
 
 
 def test_an_unknown_study_is_named():
-    with pytest.raises(InputError, match="a, b, c, not 'd'"):
-        book.published("d")
+    with pytest.raises(InputError, match="a, b, c, d, not 'e'"):
+        book.published("e")
 
 
 # -------------------------------------------------------------------- the tolerance

@@ -66,7 +66,9 @@ def test_it_needs_numpy_scipy_pandas_and_scikit_learn_only():
         text=True,
     )
     assert done.returncode == 0, done.stderr
-    rooms = {"sudlib.files", "sudlib.raking", "sudlib.validation"}
+    rooms = {
+        f"sudlib.{name}" for name in ("estimates", "files", "raking", "validation")
+    }
     assert set(eval(done.stdout)) == rooms
 
 

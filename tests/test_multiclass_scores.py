@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
 from sklearn import metrics
 
 from sudlib import multiclass_scores
@@ -82,8 +83,40 @@ def test_report_has_the_classes_in_the_order_given_and_says_what_is_undefined():
         (["a"], ["a", "b"], "the same length, not 1 and 2"),
         ([], [], "must have rows"),
         ([["a"]], ["a"], "y_true must be one column"),
+        ([1, 0], ["1", "0"], "classes must be of one kind"),
+        ([1.0, 0.0], ["1", "0"], "classes must be of one kind"),
+        ([1, 0], [0.7, 0.2], "y_pred must hold classes, not scores"),
+        (["a", "b"], ["a", None], "y_pred has 1 missing value"),
+        (range(2000), range(2000), "2,000 classes, at most 1,000"),
     ],
 )
 def test_bad_input_is_named(truth, predicted, message):
-    with pytest.raises(InputError, match=message):
-        multiclass_scores.measures(truth, predicted)
+    for call in (
+        lambda: multiclass_scores.measures(truth, predicted),
+        lambda: multiclass_scores.report(truth, predicted, ["a", "b"]),
+    ):
+        with pytest.raises(InputError, match=message):
+            call()
+
+
+def test_five_right_of_five_are_no_proof():
+    found = multiclass_scores.measures(list("aabba"), list("aabba"), n_resamples=500)
+    exact = stats.binomtest(5, 5).proportion_ci(0.95, "exact").low
+    assert found["accuracy_low"] == pytest.approx(exact)
+    assert found["balanced_accuracy_low"] < 0.75 and found["mcc_low"] < 0.6
+    for name in multiclass_scores.SCORING:
+        assert found[name] == found[f"{name}_high"] == 1
+    # One class of two people, all right; the other varies.
+    truth, predicted = ["a"] * 2 + ["b"] * 400, ["a"] * 2 + ["b"] * 300 + ["a"] * 100
+    found = multiclass_scores.measures(truth, predicted, n_resamples=500)
+    assert found["balanced_accuracy_low"] < 0.7 < found["balanced_accuracy"]
+
+
+def test_every_interval_holds_its_value():
+    random = np.random.default_rng(3)
+    for _ in range(30):
+        truth, predicted = random.integers(0, 3, (2, 12))
+        found = multiclass_scores.measures(truth, predicted, n_resamples=40)
+        for name in multiclass_scores.SCORING:
+            if not np.isnan(found[name]):
+                assert found[f"{name}_low"] <= found[name] <= found[f"{name}_high"]

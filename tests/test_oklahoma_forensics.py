@@ -23,13 +23,13 @@ def pivot(rows):
     )
 
 
-def test_all_446_printed_rows_are_there_and_become_claims():
+def test_all_447_printed_rows_are_there_and_become_claims():
     names = (
         *("T_DI_multi", "T_SPD_binary", "T_SPD_multi", "T_EqOpp_first"),
         *("T_EqOpp_second", "T_EqOdds_binary", "T_EqOdds_multi", "T_clf_report"),
         *("T_NN", "T_variables", "prose"),
     )
-    assert sum(len(forensics.printed_rows(name)) for name in names) == 446
+    assert sum(len(forensics.printed_rows(name)) for name in names) == 447
     table = book.published("b")
     assert table.index.is_unique and len(table) > 900
     for row in forensics.printed_rows("T_EqOdds_multi").itertuples():
@@ -46,6 +46,8 @@ def test_transcription_has_every_number_of_the_record():
     records = json.loads(source.read_text(encoding="utf-8"))["records"]
     path = ROOT / "data" / "claims" / "tables_b.csv"
     rows = pd.read_csv(path, dtype=str, keep_default_na=False)
+    # The sentence on COMPAS, of the introduction, is not in that record.
+    rows = rows[rows["measure"] != "compas_47_7_percent"]
     assert len(records) == len(rows) == 446
     for record, row in zip(records, rows.to_dict("records"), strict=True):
         for name, value in record.items():

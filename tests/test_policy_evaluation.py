@@ -195,12 +195,13 @@ def test_another_way_and_too_many_combinations_to_list_are_refused():
     A[::2] = -1
     with pytest.raises(InputError, match="marginal, product, multinomial"):
         policy.Propensity("guess").fit(X, A)
-    for treatments in (1, 13):
-        model = policy.Propensity("marginal").fit(X, A[:, :treatments])
-        # the combination that was received needs no list of all of them
-        assert (model.predict_received(X, A[:, :treatments]) == 0.5).all()
-        with pytest.raises(InputError, match="from 2 to 12"):
-            model.predict_proba(X)
+    model = policy.Propensity("marginal").fit(X, A)
+    # the combination that was received needs no list of all of them
+    assert (model.predict_received(X, A) == 0.5).all()
+    with pytest.raises(InputError, match="from 1 to 12"):
+        model.predict_proba(X)
+    one = policy.Propensity("marginal").fit(X, A[:, :1])
+    assert (one.predict_proba(X) == 0.5).all()
 
 
 # --------------------------------------------------------------------- doubly robust
@@ -299,13 +300,18 @@ def test_contrasts_are_contrasts_of_the_augmented_scores():
     np.testing.assert_allclose(contrasts, scores @ combinations(3) / 4)
 
 
-def test_probabilities_below_the_least_are_raised_to_it():
+def test_estimated_probabilities_below_the_least_are_raised_and_known_ones_never():
     X, A, outcome, probability, _ = confounded_study(300, 7)
-    study = {"propensity": probability, "seed": 1}
-    plain = policy.augmented_scores(X, A, outcome, **study, least=0)
-    raised = policy.augmented_scores(X, A, outcome, **study, least=0.2)
+    plain = policy.augmented_scores(X, A, outcome, least=0, seed=1)
+    raised = policy.augmented_scores(X, A, outcome, least=0.2, seed=1)
     rows, number = np.arange(300), combination_number(A)
-    small = probability[rows, number] < 0.2
+    small = plain.chances[rows, number] < 0.2
+    assert policy.support(raised, A).clipped == pytest.approx(small.mean())
+    known = [
+        policy.augmented_scores(X, A, outcome, propensity=probability, least=least)
+        for least in (0, 0.2)
+    ]
+    np.testing.assert_array_equal(*known)
     gap = (plain - raised)[rows, number]
     assert (gap[small] != 0).all() and np.allclose(gap[~small], 0)
     others = np.arange(8) != number[:, None]
@@ -329,11 +335,12 @@ def test_cross_fitted_value_never_scores_a_person_by_a_rule_that_saw_them(cohort
             asked.append(X)
             return np.ones((len(X), 4), int)
 
-    estimate, advice = policy.cross_fitted_value(Spy, X, A, drop)
-    assert advice.shape == A.shape and estimate.n == 500
+    found = policy.evaluate(Spy, X, A, drop)
+    assert found.recommended.shape == A.shape and found.overlap.people == 500
     assert sum(map(len, asked)) == 500
     for train, rest in zip(fitted, asked, strict=True):
-        assert not {tuple(row) for row in train} & {tuple(row) for row in rest}
+        rows = (set(map(tuple, frame.to_numpy())) for frame in (train, rest))
+        assert not set.intersection(*rows)
 
 
 # ------------------------------------------------------------------- splits and guard

@@ -1,6 +1,7 @@
 from fractions import Fraction
 
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.stats
 from hypothesis import given, settings
@@ -376,3 +377,70 @@ def test_tables_hold_what_the_estimates_hold():
     assert kept.n == len(score)
     assert list(kept.curve) == ["precision", "recall", "threshold"]
     assert kept.curve["recall"].is_monotonic_increasing
+
+
+def test_two_people_found_of_two_are_no_proof_of_a_recall_of_one():
+    completed, score = [1, 1] + [0] * 500, [0.9, 0.8] + [0.1] * 500
+    kept = scores.evaluate(completed, score, n_resamples=300).estimates
+    exact = scipy.stats.binomtest(2, 2).proportion_ci(0.95, "exact")
+    for name in ("recall", "precision", "average_precision"):
+        assert kept[name].low == pytest.approx(exact.low) and kept[name].high == 1
+    everybody = scipy.stats.binomtest(502, 502).proportion_ci(0.95, "exact").low
+    assert kept["accuracy"].low == pytest.approx(everybody)
+    for name in ("f05", "f1", "balanced_accuracy"):
+        assert kept[name].low < 0.75 and kept[name].high == 1
+    # Half of the balanced accuracy is the recall of two people.
+    assert kept["balanced_accuracy"].low == pytest.approx((1 + exact.low) / 2, abs=0.01)
+    printed = scores.evaluate_matrix([[500, 0], [0, 2]])
+    assert printed["recall"] == kept["recall"] and printed["f05"] == kept["f05"]
+    nobody = scores.evaluate([1] * 3 + [0] * 50, [0.1] * 53, n_resamples=50).estimates
+    of_three = scipy.stats.binomtest(0, 3).proportion_ci(0.95, "exact").high
+    assert (nobody["recall"].low, nobody["recall"].high) == (0, pytest.approx(of_three))
+    assert nobody["f05"].high > 0.5
+    both = [scores.evaluate(completed, score, n_resamples=300) for _ in range(2)]
+    apart = scores.difference(*both, "recall")
+    assert apart.value == 0 and apart.low < -0.8 and apart.high > 0.8
+
+
+def test_an_interval_that_can_vary_is_the_bootstraps_and_holds_its_value():
+    random = np.random.default_rng(3)
+    for _ in range(20):
+        completed = np.r_[1, 0, random.random(28) < 0.3]
+        score = np.clip(random.random(30) * 0.7 + 0.3 * completed, 0, 1)
+        for kept in scores.evaluate(
+            completed, score, n_resamples=60
+        ).estimates.values():
+            assert np.isnan(kept.value) or kept.low <= kept.value <= kept.high
+    matrix = [[5290, 1400], [877, 799]]
+    f05 = scores.evaluate_matrix(matrix)["f05"]
+    assert (round(f05.low, 3), round(f05.high, 3)) == (0.365, 0.398)
+
+
+@pytest.mark.parametrize(
+    ("completed", "score", "words"),
+    [
+        (["0", "1"], [0.1, 0.2], "completed must be 0 or 1: classes must be of one"),
+        ([0, None], [0.1, 0.2], "completed must be 0 or 1: .*1 missing value"),
+        ([0.0, np.nan], [0.1, 0.2], "completed must be 0 or 1: .*1 missing value"),
+        ([0.3, 0.8], [0.1, 0.2], "completed must be 0 or 1: .*not scores such as 0.3"),
+        ([0, 1], ["0.1", "0.2"], "score must hold numbers, not text such as '0.1'"),
+        ([0, 1], [0.1, None], "score must be finite; 1 of 2 are not"),
+    ],
+)
+def test_every_function_says_what_truth_and_score_must_be(completed, score, words):
+    for call in (scores.evaluate, scores.best_threshold, scores.calibration):
+        with pytest.raises(InputError, match=words):
+            call(completed, score)
+
+
+def test_rows_of_another_index_and_matrices_of_another_shape_are_refused():
+    completed = pd.Series([0, 1, 1], index=[2, 0, 1])
+    score = pd.Series([0.2, 0.8, 0.6])
+    for call in (scores.evaluate, scores.f_beta):
+        with pytest.raises(InputError, match="different indexes"):
+            call(completed, score)
+    with pytest.raises(InputError, match="predicted must be 0 or 1: .* scores"):
+        scores.f_beta([0, 1], [0.2, 0.8])
+    for matrix in ([[1, 2]], [[1, -2], [3, 4]], [[1, 2.5], [3, 4]]):
+        with pytest.raises(InputError, match="matrix must be 2 x 2 counts"):
+            scores.evaluate_matrix(matrix)

@@ -18,6 +18,7 @@ from sklearn.model_selection import (
     cross_val_score,
     cross_validate,
 )
+from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import OneHotEncoder
 from sklearn.svm import SVC
 
@@ -251,3 +252,43 @@ def test_levels_are_never_impossible_but_encoded_columns_are():
     assert not find_impossible(good).any()
     assert not find_impossible(encoded).any()
     assert find_impossible(bad)[300:].mean() > 0.5
+
+
+@pytest.mark.parametrize("method", ["imbalanced-learn", "fast"])
+def test_random_states_and_neighbours_are_taken_as_scikit_learn_takes_them(method):
+    random = np.random.default_rng(5)
+    X = pd.DataFrame(random.integers(0, 3, (60, 3)), columns=list("abc"))
+    y = np.repeat([0, 1], [45, 15])
+
+    def rows(**more):
+        return SMOTEN(method=method, **more).fit_resample(X, y)[0].to_numpy()
+
+    for make in (np.random.RandomState, np.random.default_rng):
+        one, two = rows(random_state=make(3)), rows(random_state=make(3))
+        np.testing.assert_array_equal(one, two)
+    sampler = SMOTEN(random_state=(state := np.random.default_rng(1)))
+    sampler.fit_resample(X, y)
+    assert sampler.random_state is state
+    near = NearestNeighbors(n_neighbors=5, metric="precomputed")
+    plain = rows(random_state=0, k_neighbors=np.int64(4))
+    np.testing.assert_array_equal(rows(random_state=0, k_neighbors=near), plain)
+
+
+def test_columns_and_rows_that_cannot_be_told_apart_are_refused():
+    X = pd.DataFrame({"a": [0, 1] * 20, "b": [1, 0] * 20})
+    y = pd.Series([0] * 25 + [1] * 15)
+    for table, classes, said in [
+        (pd.concat([X, X[["a"]]], axis=1), y, "'a' occurs twice"),
+        (X.assign(a=[1, "1"] * 20), y, "mixes text and numbers"),
+        (X, y.iloc[::-1], "same order"),
+    ]:
+        with pytest.raises(InputError, match=said):
+            SMOTEN().fit_resample(table, classes)
+
+
+def test_encoded_columns_beside_text_are_still_audited():
+    X = pd.DataFrame({"S_1": [1, 1, 0], "S_2": [0, 1, 0], "V": ["x", None, "y"]})
+    assert find_impossible(X).tolist() == [False, True, True]
+    assert find_impossible(X.astype({"S_1": bool, "S_2": bool}))[1]
+    table = audit_rows(pd.concat([X, X.iloc[[1]]]), [0, 0, 1, 0], 3)
+    assert table.loc[0, "copies"] == 1

@@ -93,8 +93,8 @@ def test_list_and_check_speak_of_the_files_asked_for(capsys):
     assert remake.main(["--check", "claims/study_b.csv", "twin/states.csv"]) == 0
     first, second = capsys.readouterr().out.splitlines()
     assert first.startswith("same ") and second.startswith("agrees ")
-    with pytest.raises(InputError, match="data/ has no 'claims/study_d.csv'"):
-        remake.main(["--check", "claims/study_d.csv"])
+    with pytest.raises(InputError, match="data/ has no 'claims/study_x.csv'"):
+        remake.main(["--check", "claims/study_x.csv"])
     with pytest.raises(InputError, match="name what to make"):
         remake.main([])
 

@@ -258,3 +258,39 @@ def test_what_a_workflow_takes_from_the_library_is_there(name):
         exec(line, names)
     for name, attribute in re.findall(r"\b(\w+)\.(\w+)\(", text):
         assert name not in names or hasattr(names[name], attribute), attribute
+
+
+def test_a_page_says_which_open_studies_it_reads(tiny_project, monkeypatch):
+    import plan
+
+    monkeypatch.setattr(plan, "ROOT", tiny_project)
+    assert plan.uses_open_studies("first") == []
+    path = tiny_project / "notebooks" / "first.ipynb"
+    text = path.read_text().replace("1 + 1", "")
+    text = text.replace('"run.finish()"', '"page = trials.Page(run, \\"ist\\")"')
+    path.write_text(text)
+    assert plan.uses_open_studies("first") == ["ist"]
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_open_studies_are_fetched_before_the_build_or_not_asked_for_again(
+    monkeypatch, capsys, there
+):
+    import book as build
+    from sudlib import trials
+
+    asked = []
+
+    def fetch(name):
+        asked.append(name)
+        if not there:
+            raise trials.NotAtHand("no internet")
+
+    monkeypatch.setenv("SUDLIB_OPEN_DATA", "")
+    monkeypatch.setattr(trials, "fetch", fetch)
+    monkeypatch.setattr(build.plan, "uses_open_studies", lambda name: [name[:3]])
+    build.get_open_studies(["ist_1", "ist_2", "ctn_1"])
+    assert asked == (["ist", "ctn"] if there else ["ist"])
+    said = capsys.readouterr().out
+    assert ("recorded results" in said) is not there
+    assert os.environ["SUDLIB_OPEN_DATA"] == ("" if there else "recorded")

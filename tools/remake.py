@@ -31,7 +31,7 @@ import sources
 from sources import DATA
 from threadpoolctl import threadpool_limits
 
-from sudlib import twin
+from sudlib import trials, twin
 from sudlib.book import printed
 from sudlib.files import InputError, sha256
 from sudlib.policy import AdditiveQLearner, multiverse, simulation, simulation_study
@@ -386,6 +386,35 @@ def _schema(context):
     return "every mean lies in its range"
 
 
+def _trials(context):
+    done = [name for name in trials.registry() if trials.at_hand(name)]
+    if not done:
+        raise NotAtHand("no open study is at hand: SUDLIB_OPEN_DATA names a folder")
+    for name in done:
+        trials.fetch(name)  # stops at another SHA-256
+    return f"{', '.join(done)}: the hashes are those of the files"
+
+
+def _dictionary(context):
+    for name in trials.registry():
+        words = trials.dictionary(name)
+        _expect(words.index.is_unique, f"a column of {name} stands twice")
+    return "each column stands once"
+
+
+def _trial(name):
+    def check(context):
+        kept = trials.read_recorded(name)
+        for table, rows in kept["tables"].items():
+            trials.check_counts(pd.DataFrame(rows), table)
+        for used in kept["data"]:
+            digest = trials.digest(used["data"])
+            _expect(used["sha256"] == digest, f"computed from other files: {used}")
+        return f"{len(kept['tables'])} tables, no cell under ten people"
+
+    return check
+
+
 def _sources(context):
     known = sources.registry()
     used = {name for product in PRODUCTS for name in product.sources}
@@ -430,6 +459,7 @@ PRODUCTS = (
     Product("codebook/phrases.csv", "ours"),
     Product("claims/study_a.csv", "transcribed", "", ("study-a",), check=_claims("a")),
     Product("claims/study_c.csv", "transcribed", "", ("study-c",), check=_claims("c")),
+    Product("claims/study_d.csv", "transcribed", "", ("trials",), check=_claims("d")),
     Product("claims/judgements.csv", "ours", check=_judgements),
     Product("claims/tables_b.csv", "transcribed", "", ("study-b",), check=_printed),
     Product(
@@ -545,6 +575,17 @@ PRODUCTS = (
     Product("style/book.mplstyle", "ours"),
     Product("style/claims.css", "ours"),
     Product("style/claims.html", "ours"),
+    Product("trials/registry.json", "ours", check=_trials),
+    Product("trials/dictionary.csv", "ours", check=_dictionary),
+    *(
+        Product(
+            f"results/trials/{path.name}",
+            "recorded",
+            "record_trials.py",
+            check=_trial(path.stem),
+        )
+        for path in sorted((DATA / "results/trials").glob("*.json"))
+    ),
     Product("style/explorer.html", "ours"),
     Product("style/explorer.js", "ours"),
     Product("sources.csv", "ours", check=_sources),

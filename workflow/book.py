@@ -160,6 +160,32 @@ def snakemake(given, out, *more):
     ).returncode  # fmt: skip
 
 
+def get_open_studies(notebooks):
+    """Download the open studies that some notebooks use, once; say so if it fails.
+
+    What cannot be had is not asked for again, page by page: these show what was
+    recorded.
+    """
+    wanted = dict.fromkeys(
+        study for name in notebooks for study in plan.uses_open_studies(name)
+    )
+    if not wanted:
+        return
+    from sudlib import trials
+
+    if os.environ.get(trials.VARIABLE) == trials.RECORDED:
+        return
+    try:
+        for study in wanted:
+            trials.fetch(study)
+    except trials.NotAtHand as error:
+        os.environ[trials.VARIABLE] = trials.RECORDED
+        print(
+            f"\nmake book: {error}\nThe pages on real people show recorded results, and"
+            " say so.\n"
+        )
+
+
 def main(words=None):
     """Run the command line; return the exit status."""
     clear_surroundings()
@@ -173,6 +199,7 @@ def main(words=None):
                 snakemake(given, out, "--unlock")
             for old in (ROOT / out).glob("logs/*.error"):
                 old.unlink()
+            get_open_studies(given.only or plan.NOTEBOOKS)
             status = snakemake(given, out)
     except InputError as error:
         print(f"\nmake book: {error}\n", file=sys.stderr)

@@ -1,5 +1,6 @@
 """What workflow/notebooks.yml says, for Snakemake and for ``make book``."""
 
+import ast
 from pathlib import Path
 
 import yaml
@@ -57,7 +58,29 @@ def fingerprint(name, profile, given):
     """Return the SHA-256s of everything a notebook's outputs depend on."""
     path = ROOT / source(name)
     full = book.check_parameters(path, parameters(name, profile, given))
-    return freshness.fingerprints(path, full, ROOT)
+    stamp = freshness.fingerprints(path, full, ROOT)
+    used = uses_open_studies(name)
+    if used:
+        from sudlib import trials  # pandas: only where a page needs it
+
+        stamp["open studies"] = ", ".join(filter(trials.at_hand, used))
+    return stamp
+
+
+def uses_open_studies(name):
+    """Return the open studies whose files a notebook reads, by their names.
+
+    It says so itself: ``trials.Page(run, "ist")``.
+    """
+    path = ROOT / source(name)
+    if "trials.Page(" not in path.read_text(encoding="utf-8"):
+        return []
+    return [
+        argument.value
+        for node in ast.walk(ast.parse(freshness.source_of(path)))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "trials.Page"
+        for argument in node.args[1:]
+    ]
 
 
 def own_inputs(name):

@@ -38,7 +38,7 @@ def compare(
         Result files, as a notebook's ``run.finish()`` writes them; a dict's values
         are taken.
     printed : pandas.DataFrame, optional
-        From :func:`published`; by default all three studies.
+        From :func:`published`; by default all studies.
 
     Returns
     -------

@@ -15,6 +15,7 @@ STUDIES = {
     "a": "Study A: records drawn as pictures, transfer learning",
     "b": "Study B: kernels, trees, networks and fairness",
     "c": "Study C: outcome-weighted learning for combination therapies",
+    "d": "Part D: open trials, real people",
 }
 
 
@@ -27,8 +28,8 @@ def published(study: str | None = None) -> pd.DataFrame:
 
     Parameters
     ----------
-    study : {"a", "b", "c"}, optional
-        By default all three.
+    study : {"a", "b", "c", "d"}, optional
+        By default all of them.
 
     Returns
     -------
@@ -46,7 +47,7 @@ def published(study: str | None = None) -> pd.DataFrame:
     Raises
     ------
     InputError
-        For a study that is not one of the three.
+        For a study that is not one of these.
 
     Examples
     --------

@@ -1,17 +1,16 @@
-"""Rates of groups, worst-case ratios, their intervals, and reweighing.
+"""Rates of groups, worst-case ratios, their bounds, and reweighing.
 
 The way is always the same: count rows by (cell of the group columns, true class,
 predicted class), sum the counts to a family of groups, take rates, take the extremes.
-What is undefined is NaN and says why.  Taught in the notebooks *How fair are the
-models, variable by variable?*, *Do groups interact, and does reweighing help?* and
-*What do the printed numbers prove?*.
+Bounds hold for all groups of a family at once.  What is undefined is NaN and says why.
+Taught in the notebooks *How fair are the models, variable by variable?*, *Do groups
+interact, and does reweighing help?* and *What do the printed numbers prove?*.
 
 It needs NumPy, SciPy, pandas and scikit-learn only.
 """
 
 from sudlib.fairness.comparison import MEASURES, ConditionalDisparity, Disparity
 from sudlib.fairness.contingency import interactions
-from sudlib.fairness.inference import THRESHOLDS, fair_null
 from sudlib.fairness.measures import (
     conditional_statistical_parity_ratio,
     demographic_parity_difference,
@@ -23,6 +22,7 @@ from sudlib.fairness.measures import (
     equalized_odds_ratio,
     statistical_parity_difference,
 )
+from sudlib.fairness.null import fair_null
 from sudlib.fairness.published import (
     PaperFormulaWarning,
     max_threshold,
@@ -48,7 +48,6 @@ __all__ = [
     "FAMILIES",
     "MEASURES",
     "SMALL",
-    "THRESHOLDS",
     "ConditionalDisparity",
     "Counts",
     "Disparity",

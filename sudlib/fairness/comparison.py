@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Self, TypeAlias
+from functools import cached_property
+from typing import Any, NamedTuple, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from sudlib.fairness.inputs import Floats, judged_classes
 from sudlib.fairness.published import paper_disparity
-from sudlib.fairness.rates import divide, extremes, rates_of
+from sudlib.fairness.rates import divide, extremes, fractions, rates_of
 from sudlib.fairness.tables import SMALL, Counts, Family, sum_to_groups
+from sudlib.files import InputError
 from sudlib.validation import check_choice, check_whole
 
 _COMPARED = {
@@ -28,7 +30,9 @@ MEASURES = {
     for kind in ("difference", "ratio")
 }
 
-AGGREGATES = ("worst", "mean", "paper")
+AGGREGATES = ("worst", "worst_case", "mean", "paper")
+
+METHODS = ("between_groups", "to_overall")
 
 Rates: TypeAlias = Mapping[str, Floats]
 
@@ -49,11 +53,12 @@ class Disparity(float):
     lowest_rate, highest_rate : float
         Their rates.
     lowest_n, highest_n : int or None
-        Their numbers of rows.
+        How many rows their rates are shares of: for a true positive rate, those of the
+        class.
     n_groups, n_empty, n_small, n_undefined : int
-        Groups in the family; those without a row; those with rows but fewer than
-        ``min_n`` (left out) or, without ``min_n``, than 30 (kept); those of the rest
-        for which a rate that is compared has denominator 0.
+        Groups in the family; those without a row; those with rows, but fewer than
+        ``min_n`` (left out) or, without ``min_n``, than 30 (kept) in the denominator of
+        a rate that is compared; those that are not left out, with denominator 0.
     n_undefined_classes : int
         Classes left out of the extreme over classes because nothing is defined there.
     """
@@ -113,7 +118,11 @@ class ConditionalDisparity(Disparity):
 
 
 def disparity(
-    rates: Rates, measure: str, starts: ArrayLike, agg: str = "worst"
+    rates: Rates,
+    measure: str,
+    starts: ArrayLike,
+    agg: str = "worst",
+    overall: Rates | None = None,
 ) -> Floats:
     """Return a measure for each set of groups and resample, from the groups' rates.
 
@@ -132,6 +141,8 @@ def disparity(
         The position of the first group of each set; ``[0]`` compares all with all.
     agg : {"worst", "mean", "paper"}
         How rates and classes are combined.
+    overall : dict of str to numpy.ndarray of shape (n_resamples, n_classes), optional
+        The rates of all rows, if groups are compared with these.
 
     Returns
     -------
@@ -140,21 +151,41 @@ def disparity(
     names, kind = MEASURES[measure]
     if agg == "paper":
         return paper_disparity({name: rates[name] for name in names}, kind, starts)
-    spreads, comparable = spread_of(rates, measure, starts)
+    return combine(*spread_of(rates, measure, starts, overall), kind, agg)
+
+
+def combine(
+    spreads: Floats, comparable: NDArray[np.bool_], kind: str, agg: str
+) -> Floats:
+    """Return spreads combined over rates and classes.
+
+    Parameters
+    ----------
+    spreads, comparable
+        As :func:`spread_of` returns them.
+    kind : {"difference", "ratio"}
+        What is worse: more, or less.
+    agg : {"worst", "mean"}
+        How.
+
+    Returns
+    -------
+    numpy.ndarray of shape (n_sets, n_resamples)
+    """
     worst = np.fmax.reduce if kind == "difference" else np.fmin.reduce
-    combine: Callable[..., Any] = worst if agg == "worst" else _mean
-    by_class = np.where(comparable, combine(spreads, axis=0), np.nan)
-    return combine(by_class, axis=-1)
+    together: Callable[..., Any] = worst if agg == "worst" else _mean
+    by_class = np.where(comparable, together(spreads, axis=0), np.nan)
+    return together(by_class, axis=-1)
 
 
 def spread_of(
-    rates: Rates, measure: str, starts: ArrayLike
+    rates: Rates, measure: str, starts: ArrayLike, overall: Rates | None = None
 ) -> tuple[Floats, NDArray[np.bool_]]:
     """Return how far apart the rates of a measure lie within each set of groups.
 
     Parameters
     ----------
-    rates, measure, starts
+    rates, measure, starts, overall
         As in :func:`disparity`.
 
     Returns
@@ -170,7 +201,14 @@ def spread_of(
         low, high = extremes(rates[name], starts)
         defined = ~np.isnan(rates[name])
         two = np.add.reduceat(defined, starts, axis=0, dtype=int) > 1  # type: ignore[arg-type]
-        spread = high - low if kind == "difference" else divide(low, high)
+        ends = [(low, high)]
+        if overall is not None:
+            whole = np.broadcast_to(overall[name], low.shape)
+            ends = [(low, whole), (whole, high)]
+        if kind == "difference":
+            spread = np.max([high - low for low, high in ends], axis=0)
+        else:
+            spread = np.min([divide(low, high) for low, high in ends], axis=0)
         spreads.append(np.where(two, spread, np.nan))
         comparable.append(two)
     return np.stack(spreads), np.all(comparable, axis=0)
@@ -179,6 +217,32 @@ def spread_of(
 def _mean(values: Floats, axis: int) -> Floats:
     """Return the mean of what is defined, NaN where nothing is, without a warning."""
     return divide(np.nansum(values, axis), (~np.isnan(values)).sum(axis))
+
+
+class Shares(NamedTuple):
+    """A rate of each group and class, and how many rows, in effect, it rests on.
+
+    Weighted rows count as Kish has it, or as fewer if the weights of hits and misses
+    differ (Korn and Graubard 1998).
+    """
+
+    rate: Floats
+    n: Floats
+
+
+def _shares(weights: Floats, squares: Floats, judged: list[int]) -> dict[str, Shares]:
+    """Return the rates of tables that hold sums of weights and of their squares."""
+    summed, squared = fractions(weights), fractions(squares)
+    found = {}
+    for name, pair in summed.items():
+        top, bottom, hit, every = (
+            each[:, 0, judged] for each in (*pair, *squared[name])
+        )
+        rate = divide(top, bottom)
+        spread = (1 - rate) ** 2 * hit + rate**2 * (every - hit)
+        n = divide(rate * (1 - rate) * bottom**2, spread)
+        found[name] = Shares(rate, np.fmin(divide(bottom**2, every), n))
+    return found
 
 
 @dataclass(frozen=True)
@@ -193,34 +257,61 @@ class Comparison:
         The groups.
     judged : list of int
         Positions of the classes that are judged.
-    kept : numpy.ndarray of bool, shape (n_groups,)
-        The groups that are large enough to be compared.
+    min_n : int
+        A rate of fewer rows is left out.
     agg : {"worst", "mean", "paper"}
         How rates and classes are combined.
+    method : {"between_groups", "to_overall"}
+        What a group is compared with.
     """
 
     counts: Counts
     family: Family
     judged: list[int]
-    kept: NDArray[np.bool_]
+    min_n: int
     agg: str
+    method: str
 
-    def rates(self, resampled: ArrayLike | None = None) -> Rates:
-        """Return the rates of the counts or of resamples, NaN for groups left out.
+    @cached_property
+    def _groups(self) -> tuple[NDArray[Any], NDArray[Any]]:
+        """The groups in words, and their rows."""
+        groups = self.family.groups
+        return groups["group"].to_numpy(object), groups["n"].to_numpy()
 
-        Parameters
-        ----------
-        resampled : array-like of shape (n_categories, n_resamples), optional
-            As in :func:`sudlib.fairness.tables.sum_to_groups`.
+    @cached_property
+    def _summed(self) -> dict[str, Floats]:
+        """The tables of the groups: rows, sums of weights, and of their squares."""
+        counts, family = self.counts, self.family
+        count = sum_to_groups(family, counts.tables(counts.count))
+        found = {"count": count, "weight": count, "square": count}
+        if (counts.weight != counts.count).any():
+            for name in ("weight", "square"):
+                table = counts.tables(getattr(counts, name))
+                found[name] = sum_to_groups(family, table)
+        return found
 
-        Returns
-        -------
-        dict of str to numpy.ndarray of shape (n_groups, n_resamples, n_judged)
-        """
-        return self.select(sum_to_groups(self.counts, self.family, resampled))
+    @cached_property
+    def rows(self) -> Rates:
+        """The rows in the denominators of the rates, by rate: (n_groups, n_judged)."""
+        return {
+            name: bottom[:, 0, self.judged]
+            for name, (_, bottom) in fractions(self._summed["count"]).items()
+        }
+
+    @cached_property
+    def rates(self) -> Rates:
+        """The rates, by name; NaN for those that are left out."""
+        return self.select(self._summed["weight"])
+
+    @property
+    def overall(self) -> Rates | None:
+        """What groups are compared with, if not with each other."""
+        if self.method == "between_groups":
+            return None
+        return {name: share.rate for name, share in self.everybody.items()}
 
     def select(self, summed: Floats) -> Rates:
-        """Return :meth:`rates` from counts that are already summed to groups.
+        """Return rates from counts that are summed to groups, NaN for those left out.
 
         Parameters
         ----------
@@ -231,24 +322,45 @@ class Comparison:
         -------
         dict of str to numpy.ndarray of shape (n_groups, n_resamples, n_judged)
         """
-        kept = self.kept[:, None, None]
         return {
-            name: np.where(kept, rate[..., self.judged], np.nan)
+            name: np.where(
+                (self.rows[name] >= max(self.min_n, 1))[:, None],
+                rate[..., self.judged],
+                np.nan,
+            )
             for name, rate in rates_of(summed).items()
         }
 
-    def describe(
-        self, measure: str, rates: Rates | None = None, groups: slice = slice(None)
-    ) -> Disparity:
+    @cached_property
+    def shares(self) -> Mapping[str, Shares]:
+        """The rates, by name: (n_groups, n_judged); NaN for those that are left out."""
+        weights, squares = (self._summed[name] for name in ("weight", "square"))
+        return {
+            name: Shares(
+                *(
+                    np.where(np.isnan(self.rates[name][:, 0]), np.nan, each)
+                    for each in share
+                )
+            )
+            for name, share in _shares(weights, squares, self.judged).items()
+        }
+
+    @cached_property
+    def everybody(self) -> Mapping[str, Shares]:
+        """The rates of all rows, by name: (1, n_judged)."""
+        weights, squares = (
+            self.counts.tables(each).sum(0)[None, None]
+            for each in (self.counts.weight, self.counts.square)
+        )
+        return _shares(weights, squares, self.judged)
+
+    def describe(self, measure: str, groups: slice = slice(None)) -> Disparity:
         """Return a measure over some of the groups, and which groups attain it.
 
         Parameters
         ----------
         measure : str
             A key of :data:`MEASURES`.
-        rates : dict of str to numpy.ndarray, optional
-            From :meth:`rates`, which is called by default; of several resamples the
-            first is described.
         groups : slice
             By default all groups.
 
@@ -257,43 +369,66 @@ class Comparison:
         Disparity
         """
         names, kind = MEASURES[measure]
-        rates = self.rates() if rates is None else rates
-        rates = {name: rates[name][groups, :1] for name in names}
-        kept, table = self.kept[groups], self.family.groups.iloc[groups]
-        n = table["n"].to_numpy()
-        value = float(disparity(rates, measure, [0], self.agg)[0, 0])
-        by_class, comparable = spread_of(rates, measure, [0])
+        rates = {name: self.rates[name][groups] for name in names}
+        rows = {name: self.rows[name][groups] for name in names}
+        words, n = (each[groups] for each in self._groups)
+        fewest = np.min([*rows.values()], axis=0)
+        kept = (fewest >= self.min_n).any(axis=1) & (n > 0)
+        by_class, comparable = spread_of(rates, measure, [0], self.overall)
+        if self.agg == "paper":
+            value = float(paper_disparity(rates, kind, [0])[0, 0])
+        else:
+            value = float(combine(by_class, comparable, kind, self.agg)[0, 0])
         spreads = np.where(comparable[0, 0], by_class[:, 0, 0], np.nan)
-        undefined = np.any([np.isnan(each).any((1, 2)) for each in rates.values()], 0)
+        least = fewest.min(axis=1)
         facts: dict[str, Any] = {
             "n_groups": len(n),
             "n_empty": int((n == 0).sum()),
-            "n_small": int(((n > 0) & ((n < SMALL) | ~kept)).sum()),
-            "n_undefined": int((undefined & kept & (n > 0)).sum()),
+            "n_small": int(((n > 0) & (least < (self.min_n or SMALL))).sum()),
+            "n_undefined": int(((n > 0) & (least == 0) & (self.min_n == 0)).sum()),
             "n_undefined_classes": int(np.isnan(spreads).all(axis=0).sum()),
         }
         if np.isnan(value):
-            facts["reason"] = _why_undefined(rates, kind, kept & (n > 0))
+            facts["reason"] = _why_undefined(rates, kind, kept)
         elif not np.isnan(spreads).all():  # only study B's formulas are defined then
             # Of equal extremes a difference names the first rate, a ratio the last.
             order = np.arange(len(names))[:: -1 if kind == "ratio" else 1]
             furthest = np.nanargmin if kind == "ratio" else np.nanargmax
             first, label = np.unravel_index(furthest(spreads[order]), spreads.shape)
-            facts |= {
-                "label": self.counts.labels[self.judged[label]],
-                "rate": names[order[first]],
-            }
-            rate = rates[facts["rate"]][:, 0, label]
+            name = names[order[first]]
+            facts |= {"label": self.counts.labels[self.judged[label]], "rate": name}
+            rate = rates[name][:, 0, label]
             ends = {"lowest": np.nanargmin(rate), "highest": np.nanargmax(rate)}
             for end, at in ends.items():
-                facts[end] = table["group"].iloc[at]
+                facts[end] = words[at]
                 facts[f"{end}_rate"] = float(rate[at])
-                facts[f"{end}_n"] = int(n[at])
+                facts[f"{end}_n"] = int(rows[name][at, label])
+            if self.overall is not None:
+                facts |= self._far_end(facts, name, int(label), kind)
         return Disparity(value, **facts)
+
+    def _far_end(
+        self, facts: Mapping[str, Any], name: str, label: int, kind: str
+    ) -> dict[str, Any]:
+        """Return the facts of the end that is everybody: the nearer of the two."""
+        whole = float(self.everybody[name].rate[0, label])
+        low, high = facts["lowest_rate"], facts["highest_rate"]
+        if kind == "difference":
+            near = "highest" if whole - low > high - whole else "lowest"
+        else:
+            near = "highest" if low * high < whole**2 else "lowest"
+        rows = fractions(self.counts.tables(self.counts.count).sum(0)[None, None])
+        n = int(rows[name][1][0, 0, self.judged[label]])
+        return {near: "overall", f"{near}_rate": whole, f"{near}_n": n}
 
 
 def compare(
-    counts: Counts, family: Family, agg: str, min_n: int, pos_label: Any
+    counts: Counts,
+    family: Family,
+    agg: str = "worst",
+    min_n: int = 0,
+    pos_label: Any = None,
+    method: str = "between_groups",
 ) -> Comparison:
     """Return a comparison of the groups of a family.
 
@@ -304,20 +439,31 @@ def compare(
     family : Family
         The groups.
     agg : {"worst", "mean", "paper"}
-        How rates and classes are combined.
+        How rates and classes are combined; fairlearn's "worst_case" is "worst".
     min_n : int
-        Groups with fewer rows are left out; empty ones always are.
+        Rates of fewer rows are left out; those of no row always are.
     pos_label : object or None
         Judge this class only.
+    method : {"between_groups", "to_overall"}
+        What a group is compared with.
 
     Returns
     -------
     Comparison
     """
     check_choice("agg", agg, AGGREGATES)
-    kept = family.groups["n"].to_numpy() >= max(check_whole("min_n", min_n), 1)
+    check_choice("method", method, METHODS)
+    if agg == "paper" and method == "to_overall":
+        raise InputError(
+            "agg='paper' compares groups with each other: method='between_groups'"
+        )
     return Comparison(
-        counts, family, judged_classes(counts.labels, pos_label), kept, agg
+        counts,
+        family,
+        judged_classes(counts.labels, pos_label),
+        check_whole("min_n", min_n),
+        "worst" if agg == "worst_case" else agg,
+        method,
     )
 
 

@@ -12,9 +12,16 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.stats import MonteCarloMethod, chi2, chi2_contingency
 
 from sudlib.fairness import inputs
-from sudlib.fairness.inputs import Coded, Columns, Floats, Ints
+from sudlib.fairness.inputs import Columns, Floats
 from sudlib.raking import rake
-from sudlib.validation import check_choice, check_number, check_whole
+from sudlib.validation import (
+    Coded,
+    Ints,
+    check_choice,
+    check_number,
+    check_whole,
+    code_column,
+)
 
 TESTS = ("cell", "association", "product")
 
@@ -166,7 +173,7 @@ def interactions(
     check_whole("n_resamples", n_resamples)
     groups, target = (
         inputs.code_groups(sensitive_features, y=y),
-        inputs.code_column("y", y),
+        code_column("y", y),
     )
     for size in sizes:
         check_whole("each of sizes", size, 1, len(groups))

@@ -1,73 +1,30 @@
-"""The one gate of the wing: group columns, classes, weights and missing values."""
+"""The gate of the wing: group columns, weights and the classes that are judged.
+
+Columns, missing values and classes pass :mod:`sudlib.validation` first.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple, TypeAlias
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from sudlib.files import InputError
-from sudlib.validation import check_choice, check_same_length
+from sudlib.validation import Coded, check_choice, check_rows, code_column
 
 MISSING = ("error", "level", "omit")
 
 #: One group column or several: fairlearn's ``sensitive_features``.
 Columns: TypeAlias = ArrayLike | pd.Series | pd.DataFrame | Mapping[str, ArrayLike]
 
-
 #: Arrays of numbers, whatever their shape.
 Floats: TypeAlias = NDArray[np.float64]
-Ints: TypeAlias = NDArray[np.intp]
 
 
-class Coded(NamedTuple):
-    """A column as positions among its levels; -1 is missing."""
-
-    codes: Ints
-    levels: tuple[Hashable, ...]
-
-
-def ordered(values: Iterable[Any]) -> list[Any]:
-    """Return distinct values sorted; a mixture of types by what is shown.
-
-    Parameters
-    ----------
-    values : iterable
-        Distinct values.
-
-    Returns
-    -------
-    list
-    """
-    values = list(values)
-    try:
-        return sorted(values)
-    except TypeError:
-        return sorted(values, key=str)
-
-
-def require_complete(name: str, values: ArrayLike) -> None:
-    """Raise an InputError if a column has missing values.
-
-    Parameters
-    ----------
-    name : str
-        What the column is, for the message.
-    values : array-like
-        The column.
-    """
-    missing = int(pd.isna(np.asarray(values, dtype=object)).sum())
-    if missing:
-        raise InputError(
-            f"{name} has {missing:,} missing values of {np.size(values):,}; leave those"
-            " rows out (for group columns, see also the parameter missing)"
-        )
-
-
-def group_columns(sensitive_features: Columns) -> dict[str, NDArray[Any]]:
+def group_columns(sensitive_features: Columns) -> dict[str, Any]:
     """Return the group columns by name, whatever they were given as.
 
     Parameters
@@ -77,94 +34,48 @@ def group_columns(sensitive_features: Columns) -> dict[str, NDArray[Any]]:
 
     Returns
     -------
-    dict of str to numpy.ndarray
+    dict of str to array-like
 
     Raises
     ------
     InputError
-        For an array of more than two dimensions, or without a column.
+        For an array of more than two dimensions, without a column, or two columns of
+        one name (1 and "1" are one name).
     """
     given: Any = sensitive_features
     if isinstance(given, pd.Series):
-        given = {"group" if given.name is None else given.name: given}
-    elif not isinstance(given, pd.DataFrame | Mapping):
-        array = np.asarray(given)
+        named = [("group" if given.name is None else given.name, given)]
+    elif isinstance(given, pd.DataFrame):
+        named = [(name, given.iloc[:, at]) for at, name in enumerate(given.columns)]
+    elif isinstance(given, Mapping):
+        named = list(given.items())
+    elif isinstance(given, pd.Categorical):
+        named = [("group", given)]
+    else:
+        if isinstance(given, list | tuple):  # not text at once: that would hide None
+            nested = bool(given) and isinstance(given[0], list | tuple | np.ndarray)
+            array = np.asarray(given, dtype=object) if nested else pd.Series(given)
+        else:
+            array = given if hasattr(given, "ndim") else np.asarray(given)
         if array.ndim not in (1, 2):
             raise InputError(
                 "sensitive_features must be one column or a table of columns, not"
                 f" {type(given).__name__} of {array.ndim} dimensions"
             )
-        one = array.ndim == 1
-        given = {"group": array} if one else pd.DataFrame(array).add_prefix("group ")
-    columns = {str(name): np.asarray(given[name]) for name in given}
+        named = [("group", array)]
+        if array.ndim == 2:
+            named = [(f"group {at}", column) for at, column in enumerate(array.T)]
+    columns = {str(name): column for name, column in named}
     if not columns:
         raise InputError("sensitive_features must have at least one column, got none")
-    return columns
-
-
-def check_rows(columns: Mapping[str, ArrayLike], **others: ArrayLike | None) -> int:
-    """Return the number of rows, if group columns and other columns agree in it.
-
-    Parameters
-    ----------
-    columns : dict of str to array-like
-        Group columns.
-    **others
-        Columns by name; None is passed over.
-
-    Returns
-    -------
-    int
-    """
-    named = {f"the group column {name!r}": each for name, each in columns.items()}
-    return check_same_length(**others, **named)
-
-
-def code_column(
-    name: str,
-    values: ArrayLike,
-    missing: str = "error",
-    levels: Sequence[Any] | None = None,
-) -> Coded:
-    """Return one column as codes and levels; a missing value has the code -1.
-
-    Parameters
-    ----------
-    name : str
-        What the column is, for the message.
-    values : array-like
-        One value a row.
-    missing : {"error", "level", "omit"}, default="error"
-        As in :func:`sudlib.fairness.tabulate`.
-    levels : sequence, optional
-        All levels; by default those that occur, sorted.
-
-    Returns
-    -------
-    Coded
-
-    Raises
-    ------
-    InputError
-        For missing values, unless they are allowed, and for unknown levels.
-    """
-    column = pd.Series(np.asarray(values, dtype=object)).infer_objects()
-    if missing == "error":
-        require_complete(name, column)
-    elif column.isna().all() and len(column):
-        raise InputError(f"{name} has no values at all")
-    elif missing == "level":
-        column = column.astype(object).where(column.notna(), "missing")
-    if levels is None:
-        levels = ordered(column.dropna().unique().tolist())
-    codes = pd.Index(levels, dtype=object).get_indexer(column.astype(object))
-    unknown = column[codes < 0].dropna()
-    if len(unknown):
+    if len(columns) < len(named):
+        names = pd.Index([str(name) for name, _ in named])
+        twice = names[names.duplicated()].unique().tolist()
         raise InputError(
-            f"{name} has values that are not among {list(levels)}:"
-            f" {ordered(unknown.unique().tolist())[:5]}"
+            f"sensitive_features has more than one column called {', '.join(twice)}"
+            " (1 and '1' are one name); rename or drop one"
         )
-    return Coded(codes, tuple(levels))
+    return columns
 
 
 def code_groups(
@@ -182,9 +93,9 @@ def code_groups(
     missing : {"error", "level", "omit"}, default="error"
         As in :func:`sudlib.fairness.tabulate`.
     levels : dict of str to sequence, optional
-        All levels of columns; by default those that occur.
+        All levels of columns; by default those that are declared or occur.
     **others
-        Columns that must have the same number of rows; None is passed over.
+        Columns that must have the same rows; None is passed over.
 
     Returns
     -------
@@ -193,63 +104,31 @@ def code_groups(
     Raises
     ------
     InputError
-        For columns of different lengths, no rows, missing values, unknown levels.
+        For columns of different lengths or indexes, no rows, missing values, unknown
+        levels.
     """
     check_choice("missing", missing, MISSING)
     columns = group_columns(sensitive_features)
-    check_rows(columns, **others)
+    named = {f"the group column {name!r}": each for name, each in columns.items()}
+    check_rows(**others, **named)
     known = levels or {}
     return {
-        name: code_column(f"the group column {name!r}", each, missing, known.get(name))
-        for name, each in columns.items()
+        name: code_column(words, each, missing, known.get(name))
+        for (words, each), name in zip(named.items(), columns, strict=True)
     }
 
 
-def code_classes(
-    y_true: ArrayLike, y_pred: ArrayLike, labels: Iterable[Any] | None = None
-) -> tuple[tuple[Any, ...], Ints, Ints]:
-    """Return the classes in order, and both columns as positions among them.
-
-    Parameters
-    ----------
-    y_true, y_pred : array-like
-        Classes, none missing.
-    labels : iterable, optional
-        All classes; by default those that occur, and 0 and 1 if there are no others.
-
-    Returns
-    -------
-    labels : tuple
-    truth, predicted : numpy.ndarray of int
-
-    Raises
-    ------
-    InputError
-        For a missing or an undeclared class, or a class that is declared twice.
-    """
-    if labels is None:
-        occur = {*np.asarray(y_true).tolist(), *np.asarray(y_pred).tolist()}
-        labels = [0, 1] if occur <= {0, 1} else ordered(occur)  # also True and False
-    labels = list(labels)
-    if len(set(labels)) != len(labels):
-        raise InputError(f"labels must not repeat, got {labels}")
-    truth = code_column("y_true", y_true, levels=labels).codes
-    return tuple(labels), truth, code_column("y_pred", y_pred, levels=labels).codes
-
-
-def check_weights(sample_weight: ArrayLike | None, n: int) -> Floats:
-    """Return the weights of rows, 1 by default.
+def check_weights(sample_weight: ArrayLike | None) -> Floats | None:
+    """Return the weights of rows as floats.
 
     Parameters
     ----------
     sample_weight : array-like of float or None
         Finite and at least 0.
-    n : int
-        Number of rows.
 
     Returns
     -------
-    numpy.ndarray
+    numpy.ndarray or None
 
     Raises
     ------
@@ -257,7 +136,7 @@ def check_weights(sample_weight: ArrayLike | None, n: int) -> Floats:
         For a weight that is negative or not finite.
     """
     if sample_weight is None:
-        return np.ones(n)
+        return None
     weight = np.asarray(sample_weight, dtype=float)
     bad = weight[~(np.isfinite(weight) & (weight >= 0))]
     if len(bad):
@@ -289,7 +168,11 @@ def judged_classes(labels: tuple[Any, ...], pos_label: Any = None) -> list[int]:
         If ``pos_label`` is no class, or is needed and missing.
     """
     if pos_label is not None:
-        check_choice("pos_label", pos_label, labels)
+        if pos_label not in labels:
+            raise InputError(
+                f"pos_label must be one of the classes {list(labels)}, not"
+                f" {pos_label!r}"
+            )
         return [labels.index(pos_label)]
     if len(labels) > 2:
         return list(range(len(labels)))

@@ -23,6 +23,7 @@ def _define(name: str, what: str, notes: str) -> Callable[..., comparison.Dispar
         sample_weight: ArrayLike | None = None,
         family: tables.FamilyName | Mapping[str, ArrayLike] = "joint",
         agg: str = "worst",
+        method: str = "between_groups",
         min_n: int = 0,
         pos_label: Any = None,
         labels: Iterable[Any] | None = None,
@@ -45,9 +46,13 @@ def _define(name: str, what: str, notes: str) -> Callable[..., comparison.Dispar
             Which groups are compared: see :func:`sudlib.fairness.families`; or a dict
             of masks, for groups of your own that may overlap.
         agg : {{"worst", "mean", "paper"}}, default="worst"
-            Over classes and rates; ``"paper"`` is study B's own formula, and warns.
+            Over classes and rates; ``"paper"`` is study B's own formula, and warns;
+            fairlearn's ``"worst_case"`` is ``"worst"``.
+        method : {{"between_groups", "to_overall"}}, default="between_groups"
+            Compare groups with each other, or each with all rows, as in fairlearn.
         min_n : int, default=0
-            Groups with fewer rows are left out of the extremes and counted.
+            Rates of fewer rows (a true positive rate: rows of the class) are left out
+            of the extremes and counted.
         pos_label : optional
             Judge this class only; needed for two classes that are not 0 and 1.
         labels : iterable, optional
@@ -92,7 +97,9 @@ def _define(name: str, what: str, notes: str) -> Callable[..., comparison.Dispar
         groups = (
             tables.mask_family(counts) if masks else tables.families(counts, family)
         )
-        return comparison.compare(counts, groups, agg, min_n, pos_label).describe(name)
+        return comparison.compare(
+            counts, groups, agg, min_n, pos_label, method
+        ).describe(name)
 
     ratio = name.endswith("ratio")
     measure.__name__ = measure.__qualname__ = name
@@ -154,6 +161,7 @@ def conditional_statistical_parity_ratio(
     sample_weight: ArrayLike | None = None,
     family: tables.FamilyName = "joint",
     agg: str = "worst",
+    method: str = "between_groups",
     min_n: int = 0,
     pos_label: Any = None,
     labels: Iterable[Any] | None = None,
@@ -169,9 +177,9 @@ def conditional_statistical_parity_ratio(
     ----------
     condition : array-like
         The legitimate attribute, one value a row.
-    y_true, y_pred, sensitive_features, sample_weight, family, agg, min_n, pos_label
+    y_true, y_pred, sensitive_features, sample_weight, family, agg, method, min_n
         As in :func:`demographic_parity_ratio`.
-    labels, missing
+    pos_label, labels, missing
         As there.
 
     Returns
@@ -205,6 +213,6 @@ def conditional_statistical_parity_ratio(
     found = {}
     for level, counts in counted.items():
         groups = tables.families(counts, family)
-        chosen = comparison.compare(counts, groups, agg, min_n, pos_label)
+        chosen = comparison.compare(counts, groups, agg, min_n, pos_label, method)
         found[level] = chosen.describe("demographic_parity_ratio")
     return comparison.smallest_over_levels(found)

@@ -42,6 +42,33 @@ def divide(top: NDArray[Any], bottom: NDArray[Any]) -> Floats:
     return np.divide(top, bottom, out=np.full(top.shape, np.nan), where=bottom > 0)
 
 
+def fractions(summed: Floats) -> dict[str, tuple[Floats, Floats]]:
+    """Return numerators and denominators of the four rates, from summed counts.
+
+    Parameters
+    ----------
+    summed : numpy.ndarray of shape (n_groups, n_resamples, n_classes, n_classes)
+        From :func:`sudlib.fairness.tables.sum_to_groups`.
+
+    Returns
+    -------
+    dict of str to tuple of numpy.ndarray of shape (n_groups, n_resamples, n_classes)
+        By the names of :data:`RATES`.
+    """
+    others = 1.0 - np.eye(summed.shape[-1])
+    true, predicted = summed.sum(-1), summed.sum(-2)
+    total = np.broadcast_to(true.sum(-1, keepdims=True), true.shape)
+    hits = np.diagonal(summed, axis1=-2, axis2=-1)
+    # Sums over the other classes, not total minus own: an exact 0 must stay 0.
+    false = np.einsum("...tp,tp->...p", summed, others)
+    return {
+        "selection_rate": (predicted, total),
+        "base_rate": (true, total),
+        "true_positive_rate": (hits, true),
+        "false_positive_rate": (false, true @ others),
+    }
+
+
 def rates_of(summed: Floats) -> dict[str, Floats]:
     """Return the four rates of each group, resample and class from summed counts.
 
@@ -55,18 +82,7 @@ def rates_of(summed: Floats) -> dict[str, Floats]:
     dict of str to numpy.ndarray of shape (n_groups, n_resamples, n_classes)
         By the names of :data:`RATES`; NaN where the denominator is 0.
     """
-    others = 1.0 - np.eye(summed.shape[-1])
-    true, predicted = summed.sum(-1), summed.sum(-2)
-    total = np.broadcast_to(true.sum(-1, keepdims=True), true.shape)
-    hits = np.diagonal(summed, axis1=-2, axis2=-1)
-    # Sums over the other classes, not total minus own: an exact 0 must stay 0.
-    false = np.einsum("...tp,tp->...p", summed, others)
-    return {
-        "selection_rate": divide(predicted, total),
-        "base_rate": divide(true, total),
-        "true_positive_rate": divide(hits, true),
-        "false_positive_rate": divide(false, true @ others),
-    }
+    return {name: divide(*pair) for name, pair in fractions(summed).items()}
 
 
 def extremes(rate: Floats, starts: ArrayLike) -> tuple[Floats, Floats]:
@@ -110,7 +126,8 @@ def group_rates(
     family
         As in :func:`sudlib.fairness.families`.
     min_n : int, default=0
-        Groups with fewer rows get the status "small" (below 30 rows in any case).
+        A group one of whose rates has fewer rows in its denominator (a true positive
+        rate: rows of the class) gets the status "small" (below 30 in any case).
 
     Returns
     -------
@@ -150,7 +167,9 @@ def rate_table(
     -------
     pandas.DataFrame
     """
-    summed = tables.sum_to_groups(counts, family)
+    summed = tables.sum_to_groups(family, counts.tables(counts.weight))
+    rows = tables.sum_to_groups(family, counts.tables(counts.count))
+    fewest = np.min([bottom for _, bottom in fractions(rows).values()], axis=0).ravel()
     repeated = family.groups.index.repeat(len(counts.labels))
     table = family.groups.loc[repeated].reset_index(drop=True)
     table.insert(2, "label", list(counts.labels) * len(family))
@@ -160,13 +179,15 @@ def rate_table(
     for name in RATES:
         table[name] = rates[name].ravel()
     undefined = table[list(RATES)].isna()
+    least = max(min_n, tables.SMALL)
     table["status"] = np.select(
         [
             table["n"] == 0,
-            table["n"] < max(min_n, tables.SMALL),
+            table["n"] < least,
             undefined.any(axis=1),
+            fewest < least,
         ],
-        ["empty", "small", "undefined"],
+        ["empty", "small", "undefined", "small"],
         "ok",
     )
     reasons = [

@@ -20,11 +20,11 @@ from sklearn.utils.validation import (
 
 from sudlib.fairness import inputs
 from sudlib.fairness.contingency import cell_of_row, crosstab, interactions
-from sudlib.fairness.inputs import Coded, Columns, Floats
+from sudlib.fairness.inputs import Columns, Floats
 from sudlib.fairness.rates import divide
 from sudlib.fairness.tables import named_sets
 from sudlib.raking import rake_cells
-from sudlib.validation import check_choice
+from sudlib.validation import Coded, check_choice, code_column
 
 VARIANTS = ("kamiran_calders", "raking", "published")
 
@@ -241,7 +241,7 @@ default="significant"
         X = validate_data(self, X, reset=not fitted, skip_check_array=frame, dtype=None)
         levels, classes = (self.levels_, self.classes_) if fitted else (None, None)
         groups = inputs.code_groups(X, levels=levels, y=y)
-        return groups, inputs.code_column("y", y, levels=classes)
+        return groups, code_column("y", y, levels=classes)
 
     def _choose(self, X: Columns, y: ArrayLike) -> list[tuple[str, ...]]:
         """Return which sets of columns are used."""

@@ -10,18 +10,24 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 
 from sudlib.fairness import inputs
-from sudlib.fairness.inputs import Columns, Floats, Ints
+from sudlib.fairness.inputs import Columns, Floats
 from sudlib.files import InputError
-from sudlib.validation import check_choice, check_whole
+from sudlib.validation import (
+    Ints,
+    check_choice,
+    check_whole,
+    code_classes,
+    code_column,
+)
 
 #: Named families: how many of the group columns are crossed at a time.
 FAMILIES = {"each": 1, "pairs": 2, "triples": 3}
 
-#: A group with fewer rows is called small: an extreme that it attains settles nothing.
+#: A rate of fewer rows is called small (a true positive rate: rows of the class).
 SMALL = 30
 
 #: A name, a number of columns to cross, or sets of columns.
@@ -30,30 +36,33 @@ FamilyName: TypeAlias = str | int | Iterable[str | Sequence[str]]
 # More groups than this is a mistake in the call, not an analysis.
 _MOST_GROUPS = 200_000
 
+# Numbers in the tables of truth and prediction of all cells: 200 million are 1.6 GB.
+_MOST_NUMBERS = 200_000_000
+
 
 @dataclass(frozen=True)
 class Counts:
-    """Rows counted by cell of the group columns, truth, prediction and weight.
+    """Rows counted by cell of the group columns, truth and prediction.
 
     Every measure is a function of these few numbers, whatever the number of rows.
-    Rows that agree in all four are one category.
+    Rows that agree in all three are one category.
 
     Attributes
     ----------
     columns : tuple of str
         The group columns.
     levels : tuple of tuple
-        The values of each column, sorted.
+        The values of each column: as declared by a pandas Categorical, or sorted.
     cells : numpy.ndarray of shape (n_cells, n_columns)
         The combinations that occur, as positions in ``levels``; -1 is missing.
     labels : tuple
         The classes.
     cell, truth, predicted : numpy.ndarray of int
         The cell and the classes of each category, as positions.
-    weight : numpy.ndarray of float
-        The sample weight of each row of a category.
     count : numpy.ndarray of int
         Number of rows of each category.
+    weight, square : numpy.ndarray of float
+        Sum of their sample weights, and of the squares of these.
     """
 
     columns: tuple[str, ...]
@@ -63,13 +72,38 @@ class Counts:
     cell: Ints = field(repr=False)
     truth: Ints = field(repr=False)
     predicted: Ints = field(repr=False)
-    weight: Floats = field(repr=False)
     count: Ints = field(repr=False)
+    weight: Floats = field(repr=False)
+    square: Floats = field(repr=False)
 
     @property
     def n(self) -> int:
         """Number of rows."""
         return int(self.count.sum())
+
+    def tables(self, of: NDArray[Any]) -> Floats:
+        """Return a number of each category as tables of truth and prediction.
+
+        Parameters
+        ----------
+        of : numpy.ndarray
+            ``count``, ``weight`` or ``square``.
+
+        Returns
+        -------
+        numpy.ndarray of shape (n_cells, n_classes, n_classes)
+            Truth before prediction.
+        """
+        shape = (len(self.cells), len(self.labels), len(self.labels))
+        if np.prod(shape) > _MOST_NUMBERS:
+            raise InputError(
+                f"{len(self.labels):,} classes in {len(self.cells):,} cells of the"
+                " group columns are too many to count; give fewer columns, or join"
+                " classes"
+            )
+        at = np.ravel_multi_index((self.cell, self.truth, self.predicted), shape)
+        counted = np.bincount(at, of, int(np.prod(shape)))
+        return np.asarray(counted.reshape(shape), float)
 
 
 @dataclass(frozen=True)
@@ -86,7 +120,7 @@ class Family:
         The position of the first group of each set.
     groups : pandas.DataFrame
         One row a group: ``variables``, ``group`` (in words) and ``n`` (rows).
-    member : scipy.sparse.csr_matrix of shape (n_groups, n_cells)
+    member : scipy.sparse.csc_matrix of shape (n_groups, n_cells)
         1 where a cell belongs to a group.
     """
 
@@ -94,7 +128,7 @@ class Family:
     sets: list[tuple[str, ...]]
     starts: Ints = field(repr=False)
     groups: pd.DataFrame = field(repr=False)
-    member: sparse.csr_matrix = field(repr=False)
+    member: sparse.csc_matrix = field(repr=False)
 
     def __len__(self) -> int:
         """Return the number of groups."""
@@ -142,36 +176,66 @@ def tabulate(
     >>> counts.n, counts.levels, counts.labels
     (3, (('a', 'b'),), (0, 1))
     """
+    return _count(
+        None, y_true, y_pred, sensitive_features, sample_weight, labels, missing
+    )
+
+
+def _count(
+    condition: ArrayLike | None,
+    y_true: ArrayLike,
+    y_pred: ArrayLike,
+    sensitive_features: Columns,
+    sample_weight: ArrayLike | None,
+    labels: Iterable[Any] | None,
+    missing: str,
+) -> Counts:
+    """Return the counted rows, with a condition as the first column if there is one."""
     others: Any = {"y_true": y_true, "y_pred": y_pred, "sample_weight": sample_weight}
-    coded = inputs.code_groups(sensitive_features, missing, **others)
-    labels, truth, predicted = inputs.code_classes(y_true, y_pred, labels)
+    coded = inputs.code_groups(
+        sensitive_features, missing, condition=condition, **others
+    )
+    if condition is not None:
+        coded = {"condition": code_column("condition", condition)} | {
+            f"group {name}": each for name, each in coded.items()
+        }
+    labels, (truth, predicted) = code_classes(labels, y_true=y_true, y_pred=y_pred)
+    weight = inputs.check_weights(sample_weight)
     groups = [codes for codes, _ in coded.values()]
-    weight = inputs.check_weights(sample_weight, len(truth))
     in_cell, cell = _distinct(groups)
-    weight_code = np.unique(weight, return_inverse=True)[1]
-    first, category = _distinct([cell, truth, predicted, weight_code])
+    first, category = _distinct([cell, truth, predicted])
+    count = np.bincount(category)
+    sums = [count.astype(float)] * 2
+    if weight is not None:
+        sums = [np.bincount(category, each) for each in (weight, weight**2)]
     return Counts(
         columns=tuple(coded),
         levels=tuple(levels for _, levels in coded.values()),
-        cells=np.stack(groups, axis=1)[in_cell],
+        cells=np.stack([codes[in_cell] for codes in groups], axis=1),
         labels=labels,
         cell=cell[first],
         truth=truth[first],
         predicted=predicted[first],
-        weight=weight[first],
-        count=np.bincount(category),
+        count=count,
+        weight=sums[0],
+        square=sums[1],
     )
 
 
 def _distinct(columns: Sequence[Ints]) -> tuple[Ints, Ints]:
     """Return a row of each combination of codes, sorted, and which one each row has."""
     joint = np.zeros(len(columns[0]), np.int64)
+    reach = 1
     for codes in columns:
         size = int(codes.max()) + 2  # codes begin at -1
-        if int(joint.max()) * size > 2**62:  # renumber before the product overflows
-            joint = np.unique(joint, return_inverse=True)[1]
+        if reach * size > 2**62:  # renumber before the product overflows
+            joint, kinds = pd.factorize(joint, sort=True)
+            reach = len(kinds)
         joint = joint * size + codes + 1
-    _, first, position = np.unique(joint, return_index=True, return_inverse=True)
+        reach *= size
+    position, kinds = pd.factorize(joint, sort=True)
+    first = np.empty(len(kinds), np.intp)
+    first[position[::-1]] = np.arange(len(position) - 1, -1, -1)
     return first, position
 
 
@@ -191,7 +255,8 @@ def tabulate_levels(
     condition : array-like or None
         One value a row, none missing; None puts all rows at one level.
     y_true, y_pred, sensitive_features, sample_weight, labels, missing
-        As in :func:`tabulate`.  The classes of all rows are classes at each level.
+        As in :func:`tabulate`.  The classes and groups of all rows are classes and
+        groups at each level.
 
     Returns
     -------
@@ -202,25 +267,30 @@ def tabulate_levels(
     InputError
         As :func:`tabulate`, and for missing values of the condition.
     """
+    counts = _count(
+        condition, y_true, y_pred, sensitive_features, sample_weight, labels, missing
+    )
     if condition is None:
-        how = (sensitive_features, sample_weight, labels, missing)
-        return {None: tabulate(y_true, y_pred, *how)}
-    columns = inputs.group_columns(sensitive_features)
-    others = {"y_true": y_true, "y_pred": y_pred, "sample_weight": sample_weight}
-    n = inputs.check_rows(columns, condition=condition, **others)
-    inputs.require_complete("condition", condition)
-    labels = inputs.code_classes(y_true, y_pred)[0] if labels is None else list(labels)
-    y_true, y_pred = np.asarray(y_true), np.asarray(y_pred)
-    weight = inputs.check_weights(sample_weight, n)
-    level_of_row = pd.Series(np.asarray(condition))
-    counted = {}
-    for level in sorted(level_of_row.unique(), key=str):
-        here = (level_of_row == level).to_numpy()
-        groups = {name: each[here] for name, each in columns.items()}
-        counted[level] = tabulate(
-            y_true[here], y_pred[here], groups, weight[here], labels, missing
+        return {None: counts}
+    level_of_cell, levels = counts.cells[:, 0], counts.levels[0]
+    columns = tuple(name.removeprefix("group ") for name in counts.columns[1:])
+    found = {}
+    for at in sorted(np.unique(level_of_cell), key=lambda at: str(levels[at])):
+        cells = np.flatnonzero(level_of_cell == at)
+        rows = np.isin(counts.cell, cells)
+        found[levels[at]] = Counts(
+            columns=columns,
+            levels=counts.levels[1:],
+            cells=counts.cells[cells, 1:],
+            labels=counts.labels,
+            cell=np.searchsorted(cells, counts.cell[rows]),
+            truth=counts.truth[rows],
+            predicted=counts.predicted[rows],
+            count=counts.count[rows],
+            weight=counts.weight[rows],
+            square=counts.square[rows],
         )
-    return counted
+    return found
 
 
 def named_sets(
@@ -289,6 +359,8 @@ def column_set(columns: Sequence[str], entry: str | Sequence[str]) -> tuple[str,
             f"a set of columns must be made of {', '.join(columns)}, not"
             f" {unknown or 'nothing'}"
         )
+    if len(set(names)) < len(names):
+        raise InputError(f"a set of columns must name each column once, not {names}")
     return names
 
 
@@ -340,17 +412,26 @@ def families(counts: Counts, family: FamilyName = "joint") -> Family:
     ]
     starts = np.cumsum([0, *sizes[:-1]])
     words: list[str] = []
-    rows, cells = [], []
-    for crossed, shape, start in zip(axes, shapes, starts, strict=True):
-        recorded = np.flatnonzero((counts.cells[:, crossed] >= 0).all(axis=1))
-        codes = tuple(counts.cells[np.ix_(recorded, np.array(crossed))].T)
-        rows.append(start + np.ravel_multi_index(codes, shape))
-        cells.append(recorded)
+    codes = np.ascontiguousarray(counts.cells.T, np.int32)
+    place = np.empty((len(sets), len(counts.cells)), np.int32)
+    for at, (crossed, shape) in enumerate(zip(axes, shapes, strict=True)):
+        place[at] = codes[crossed[0]]
+        for axis, size in zip(crossed[1:], shape[1:], strict=True):
+            place[at] = place[at] * size + codes[axis]
+        place[at] += starts[at]
         words += map(", ".join, itertools.product(*(in_words[c] for c in crossed)))
-    place = np.concatenate(rows), np.concatenate(cells)
+    for at, crossed in enumerate(axes):
+        place[at, (codes[crossed] < 0).any(axis=0)] = -1
+    known = place.T >= 0
+    # One row a cell, with its group in each set: the transpose needs no sorting.
     member = sparse.csr_matrix(
-        (np.ones(len(place[0])), place), (len(words), len(counts.cells))
-    )
+        (
+            np.ones(known.sum(), np.float32),
+            place.T[known],
+            np.r_[0, known.sum(axis=1).cumsum()],
+        ),
+        (len(counts.cells), len(words)),
+    ).T
     n_in_cells = np.bincount(counts.cell, counts.count, len(counts.cells))
     variables = np.array([", ".join(names) for names in sets], dtype=object)
     groups = pd.DataFrame({"variables": np.repeat(variables, sizes), "group": words})
@@ -369,7 +450,8 @@ def mask_family(counts: Counts) -> Family:
     Returns
     -------
     Family
-        The rows with True in each column; the others are no group.
+        The rows with True in each column, also of a mask without one; the others are
+        no group.
 
     Raises
     ------
@@ -377,7 +459,7 @@ def mask_family(counts: Counts) -> Family:
         For values that are not True or False, or if no group has a row.
     """
     each = families(counts, "each")
-    members = {}
+    picked = []
     for name, levels, start in zip(
         counts.columns, counts.levels, each.starts, strict=True
     ):
@@ -386,57 +468,37 @@ def mask_family(counts: Counts) -> Family:
                 f"the group {name!r} must be a mask of True and False, not of"
                 f" {list(levels)[:5]}"
             )
-        if True in levels:
-            members[name] = start + levels.index(True)
-    if not members:
+        is_member = [level == True for level in levels]  # noqa: E712
+        picked.append(start + is_member.index(True) if any(is_member) else -1)
+    rows = np.array(picked)
+    if (rows < 0).all():
         raise InputError("no group of the family has a row")
-    rows = list(members.values())
-    groups = each.groups.iloc[rows].reset_index(drop=True).assign(group=list(members))
-    sets: list[tuple[str, ...]] = [(name,) for name in members]
-    return Family("chosen", sets, np.arange(len(rows)), groups, each.member[rows])
-
-
-def sum_to_groups(
-    counts: Counts, family: Family, resampled: ArrayLike | None = None
-) -> Floats:
-    """Return the weighted counts of each group, truth and prediction.
-
-    Parameters
-    ----------
-    counts : Counts
-        The counted rows.
-    family : Family
-        The groups.
-    resampled : array-like of shape (n_categories, n_resamples), optional
-        Counts of each category in each resample; by default the counts.
-
-    Returns
-    -------
-    numpy.ndarray of shape (n_groups, n_resamples, n_classes, n_classes)
-        Truth before prediction; one resample by default.
-    """
-    drawn = np.asarray(counts.count[:, None] if resampled is None else resampled, float)
-    shape = (len(counts.cells), len(counts.labels), len(counts.labels))
-    cell = np.ravel_multi_index((counts.cell, counts.truth, counts.predicted), shape)
-    to_cells = sparse.csr_matrix(
-        (counts.weight, (cell, np.arange(len(cell)))), (np.prod(shape), len(cell))
+    names = list(counts.columns)
+    groups = pd.DataFrame({"variables": names, "group": names})
+    n = each.groups["n"].to_numpy()
+    groups["n"] = np.where(rows < 0, 0, n[rows])
+    empty = sparse.csr_matrix((1, each.member.shape[1]))
+    member = sparse.vstack([empty, each.member], format="csr")[rows + 1].tocsc()
+    return Family(
+        "chosen", [(name,) for name in names], np.arange(len(rows)), groups, member
     )
-    return sum_cells(family, (to_cells @ drawn).reshape(*shape, drawn.shape[1]))
 
 
-def sum_cells(family: Family, tables: Floats) -> Floats:
+def sum_to_groups(family: Family, tables: Floats) -> Floats:
     """Return tables of truth and prediction summed from cells to groups.
 
     Parameters
     ----------
     family : Family
         The groups.
-    tables : numpy.ndarray of shape (n_cells, n_classes, n_classes, n_resamples)
+    tables : numpy.ndarray of shape (n_cells, n_classes, n_classes[, n_resamples])
         Truth before prediction.
 
     Returns
     -------
     numpy.ndarray of shape (n_groups, n_resamples, n_classes, n_classes)
     """
+    if tables.ndim == 3:
+        tables = tables[..., None]
     summed = np.asarray(family.member @ tables.reshape(len(tables), -1))
     return summed.reshape(len(family), *tables.shape[1:]).transpose(0, 3, 1, 2)

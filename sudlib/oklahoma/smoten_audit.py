@@ -77,7 +77,7 @@ def audit_rows(
     y = np.asarray(y)
     check_same_length(y=y, X=X.index)
     real = np.arange(len(y)) < check_whole("originals", originals, 1, len(y))
-    row = X.groupby(list(X.columns), observed=True).ngroup().to_numpy()
+    row = X.groupby(list(X.columns), observed=True, dropna=False).ngroup().to_numpy()
     impossible = find_impossible(X, drop_first=drop_first)
     counts = {}
     for label in pd.unique(y[real]):
@@ -100,7 +100,7 @@ def find_impossible(X: pd.DataFrame, *, drop_first: bool = False) -> NDArray[np.
     Parameters
     ----------
     X : pandas.DataFrame
-        Columns of 0 and 1 named VARIABLE_level; anything else is never impossible.
+        Columns of 0 and 1 named VARIABLE_level; other columns are never impossible.
     drop_first : bool, default=False
         No level set then means the first one, and is possible.
 
@@ -109,10 +109,17 @@ def find_impossible(X: pd.DataFrame, *, drop_first: bool = False) -> NDArray[np.
     numpy.ndarray of bool
         One a row.
     """
-    numeric = all(pd.api.types.is_numeric_dtype(dtype) for dtype in X.dtypes)
-    if not numeric or not np.isin(X.to_numpy(), (0, 1)).all():
+    binary = [
+        pd.api.types.is_numeric_dtype(X.dtypes.iloc[place])
+        and bool(X.iloc[:, place].isin((0, 1)).all())
+        for place in range(X.shape[1])
+    ]
+    variables = X.columns.astype(str).str.rsplit("_", n=1).str[0].to_numpy()
+    several = pd.Series(variables).duplicated(keep=False).to_numpy()
+    # a column by itself is a level of something only where all columns are encoded
+    encoded = np.array(binary, bool) & (several | all(binary))
+    if not encoded.any():
         return np.zeros(len(X), bool)
-    variables = X.columns.astype(str).str.rsplit("_", n=1).str[0]
-    set_levels = X.T.groupby(variables.to_numpy()).sum().T
+    set_levels = X.loc[:, encoded].astype(int).T.groupby(variables[encoded]).sum().T
     wrong = set_levels > 1 if drop_first else set_levels != 1
     return wrong.any(axis=1).to_numpy()

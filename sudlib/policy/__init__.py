@@ -12,20 +12,24 @@ from sudlib.policy import (
     multiverse,
     simulation,
     simulation_study,
+    worlds,
 )
 from sudlib.policy.a_learning import ContrastLearner
 from sudlib.policy.base import TreatmentRule, fit_together
+from sudlib.policy.best_rule import BestRule, BoostedOutcome
+from sudlib.policy.censoring import restricted_time
 from sudlib.policy.doubly_robust import (
     augmented_scores,
     augmented_value,
-    cross_fitted_value,
     doubly_robust_contrasts,
+    support,
 )
 from sudlib.policy.dynamic_regimes import (
     DiseaseCourse,
     stagewise_owl,
     two_stage_q_learning,
 )
+from sudlib.policy.evaluation import Evaluation, evaluate
 from sudlib.policy.heldout import (
     held_out,
     network_advice,
@@ -37,6 +41,7 @@ from sudlib.policy.matching import agreement, matched_average, matched_interval
 from sudlib.policy.one_vs_one import OneAgainstOne
 from sudlib.policy.outcome_networks import BoundedEffectsNetwork, ContrastNetwork
 from sudlib.policy.outcome_weights import outcome_weights
+from sudlib.policy.overlap import Overlap
 from sudlib.policy.owl import STUDY_ALPHAS, OutcomeWeightedClassifier
 from sudlib.policy.policy_tree import PolicyTree
 from sudlib.policy.pretraining import boltzmann_start
@@ -48,21 +53,27 @@ from sudlib.policy.treatments import (
     combinations,
     describe,
 )
+from sudlib.policy.trial import Trial
 
 __all__ = [
     "AdditiveQLearner",
+    "BestRule",
+    "BoostedOutcome",
     "BoundedEffectsNetwork",
     "ContrastLearner",
     "ContrastNetwork",
     "DiseaseCourse",
+    "Evaluation",
     "OneAgainstOne",
     "OutcomeWeightedClassifier",
+    "Overlap",
     "PROPENSITIES",
     "PolicyTree",
     "Propensity",
     "RIDGE_ALPHAS",
     "STUDY_ALPHAS",
     "TreatmentRule",
+    "Trial",
     "agreement",
     "augmented_scores",
     "augmented_value",
@@ -72,10 +83,10 @@ __all__ = [
     "combination_number",
     "combinations",
     "cprd",
-    "cross_fitted_value",
     "describe",
     "doubly_robust_contrasts",
     "estimate_propensity",
+    "evaluate",
     "fit_together",
     "held_out",
     "losses",
@@ -86,9 +97,12 @@ __all__ = [
     "one_by_one",
     "outcome_weights",
     "over_splits",
+    "restricted_time",
     "simulation",
     "simulation_study",
     "splits",
     "stagewise_owl",
+    "support",
     "two_stage_q_learning",
+    "worlds",
 ]

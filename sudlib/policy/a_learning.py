@@ -13,7 +13,8 @@ from sklearn.model_selection import KFold, cross_val_predict
 from sudlib.policy.base import TreatmentRule, draw_seed
 from sudlib.policy.propensity import Propensity
 from sudlib.policy.q_learning import RIDGE_ALPHAS, with_intercept
-from sudlib.policy.treatments import Array, Study
+from sudlib.policy.study import Study, check_treatments
+from sudlib.policy.treatments import Array
 from sudlib.validation import check_whole
 
 
@@ -35,6 +36,8 @@ class ContrastLearner(TreatmentRule):
         True uses the observed share of each treatment for :math:`\hat e_k`.
     random_state : None, int, RandomState or Generator, default=33
         Draws the folds.
+    allowed : {"received", "all"} or array-like of shape (m, K), default="received"
+        Combinations that may be recommended; see :class:`TreatmentRule`.
 
     Attributes
     ----------
@@ -69,6 +72,9 @@ class ContrastLearner(TreatmentRule):
         model = RidgeCV(alphas=RIDGE_ALPHAS, fit_intercept=False)
         model.fit(design.reshape(len(Z), -1), outcome - main)
         self.coef_ = model.coef_.reshape(A.shape[1], -1)
+        self.main_ = RidgeCV(alphas=RIDGE_ALPHAS).fit(Z, outcome)
+        how = "marginal" if self.randomised else "product"
+        self.propensity_ = Propensity(how).fit(Z, A)
 
     def decision_function(self, X: ArrayLike) -> Array:
         r"""Return the estimated contrasts :math:`\tau_k(x)`, half the gain from k.
@@ -81,4 +87,24 @@ class ContrastLearner(TreatmentRule):
         -------
         numpy.ndarray of shape (n, K)
         """
-        return with_intercept(self._inputs(X).astype(float)) @ self.coef_.T
+        return with_intercept(self._inputs(X)) @ self.coef_.T
+
+    def expected(self, X: ArrayLike, A: ArrayLike) -> Array:
+        """Return the outcome expected under the given combinations.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, p)
+            Covariates.
+        A : array-like of shape (n, K)
+            Coded -1 and +1.
+
+        Returns
+        -------
+        numpy.ndarray of shape (n,)
+        """
+        Z = self._inputs(X)
+        usual = 2 * self.propensity_.treatment_probabilities(Z) - 1
+        surprise = check_treatments(A, len(Z)) - usual
+        effects = with_intercept(Z) @ self.coef_.T
+        return self.main_.predict(Z) + (surprise * effects).sum(axis=1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import KW_ONLY, dataclass
 from numbers import Integral
@@ -17,14 +18,22 @@ from sklearn.utils.validation import check_is_fitted
 from sudlib.files import InputError
 from sudlib.policy.batched import Networks, train
 from sudlib.policy.matching import matched_average
-from sudlib.policy.propensity import estimate_propensity
-from sudlib.policy.treatments import (
-    Array,
+from sudlib.policy.overlap import check_support
+from sudlib.policy.propensity import Propensity, estimate_propensity
+from sudlib.policy.study import (
     Study,
-    best_combination,
     check_covariates,
     check_study,
+    check_treatments,
 )
+from sudlib.policy.treatments import (
+    Array,
+    best_combination,
+    combination_number,
+    contrast_basis,
+    describe,
+)
+from sudlib.validation import check_choice, check_number, check_whole
 
 
 def draw_seed(random_state: Any) -> int:
@@ -40,12 +49,19 @@ def draw_seed(random_state: Any) -> int:
     int
     """
     if isinstance(random_state, Integral):
-        return int(random_state)
+        return check_whole("random_state", random_state, 0, 2**32 - 1)
     if isinstance(random_state, np.random.Generator):
         return int(random_state.integers(2**31 - 1))
-    return int(check_random_state(random_state).randint(2**31 - 1))
+    try:
+        return int(check_random_state(random_state).randint(2**31 - 1))
+    except ValueError as why:
+        raise InputError(
+            "random_state must be a whole number, a RandomState, a Generator or None,"
+            f" not {random_state!r}"
+        ) from why
 
 
+@dataclass(eq=False, repr=False)
 class TreatmentRule(BaseEstimator):
     """Base class of estimators that recommend a combination of treatments.
 
@@ -56,6 +72,12 @@ class TreatmentRule(BaseEstimator):
     ``sklearn.set_config(enable_metadata_routing=True)`` the metadata ``treatment``,
     ``outcome`` and ``propensity`` are requested by default.
 
+    Parameters
+    ----------
+    allowed : {"received", "all"} or array-like of shape (m, K), default="received"
+        Combinations that may be recommended: those that somebody received in the data
+        of the fit, all, or those given.
+
     Attributes
     ----------
     n_features_in_, n_treatments_ : int
@@ -64,7 +86,12 @@ class TreatmentRule(BaseEstimator):
         Names of covariates; only if ``X`` was a frame.
     treatment_names_ : list of str or None
         Names of treatments, if they were columns of a frame.
+    received_ : numpy.ndarray of int8, shape (m, K)
+        Combinations that somebody received.
     """
+
+    _: KW_ONLY
+    allowed: Any = "received"
 
     __metadata_request__fit = {"treatment": True, "outcome": True, "propensity": True}
     __metadata_request__score = __metadata_request__fit | {"sample_weight": True}
@@ -139,7 +166,51 @@ class TreatmentRule(BaseEstimator):
         numpy.ndarray of int8, shape (n, K)
             Coded -1 and +1.
         """
-        return best_combination(self.decision_function(X), self.n_treatments_)
+        return self._advise(self.decision_function(X))
+
+    def advise(self, X: ArrayLike) -> list[str]:
+        """Return the recommended combinations in words.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, p)
+            Covariates.
+
+        Returns
+        -------
+        list of str
+            Such as "insulin + metformin"; without names "treatment 1" and so on.
+        """
+        advice = self.predict(X)
+        numbered = [f"treatment {k + 1}" for k in range(self.n_treatments_)]
+        return describe(advice, self.treatment_names_ or numbered)
+
+    def _allowed(self) -> Array | None:
+        """Return the combinations that may be recommended; None stands for all."""
+        if isinstance(self.allowed, str):
+            check_choice("allowed", self.allowed, ("received", "all"))
+            return self.received_ if self.allowed == "received" else None
+        allowed = check_treatments(self.allowed, names=self.treatment_names_)
+        if allowed.shape[1] != self.n_treatments_ or not len(allowed):
+            raise InputError(
+                f"allowed must have a row a combination and {self.n_treatments_}"
+                f" columns, not shape {allowed.shape}"
+            )
+        return allowed
+
+    def _advise(self, scores: Array) -> Array:
+        """Return the best of the allowed combinations."""
+        best = best_combination(scores, self.n_treatments_)
+        allowed = self._allowed()
+        if allowed is None:
+            return best
+        numbers = combination_number(best), combination_number(allowed)
+        outside = np.flatnonzero(~np.isin(*numbers))
+        order = 1 if scores.shape[1] == self.n_treatments_ else 2
+        basis = contrast_basis(allowed, order)[:, 1:].T
+        for block in np.array_split(outside, 1 + outside.size * len(allowed) // 10**7):
+            best[block] = allowed[(scores[block] @ basis).argmax(axis=1)]
+        return best
 
     def value(
         self,
@@ -164,7 +235,9 @@ class TreatmentRule(BaseEstimator):
         outcome : array-like of shape (n,), optional
             Larger is better.
         propensity : float or array-like of shape (n,), optional
-            Probability of the combination received; by default its share.
+            Probability of the combination received; by default estimated on these
+            people, in the rule's own way if it has one (``propensity``), else by
+            regression (``Propensity("auto")``).
         treatment : array-like of shape (n, K), optional
             Treatments received, where ``y`` is the outcome.
         sample_weight : array-like of shape (n,), optional
@@ -174,12 +247,26 @@ class TreatmentRule(BaseEstimator):
         -------
         float
             NaN if nobody was treated as advised.
+
+        Raises
+        ------
+        sudlib.files.InputError
+            If the rule's advice has no support in these data; see
+            :func:`sudlib.policy.overlap`.
         """
         recommended = self.predict(X)
-        study = check_study(X, y, outcome, propensity, treatment, varying=False)
+        study = check_study(
+            *(X, y, outcome, propensity, treatment),
+            estimator=self,
+            reset=False,
+            varying=False,
+        )
         chance = study.propensity
         if chance is None:
-            chance = estimate_propensity(study.X, study.A)
+            how = getattr(self, "propensity", "auto")
+            model = Propensity(how).fit(study.X, study.A)
+            chance = model.predict_received(study.X, study.A)
+            check_support(*study[:2], recommended, model)
         given = study.outcome, study.A, recommended, chance
         return matched_average(*given, sample_weight=sample_weight)[0]
 
@@ -216,7 +303,7 @@ class NetworkRule(TreatmentRule):
     alpha : float or sequence of float, default=0.001
         Strength of the penalty, larger is stronger.
     steps : int, default=2000
-        Steps of the optimiser.
+        Steps of the optimiser; where people are many, more: see ``epochs``.
     batch_size : int, default=100
         Rows in a step.
     learning_rate : float, default=0.01
@@ -229,6 +316,8 @@ class NetworkRule(TreatmentRule):
         See :mod:`sudlib.policy.batched`.
     random_state : None, int, RandomState or Generator, default=0
         Start, order of rows, dropout, validation set and folds.
+    epochs : int, default=4
+        Passes over all rows at least, unless ``steps`` is 0.
     """
 
     _: KW_ONLY
@@ -242,6 +331,7 @@ class NetworkRule(TreatmentRule):
     standardise: bool = True
     engine: str = "auto"
     random_state: Any = 0
+    epochs: int = 4
 
     def fit(
         self,
@@ -298,6 +388,14 @@ class NetworkRule(TreatmentRule):
         """Return what to train on and, or None, what to validate on."""
         study = check_study(X, y, outcome, propensity, treatment, estimator=self)
         self.seed_ = draw_seed(self.random_state)
+        for name in ("members", "batch_size"):
+            check_whole(name, getattr(self, name), 1)
+        for name in ("steps", "epochs"):
+            check_whole(name, getattr(self, name))
+        for width in self.hidden:
+            check_whole("a width in hidden", width, 1)
+        check_number("learning_rate", self.learning_rate, 0, open_low=True)
+        check_number("validation_fraction", self.validation_fraction, 0, 1)
         self._check_settings()
         study = self._with_propensity(study)
         study = study._replace(X=self._scale(study.X))
@@ -340,8 +438,13 @@ class NetworkRule(TreatmentRule):
         """Make the choices that need the validation set, and keep what decides."""
         raise NotImplementedError
 
+    def _steps(self, people: int) -> int:
+        """Return how many steps there are, where each row is seen a few times."""
+        passes = self.epochs * math.ceil(people / min(self.batch_size, people))
+        return max(self.steps, passes) if self.steps else 0
+
     def _descend(self, X: Array, rows: Any, loss: Any, **settings: Any) -> Networks:
-        shared = ("batch_size", "learning_rate", "engine", "steps")
+        shared = ("batch_size", "learning_rate", "engine")
         settings = {name: getattr(self, name) for name in shared} | settings
         hidden = tuple(self.hidden)
         return train(X, rows, loss, hidden=hidden, seed=self.seed_, **settings)

@@ -24,25 +24,30 @@ the first layer's bias is a row of its weights.
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
+from threadpoolctl import threadpool_limits
 
 from sudlib.files import InputError
+from sudlib.policy.optimisers import (
+    OPTIMISERS,
+    batches,
+    choose_engine,
+    keras_steps,
+    numpy_steps,
+    step_sizes,
+)
 from sudlib.policy.treatments import Array
 from sudlib.validation import check_choice
 
-#: The L1 norm, the squared L2 norm, and the group lasso over weights that leave a node.
-PENALTIES = ("lasso", "ridge", "nodes")
-
-#: Adam (Kingma and Ba 2015), and stochastic gradient descent.
-OPTIMISERS = ("adam", "sgd")
-
-_BETA, _GAMMA, _EPSILON = 0.9, 0.999, 1e-7  # Keras' defaults of Adam
+#: The slope of the L1 norm added to the gradient, as Keras has it and the study; the
+#: squared L2 norm; and by proximal steps, which reach zero, the L1 norm and the group
+#: lasso over the weights that leave a node.
+PENALTIES = ("l1", "ridge", "lasso", "nodes")
 
 
 @dataclass(frozen=True)
@@ -212,17 +217,18 @@ def _flat(xp: Any, matrix: Any) -> Any:
 
 
 def penalty_slope(xp: Any, kind: str, shape: Shape, flat: Any, alpha: Any) -> Any:
-    """Return the gradient of the penalty; biases are not penalised.
+    """Return what a smooth penalty adds to the gradient; biases are not penalised.
 
     Parameters
     ----------
     xp : module
         ``numpy`` or ``keras.ops``.
-    kind : {"lasso", "ridge", "nodes"}
-        "nodes" is the group lasso: the Euclidean length of all weights that leave an
-        input or a hidden node, which drops whole nodes.
+    kind : {"l1", "ridge"}
+        The sign of each weight, or twice the weight.
     shape : Shape
+        The layers.
     flat : array of shape (..., F, size)
+        Weights.
     alpha : numpy.ndarray of shape (F, 1)
         Strength in each fit.
 
@@ -231,88 +237,50 @@ def penalty_slope(xp: Any, kind: str, shape: Shape, flat: Any, alpha: Any) -> An
     array of shape (..., F, size)
     """
     penalised = alpha * shape.penalised()
-    if kind == "lasso":
+    if kind == "l1":
         return xp.multiply(penalised, xp.sign(flat))
-    if kind == "ridge":
-        return xp.multiply(2.0 * penalised, flat)
-    directions = []
-    for matrix in shape.matrices(xp, flat):
-        leaving = xp.sqrt(xp.sum(matrix * matrix, axis=-1, keepdims=True) + 1e-12)
-        directions.append(_flat(xp, matrix / leaving))
-    return xp.multiply(penalised, xp.concatenate(directions, axis=-1))
+    return xp.multiply(2.0 * penalised, flat)
 
 
-def batches(generator: np.random.Generator, rows: int, size: int, steps: int) -> Array:
-    """Return the rows of each step: every row once before any comes again.
+def proximal_step(
+    xp: Any, kind: str, shape: Shape, flat: Any, rate: Any, alpha: Any
+) -> Any:
+    """Return weights that a penalty has moved towards zero, or to it.
 
     Parameters
     ----------
-    generator : numpy.random.Generator
-    rows : int
-        Rows there are.
-    size : int
-        Rows in a step.
-    steps : int
+    xp : module
+        ``numpy`` or ``keras.ops``.
+    kind : {"lasso", "nodes"}
+        Each weight by itself (soft thresholding); or all weights that leave an input or
+        a hidden node together, which drops whole nodes.
+    shape : Shape
+        The layers.
+    flat : array of shape (..., F, size)
+        Weights.
+    rate : float or array like ``flat``
+        Step sizes.
+    alpha : numpy.ndarray of shape (F, 1)
+        Strength in each fit.
 
     Returns
     -------
-    numpy.ndarray of int32, shape (steps, min(size, rows))
+    array of shape (..., F, size)
     """
-    size = min(size, rows)
-    in_a_pass = rows // size
-    passes = [
-        generator.permutation(rows)[: in_a_pass * size].reshape(in_a_pass, size)
-        for _ in range(max(1, -(-steps // in_a_pass)))
-    ]
-    return np.concatenate(passes)[:steps].astype("int32")
-
-
-def step_sizes(
-    learning_rate: float, steps: int, decay: bool = False, optimiser: str = "adam"
-) -> Array:
-    """Return the step size of each step, Adam's bias correction included.
-
-    Parameters
-    ----------
-    learning_rate : float
-        Of the first step.
-    steps : int
-    decay : bool, default=False
-        Let it fall along half a cosine: to a half midway, to zero at the end.
-    optimiser : {"adam", "sgd"}, default="adam"
-
-    Returns
-    -------
-    numpy.ndarray of shape (steps,)
-    """
-    step = np.arange(steps)
-    fall = 0.5 * (1 + np.cos(np.pi * step / steps)) if decay else np.ones(steps)
-    if optimiser == "sgd":
-        return learning_rate * fall
-    correct = np.sqrt(1 - _GAMMA ** (step + 1)) / (1 - _BETA ** (step + 1))
-    return learning_rate * fall * correct
-
-
-def choose_engine(engine: str) -> str:
-    """Return "numpy" or "keras".
-
-    Parameters
-    ----------
-    engine : {"auto", "numpy", "keras"}
-
-    Returns
-    -------
-    str
-    """
-    check_choice("engine", engine, ("auto", "numpy", "keras"))
-    if engine != "auto":
-        return engine
-    keras = sys.modules.get("keras")
-    try:
-        gpu = keras is not None and bool(keras.distribution.list_devices("gpu"))
-    except Exception:  # a backend that cannot list devices has none to offer
-        gpu = False
-    return "keras" if gpu else "numpy"
+    move = rate * (alpha * shape.penalised())
+    if kind == "lasso":
+        return xp.sign(flat) * xp.maximum(xp.abs(flat) - move, 0.0)
+    move = xp.broadcast_to(move, flat.shape)
+    pieces = []
+    matrices = shape.matrices(xp, flat), shape.matrices(xp, move)
+    for matrix, moves in zip(*matrices, strict=True):
+        length = xp.sqrt(xp.sum(matrix * matrix, axis=-1, keepdims=True) + 1e-20)
+        # the node is dropped where its weights, in units of their rates, are too short
+        pull = matrix / xp.maximum(moves, 1e-20)
+        kept = xp.sum(pull * pull, axis=-1, keepdims=True) > 1.0
+        shrunk = matrix * xp.maximum(1.0 - moves / length, 0.0)
+        pieces.append(_flat(xp, xp.where(kept, shrunk, 0.0 * matrix)))
+    return xp.concatenate(pieces, axis=-1)
 
 
 def train(
@@ -323,7 +291,7 @@ def train(
     hidden: Sequence[int] = (),
     outputs: int,
     alphas: Sequence[float] | Array = (0.0,),
-    penalty: str = "lasso",
+    penalty: str = "l1",
     steps: int = 2000,
     batch_size: int = 100,
     learning_rate: float = 0.01,
@@ -354,8 +322,8 @@ def train(
         Width of the last.
     alphas : sequence of float, length F
         Strength of the penalty in each fit; larger is stronger.
-    penalty : {"lasso", "ridge", "nodes"}, default="lasso"
-        See :func:`penalty_slope`.
+    penalty : {"l1", "ridge", "lasso", "nodes"}, default="l1"
+        See :data:`PENALTIES`.
     steps : int, default=2000
         Steps of the optimiser.
     batch_size : int, default=100
@@ -413,6 +381,7 @@ def train(
         for width in (hidden if dropout else ())
     ]
     alpha = np.asarray(alphas, dtype="f4")[:, None]
+    proximal = penalty in ("lasso", "nodes")
     share = np.float32(1 / order.shape[1])
 
     def gradient(xp: Any, flat: Any, inputs: Any, picked: Any, masks: Any) -> Any:
@@ -420,10 +389,15 @@ def train(
         values = forward(xp, inputs, matrices, masks)
         slope = loss.slope(xp, values[-1], *picked) * share
         descent = backward(xp, values, matrices, slope, masks)
+        if proximal:
+            return descent
         return descent + penalty_slope(xp, penalty, shape, flat, alpha)
 
-    make = numpy_steps if choose_engine(engine) == "numpy" else _keras_steps
-    take_steps = make(gradient, optimiser)
+    def shrink(xp: Any, flat: Any, rate: Any) -> Any:
+        return proximal_step(xp, penalty, shape, flat, rate, alpha)
+
+    make = numpy_steps if choose_engine(engine) == "numpy" else keras_steps
+    take_steps = make(gradient, optimiser, shrink if proximal else None)
     best: Any = None
     best_gain: Any = None
     state = (flat, np.zeros_like(flat), np.zeros_like(flat))
@@ -431,7 +405,8 @@ def train(
     for begin, end in zip([0, *ends], ends, strict=False):
         span = slice(begin, end)
         now = [mask[span] for mask in masks]
-        state = take_steps(state, X, rows, order[span], sizes[span], now)
+        with threadpool_limits(1, "blas"):  # the products are small: threads only wait
+            state = take_steps(state, X, rows, order[span], sizes[span], now)
         if watch:
             gain = np.asarray(watch(end, Networks(shape, state[0])))
             if best is None:
@@ -447,123 +422,6 @@ def train(
             " learning rate or the optimiser adam"
         )
     return networks
-
-
-def numpy_steps(gradient: Callable[..., Any], optimiser: str) -> Callable[..., Any]:
-    """Return a function that takes steps of the optimiser with numpy.
-
-    Parameters
-    ----------
-    gradient : callable
-        ``gradient(xp, flat, inputs, picked, masks)`` returns an array like ``flat``.
-    optimiser : {"adam", "sgd"}
-        Adam works in place, inside the processor's cache.
-
-    Returns
-    -------
-    callable
-        ``take_steps((flat, mean, square), X, rows, order, sizes, masks)`` returns the
-        new state.
-    """
-
-    # An unbounded loss can diverge: train() says so, once, instead of in every step.
-    @np.errstate(over="ignore", invalid="ignore")
-    def take_steps(
-        state: Any, X: Any, rows: Any, order: Any, sizes: Any, masks: Any = ()
-    ) -> Any:
-        flat, mean, square = (np.array(array) for array in state)
-        spare = np.empty_like(flat)
-        for step, (chosen, size) in enumerate(zip(order, sizes, strict=True)):
-            slope = gradient(
-                np,
-                flat,
-                np.take(X, chosen, axis=-2),
-                [np.take(array, chosen, axis=-2) for array in rows],
-                [mask[step] for mask in masks],
-            )
-            if optimiser == "sgd":
-                flat -= size * slope
-                continue
-            mean += (1 - _BETA) * (slope - mean)
-            np.multiply(slope, slope, out=slope)
-            slope -= square
-            slope *= 1 - _GAMMA
-            square += slope
-            np.sqrt(square, out=spare)
-            spare += _EPSILON
-            np.divide(mean, spare, out=spare)
-            spare *= size
-            flat -= spare
-        return flat, mean, square
-
-    return take_steps
-
-
-def _keras_steps(gradient: Callable[..., Any], optimiser: str) -> Callable[..., Any]:
-    """Return what takes the same steps inside one compiled loop of Keras' backend."""
-    from keras import ops
-
-    def steps(
-        state: Any, X: Any, rows: Any, order: Any, sizes: Any, masks: Any
-    ) -> tuple[Any, ...]:
-        def body(step: Any, state: Any) -> tuple[Any, ...]:
-            flat, mean, square = state
-            slope = gradient(
-                ops,
-                flat,
-                ops.take(X, order[step], axis=2),
-                [ops.take(array, order[step], axis=2) for array in rows],
-                [mask[step] for mask in masks],
-            )
-            if optimiser == "sgd":
-                return flat - sizes[step] * slope, mean, square
-            mean = mean + (1 - _BETA) * (slope - mean)
-            square = square + (1 - _GAMMA) * (slope * slope - square)
-            flat = flat - sizes[step] * mean / (ops.sqrt(square) + _EPSILON)
-            return flat, mean, square
-
-        return ops.fori_loop(0, order.shape[0], body, tuple(state))
-
-    whole = compiled(steps)  # once: stretches of equal length share it
-
-    def take_steps(*arguments: Any) -> tuple[Array, ...]:
-        tensors = [
-            [ops.convert_to_tensor(array) for array in argument]
-            if isinstance(argument, list | tuple)
-            else ops.convert_to_tensor(argument)
-            for argument in arguments
-        ]
-        return tuple(np.array(ops.convert_to_numpy(array)) for array in whole(*tensors))
-
-    return take_steps
-
-
-def compiled(function: Callable[..., Any], xla: bool = True) -> Callable[..., Any]:
-    """Return a function compiled by the Keras backend in use, where it compiles.
-
-    Parameters
-    ----------
-    function : callable
-        Of tensors.
-    xla : bool, default=True
-        Whether TensorFlow compiles it by XLA.
-
-    Returns
-    -------
-    callable
-    """
-    import keras
-
-    backend = keras.backend.backend()
-    if backend == "tensorflow":
-        import tensorflow as tf
-
-        return tf.function(function, jit_compile=xla)
-    if backend == "jax":
-        import jax
-
-        return jax.jit(function)
-    return function
 
 
 @dataclass

@@ -14,37 +14,61 @@ observational data.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike
+from scipy import stats
 from sklearn.base import clone
-from sklearn.model_selection import KFold
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GroupKFold, KFold
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
-from sudlib.estimates import Estimate, normal_estimate
+from sudlib.estimates import Estimate
 from sudlib.files import InputError
-from sudlib.policy.propensity import Propensity
+from sudlib.policy.overlap import RARE, Overlap, least_chance, overlap
+from sudlib.policy.propensity import PROPENSITIES, Propensity
 from sudlib.policy.q_learning import AdditiveQLearner
-from sudlib.policy.treatments import (
-    Array,
-    Study,
-    check_propensity,
-    check_study,
-    check_treatments,
-    combination_number,
-)
-from sudlib.validation import check_number, check_whole
+from sudlib.policy.study import Study, check_study
+from sudlib.policy.treatments import Array, combination_number, combinations, describe
+from sudlib.policy.trial import Trial, place_of
+from sudlib.validation import check_bytes, check_choice, check_number, check_whole
+
+#: The 0.975 quantile of the normal distribution.
+NORMAL = float(stats.norm.ppf(0.975))
 
 
-def _cross_fit(
-    fit: Callable[[Study], Any], study: Study, n_splits: int, seed: int
-) -> Iterator[tuple[Array, Array, Any]]:
-    """Yield training rows, the rows left out, and what was fitted to the former."""
-    check_whole("n_splits", n_splits, 2, len(study.X))
-    folds = KFold(n_splits, shuffle=True, random_state=seed)
-    for train, rest in folds.split(study.X):
-        yield train, rest, fit(study.rows(train))
+def folds(
+    people: int, n_splits: int, seed: int, clusters: Array | None = None
+) -> Iterator[tuple[Array, Array]]:
+    """Yield training rows and the rows left out.
+
+    Parameters
+    ----------
+    people : int
+        How many.
+    n_splits : int
+        Folds.
+    seed : int
+        Seed of the folds.
+    clusters : numpy.ndarray, optional
+        Stay whole.
+
+    Yields
+    ------
+    train, rest : numpy.ndarray of int
+        Rows of each fold.
+    """
+    kinds = people if clusters is None else len(np.unique(clusters))
+    check_whole("n_splits", n_splits, 2, kinds)
+    kind = KFold if clusters is None else GroupKFold
+    fold = kind(n_splits, shuffle=True, random_state=seed)
+    yield from fold.split(np.zeros((people, 1)), groups=clusters)
 
 
 def doubly_robust_contrasts(
@@ -88,13 +112,11 @@ def doubly_robust_contrasts(
     study = check_study(X, A, outcome, propensity, varying=False)
     contrasts = np.empty(study.A.shape)
 
-    def fit(train: Study) -> AdditiveQLearner:
+    for train, rest in folds(len(study.X), n_splits, seed):
         # In a small fold a rare treatment may be missing: its effect is shrunk to 0.
         model = AdditiveQLearner(effect_penalty=4.0, standardise=False)
-        model._fit(check_study(*train, estimator=model, varying=False))
-        return model
-
-    for _, rest, model in _cross_fit(fit, study, n_splits, seed):
+        some = study.rows(train)
+        model._fit(check_study(*some, estimator=model, varying=False))
         X, A, outcome, chance = study.rows(rest)
         correction = (outcome - model.expected(X, A)) / chance
         scale = A / 2.0 ** (A.shape[1] - 1)
@@ -102,151 +124,371 @@ def doubly_robust_contrasts(
     return contrasts
 
 
+class Scores(np.ndarray):
+    """Doubly robust scores, (n, combinations), with what tells their support.
+
+    Rows may be chosen by one index, and keep it; other arrays made from scores are
+    plain.  Larger is better.
+
+    Attributes
+    ----------
+    names : list of str
+        What the columns are called.
+    codes : numpy.ndarray of shape (combinations, K)
+        What they stand for.
+    X : numpy.ndarray of shape (n, p)
+        Covariates.
+    chances : numpy.ndarray of shape (n, combinations)
+        Probability of each combination; NaN where nobody received it.
+    received : numpy.ndarray of int, shape (n,)
+        The column that each person received.
+    known : bool
+        Whether the probabilities are known.
+    least : float
+        Estimated probabilities below this were raised to it.
+    clusters : numpy.ndarray or None
+        Clusters of people.
+    limits : tuple of float
+        Smallest and largest outcome.
+    sign : int
+        -1 where less of the outcome is better.
+    """
+
+    _KEPT = ("names", "codes", "known", "least", "limits", "sign")
+    _ROWS = ("X", "chances", "received", "clusters")
+
+    names: list[str]
+    codes: Array
+    X: Array
+    chances: Array
+    received: Array
+    known: bool
+    least: float
+    clusters: Array | None
+    limits: tuple[float, float]
+    sign: int
+
+    def __getitem__(self, key: Any) -> Any:
+        """Return chosen rows with their support, or a plain array."""
+        values = np.asarray(self)[key]
+        if isinstance(key, tuple) or values.ndim != 2:
+            return values
+        some = values.view(Scores)
+        for name in self._KEPT:
+            setattr(some, name, getattr(self, name))
+        for name in self._ROWS:
+            each = getattr(self, name)
+            setattr(some, name, None if each is None else each[key])
+        return some
+
+    def __array_wrap__(self, array: Any, *_: Any) -> Any:
+        """Return the results of arithmetic as plain arrays."""
+        return np.asarray(array)[()]
+
+
 def augmented_scores(
-    X: ArrayLike,
-    A: ArrayLike,
-    outcome: ArrayLike,
+    X: Any,
+    A: ArrayLike | None = None,
+    outcome: Any = None,
     *,
-    propensity: str | ArrayLike = "multinomial",
+    propensity: str | ArrayLike = "auto",
     model: Any = None,
     n_splits: int = 5,
-    least: float = 0.01,
+    least: float | None = None,
     seed: int = 33,
-) -> Array:
+) -> Scores:
     r"""Return every person's doubly robust score of every combination, cross-fitted.
 
     .. math:: \Gamma_i(a) = \hat Q(x_i, a) +
        \frac{I\{a_i = a\}}{\hat\pi_a(x_i)} \{R_i - \hat Q(x_i, a_i)\}
 
     The mean of :math:`\Gamma_i(d(x_i))` estimates the value of the rule :math:`d`.
-    Both models are fitted to other people than those they are used for.
+    Both models are fitted to other people than those they are used for.  Where outcomes
+    are missing, :math:`\pi` is also multiplied by the estimated probability that they
+    are not, given covariates and combination.
 
     Parameters
     ----------
-    X : array-like of shape (n, p)
-        Covariates.
-    A : array-like of shape (n, K)
-        Treatments received, coded -1 and +1.
-    outcome : array-like of shape (n,)
-        Larger is better.
-    propensity : str or array-like, default="multinomial"
-        How it is estimated ("marginal", "product" or "multinomial"), or known
-        probabilities, (n, 2 ** K), one column a combination.
+    X : Trial, or array-like of shape (n, p)
+        A trial; or covariates.
+    A : array-like of shape (n, K), optional
+        Treatments received, coded -1 and +1; not for a trial.
+    outcome : array-like of shape (n,), or str
+        Larger is better; of a trial the name of an outcome, by default the first.
+    propensity : str or array-like, default="auto"
+        How it is estimated ("marginal", "product" or "multinomial"; "auto" is
+        multinomial unless combinations are many), or known probabilities: (n, 2 ** K),
+        one column a combination, or of the one received.  Of a trial the known chances
+        are used.
     model : estimator, optional
-        With ``fit(X, A, outcome)`` and ``outcomes(X)``; by default
+        With ``fit(X, A, outcome)`` and ``expected(X, A)``; by default
         :class:`AdditiveQLearner`.
     n_splits : int, default=5
-        Folds of the cross-fitting.
-    least : float, default=0.01
-        Smaller probabilities are raised to this: a little bias against a lot of
-        variance.
+        Folds of the cross-fitting; clusters of a trial stay whole.
+    least : float, optional
+        Smaller *estimated* probabilities are raised to this: a little bias against a
+        lot of variance.  By default 0.01, or a tenth of an even share of the
+        combinations received where that is less.  Known ones are never raised.
     seed : int, default=33
         Seed of the folds.
 
     Returns
     -------
-    numpy.ndarray of shape (n, 2 ** K)
-        Columns as in :func:`sudlib.policy.combinations`.
+    Scores
+        (n, 2 ** K), columns as in :func:`sudlib.policy.combinations`; of a trial
+        (n, arms).  NaN for combinations that nobody received.
 
     Raises
     ------
     sudlib.files.InputError
-        For data that :func:`sudlib.policy.treatments.check_study` refuses, and known
-        probabilities of another shape.
+        For data that :class:`sudlib.policy.Trial` refuses, and known probabilities of
+        another shape.
     """
+    how = propensity if isinstance(propensity, str) else "auto"
+    check_choice("propensity", how, ("auto", *PROPENSITIES))
+    settings = how, model, n_splits, least, seed
+    if isinstance(X, Trial):
+        return _trial_scores(X, outcome, *settings)
     study = check_study(X, A, outcome)
-    check_number("least", least, 0, 1, open_high=True)
-    model = AdditiveQLearner() if model is None else model
-    received = combination_number(study.A)
-    scores = np.empty((len(study.X), 2 ** study.A.shape[1]))
-    known = None if isinstance(propensity, str) else np.asarray(propensity, float)
-    if known is not None and known.shape != scores.shape:
-        raise InputError(
-            f"known probabilities must have shape {scores.shape}, not {known.shape}"
-        )
-
-    def fit(train: Study) -> Any:
-        return clone(model).fit(*train[:3])
-
-    for train, rest, fitted in _cross_fit(fit, study, n_splits, seed):
-        X, A, outcome, _ = study.rows(rest)
-        if known is None:
-            chances = Propensity(propensity).fit(study.X[train], study.A[train])
-            chance = chances.predict_received(X, A)
-        else:
-            chance = known[rest, received[rest]]
-        chance = check_propensity(np.clip(chance, max(least, 1e-12), 1), len(rest))
-        scores[rest] = fitted.outcomes(X)
-        scores[rest, received[rest]] += (
-            outcome - scores[rest, received[rest]]
-        ) / chance
+    every = combinations(study.A.shape[1])
+    shape = len(study.X), len(every)
+    check_bytes("scores of every combination", 16 * shape[0] * shape[1])
+    number = combination_number(study.A)
+    known: Any = None if isinstance(propensity, str) else np.asarray(propensity, float)
+    table = known if np.ndim(known) == 2 else None
+    if table is not None:
+        if table.shape != shape:
+            raise InputError(
+                f"known probabilities must have shape {shape}, not {table.shape}"
+            )
+        known = table[np.arange(len(table)), number]
+    trial = as_trial(X, A, study, known)
+    few = _trial_scores(trial, None, *settings)
+    seen = np.unique(number)
+    scores = np.full(shape, np.nan).view(Scores)
+    vars(scores).update(vars(few))
+    scores[:, seen] = few
+    scores.codes, scores.names = every, describe(every, list(trial.codes))
+    scores.received = number
+    scores.chances = np.full(shape, np.nan) if table is None else table
+    if table is None:
+        scores.chances[:, seen] = few.chances
     return scores
 
 
-def augmented_value(scores: Array, recommended: ArrayLike) -> Estimate:
-    """Return the value of a rule from :func:`augmented_scores`, with its interval.
+def as_trial(X: Any, A: Any, study: Study, known: Any = None) -> Trial:
+    """Return a study given as tables as a trial, with the names it came with.
 
     Parameters
     ----------
-    scores : numpy.ndarray of shape (n, 2 ** K)
+    X, A : array-like
+        What was given.
+    study : Study
+        The same, checked.
+    known : float or array-like, optional
+        Known propensities of the combinations received.
+
+    Returns
+    -------
+    Trial
+    """
+    names = getattr(A, "columns", range(1, 1 + study.A.shape[1]))
+    received = pd.DataFrame(study.A, columns=list(map(str, names)))
+    covariates = pd.DataFrame(study.X, columns=getattr(X, "columns", None))
+    return Trial(covariates, received, study.outcome, known)
+
+
+def _trial_scores(
+    trial: Trial,
+    outcome: Any,
+    how: str,
+    model: Any,
+    n_splits: int,
+    least: float | None,
+    seed: int,
+) -> Scores:
+    """Return the scores of each arm."""
+    target, codes = trial.target(outcome), trial.codes
+    seen = np.isfinite(target)
+    if not seen.any():
+        raise InputError("every outcome is missing")
+    shape = len(trial), len(trial.arms)
+    scores = np.empty(shape).view(Scores)
+    scores.chances, scores.names = np.empty(shape), list(trial.arms)
+    scores.codes, scores.received = codes.to_numpy(), trial.arm
+    scores.known = trial.chances is not None
+    scores.least = least_chance(shape[1]) if least is None else least
+    check_number("least", scores.least, 0, 1, open_high=True)
+    scores.clusters, scores.X = trial.clusters, trial.X.to_numpy()
+    scores.limits = float(target[seen].min()), float(target[seen].max())
+    single = None if isinstance(outcome, Mapping) else trial.main(outcome)
+    scores.sign = -1 if single in trial.lower_is_better else 1
+    A = codes.iloc[trial.arm].set_axis(trial.X.index)
+    model = AdditiveQLearner() if model is None else model
+    for train, rest in folds(len(trial), n_splits, seed, trial.clusters):
+        fitted = clone(model).fit(*trial.study(outcome, train)[:3])
+        new = trial.X.iloc[rest]
+        each = [codes.iloc[[arm] * len(rest)] for arm in range(shape[1])]
+        expected = np.column_stack([fitted.expected(new, arm) for arm in each])
+        here = np.arange(len(rest)), trial.arm[rest]
+        chances, scores.chances[rest] = _chances(trial, how, train, rest, scores.least)
+        chance = chances[here]
+        if not seen.all():
+            chance = chance * _observed(trial.X.join(A), seen, train, rest)
+        surprise = np.where(seen[rest], target[rest], expected[here]) - expected[here]
+        expected[here] += surprise / chance
+        scores[rest] = expected
+    return scores
+
+
+def _chances(
+    trial: Trial, how: str, train: Array, rest: Array, least: float
+) -> tuple[Array, Array]:
+    """Return what divides, and what tells the support."""
+    if trial.chances is not None:
+        return trial.chances[rest], trial.chances[rest]
+    X, codes = trial.X.to_numpy(), trial.codes.to_numpy()
+
+    def estimate(how: str) -> Array:
+        fitted = Propensity(how).fit(X[train], codes[trial.arm[train]])
+        chances = fitted.predict_combinations(X[rest], codes)
+        return chances / chances.sum(axis=1, keepdims=True)
+
+    chances = estimate(how)
+    # Marginal shares cannot see who never receives an arm.
+    shown = estimate("product") if how == "marginal" else chances
+    return np.maximum(chances, max(least, 1e-12)), shown
+
+
+def _observed(X: pd.DataFrame, seen: Array, train: Array, rest: Array) -> Array:
+    """Return the probability that the outcome is not missing, at least 0.05."""
+    if seen[train].all():
+        return np.ones(len(rest))
+    model = make_pipeline(StandardScaler(), LogisticRegression())
+    chance = model.fit(X.iloc[train], seen[train]).predict_proba(X.iloc[rest])[:, 1]
+    return np.maximum(chance, 0.05)
+
+
+def _column(scores: Scores, advice: ArrayLike) -> Array:
+    """Return the columns of what is advised."""
+    if not isinstance(scores, Scores) or not hasattr(scores, "chances"):
+        raise InputError(
+            "scores must be the whole of what augmented_scores returned, or some of its"
+            " rows: their support belongs to them"
+        )
+    column = place_of(advice, scores.names, scores.codes)
+    if len(column) != len(scores):
+        raise InputError(
+            f"advice must be for the {len(scores)} people of the scores, not for"
+            f" {len(column)}"
+        )
+    return column
+
+
+def support(scores: Scores, recommended: ArrayLike) -> Overlap:
+    """Return how far data support the advice of a rule.
+
+    Parameters
+    ----------
+    scores, recommended
+        As for :func:`augmented_value`.
+
+    Returns
+    -------
+    Overlap
+    """
+    column = _column(scores, recommended)
+    rows = np.arange(len(scores)), column
+    chance = scores.chances[rows]
+    if scores.known:  # those of other arms than the one received may not be told
+        chance = np.where(np.isnan(chance) & np.isfinite(scores[rows]), 1.0, chance)
+    return overlap(
+        np.where(np.isnan(scores[rows]), np.nan, chance),
+        column == scores.received,
+        scores.X,
+        least=scores.least,
+        known=scores.known,
+    )
+
+
+def augmented_value(scores: Scores, recommended: ArrayLike) -> Estimate:
+    """Return the value of a rule from :func:`augmented_scores`, with its interval.
+
+    Where a few people's advice has no support (see :class:`Overlap`), the interval is
+    widened to what their outcomes could be at the worst and at the best; where many
+    people's has none, there is no value, and the estimate says why.
+
+    Parameters
+    ----------
+    scores : Scores
         From :func:`augmented_scores`.
-    recommended : array-like of shape (n, K)
+    recommended : array-like of shape (n, K), or of names, (n,)
         What a rule that was *not* fitted to these people recommends.
 
     Returns
     -------
     sudlib.estimates.Estimate
-        With the normal 95 % interval around the mean of the scores.
+        In the outcome's own units, with the 95 % interval.
+
+    Raises
+    ------
+    sudlib.files.InputError
+        If the scores have lost their support on the way.
     """
-    recommended = check_treatments(recommended, len(scores))
-    followed = scores[np.arange(len(scores)), combination_number(recommended)]
-    error = followed.std(ddof=1) / np.sqrt(len(followed))
-    return normal_estimate(float(followed.mean()), float(error), n=len(followed))
+    found = support(scores, recommended)
+    if found.problem:
+        return Estimate(math.nan, n=found.people, reason=found.problem)
+    estimate = mean_score(scores, recommended)
+    if found.clipped:
+        said = f"{found.clipped:.1%} of those who agree have a raised chance"
+        return replace(estimate, reason=said)
+    return estimate
 
 
-def cross_fitted_value(
-    make: Callable[[], Any],
-    X: ArrayLike,
-    A: ArrayLike,
-    outcome: ArrayLike,
-    *,
-    n_splits: int = 5,
-    seed: int = 33,
-    scores: Array | None = None,
-    **more: Any,
-) -> tuple[Estimate, Array]:
-    """Return the value of a *method*: rules from the other folds, scored on each.
+def mean_score(
+    scores: Scores, recommended: ArrayLike, instead: ArrayLike | None = None
+) -> Estimate:
+    """Return the mean score of advice, or what it gains over other advice.
 
     Parameters
     ----------
-    make : callable
-        Returns an unfitted estimator with ``fit(X, A, outcome)`` and ``predict(X)``.
-    X, A, outcome : array-like
-        The study, as for :func:`augmented_scores`.
-    n_splits : int, default=5
-        Folds of the cross-fitting.
-    seed : int, default=33
-        Seed of the folds.
-    scores : numpy.ndarray of shape (n, 2 ** K), optional
-        From :func:`augmented_scores`; computed if absent.
-    **more
-        Further arguments of :func:`augmented_scores`.
+    scores, recommended
+        As for :func:`augmented_value`.
+    instead : array-like, optional
+        Other advice.
 
     Returns
     -------
-    estimate : sudlib.estimates.Estimate
-        The value with its 95 % interval.
-    recommended : numpy.ndarray of int8, shape (n, K)
-        What each person is recommended by the rule that was fitted without them.
+    sudlib.estimates.Estimate
+        In the outcome's own units; the standard error counts clusters.
     """
-    study = check_study(X, A, outcome)
-    if scores is None:
-        scores = augmented_scores(*study[:3], n_splits=n_splits, seed=seed, **more)
-    recommended = np.empty_like(study.A)
+    columns = [
+        _column(scores, each) for each in (recommended, instead) if each is not None
+    ]
+    ends: Any = np.zeros((3, len(scores)))
+    for sign, column in zip((1, -1), columns, strict=False):
+        rows = np.arange(len(scores)), column
+        followed = scores[rows]
+        nobody = np.isnan(followed)
+        lacking = nobody | (
+            ~(scores.chances[rows] >= RARE * scores.least) & (not scores.known)
+        )
+        middle = np.where(nobody, np.mean(scores.limits), followed)
+        low, high = (np.where(lacking, limit, middle) for limit in scores.limits)
+        ends = ends + sign * np.stack([low, middle, high][::sign])
+    if len(columns) == 2:
+        ends[:, columns[0] == columns[1]] = 0.0
+    low, mean, high = ends.mean(axis=1)
+    error = _standard_error(ends[1], scores.clusters)
+    low = min(low, mean) - NORMAL * error
+    high = max(high, mean) + NORMAL * error
+    if scores.sign < 0:
+        low, mean, high = -high, -mean, -low
+    return Estimate(float(mean), float(low), float(high), error, len(scores))
 
-    def fit(train: Study) -> Any:
-        return make().fit(*train[:3])
 
-    for _, rest, rule in _cross_fit(fit, study, n_splits, seed):
-        recommended[rest] = rule.predict(study.X[rest])
-    return augmented_value(scores, recommended), recommended
+def _standard_error(values: Array, clusters: Array | None) -> float:
+    n, groups = len(values), np.arange(len(values)) if clusters is None else clusters
+    place = np.unique(groups, return_inverse=True)[1]
+    sums = np.bincount(place, values - values.mean())
+    return float(np.sqrt(sums @ sums * len(sums) / (len(sums) - 1)) / n)

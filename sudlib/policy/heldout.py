@@ -20,13 +20,8 @@ from sudlib.policy.base import fit_together
 from sudlib.policy.matching import matched_average
 from sudlib.policy.owl import STUDY_ALPHAS, OutcomeWeightedClassifier
 from sudlib.policy.propensity import estimate_propensity
-from sudlib.policy.treatments import (
-    Array,
-    check_covariates,
-    check_study,
-    check_treatments,
-    combination_number,
-)
+from sudlib.policy.study import check_covariates, check_study, check_treatments
+from sudlib.policy.treatments import Array, combination_number
 from sudlib.validation import check_whole
 
 #: From training studies and test covariates, of every split, to recommendations.

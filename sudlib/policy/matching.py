@@ -10,12 +10,8 @@ from numpy.typing import ArrayLike
 
 from sudlib.estimates import Estimate
 from sudlib.files import InputError
-from sudlib.policy.treatments import (
-    Array,
-    check_outcome,
-    check_propensity,
-    check_treatments,
-)
+from sudlib.policy.study import check_outcome, check_propensity, check_treatments
+from sudlib.policy.treatments import Array
 
 
 def agreement(given: ArrayLike, recommended: ArrayLike) -> Array:

@@ -9,15 +9,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
+from threadpoolctl import threadpool_limits
 
 from sudlib.files import InputError
 from sudlib.policy.base import TreatmentRule, draw_seed
-from sudlib.policy.batched import OPTIMISERS, numpy_steps, step_sizes, with_ones
+from sudlib.policy.batched import with_ones
 from sudlib.policy.losses import WeightedHamming
+from sudlib.policy.optimisers import OPTIMISERS, numpy_steps, step_sizes
 from sudlib.policy.outcome_weights import WEIGHTS, outcome_weights
 from sudlib.policy.propensity import estimate_propensity
-from sudlib.policy.treatments import Array, Study, combination_number, combinations
-from sudlib.validation import check_choice
+from sudlib.policy.study import Study
+from sudlib.policy.treatments import Array, combination_number, combinations
+from sudlib.validation import check_bytes, check_choice, check_whole
+
+#: One classifier a pair of combinations: memory beyond this is refused.
+MOST = 2**30
 
 
 @dataclass(eq=False, repr=False)
@@ -33,6 +39,8 @@ class OneAgainstOne(TreatmentRule):
     ----------
     loss : str, default="hinge"
         A key of :data:`sudlib.policy.losses.SURROGATES`.
+    allowed : {"received", "all"} or array-like of shape (m, K), default="received"
+        Combinations that may be recommended; see :class:`TreatmentRule`.
     output : {"identity", "tanh"}, default="identity"
         What is applied to each classifier's score.
     weights : {"raw", "shifted", "centred", "residual"}, default="raw"
@@ -80,6 +88,8 @@ class OneAgainstOne(TreatmentRule):
     def _fit(self, study: Study) -> None:
         check_choice("optimiser", self.optimiser, OPTIMISERS)
         check_choice("votes", self.votes, ("signs", "scores"))
+        check_whole("steps", self.steps, 1)
+        check_whole("batch_size", self.batch_size, 1)
         # "augmented" weighs single decisions, which a pair of combinations has not.
         check_choice("weights of OneAgainstOne", self.weights, WEIGHTS[:-1])
         every = combinations(self.n_treatments_)
@@ -94,6 +104,14 @@ class OneAgainstOne(TreatmentRule):
         self.seen_ = np.unique(number)
         if len(self.seen_) < 2:
             raise InputError("one-against-one needs two combinations that were given")
+        pairs = len(self.seen_) * (len(self.seen_) - 1) // 2
+        a_pair = 4 * (len(every) + 8 * np.size(self.alpha) * (1 + X.shape[1]))
+        check_bytes(
+            f"one-against-one of {len(self.seen_):,} combinations that were received"
+            f" ({pairs:,} pairs)",
+            pairs * a_pair + 8 * len(self.seen_) * self.steps * self.batch_size,
+            MOST,
+        )
         first, second = np.triu_indices(len(self.seen_), 1)
         self.pairs_ = np.column_stack([self.seen_[first], self.seen_[second]])
         rows = np.arange(len(first))
@@ -144,7 +162,11 @@ class OneAgainstOne(TreatmentRule):
         sizes = step_sizes(self.learning_rate, self.steps, optimiser=self.optimiser)
         take_steps = numpy_steps(gradient, self.optimiser)
         state = flat, np.zeros_like(flat), np.zeros_like(flat)
-        return take_steps(state, with_ones(X), [weights], order, sizes.astype("f4"))[0]
+        with threadpool_limits(1, "blas"):
+            moved = take_steps(
+                state, with_ones(X), [weights], order, sizes.astype("f4")
+            )
+        return moved[0]
 
     def _votes(self, X: ArrayLike, index: int) -> Array:
         scores = with_ones(self._inputs(X)) @ self.coef_[index].T
@@ -154,7 +176,9 @@ class OneAgainstOne(TreatmentRule):
         elif self.output == "tanh":
             scores = np.tanh(scores)
         votes = scores @ self.votes_
-        votes[:, np.setdiff1d(np.arange(votes.shape[1]), self.seen_)] = -np.inf
+        allowed = self._allowed()
+        may = self.seen_ if allowed is None else combination_number(allowed)
+        votes[:, np.setdiff1d(np.arange(votes.shape[1]), may)] = -np.inf
         return votes
 
     def decision_function(self, X: ArrayLike) -> Array:

@@ -18,7 +18,8 @@ from sudlib.files import InputError
 from sudlib.policy.base import NetworkRule, score_each
 from sudlib.policy.batched import Networks
 from sudlib.policy.losses import SquaredContrast, SquaredCurve
-from sudlib.policy.treatments import Array, Study, combinations, contrast_basis
+from sudlib.policy.study import Study, check_treatments
+from sudlib.policy.treatments import Array, combinations, contrast_basis
 from sudlib.validation import check_choice, check_number
 
 #: Validation rows that early stopping looks at, at most.
@@ -59,6 +60,8 @@ class ContrastNetwork(_OutcomeNetwork):
     ----------
     order : {"auto", 1, 2}, default="auto"
         Without or with pairs, or the one with the smaller validation error.
+    allowed : {"received", "all"} or array-like of shape (m, K), default="received"
+        Combinations that may be recommended; see :class:`TreatmentRule`.
     hidden : sequence of int, default=(45,)
         Widths of hidden layers.
     members : int, default=5
@@ -76,6 +79,8 @@ class ContrastNetwork(_OutcomeNetwork):
         See :mod:`sudlib.policy.batched`.
     random_state : None, int, RandomState or Generator, default=0
         Start, order of rows and validation set.
+    epochs : int, default=4
+        Passes over all rows at least: more steps where people are many.
 
     Attributes
     ----------
@@ -118,7 +123,7 @@ class ContrastNetwork(_OutcomeNetwork):
                 SquaredContrast(),
                 outputs=basis.shape[-1],
                 number=self.members,
-                steps=self.steps,
+                steps=self._steps(X.shape[-2]),
                 alike=alike,
                 watch=watch,
             )
@@ -153,6 +158,24 @@ class ContrastNetwork(_OutcomeNetwork):
         inputs = self._inputs(X)
         return self.networks_.outputs(inputs)[0].mean(axis=0)[:, 1:]
 
+    def expected(self, X: ArrayLike, A: ArrayLike) -> Array:
+        """Return the outcome expected under the given combinations.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, p)
+            Covariates.
+        A : array-like of shape (n, K)
+            Coded -1 and +1.
+
+        Returns
+        -------
+        numpy.ndarray of shape (n,)
+        """
+        outputs = self.networks_.outputs(self._inputs(X))[0].mean(axis=0)
+        basis = contrast_basis(check_treatments(A, len(outputs)), self.order_)
+        return self.centre_ + (basis * outputs).sum(axis=1)
+
 
 @dataclass(eq=False, repr=False)
 class BoundedEffectsNetwork(_OutcomeNetwork):
@@ -166,6 +189,8 @@ class BoundedEffectsNetwork(_OutcomeNetwork):
 
     Parameters
     ----------
+    allowed : {"received", "all"} or array-like of shape (m, K), default="received"
+        Combinations that may be recommended; see :class:`TreatmentRule`.
     hidden : sequence of int, default=(100,)
         Widths of hidden layers.
     members : int, default=3
@@ -176,6 +201,8 @@ class BoundedEffectsNetwork(_OutcomeNetwork):
         As in :class:`ContrastNetwork`.
     standardise, engine, random_state
         As in :class:`ContrastNetwork`.
+    epochs : int, default=4
+        Passes over all rows at least: more steps where people are many.
     bounds : sequence of float
         Bounds to try, in standard deviations of the outcome; 4 is as good as none.
     curvatures : sequence of float
@@ -249,10 +276,11 @@ class BoundedEffectsNetwork(_OutcomeNetwork):
                 watch=lambda step, networks: fits(networks, loss),
             )
 
+        steps = self._steps(X.shape[-2])
         errors = np.full((len(X), len(grid)), np.nan)
         if len(grid) > 1:
             loss = SquaredCurve(bounds, curvatures)
-            errors = -fits(descend(loss, max(1, round(self.search * self.steps))), loss)
+            errors = -fits(descend(loss, max(1, round(self.search * steps))), loss)
         # a fit that diverged has no error and is not chosen
         best = np.nan_to_num(errors, nan=np.inf).argmin(axis=1)[:, None, None, None]
         chosen = [
@@ -260,7 +288,7 @@ class BoundedEffectsNetwork(_OutcomeNetwork):
             for tried in (bounds, curvatures)
         ]
         loss = SquaredCurve(*chosen)
-        networks = descend(loss, self.steps)
+        networks = descend(loss, steps)
         places = [slice(i, i + 1) for i in range(len(X))]
         return [(networks[i], loss[i], errors[i]) for i in places]
 
@@ -287,6 +315,24 @@ class BoundedEffectsNetwork(_OutcomeNetwork):
         outputs = self.networks_.outputs(self._inputs(X))
         return self.loss_.effects(np, outputs)[0].mean(axis=0)
 
+    def expected(self, X: ArrayLike, A: ArrayLike) -> Array:
+        """Return the outcome expected under the given combinations.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, p)
+            Covariates.
+        A : array-like of shape (n, K)
+            Coded -1 and +1.
+
+        Returns
+        -------
+        numpy.ndarray of shape (n,)
+        """
+        outputs = self.networks_.outputs(self._inputs(X))
+        taken = check_treatments(A, outputs.shape[-2]) > 0
+        return self.centre_ + self.loss_.outcome(np, outputs, taken)[0, ..., 0].mean(0)
+
     def predict(self, X: ArrayLike) -> Array:
         """Return the recommended combinations.
 
@@ -300,6 +346,7 @@ class BoundedEffectsNetwork(_OutcomeNetwork):
             Coded -1 and +1.
         """
         effects = self.decision_function(X)
-        every = combinations(self.n_treatments_, "int8")
+        every = self._allowed()
+        every = combinations(self.n_treatments_, "int8") if every is None else every
         totals = effects @ (every > 0).astype(effects.dtype).T
         return every[(totals + self.curvature_ * totals**2).argmax(axis=1)]

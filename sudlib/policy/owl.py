@@ -17,7 +17,8 @@ from sudlib.policy.base import NetworkRule, score_each
 from sudlib.policy.batched import Networks
 from sudlib.policy.losses import WeightedHamming
 from sudlib.policy.outcome_weights import outcome_weights
-from sudlib.policy.treatments import Array, Study, signs
+from sudlib.policy.study import Study
+from sudlib.policy.treatments import Array
 
 #: The strengths of the lasso penalty that the study tries.
 STUDY_ALPHAS = (0.1, 0.01, 0.001, 0.0001)
@@ -67,6 +68,8 @@ class OutcomeWeightedClassifier(NetworkRule):
     ----------
     loss : {"hinge", "logistic", "exponential", "least squares"}, default="hinge"
         Surrogate of the 0-1 loss of one decision.
+    allowed : {"received", "all"} or array-like of shape (m, K), default="received"
+        Combinations that may be recommended; see :class:`TreatmentRule`.
     hidden : sequence of int, default=()
         Widths of hidden layers.
     members : int, default=1
@@ -84,6 +87,8 @@ class OutcomeWeightedClassifier(NetworkRule):
         See :mod:`sudlib.policy.batched`.
     random_state : None, int, RandomState or Generator, default=0
         Start, order of rows, dropout, validation set and folds.
+    epochs : int, default=4
+        Passes over all rows at least.
     order : int, default=1
         τ of the Hamming loss: 1 is the study's, K the 0-1 loss.
     output : {"tanh", "identity"}, default="tanh"
@@ -92,8 +97,9 @@ class OutcomeWeightedClassifier(NetworkRule):
         See :func:`sudlib.policy.outcome_weights`.
     propensity : {"marginal", "product", "multinomial"}, default="marginal"
         How it is estimated when ``fit`` is not given one.
-    penalty : {"lasso", "ridge", "nodes"}, default="lasso"
-        Of weights; "nodes" is a group lasso that drops whole nodes.
+    penalty : {"l1", "ridge", "lasso", "nodes"}, default="l1"
+        Of weights.  "l1" is the study's, whose weights come near zero; "lasso" sets
+        weights to zero, and "nodes", a group lasso, drops whole nodes.
     dropout : float, default=0
         Share of hidden nodes left out of a step.
     decay, optimiser
@@ -136,7 +142,7 @@ class OutcomeWeightedClassifier(NetworkRule):
     output: str = "tanh"
     weights: str = "centred"
     propensity: str = "marginal"
-    penalty: str = "lasso"
+    penalty: str = "l1"
     dropout: float = 0.0
     decay: bool = False
     optimiser: str = "adam"
@@ -190,7 +196,8 @@ class OutcomeWeightedClassifier(NetworkRule):
             start=start,
             alike=alike,
             watch=gains if self.early_stopping else None,
-            watch_every=max(1, self.steps // 40),
+            steps=(steps := self._steps(X.shape[-2])),
+            watch_every=max(1, steps // 40),
         )
         return [networks[i : i + 1] for i in range(len(X))]
 
@@ -204,6 +211,19 @@ class OutcomeWeightedClassifier(NetworkRule):
             chosen = int(self.gains_.argmax())
         self.alpha_ = float(np.atleast_1d(self.alpha)[chosen])
         self.networks_ = self.member(chosen)
+
+    @property
+    def coef_(self) -> Array:
+        """Coefficients of scaled covariates, (K, 1 + p), intercepts first.
+
+        Only without hidden layers; the mean over members.
+        """
+        check_is_fitted(self)
+        if tuple(self.hidden):
+            raise AttributeError("coef_ is of rules without hidden layers")
+        networks = self.networks_
+        weights = networks.shape.matrices(np, networks.flat)[0][0].mean(axis=0)
+        return np.roll(weights, 1, axis=0).T
 
     def member(self, index: int) -> Networks:
         """Return the networks of one of several strengths.
@@ -235,7 +255,7 @@ class OutcomeWeightedClassifier(NetworkRule):
             From covariates to combinations, as ``predict``.
         """
         networks = self.member(index)
-        return lambda X: signs(self._scores(X, networks))
+        return lambda X: self._advise(self._scores(X, networks))
 
     def _scores(self, X: ArrayLike, networks: Networks) -> Array:
         outputs = networks.outputs(self._inputs(X))[0]

@@ -14,7 +14,8 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
 from sudlib.files import InputError
-from sudlib.policy.treatments import Array, check_covariates, combinations
+from sudlib.policy.study import check_covariates
+from sudlib.policy.treatments import Array, combinations, describe
 from sudlib.validation import check_choice, check_whole
 
 
@@ -41,7 +42,7 @@ class PolicyTree(BaseEstimator):
     ----------
     tree_ : dict
         Nodes ("column", "cut", "low", "high") and leaves ("leaf", "people").
-    combinations_ : numpy.ndarray of shape (2 ** K, K)
+    combinations_ : numpy.ndarray of shape (2 ** K, K) or (arms, K)
         What the number of a leaf stands for.
 
     References
@@ -69,9 +70,10 @@ class PolicyTree(BaseEstimator):
         ----------
         X : array-like of shape (n, p)
             Covariates.
-        y : array-like of shape (n, 2 ** K)
-            Score of every combination; columns as in
-            :func:`sudlib.policy.combinations`.
+        y : Scores, or array-like of shape (n, 2 ** K)
+            Score of every combination, columns as in
+            :func:`sudlib.policy.combinations`, or of every arm of a trial.  A column
+            of NaN, a combination that nobody received, is never recommended.
 
         Returns
         -------
@@ -87,15 +89,23 @@ class PolicyTree(BaseEstimator):
         X = check_covariates(X, estimator=self, reset=True)
         scores = np.asarray(y, dtype=float)
         columns = scores.shape[1] if scores.ndim == 2 else 0
-        treatments = columns.bit_length() - 1
-        if scores.shape != (len(X), 2 ** max(treatments, 2)) or not (
-            np.isfinite(scores).all()
+        codes = getattr(y, "codes", None)
+        if codes is None:
+            codes = combinations(max(1, columns.bit_length() - 1))
+        nobody = np.isnan(scores).all(axis=0)
+        if (
+            scores.shape != (len(X), len(codes))
+            or nobody.all()
+            or not np.isfinite(scores[:, ~nobody]).all()
         ):
             raise InputError(
                 "scores must be finite, one row a person and one column for each of"
                 f" the 2^K combinations, not of shape {scores.shape}"
             )
-        self.combinations_ = combinations(treatments)
+        self.combinations_ = codes[~nobody]
+        names = getattr(y, "names", None)
+        self.arm_names_ = names and np.asarray(names, object)[~nobody].tolist()
+        scores = scores[:, ~nobody]
         quantiles = np.linspace(0, 1, self.n_cuts + 2)[1:-1]
         self._cuts = [
             (column, cut)
@@ -172,7 +182,7 @@ class PolicyTree(BaseEstimator):
         Parameters
         ----------
         treatments : sequence of str, optional
-            Names of the treatments.
+            Names of the treatments; by default those of the scores.
 
         Returns
         -------
@@ -183,17 +193,17 @@ class PolicyTree(BaseEstimator):
         check_is_fitted(self, "tree_")
         count = self.combinations_.shape[1]
         labels = treatments or [f"treatment {k + 1}" for k in range(count)]
+        named = None if treatments else self.arm_names_
+        arms = named or describe(self.combinations_, labels)
         names = getattr(self, "feature_names_in_", None)
         rows = []
 
         def walk(node: dict[str, Any], path: list[str]) -> None:
             if "leaf" in node:
-                given = self.combinations_[node["leaf"]] > 0
-                taken = [label for label, g in zip(labels, given, strict=True) if g]
                 rows.append(
                     {
                         "who": " and ".join(path) or "everybody",
-                        "treatments": " + ".join(taken) or "none",
+                        "treatments": arms[node["leaf"]],
                         "people": node["people"],
                     }
                 )

@@ -10,7 +10,8 @@ from scipy.special import expit
 from sklearn.preprocessing import StandardScaler
 
 from sudlib.files import InputError
-from sudlib.policy.treatments import Array, check_covariates
+from sudlib.policy.study import check_covariates
+from sudlib.policy.treatments import Array
 
 
 def boltzmann_start(

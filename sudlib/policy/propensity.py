@@ -14,17 +14,16 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_is_fitted
 
-from sudlib.policy.treatments import (
-    Array,
-    check_covariates,
-    check_treatments,
-    combination_number,
-    combinations,
-)
+from sudlib.files import InputError
+from sudlib.policy.study import check_covariates, check_treatments
+from sudlib.policy.treatments import Array, combination_number, combinations
 from sudlib.validation import check_choice
 
 #: How the probability of a combination may be modelled (section 3.1 of the study).
 PROPENSITIES = ("marginal", "product", "multinomial")
+
+#: Weights of a multinomial regression up to which "auto" takes it, and at most.
+AUTO_WEIGHTS, MOST_WEIGHTS = 500, 3000
 
 
 @dataclass(eq=False, repr=False)
@@ -35,11 +34,13 @@ class Propensity(BaseEstimator):
 
     Parameters
     ----------
-    how : {"marginal", "product", "multinomial"}, default="multinomial"
+    how : {"marginal", "product", "multinomial", "auto"}, default="multinomial"
         *Marginal*: the share of each combination, the same for everybody (what the
         study used).  *Product*: one logistic regression a treatment, multiplied, as if
         treatments were independent given the covariates (binary relevance).
         *Multinomial*: one regression for all combinations that occur (label powerset).
+        *Auto*: multinomial up to 500 weights (combinations times covariates), product
+        beyond.
     C : float, default=1.0
         Inverse strength of the ridge penalty of the regressions, on standardised
         covariates.
@@ -50,6 +51,8 @@ class Propensity(BaseEstimator):
         One a treatment ("product") or one for all combinations.
     n_treatments_ : int
         K.
+    how_ : str
+        What "auto" decided.
 
     Examples
     --------
@@ -78,18 +81,30 @@ class Propensity(BaseEstimator):
         Raises
         ------
         sudlib.files.InputError
-            For another ``how``, and for covariates or treatments that are refused.
+            For another ``how``, for covariates or treatments that are refused, and for
+            more weights than a multinomial regression can have (3,000).
         """
-        check_choice("propensity", self.how, PROPENSITIES)
+        check_choice("propensity", self.how, (*PROPENSITIES, "auto"))
         X = check_covariates(X, estimator=self, reset=True)
         A = check_treatments(A, len(X))
         self.n_treatments_ = A.shape[1]
-        targets = (A > 0).T if self.how == "product" else [combination_number(A)]
+        number = combination_number(A)
+        weights = len(np.unique(number)) * (1 + X.shape[1])
+        small = weights <= AUTO_WEIGHTS
+        auto = "multinomial" if small else "product"
+        self.how_ = auto if self.how == "auto" else self.how
+        if self.how_ == "multinomial" and weights > MOST_WEIGHTS:
+            raise InputError(
+                f"a multinomial regression of {len(np.unique(number)):,} combinations"
+                f" on {X.shape[1]} covariates has {weights:,} weights; the limit is"
+                f" {MOST_WEIGHTS:,}: use the product of single treatments"
+            )
+        targets = (A > 0).T if self.how_ == "product" else [number]
         self.models_ = [self._model(target).fit(X, target) for target in targets]
         return self
 
     def _model(self, target: Array) -> Any:
-        if self.how == "marginal" or target.min() == target.max():
+        if self.how_ == "marginal" or target.min() == target.max():
             return DummyClassifier(strategy="prior")
         # By Newton's method: lbfgs does not settle when a combination is rare.
         return make_pipeline(
@@ -109,7 +124,7 @@ class Propensity(BaseEstimator):
         numpy.ndarray of shape (n, K)
         """
         check_is_fitted(self)
-        if self.how != "product":
+        if self.how_ != "product":
             given = combinations(self.n_treatments_) > 0
             return self.predict_proba(X) @ given
         X = check_covariates(X, estimator=self)
@@ -132,14 +147,35 @@ class Propensity(BaseEstimator):
             multinomial model.
         """
         check_is_fitted(self)
-        every = combinations(self.n_treatments_) > 0
-        if self.how == "product":
-            given = self.treatment_probabilities(X)[:, None]
-            return np.where(every, given, 1 - given).prod(axis=2)
+        return self.predict_combinations(X, combinations(self.n_treatments_))
+
+    def predict_combinations(self, X: ArrayLike, codes: ArrayLike) -> Array:
+        """Return every person's probability of some combinations.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, p)
+        codes : array-like of shape (m, K)
+            Combinations, coded -1 and +1.
+
+        Returns
+        -------
+        numpy.ndarray of shape (n, m)
+        """
+        check_is_fitted(self)
+        codes = check_treatments(codes)
+        if self.how_ == "product":
+            probabilities: Any = 1.0
+            shares = self.treatment_probabilities(X).T
+            for given, code in zip(shares, codes.T, strict=True):
+                probabilities = probabilities * np.where(
+                    code > 0, given[:, None], 1 - given[:, None]
+                )
+            return probabilities
         X = check_covariates(X, estimator=self)
-        probabilities = np.zeros((len(X), len(every)))
-        probabilities[:, self.models_[0].classes_] = self.models_[0].predict_proba(X)
-        return probabilities
+        model = self.models_[0]
+        wanted = combination_number(codes)[:, None] == model.classes_
+        return model.predict_proba(X) @ wanted.T.astype(float)
 
     def predict(self, X: ArrayLike) -> Array:
         """Return the most probable combination.
@@ -170,11 +206,12 @@ class Propensity(BaseEstimator):
         numpy.ndarray of shape (n,)
         """
         check_is_fitted(self)
+        if self.how_ == "product":
+            given = self.treatment_probabilities(X)
+            A = check_treatments(A, len(given))
+            return np.where(A > 0, given, 1 - given).prod(axis=1)
         X = check_covariates(X, estimator=self)
         A = check_treatments(A, len(X))
-        if self.how == "product":
-            given = self.treatment_probabilities(X)
-            return np.where(A > 0, given, 1 - given).prod(axis=1)
         model = self.models_[0]
         received = combination_number(A)[:, None] == model.classes_
         return (model.predict_proba(X) * received).sum(axis=1)

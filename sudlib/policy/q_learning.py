@@ -16,13 +16,8 @@ from sklearn.tree import DecisionTreeRegressor
 from sklearn.utils.validation import check_is_fitted
 
 from sudlib.policy.base import TreatmentRule, draw_seed
-from sudlib.policy.treatments import (
-    Array,
-    Study,
-    check_covariates,
-    combinations,
-    contrast_basis,
-)
+from sudlib.policy.study import Study, check_covariates
+from sudlib.policy.treatments import Array, combinations, contrast_basis
 from sudlib.validation import check_choice, check_number
 
 #: Ridge penalties that are tried, from weak to strong.
@@ -69,6 +64,8 @@ class AdditiveQLearner(TreatmentRule):
         Boosting: share of people that each tree is fitted to.
     random_state : None, int, RandomState or Generator, default=33
         Boosting: draws the subsamples.
+    allowed : {"received", "all"} or array-like of shape (m, K), default="received"
+        Combinations that may be recommended; see :class:`TreatmentRule`.
     pairs : bool, default=False
         Also model products of two treatments (ridge only).
     effect_penalty : float, default=1.0

@@ -31,7 +31,7 @@ from pathlib import Path
 import numpy as np
 
 from sudlib import book, policy
-from sudlib.policy import STUDY_ALPHAS, batched, losses, simulation
+from sudlib.policy import STUDY_ALPHAS, batched, losses, optimisers, simulation
 
 KEPT = Path(__file__).resolve().parents[2] / "data/results/study_c/benchmark.json"
 
@@ -113,12 +113,12 @@ def decisions(shape, flat, X):
 
 def without_xla(work):
     """Run with the compiled loop as a plain graph."""
-    kept = batched.compiled
-    batched.compiled = lambda function: kept(function, xla=False)
+    kept = optimisers.compiled
+    optimisers.compiled = lambda function: kept(function, xla=False)
     try:
         return work()
     finally:
-        batched.compiled = kept
+        optimisers.compiled = kept
 
 
 def main():

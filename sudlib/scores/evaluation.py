@@ -1,27 +1,24 @@
-"""How well a score finds the people who completed, with intervals.
-
-Point values are scikit-learn's.  What is added: 95 % intervals by a stratified
-bootstrap fast enough for 90,000 rows, differences of two models on the same draws, a
-threshold chosen on rows of its own, and undefined values that stay undefined.
-Taught in the notebook *How good is the tuned forest?*.
-"""
+"""A score held against the truth: measures at a threshold, areas, intervals."""
 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import binomtest
 from sklearn import metrics
 
-from sudlib.estimates import Estimate
+from sudlib.estimates import Estimate, exact_limits, percentile_estimate
 from sudlib.files import InputError
-from sudlib.validation import check_choice, check_same_length, check_whole
+from sudlib.scores.thresholds import _check
+from sudlib.validation import (
+    check_number,
+    check_whole,
+)
 
 #: The measures of an :class:`Evaluation`, in the order of its table.
 MEASURES = {
@@ -34,6 +31,7 @@ MEASURES = {
     "average_precision": "PR area",
     "brier": "Brier score",
 }
+
 
 _RECALL_GRID = np.linspace(0.01, 1, 100)
 
@@ -77,93 +75,6 @@ class Evaluation:
         )
 
 
-def _check(
-    completed: ArrayLike, score: ArrayLike
-) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
-    """Return the truth as booleans and the score as floats, or stop and say why not."""
-    completed, score = np.asarray(completed), np.asarray(score, dtype=float)
-    check_same_length(completed=completed, score=score)
-    if not np.isin(completed, (0, 1)).all():
-        raise InputError(
-            "completed must be 0 or 1, not"
-            f" {sorted(set(np.unique(completed)) - {0, 1})[:5]}"
-        )
-    if not np.isfinite(score).all():
-        raise InputError(
-            f"score must be finite; {np.sum(~np.isfinite(score)):,} of"
-            f" {len(score):,} are not"
-        )
-    return completed.astype(bool), score
-
-
-def f_beta(completed: ArrayLike, predicted: ArrayLike, beta: float = 0.5) -> float:
-    """Return F-beta, or NaN when nobody is positive in truth or prediction.
-
-    ``(1 + beta²) precision · recall / (beta² precision + recall)``; a beta of 0.5
-    favours precision.  With nobody predicted positive it is 0 as long as somebody is:
-    recall is then 0, and only precision is undefined.
-
-    Parameters
-    ----------
-    completed, predicted : array-like of 0 and 1, shape (n,)
-    beta : float, default=0.5
-        How many times as much recall counts as precision.
-
-    Returns
-    -------
-    float
-
-    Examples
-    --------
-    >>> f_beta([0, 1, 1], [1, 1, 0])
-    0.5
-    """
-    return float(
-        metrics.fbeta_score(completed, predicted, beta=beta, zero_division=np.nan)
-    )
-
-
-def best_threshold(completed: ArrayLike, score: ArrayLike, beta: float = 0.5) -> float:
-    """Return the threshold with the highest F-beta on these rows.
-
-    Choose it on rows that neither fitted the model nor report its result.
-
-    Parameters
-    ----------
-    completed : array-like of 0 and 1, shape (n,)
-    score : array-like of float, shape (n,)
-    beta : float, default=0.5
-        See :func:`f_beta`.
-
-    Returns
-    -------
-    float
-        One of the scores; predict positive at or above it.  Of equally good ones the
-        highest, which flags the fewest people.
-
-    Raises
-    ------
-    InputError
-        If nobody is positive: every threshold is then equally bad.
-
-    Examples
-    --------
-    >>> best_threshold([0, 0, 1, 0, 1, 1], [0.1, 0.2, 0.3, 0.4, 0.5, 0.6])
-    0.5
-    """
-    completed, score = _check(completed, score)
-    if not completed.any():
-        raise InputError(
-            "a threshold cannot be chosen: none of the"
-            f" {len(completed):,} people completed"
-        )
-    # From counts, in one division each: equally good thresholds are equal floats.
-    distinct, group = np.unique(-score, return_inverse=True)
-    hits, flagged = np.bincount(group, completed).cumsum(), np.bincount(group).cumsum()
-    value = (1 + beta**2) * hits / (beta**2 * completed.sum() + flagged)
-    return float(-distinct[value.argmax()])
-
-
 def resamples(
     completed: ArrayLike, n_resamples: int = 1000, seed: int = 33
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
@@ -183,7 +94,8 @@ def resamples(
         Positions **within** the class; ``numpy.flatnonzero(completed)[positive]`` are
         positions in the data.
     """
-    completed = np.asarray(completed).astype(bool)
+    (completed,) = _check(completed)
+    check_whole("n_resamples", n_resamples)
     random = np.random.default_rng(seed)
     positives, negatives = int(completed.sum()), int((~completed).sum())
     for _ in range(n_resamples):
@@ -219,22 +131,52 @@ _REASONS = {
 }
 
 
-def _estimate(name: str, value: Any, draws: ArrayLike, level: float) -> Estimate:
-    """Return the Estimate of a value and its bootstrap draws (percentile interval)."""
-    value, draws = float(value), np.asarray(draws, float)
-    lost = int(np.isnan(draws).sum())
-    if np.isnan(value):
-        return Estimate(value, reason=_REASONS.get(name, "undefined"))
-    if lost == len(draws):
-        return Estimate(value, reason="undefined" if lost else "no draws")
-    low, high = np.nanpercentile(draws, _tails(level))
-    reason = f"undefined in {lost:,} of {len(draws):,} draws" if lost else ""
-    return Estimate(value, float(low), float(high), reason=reason)
+def _estimate(
+    name: str, value: Any, draws: ArrayLike, level: float, reach: ArrayLike = ()
+) -> Estimate:
+    """Return the estimate of a measure."""
+    check_number("level", level, 0, 1, open_low=True, open_high=True)
+    why = _REASONS.get(name, "undefined")
+    return percentile_estimate(
+        float(value), draws, level=level, reach=reach, undefined=why
+    )
 
 
-def _tails(level: float) -> tuple[float, float]:
-    """Return the percentiles between which a share of ``level`` lies."""
-    return 50 * (1 - level), 50 * (1 + level)
+def _exact(k: float, n: float, level: float) -> tuple[float, float]:
+    """Return Clopper and Pearson's limits if all or none of n are counted, else NaN."""
+    if n == 0 or k not in (0, n):
+        return np.nan, np.nan
+    low, high = exact_limits(k, n, (1 - level) / 2)
+    return float(low), float(high)
+
+
+def _exact_ends(matrix: NDArray[Any], level: float) -> dict[str, tuple[float, float]]:
+    """Return limits of measures where the draws of a count cannot vary.
+
+    If all or none of a class are flagged, every draw has the same; two people found of
+    two are no proof of a recall of 1.  Shares have exact limits then; the other
+    measures are taken at the exact limits of the count that does not vary.
+    """
+    (tn, fp), (fn, tp) = matrix
+    positives, negatives = tp + fn, tn + fp
+    corners = [(tp, fp)]
+    for of_class, counted in ((positives, tp), (negatives, fp)):
+        for end in _exact(counted, of_class, level):
+            if np.isfinite(end):
+                moved = end * of_class
+                corners.append((moved, fp) if of_class is positives else (tp, moved))
+    found, flagged = np.array(corners, float).T
+    tried = _measures(found, flagged, positives - found, negatives - flagged)
+    ends = {
+        name: (float(np.fmin.reduce(each)), float(np.fmax.reduce(each)))
+        for name, each in tried.items()
+    }
+    shares = {
+        "recall": (tp, positives),
+        "precision": (tp, tp + fp),
+        "accuracy": (tp + tn, positives + negatives),
+    }
+    return ends | {name: _exact(*pair, level) for name, pair in shares.items()}
 
 
 def evaluate(
@@ -251,7 +193,9 @@ def evaluate(
 
     The intervals are percentiles of a stratified bootstrap of these rows: they say how
     much the result could change with other people in the test set, not how much it
-    would change with another training set.
+    would change with another training set.  Where all or none of a class are flagged,
+    no draw can differ in that; the intervals then reach to exact (Clopper-Pearson)
+    limits.
 
     Parameters
     ----------
@@ -332,13 +276,20 @@ def evaluate(
             "brier": briers,
         }
     )
+    exact = _exact_ends(matrix, level)
+    for name, people in (("average_precision", positives), ("brier", len(score))):
+        counted = values[name] * people if values[name] in (0, 1) else np.nan
+        exact[name] = _exact(counted, people, level)
     drawn.attrs = {"seed": seed, "rows": zlib.crc32(completed.tobytes())}
     pointwise = None
     if bands:
-        low, high = np.percentile(bands, _tails(level), axis=0)
+        low, high = np.quantile(bands, [(1 - level) / 2, (1 + level) / 2], axis=0)
         pointwise = pd.DataFrame({"recall": _RECALL_GRID, "low": low, "high": high})
     return Evaluation(
-        estimates={k: _estimate(k, values[k], drawn[k], level) for k in MEASURES},
+        estimates={
+            name: _estimate(name, values[name], drawn[name], level, exact[name])
+            for name in MEASURES
+        },
         matrix=matrix,
         threshold=float(threshold),
         curve=_curve(completed, score),
@@ -359,101 +310,6 @@ def _curve(completed: NDArray[np.bool_], score: NDArray[np.float64]) -> pd.DataF
         "threshold": np.append(threshold, np.inf),
     }
     return pd.DataFrame(curve)[::-1].reset_index(drop=True)
-
-
-def difference(
-    first: Evaluation, second: Evaluation, measure: str, level: float = 0.95
-) -> Estimate:
-    """Return how much higher the first evaluation is, on the same bootstrap draws.
-
-    Parameters
-    ----------
-    first, second : Evaluation
-        Of the same rows, with the same seed and number of draws.
-    measure : str
-        A key of :data:`MEASURES`.
-    level : float, default=0.95
-        Nominal coverage of the interval.
-
-    Returns
-    -------
-    sudlib.estimates.Estimate
-
-    Raises
-    ------
-    InputError
-        If the two are not of the same rows and draws.
-
-    Examples
-    --------
-    >>> truth = [0, 0, 1, 1]
-    >>> good, bad = evaluate(truth, [0.1, 0.2, 0.8, 0.9]), evaluate(truth, [0.5] * 4)
-    >>> round(difference(good, bad, "average_precision").value, 3)
-    0.5
-    """
-    check_choice("measure", measure, MEASURES)
-    if first.draws.attrs != second.draws.attrs or len(first.draws) != len(second.draws):
-        raise InputError(
-            "two evaluations can be compared pairwise only on the same rows with the"
-            " same seed and number of draws"
-        )
-    return _estimate(
-        measure,
-        first.estimates[measure].value - second.estimates[measure].value,
-        first.draws[measure] - second.draws[measure],
-        level,
-    )
-
-
-def side_by_side(
-    evaluations: Mapping[str, Evaluation | Mapping[str, Estimate]],
-    measures: Iterable[str] = ("f05", "precision", "recall", "average_precision"),
-) -> pd.DataFrame:
-    """Return evaluations as a table of words: one row each, one column a measure.
-
-    Parameters
-    ----------
-    evaluations : dict of str to Evaluation
-        Or to the dict of estimates that :func:`evaluate_matrix` returns; what it
-        lacks is left empty.
-    measures : iterable of str
-        Keys of :data:`MEASURES`.
-
-    Returns
-    -------
-    pandas.DataFrame
-    """
-    rows = {}
-    measures = list(measures)
-    for name, evaluation in evaluations.items():
-        if isinstance(evaluation, Evaluation):
-            evaluation = evaluation.estimates
-        rows[name] = {MEASURES[key]: str(evaluation.get(key, "")) for key in measures}
-    return pd.DataFrame.from_dict(rows, orient="index")
-
-
-def values(evaluations: Mapping[Any, Evaluation], measure: str) -> pd.DataFrame:
-    """Return one measure of several evaluations, for a figure or a phrase.
-
-    Parameters
-    ----------
-    evaluations : dict of str to Evaluation
-    measure : str
-        A key of :data:`MEASURES`.
-
-    Returns
-    -------
-    pandas.DataFrame
-        One row each: ``value``, ``low``, ``high``.
-    """
-    return pd.DataFrame(
-        [
-            evaluation.estimates[measure].as_dict()
-            for evaluation in evaluations.values()
-        ],
-        index=list(evaluations),
-        columns=["value", "low", "high"],
-    )
 
 
 def evaluate_matrix(
@@ -489,49 +345,15 @@ def evaluate_matrix(
     >>> print(evaluate_matrix([[5290, 1400], [877, 799]])["f05"])
     0.381 (0.365 to 0.398)
     """
-    (tn, fp), (fn, tp) = np.asarray(matrix)
+    matrix = np.asarray(matrix)
+    if matrix.shape != (2, 2) or (matrix < 0).any() or (matrix % 1 != 0).any():
+        raise InputError(f"matrix must be 2 x 2 counts, not {matrix.tolist()}")
+    (tn, fp), (fn, tp) = matrix = matrix.astype(np.int64)
+    check_whole("n_resamples", n_resamples)
     random = np.random.default_rng(seed)
     drawn_tp = random.binomial(tp + fn, tp / max(tp + fn, 1), n_resamples)
     drawn_fp = random.binomial(tn + fp, fp / max(tn + fp, 1), n_resamples)
     values = _measures(tp, fp, fn, tn)
     drawn = _measures(drawn_tp, drawn_fp, tp + fn - drawn_tp, tn + fp - drawn_fp)
-    return {k: _estimate(k, values[k], drawn[k], level) for k in values}
-
-
-def calibration(
-    completed: ArrayLike, score: ArrayLike, bins: int = 10, level: float = 0.95
-) -> pd.DataFrame:
-    """Return the share that completed among people with about the same score.
-
-    Parameters
-    ----------
-    completed : array-like of 0 and 1, shape (n,)
-    score : array-like of float, shape (n,)
-        Probabilities.
-    bins : int, default=10
-        Bins with about equally many people; equal scores stay together, so there may be
-        fewer.
-    level : float, default=0.95
-        Nominal coverage of the Wilson interval.
-
-    Returns
-    -------
-    pandas.DataFrame
-        One row a bin: ``score`` (mean), ``observed`` (share), ``low``, ``high``, ``n``.
-
-    Examples
-    --------
-    >>> calibration([0, 1, 0, 1], [0.2, 0.2, 0.8, 0.8], bins=2)["observed"].tolist()
-    [0.5, 0.5]
-    """
-    completed, score = _check(completed, score)
-    edges = np.unique(np.quantile(score, np.linspace(0, 1, bins + 1)[1:-1]))
-    frame = pd.DataFrame({"score": score, "observed": completed})
-    groups = frame.groupby(np.searchsorted(edges, score, side="left"))
-    table, done = groups.mean(), groups["observed"].agg(["sum", "size"])
-    ends = [
-        binomtest(k, n).proportion_ci(level, method="wilson")
-        for k, n in done.itertuples(index=False)
-    ]
-    table["low"], table["high"] = zip(*ends, strict=True)
-    return table.assign(n=done["size"]).reset_index(drop=True)
+    exact = _exact_ends(matrix, level)
+    return {k: _estimate(k, values[k], drawn[k], level, exact[k]) for k in values}

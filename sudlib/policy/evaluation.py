@@ -1,0 +1,209 @@
+"""The one door to the value of a rule: cross-fitted, supported, and against the best.
+
+Taught in notebook ``c06_beyond_the_paper``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.base import clone
+
+from sudlib.estimates import Estimate
+from sudlib.files import InputError
+from sudlib.policy.doubly_robust import (
+    NORMAL,
+    Scores,
+    as_trial,
+    augmented_scores,
+    augmented_value,
+    folds,
+    mean_score,
+    support,
+)
+from sudlib.policy.overlap import Overlap
+from sudlib.policy.policy_tree import PolicyTree
+from sudlib.policy.study import check_study
+from sudlib.policy.treatments import Array
+from sudlib.policy.trial import Trial, place_of
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What a rule is worth.
+
+    Attributes
+    ----------
+    value : Estimate
+        Of the method: rules learnt from the other folds, in the outcome's own units.
+    best : Estimate
+        Of one combination for all, chosen on the other folds as rules are.
+    difference : Estimate
+        Rule less one for all; its interval is that of the paired difference.
+    for_all : numpy.ndarray of str, shape (n,)
+        The combination that the other folds chose for all; mostly one and the same.
+    overlap : Overlap
+        The support of the rule's advice.
+    advice : numpy.ndarray of str, shape (n,)
+        What each person is advised by the rule that was learnt without them.
+    recommended : numpy.ndarray of int8, shape (n, K)
+        The same in codes.
+    """
+
+    value: Estimate
+    best: Estimate
+    difference: Estimate
+    for_all: Array
+    overlap: Overlap
+    advice: Array
+    recommended: Array
+
+    def __str__(self) -> str:
+        chosen = " or ".join(sorted(set(self.for_all)))
+        return (
+            f"value {self.value}; one for all ({chosen}) {self.best};"
+            f" difference {self.difference}; {self.overlap}"
+        )
+
+
+def evaluate(
+    rule: Any,
+    X: Any,
+    A: ArrayLike | None = None,
+    outcome: Any = None,
+    *,
+    propensity: str | ArrayLike = "auto",
+    model: Any = None,
+    n_splits: int = 5,
+    seed: int = 33,
+    scores: Scores | None = None,
+) -> Evaluation:
+    """Return the value of a rule, cross-fitted, and its gain over one for all.
+
+    Rules are learnt on all folds but one and judged on that one, and so is the choice
+    of the best combination for all: neither profits from having been chosen on the
+    people it is judged by.
+
+    Parameters
+    ----------
+    rule : estimator, callable or str
+        An estimator with ``fit(X, A, outcome)`` and ``predict(X)``, which is not
+        changed; a :class:`PolicyTree`; a callable that returns one; or the name of a
+        combination that all shall have.
+    X, A, outcome : Trial, or array-like
+        The study, as for :func:`augmented_scores`.
+    propensity, model, n_splits, seed
+        As for :func:`augmented_scores`.
+    scores : Scores, optional
+        From :func:`augmented_scores` of the same study; computed if absent.
+
+    Returns
+    -------
+    Evaluation
+        Where the advice has no support, ``value`` and ``difference`` are undefined and
+        say why.
+
+    Notes
+    -----
+    Rules of different folds share most of the people that they learnt from, so that
+    their errors go together, and no unbiased variance exists for that.  Variances of
+    what was learnt are multiplied by 1 + 2 / (folds - 1), which made intervals cover
+    in worlds where the choice was hardest (tests/test_policy_coverage.py).
+    See Bengio and Grandvalet (2004), No unbiased estimator of the variance of K-fold
+    cross-validation; Nadeau and Bengio (2003), Inference for the generalization error.
+
+    Examples
+    --------
+    >>> generator = np.random.default_rng(1)
+    >>> X, A = generator.normal(size=(400, 2)), generator.choice([-1, 1], (400, 2))
+    >>> y = (A * np.sign(X)).sum(axis=1) + generator.normal(size=400)
+    >>> from sudlib.policy import AdditiveQLearner
+    >>> found = evaluate(AdditiveQLearner(), X, A, y)
+    >>> found.difference.low > 1.5
+    True
+    """
+    more = {"propensity": propensity, "model": model, "n_splits": n_splits}
+    if scores is None:
+        scores = augmented_scores(X, A, outcome, seed=seed, **more)
+    if isinstance(X, Trial):
+        trial, single = X, outcome
+    else:
+        study = check_study(X, A, outcome)
+        trial, single = as_trial(X, A, study), None
+    if len(scores) != len(trial):
+        raise InputError(
+            f"scores must be of the {len(trial)} people, not {len(scores)}"
+        )
+    place = np.empty(len(trial), int)
+    best = np.empty(len(trial), int)
+    fixed = isinstance(rule, str)
+    if fixed and rule not in scores.names:
+        raise InputError(
+            f"a combination for all must be one of {', '.join(scores.names)}, not"
+            f" {rule!r}"
+        )
+    received = np.unique(scores.received)
+    for train, rest in folds(len(trial), n_splits, seed, trial.clusters):
+        means = np.asarray(scores)[train][:, received].mean(axis=0)
+        best[rest] = received[means.argmax()]
+        if fixed:
+            place[rest] = scores.names.index(rule)
+            continue
+        fresh = rule() if _makes(rule) else clone(rule)
+        advice = _learn(fresh, trial, single, train, more, seed).predict(
+            trial.X.iloc[rest]
+        )
+        place[rest] = place_of(advice, scores.names, scores.codes)
+    names = np.asarray(scores.names, dtype=object)
+    found = support(scores, names[place])
+    undefined = Estimate(float("nan"), n=found.people, reason=found.problem)
+    gain = mean_score(scores, names[place], names[best])
+    wider = (1 + 2 / (n_splits - 1)) ** 0.5
+    value = augmented_value(scores, names[place])
+    return Evaluation(
+        value=value if fixed else _widen(value, wider),
+        best=_widen(augmented_value(scores, names[best]), wider),
+        difference=undefined if found.problem else _widen(gain, wider),
+        for_all=names[best],
+        overlap=found,
+        advice=names[place],
+        recommended=scores.codes[place].astype("int8"),
+    )
+
+
+def _widen(estimate: Estimate, factor: float) -> Estimate:
+    """Return an estimate with a larger standard error."""
+    more = (factor - 1) * estimate.standard_error
+    return replace(
+        estimate,
+        low=estimate.low - NORMAL * more,
+        high=estimate.high + NORMAL * more,
+        standard_error=factor * estimate.standard_error,
+    )
+
+
+def _makes(rule: Any) -> bool:
+    return isinstance(rule, type) or not hasattr(rule, "fit")
+
+
+def _learn(
+    rule: Any, trial: Trial, outcome: Any, rows: Array, more: dict[str, Any], seed: int
+) -> Any:
+    """Return a rule fitted to some people."""
+    if not isinstance(rule, PolicyTree):
+        X, A, target, chance = trial.study(outcome, rows)
+        if chance is None:
+            return rule.fit(X, A, target)
+        return rule.fit(X, A, target, chance)
+    clusters = None if trial.clusters is None else trial.clusters[rows]
+    some = Trial(
+        trial.X.iloc[rows],
+        trial.treatments.iloc[rows],
+        {"target": trial.target(outcome)[rows]},
+        None if trial.chances is None else trial.chances[rows],
+        clusters,
+    )
+    return rule.fit(some.X, augmented_scores(some, seed=seed, **more))

@@ -1,0 +1,115 @@
+"""Evaluations side by side: differences on the same draws, tables, values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from sudlib.estimates import Estimate
+from sudlib.files import InputError
+from sudlib.scores.evaluation import MEASURES, Evaluation, _estimate
+from sudlib.validation import (
+    check_choice,
+)
+
+
+def difference(
+    first: Evaluation, second: Evaluation, measure: str, level: float = 0.95
+) -> Estimate:
+    """Return how much higher the first evaluation is, on the same bootstrap draws.
+
+    Parameters
+    ----------
+    first, second : Evaluation
+        Of the same rows, with the same seed and number of draws.
+    measure : str
+        A key of :data:`MEASURES`.
+    level : float, default=0.95
+        Nominal coverage of the interval.
+
+    Returns
+    -------
+    sudlib.estimates.Estimate
+
+    Raises
+    ------
+    InputError
+        If the two are not of the same rows and draws.
+
+    Examples
+    --------
+    >>> truth = [0, 0, 1, 1]
+    >>> good, bad = evaluate(truth, [0.1, 0.2, 0.8, 0.9]), evaluate(truth, [0.5] * 4)
+    >>> round(difference(good, bad, "average_precision").value, 3)
+    0.5
+    """
+    check_choice("measure", measure, MEASURES)
+    if first.draws.attrs != second.draws.attrs or len(first.draws) != len(second.draws):
+        raise InputError(
+            "two evaluations can be compared pairwise only on the same rows with the"
+            " same seed and number of draws"
+        )
+    one, other = first.estimates[measure], second.estimates[measure]
+    drawn, against = first.draws[measure], second.draws[measure]
+    exact = (np.nan, np.nan)
+    if drawn.nunique() == against.nunique() == 1:  # no draw can differ: exact limits
+        value = one.value - other.value
+        exact = (
+            value - np.hypot(one.value - one.low, other.high - other.value),
+            value + np.hypot(one.high - one.value, other.value - other.low),
+        )
+    return _estimate(measure, one.value - other.value, drawn - against, level, exact)
+
+
+def side_by_side(
+    evaluations: Mapping[str, Evaluation | Mapping[str, Estimate]],
+    measures: Iterable[str] = ("f05", "precision", "recall", "average_precision"),
+) -> pd.DataFrame:
+    """Return evaluations as a table of words: one row each, one column a measure.
+
+    Parameters
+    ----------
+    evaluations : dict of str to Evaluation
+        Or to the dict of estimates that :func:`evaluate_matrix` returns; what it
+        lacks is left empty.
+    measures : iterable of str
+        Keys of :data:`MEASURES`.
+
+    Returns
+    -------
+    pandas.DataFrame
+    """
+    rows = {}
+    measures = list(measures)
+    for name, evaluation in evaluations.items():
+        if isinstance(evaluation, Evaluation):
+            evaluation = evaluation.estimates
+        rows[name] = {MEASURES[key]: str(evaluation.get(key, "")) for key in measures}
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def values(evaluations: Mapping[Any, Evaluation], measure: str) -> pd.DataFrame:
+    """Return one measure of several evaluations, for a figure or a phrase.
+
+    Parameters
+    ----------
+    evaluations : dict of str to Evaluation
+    measure : str
+        A key of :data:`MEASURES`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row each: ``value``, ``low``, ``high``.
+    """
+    return pd.DataFrame(
+        [
+            evaluation.estimates[measure].as_dict()
+            for evaluation in evaluations.values()
+        ],
+        index=list(evaluations),
+        columns=["value", "low", "high"],
+    )

@@ -1,0 +1,140 @@
+"""F-beta, the threshold at which it is best, and how well a score is calibrated."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+from scipy.stats import binomtest
+from sklearn import metrics
+
+from sudlib.files import InputError
+from sudlib.validation import (
+    check_rows,
+    code_classes,
+    numbers,
+)
+
+
+def _check(
+    completed: ArrayLike, score: ArrayLike | None = None, **more: ArrayLike
+) -> tuple[NDArray[Any], ...]:
+    """Return truth and predictions as booleans, a score as floats, or say why not."""
+    check_rows(completed=completed, score=score, **more)
+    try:
+        _, classes = code_classes([0, 1], completed=completed, **more)
+    except InputError as error:
+        named = " and ".join(["completed", *more])
+        raise InputError(f"{named} must be 0 or 1: {error}") from error
+    found = [each.astype(bool) for each in classes]
+    return (*found, *(() if score is None else (numbers("score", score),)))
+
+
+def f_beta(completed: ArrayLike, predicted: ArrayLike, beta: float = 0.5) -> float:
+    """Return F-beta, or NaN when nobody is positive in truth or prediction.
+
+    ``(1 + beta²) precision · recall / (beta² precision + recall)``; a beta of 0.5
+    favours precision.  With nobody predicted positive it is 0 as long as somebody is:
+    recall is then 0, and only precision is undefined.
+
+    Parameters
+    ----------
+    completed, predicted : array-like of 0 and 1, shape (n,)
+    beta : float, default=0.5
+        How many times as much recall counts as precision.
+
+    Returns
+    -------
+    float
+
+    Examples
+    --------
+    >>> f_beta([0, 1, 1], [1, 1, 0])
+    0.5
+    """
+    completed, predicted = _check(completed, predicted=predicted)
+    return float(
+        metrics.fbeta_score(completed, predicted, beta=beta, zero_division=np.nan)
+    )
+
+
+def best_threshold(completed: ArrayLike, score: ArrayLike, beta: float = 0.5) -> float:
+    """Return the threshold with the highest F-beta on these rows.
+
+    Choose it on rows that neither fitted the model nor report its result.
+
+    Parameters
+    ----------
+    completed : array-like of 0 and 1, shape (n,)
+    score : array-like of float, shape (n,)
+    beta : float, default=0.5
+        See :func:`f_beta`.
+
+    Returns
+    -------
+    float
+        One of the scores; predict positive at or above it.  Of equally good ones the
+        highest, which flags the fewest people.
+
+    Raises
+    ------
+    InputError
+        If nobody is positive: every threshold is then equally bad.
+
+    Examples
+    --------
+    >>> best_threshold([0, 0, 1, 0, 1, 1], [0.1, 0.2, 0.3, 0.4, 0.5, 0.6])
+    0.5
+    """
+    completed, score = _check(completed, score)
+    if not completed.any():
+        raise InputError(
+            "a threshold cannot be chosen: none of the"
+            f" {len(completed):,} people completed"
+        )
+    # From counts, in one division each: equally good thresholds are equal floats.
+    distinct, group = np.unique(-score, return_inverse=True)
+    hits, flagged = np.bincount(group, completed).cumsum(), np.bincount(group).cumsum()
+    value = (1 + beta**2) * hits / (beta**2 * completed.sum() + flagged)
+    return float(-distinct[value.argmax()])
+
+
+def calibration(
+    completed: ArrayLike, score: ArrayLike, bins: int = 10, level: float = 0.95
+) -> pd.DataFrame:
+    """Return the share that completed among people with about the same score.
+
+    Parameters
+    ----------
+    completed : array-like of 0 and 1, shape (n,)
+    score : array-like of float, shape (n,)
+        Probabilities.
+    bins : int, default=10
+        Bins with about equally many people; equal scores stay together, so there may be
+        fewer.
+    level : float, default=0.95
+        Nominal coverage of the Wilson interval.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a bin: ``score`` (mean), ``observed`` (share), ``low``, ``high``, ``n``.
+
+    Examples
+    --------
+    >>> calibration([0, 1, 0, 1], [0.2, 0.2, 0.8, 0.8], bins=2)["observed"].tolist()
+    [0.5, 0.5]
+    """
+    completed, score = _check(completed, score)
+    edges = np.unique(np.quantile(score, np.linspace(0, 1, bins + 1)[1:-1]))
+    frame = pd.DataFrame({"score": score, "observed": completed})
+    groups = frame.groupby(np.searchsorted(edges, score, side="left"))
+    table, done = groups.mean(), groups["observed"].agg(["sum", "size"])
+    ends = [
+        binomtest(k, n).proportion_ci(level, method="wilson")
+        for k, n in done.itertuples(index=False)
+    ]
+    table["low"], table["high"] = zip(*ends, strict=True)
+    return table.assign(n=done["size"]).reset_index(drop=True)

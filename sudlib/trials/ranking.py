@@ -1,0 +1,86 @@
+"""How well scores rank people: the area under the ROC curve, with its interval."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+from scipy.stats import rankdata
+
+from sudlib.validation import check_same_length, check_whole
+
+
+def area(outcome: ArrayLike, score: ArrayLike) -> float:
+    """Return the share of pairs, one with and one without, that a score ranks rightly.
+
+    Parameters
+    ----------
+    outcome : array-like of 0 and 1, shape (n,)
+    score : array-like of float, shape (n,)
+        A tie counts as half a pair.
+
+    Returns
+    -------
+    float
+        The area under the ROC curve; NaN where everybody has the same outcome.
+
+    Examples
+    --------
+    >>> area([0, 1, 0, 1], [0.1, 0.4, 0.4, 0.8])
+    0.875
+    """
+    ranks, positive = rankdata(score), np.asarray(outcome) == 1
+    n = int(positive.sum())
+    if not 0 < n < len(ranks):
+        return float("nan")
+    return float((ranks[positive].sum() - n * (n + 1) / 2) / (n * (len(ranks) - n)))
+
+
+def areas(
+    outcome: ArrayLike,
+    scores: Mapping[str, ArrayLike],
+    *,
+    n_resamples: int = 500,
+    seed: int = 33,
+) -> pd.DataFrame:
+    """Return several scores' areas, and each one's difference to the first.
+
+    The intervals are percentiles of a bootstrap of these people, stratified by
+    outcome; all scores are judged on the same draws.
+
+    Parameters
+    ----------
+    outcome : array-like of 0 and 1, shape (n,)
+    scores : dict of str to array-like, shape (n,)
+    n_resamples : int, default=500
+    seed : int, default=33
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a score: ``value``, ``low``, ``high``, and ``gap``, ``gap_low``,
+        ``gap_high``.
+    """
+    check_whole("n_resamples", n_resamples, low=1)
+    outcome = np.asarray(outcome)
+    given = {name: np.asarray(score, dtype=float) for name, score in scores.items()}
+    check_same_length(outcome=outcome, **given)
+    random = np.random.default_rng(seed)
+    groups = [np.flatnonzero(outcome == value) for value in (0, 1)]
+    draws = np.hstack([random.choice(g, (n_resamples, len(g))) for g in groups])
+    drawn = {
+        name: np.array([area(outcome[rows], score[rows]) for rows in draws])
+        for name, score in given.items()
+    }
+    first = next(iter(given))
+    table = {}
+    for name, score in given.items():
+        low, high = np.quantile(drawn[name], [0.025, 0.975])
+        gap_low, gap_high = np.quantile(drawn[name] - drawn[first], [0.025, 0.975])
+        value = area(outcome, score)
+        gap = value - area(outcome, given[first])
+        table[name] = [value, low, high, gap, gap_low, gap_high]
+    columns = ["value", "low", "high", "gap", "gap_low", "gap_high"]
+    return pd.DataFrame.from_dict(table, orient="index", columns=columns)

@@ -1,0 +1,102 @@
+"""Shares of groups and the difference of two, with intervals."""
+
+from __future__ import annotations
+
+import math
+
+import pandas as pd
+from scipy import stats
+
+from sudlib.estimates import Estimate
+from sudlib.files import InputError
+
+
+def share(events: int, people: int, level: float = 0.95) -> Estimate:
+    """Return a share with Wilson's interval.
+
+    Parameters
+    ----------
+    events, people : int
+        How many of how many.
+    level : float, default=0.95
+        Of the interval.
+
+    Returns
+    -------
+    sudlib.estimates.Estimate
+
+    Examples
+    --------
+    >>> print(share(204, 283))
+    0.721 (0.666 to 0.770)
+    """
+    if not 0 <= events <= people or people == 0:
+        raise InputError(f"a share needs some of some people, not {events}/{people}")
+    found = stats.binomtest(int(events), int(people)).proportion_ci(level, "wilson")
+    return Estimate(events / people, float(found.low), float(found.high), n=int(people))
+
+
+def shares(outcome: pd.Series, by: pd.Series) -> pd.DataFrame:
+    """Return the share of each group with an outcome, among those where it is known.
+
+    Parameters
+    ----------
+    outcome : pandas.Series
+        0 and 1, or bool; NaN where it is not known.
+    by : pandas.Series
+        Each person's group.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Indexed by group: ``people``, ``events``, ``value``, ``low`` and ``high``.
+
+    Examples
+    --------
+    >>> shares(pd.Series([1, 0, 1, None]), pd.Series(["a", "a", "b", "b"]))["value"]
+    a    0.5
+    b    1.0
+    Name: value, dtype: float64
+    """
+    known = outcome.notna() & by.notna()
+    groups = outcome[known].astype(int).groupby(by[known], observed=True)
+    table = groups.agg(people="size", events="sum")
+    found = [share(row.events, row.people) for row in table.itertuples()]
+    for end in ("value", "low", "high"):
+        table[end] = [getattr(each, end) for each in found]
+    return table
+
+
+def difference(table: pd.DataFrame, first: str, second: str) -> Estimate:
+    """Return the share of one group minus that of another (Newcombe's interval).
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        From :func:`shares`.
+    first, second : str
+        Two of its groups.
+
+    Returns
+    -------
+    sudlib.estimates.Estimate
+
+    References
+    ----------
+    Newcombe (1998), "Interval estimation for the difference between independent
+    proportions", method 10.
+
+    Examples
+    --------
+    >>> two = pd.DataFrame(
+    ...     {"value": [0.7, 0.6], "low": [0.573, 0.491], "high": [0.804, 0.700]},
+    ...     index=["a", "b"],
+    ... )
+    >>> print(difference(two, "a", "b"))
+    0.100 (-0.062 to 0.251)
+    """
+    a, b = table.loc[first], table.loc[second]
+    gap = a["value"] - b["value"]
+    down = math.hypot(a["value"] - a["low"], b["high"] - b["value"])
+    up = math.hypot(a["high"] - a["value"], b["value"] - b["low"])
+    return Estimate(gap, gap - down, gap + up)
