@@ -327,3 +327,68 @@ def d01_how_real_is_the_twin(answer):
     )
     alcohol = answer.iloc[0]
     assert alcohol.max() > 0.9, "alcohol, in the first row, is nearly always drunk"
+
+
+@exercise("two things, the number of definitions and the name of the shared choice,",
+          "(len(fewer), 'missing')")  # fmt: skip
+def d02_three_trials(answer, multiverse, CHOICES):  # noqa: N803
+    number, choice = answer
+    fewer = multiverse[multiverse["value"] < 0]
+    assert number == len(fewer), "count the definitions with a negative difference"
+    assert choice in CHOICES, f"one of {', '.join(CHOICES)}"
+    assert fewer[choice].nunique() == 1, f"they differ in {choice}"
+
+
+@exercise("the share of people that she would have to see by prediction", "need")
+def d03_who_stays(answer, fifths):
+    left, seen, half = 0, 0, (fifths["people"] - fifths["events"]).sum() / 2
+    for people, stayed in fifths[["people", "events"]].to_numpy():
+        part = min(1, (half - left) / (people - stayed))
+        left, seen = left + part * (people - stayed), seen + part * people
+        if part < 1:
+            break
+    assert 0 < answer < 1, "a share, between 0 and 1"
+    right = seen / fifths["people"].sum()
+    assert abs(answer - right) < 0.02, "begin with those who are least likely to stay"
+
+
+@exercise("three things, the variable, the width in percentage points, and the people"
+          " needed for half of it,",
+          "(smallest.name, width, 4 * int(smallest['people']))")  # fmt: skip
+def d04_is_it_fair(answer, opportunity):
+    variable, width, people = answer
+    fewest = opportunity["people"].min()
+    row = opportunity.loc[[variable]].sort_values("people").iloc[0]
+    assert row["people"] == fewest, f"another group has only {fewest:.0f} people"
+    right = 100 * (row["high"] - row["low"])
+    assert abs(width - right) < 0.5, "from the lower to the upper end, in points"
+    assert people == 4 * fewest, "half the width takes four times as many"
+
+
+@exercise("half the width of the intervals, by trial, in people of 100,", "half")
+def d05_which_medication(answer, gains):
+    for trial, rules in gains.groupby(level=0):
+        wide = [100 * (row.high - row.low) / 2 for row in rules.itertuples()]
+        assert close(answer[trial], sum(wide) / len(wide)), f"trial {trial} differs"
+
+
+@exercise("the price", "gain / cost")
+def d06_stroke(answer, plane):
+    row = plane.loc["aspirin"].set_index("outcome")["value"]
+    right = row["dead or dependent"] / -row["major bleeding"]
+    assert abs(answer - right) <= 0.05 * right, "deaths spared for each bleeding added"
+
+
+@exercise("two things, the best arm on average, and whether the rule gains measurably,",
+          "(actg['value'].drop(['rule', 'best for all', 'difference']).idxmax(),"
+          " bool(actg.loc['difference', 'low'] > 0))")  # fmt: skip
+def d07_diabetes_observed(answer, trials):
+    rows = trials.read_recorded("d07_diabetes_observed")["tables"]["actg"]
+    found = {row["what"]: row for row in rows}
+    arms = set(found) - {"rule", "best for all", "difference"}
+    arm, gains = answer
+    assert arm in arms, f"one of {', '.join(sorted(arms))}"
+    assert all(found[arm]["value"] >= found[each]["value"] for each in arms), (
+        "another arm has a higher mean"
+    )
+    assert gains == (found["difference"]["low"] > 0), "look at the interval"
