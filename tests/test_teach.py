@@ -110,6 +110,32 @@ def test_each_exercise_is_marked_by_variables_that_its_page_has(path):
     assert {node.id for node in names} <= before | own | set(dir(builtins))
 
 
+def names_in(cells, context):
+    return {
+        node.id
+        for cell in cells
+        if cell.cell_type == "code"
+        for node in ast.walk(ast.parse(cell.source))
+        if isinstance(node, ast.Name) and isinstance(node.ctx, context)
+    } | {
+        node.name
+        for cell in cells
+        if cell.cell_type == "code" and context is ast.Store
+        for node in ast.walk(ast.parse(cell.source))
+        if isinstance(node, ast.FunctionDef)
+    }
+
+
+@pytest.mark.parametrize("name", marking.EXERCISES)
+def test_what_the_page_needs_of_an_exercise_is_asked_for(name):
+    cells = nbformat.read(ROOT / "notebooks" / f"{name}.ipynb", as_version=4).cells
+    [place] = [n for n, cell in enumerate(cells) if teach.is_solution(cell)]
+    before, here, after = cells[:place], [cells[place]], cells[place + 1 :]
+    lost = names_in(here, ast.Store) - names_in(before, ast.Store)
+    needed = lost & (names_in(after, ast.Load) - names_in(after, ast.Store))
+    assert needed <= set(re.findall(r"`(\w+)`", marking.EXERCISES[name].keep))
+
+
 @pytest.mark.parametrize("name", marking.EXERCISES)
 def test_an_empty_answer_is_refused_with_what_to_keep(name):
     for variables in ({}, {"answer": None}):
