@@ -7,7 +7,7 @@ export PYTHON
 unexport PYTHONHOME PYTHONPATH PYTHONUSERBASE PYTHONSTARTUP PYTHONWARNINGS
 unexport PYTHONOPTIMIZE PYTHONSAFEPATH __PYVENV_LAUNCHER__ VIRTUAL_ENV
 
-.PHONY: book test test-all lab lint notebook house mutants clean clean-all environment help
+.PHONY: book teach test test-all lab lint notebook house mutants clean clean-all environment help
 
 help:           ## list what can be made
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*##/:/'
@@ -17,6 +17,9 @@ environment:    ## make .venv from the lock file, register the kernel
 
 book: environment   ## run what has changed, build the website (PROFILE=paper DATA=... KERNEL=... JOBS=... NOTEBOOK=...)
 	@$(BIN)/python workflow/book.py --profile "$(PROFILE)" --data "$(DATA)" --kernel "$(KERNEL)" --jobs "$(JOBS)" --only "$(NOTEBOOK)"
+
+teach: environment  ## make student and solution notebooks, marking and slides in _build/teach (PROFILE=paper)
+	@$(BIN)/python workflow/teach.py --executed "_build/$(or $(PROFILE),quick)/executed"
 
 test: environment   ## run the fast tests
 	$(BIN)/python -m pytest

@@ -17,9 +17,11 @@ from functools import partial
 from pathlib import Path
 
 import api_links
+import glossary
 import nbformat
 import notebook_style
 import pandas as pd
+import questions
 import stories
 import widgets
 import yaml
@@ -359,6 +361,8 @@ def stage_notebook(source, executed, result, out, root=ROOT):
     links = api_links.links_cell(source, root)
     if links:
         notebook.cells.append(nbformat.v4.new_markdown_cell(links))
+    notebook = glossary.add(notebook, source.stem, root)
+    notebook = questions.add(notebook, source.stem, root=root)
     out.parent.mkdir(parents=True, exist_ok=True)
     nbformat.write(for_the_site(notebook), out)
     return reason
@@ -399,6 +403,7 @@ def stage(results, notebooks, out, *, allow_missing=False, root=ROOT):
     shutil.rmtree(out, ignore_errors=True)
     checkpoints = shutil.ignore_patterns(".ipynb_checkpoints")
     shutil.copytree(root / "book", out / "book", ignore=checkpoints)
+    glossary.add_to_prose(out / "book", root)
     stale, absent = {}, set()
     for name in entries(toc):
         folder, _, stem = name.partition("/")

@@ -1,0 +1,417 @@
+"""Course material: notebooks, marking, slides, questions, terms."""
+
+import ast
+import builtins
+import re
+import shutil
+from pathlib import Path
+
+import glossary
+import marking
+import nbformat
+import notebook_style
+import pytest
+import questions
+import teach
+from nbclient import NotebookClient
+from sphinx.util.nodes import _make_id
+
+from sudlib.files import InputError
+
+ROOT = Path(__file__).resolve().parent.parent
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+TWO = [
+    path for path in NOTEBOOKS if path.stem in ("a02_forest_general", "c01_the_idea")
+]
+
+
+def solution_lines(path):
+    """Return the lines of a notebook's solution that stand nowhere else in it."""
+    cells = nbformat.read(path, as_version=4).cells
+    source = "\n".join(cell.source for cell in cells if teach.is_solution(cell))
+    rest = "\n".join(cell.source for cell in cells if not teach.is_solution(cell))
+    lines = notebook_style.without_title(source).split("\n")
+    return [line.strip() for line in lines if line.strip() not in rest]
+
+
+def everything(notebook):
+    return "\n".join(cell.source for cell in notebook.cells)
+
+
+# ------------------------------------------------------------------------ notebooks
+
+
+@pytest.mark.parametrize("path", TWO, ids=lambda path: path.stem)
+def test_the_students_copy_holds_no_solution_and_the_other_one_does(path):
+    student, solved = (teach.copy_of(path, solved=each) for each in (False, True))
+    lines = solution_lines(path)
+    assert len(lines) > 4
+    assert not [line for line in lines if line in everything(student)]
+    assert not [line for line in lines if line not in everything(solved)]
+    assert "A solution</summary>" not in everything(student)
+    assert "A hint</summary>" in everything(student)
+    assert "A solution</summary>" in everything(solved)
+    assert "answer = None" in everything(student)
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_what_a_student_gets_is_a_notebook_that_leads_nowhere_else(path):
+    for solved in (False, True):
+        made = teach.copy_of(path, solved=solved)
+        nbformat.validate(made)
+        ids = [cell["id"] for cell in made.cells]
+        assert len(set(ids)) == len(ids)
+        text = "\n".join(c.source for c in made.cells if c.cell_type == "markdown")
+        assert "](../book/" not in text
+        assert not notebook_style._raw(text)
+        linked = re.findall(r"\]\((\w+)\.ipynb", text)
+        assert set(linked) <= {other.stem for other in NOTEBOOKS}
+
+
+def test_the_hint_names_what_the_solution_calls_and_nothing_of_the_page():
+    [path] = [path for path in TWO if path.stem == "a02_forest_general"]
+    words = teach.hint(nbformat.read(path, as_version=4))
+    assert "`scores.best_threshold`, `scores.evaluate`" in words
+    assert "figures." not in words and "print" not in words
+
+
+# -------------------------------------------------------------------------- marking
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_each_exercise_is_marked_by_variables_that_its_page_has(path):
+    cells = nbformat.read(path, as_version=4).cells
+    code = [cell for cell in cells if cell.cell_type == "code"]
+    exercise = [cell for cell in code if teach.is_solution(cell)]
+    assert bool(exercise) == (path.stem in marking.EXERCISES)
+    if not exercise:
+        return
+    before, own = set(), set()
+    for cell in code:
+        for node in ast.walk(ast.parse(cell.source)):
+            found = own if cell in exercise else before
+            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+                found.add(node.id)
+            elif isinstance(node, ast.alias):
+                found.add(node.asname or node.name)
+            elif isinstance(node, ast.FunctionDef):
+                found.add(node.name)
+    assert "answer" not in own
+    test = marking.EXERCISES[path.stem]
+    asked = test.__code__.co_varnames[: test.__code__.co_argcount]
+    assert asked[0] == "answer"
+    assert set(asked[1:]) <= before
+    names = [
+        node
+        for node in ast.walk(ast.parse(test.solution, mode="eval"))
+        if isinstance(node, ast.Name)
+    ]
+    own |= {node.id for node in names if isinstance(node.ctx, ast.Store)}
+    assert {node.id for node in names} <= before | own | set(dir(builtins))
+
+
+def names_in(cells, context):
+    return {
+        node.id
+        for cell in cells
+        if cell.cell_type == "code"
+        for node in ast.walk(ast.parse(cell.source))
+        if isinstance(node, ast.Name) and isinstance(node.ctx, context)
+    } | {
+        node.name
+        for cell in cells
+        if cell.cell_type == "code" and context is ast.Store
+        for node in ast.walk(ast.parse(cell.source))
+        if isinstance(node, ast.FunctionDef)
+    }
+
+
+@pytest.mark.parametrize("name", marking.EXERCISES)
+def test_what_the_page_needs_of_an_exercise_is_asked_for(name):
+    cells = nbformat.read(ROOT / "notebooks" / f"{name}.ipynb", as_version=4).cells
+    [place] = [n for n, cell in enumerate(cells) if teach.is_solution(cell)]
+    before, here, after = cells[:place], [cells[place]], cells[place + 1 :]
+    lost = names_in(here, ast.Store) - names_in(before, ast.Store)
+    needed = lost & (names_in(after, ast.Load) - names_in(after, ast.Store))
+    assert needed <= set(re.findall(r"`(\w+)`", marking.EXERCISES[name].keep))
+
+
+@pytest.mark.parametrize("name", marking.EXERCISES)
+def test_an_empty_answer_is_refused_with_what_to_keep(name):
+    for variables in ({}, {"answer": None}):
+        with pytest.raises(AssertionError, match="no answer yet: keep .* as `answer`"):
+            marking.check(name, variables)
+
+
+def test_an_answer_without_its_notebook_is_told_what_to_run():
+    with pytest.raises(AssertionError, match=r"run the cells above first: arms, "):
+        marking.check("a02_forest_general", {"answer": 0.2})
+
+
+@pytest.mark.parametrize(
+    "right, wrong",
+    [
+        (({"average", "places"}, {"average"}), ({"average"}, {"average"})),
+        ((["places", "average"], ["average"]), (["places", "average"], ["places"])),
+    ],
+)
+def test_the_heads_that_lose_nothing_are_told_from_those_that_do(right, wrong, capsys):
+    marking.check("a05_resnet50_transfer", {"answer": right})
+    assert capsys.readouterr().out == "Right.\n"
+    with pytest.raises(AssertionError):
+        marking.check("a05_resnet50_transfer", {"answer": wrong})
+
+
+@pytest.mark.parametrize("wrong", [0.9, 0.5, 0.32])
+def test_the_recipe_on_noise_with_equal_classes_scores_a_quarter(wrong):
+    marking.check("b07_what_the_printed_numbers_prove", {"answer": 0.26})
+    with pytest.raises(AssertionError, match="a quarter"):
+        marking.check("b07_what_the_printed_numbers_prove", {"answer": wrong})
+
+
+def marked(path, tmp_path, monkeypatch, wrong=""):
+    """Run a solved copy up to its marking; return what the marking printed.
+
+    ``wrong`` is an answer that is tried after the right one.
+    """
+    monkeypatch.setenv("SUDLIB_RESULTS", str(tmp_path / "results"))
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    shutil.copy(marking.__file__, tmp_path)
+    notebook = teach.copy_of(path, solved=True)
+    [last] = [n for n, cell in enumerate(notebook.cells) if cell["id"] == "marking"]
+    notebook.cells = notebook.cells[: last + 1]
+    if wrong:
+        again = f"answer = {wrong}\ntry:\n    check({path.stem!r}, globals())\n"
+        notebook.cells[last].source += f"\n{again}except AssertionError as error:"
+        notebook.cells[last].source += "\n    print(error)"
+    NotebookClient(
+        notebook,
+        timeout=900,
+        kernel_name="python3",
+        resources={"metadata": {"path": str(tmp_path)}},
+    ).execute()
+    return "".join(output.text for output in notebook.cells[last].outputs)
+
+
+def test_the_solutions_answer_is_accepted_and_a_wrong_one_refused(
+    tmp_path, monkeypatch
+):
+    [path] = [path for path in NOTEBOOKS if path.stem == "c01_the_idea"]
+    said = marked(path, tmp_path, monkeypatch, "base, interactions, 0.05")
+    assert said.startswith("Right.\nat this scale the Hamming rule is still the best")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(marking.EXERCISES))
+def test_every_solution_is_accepted(name, tmp_path, monkeypatch):
+    path = ROOT / "notebooks" / f"{name}.ipynb"
+    assert marked(path, tmp_path, monkeypatch) == "Right.\n"
+
+
+# --------------------------------------------------------------------------- slides
+
+
+@pytest.fixture
+def run_page():
+    """Make a small executed page: title, glance, a figure, a table, a summary."""
+    markdown, code = nbformat.v4.new_markdown_cell, nbformat.v4.new_code_cell
+
+    def said(kind, text):
+        output = nbformat.v4.new_output("display_data", data={kind: text})
+        return code("secret = 1", outputs=[output])
+
+    figure = (
+        '<figure class="sudlib"><svg></svg><img class="untrusted" src="x"></figure>'
+    )
+    return nbformat.v4.new_notebook(
+        cells=[
+            markdown("# Why?\n\nBecause.\n\nReading: 5 minutes."),
+            said("text/markdown", "**At a glance.**\nIt *is* so."),
+            markdown("Words.\n\n## Result\n\nMore words."),
+            said("text/html", figure),
+            said("text/html", "<table></table>"),
+            markdown("## Summary"),
+            said("text/markdown", "* See [there](b.ipynb).\n\nNext: [more](b.ipynb)"),
+            markdown("## Provenance"),
+            said("text/html", '<table class="provenance"></table>'),
+        ]
+    )
+
+
+def test_slides_are_title_glance_figures_and_take_away(run_page):
+    texts = teach.slide_texts(run_page)
+    assert texts == [
+        "# Why?\n\nBecause.",
+        "**At a glance.**\nIt *is* so.",
+        '## Result\n\n<figure class="sudlib"><svg></svg></figure>',
+        "## Take-away\n\n* See there.",
+    ]
+    page = teach.slides_of(run_page)
+    assert page.count("<section ") == 4
+    assert "<em>is</em>" in page and "secret" not in page
+    assert not re.findall(r'(?:src|href)="https?:', page)  # no network
+
+
+def test_what_was_not_run_has_no_slides_and_is_named(run_page, tmp_path):
+    (tmp_path / "run").mkdir()
+    nbformat.write(run_page, tmp_path / "run" / "c01_the_idea.ipynb")
+    names = [path.stem for path in TWO]
+    out = tmp_path / "out"
+    assert teach.make(names, tmp_path / "run", out) == ["a02_forest_general"]
+    assert [page.stem for page in out.glob("slides/*.html")] == ["c01_the_idea"]
+    for folder in ("student", "solutions"):
+        made = {file.name for file in (out / folder).iterdir()}
+        assert made == {"marking.py", *(f"{name}.ipynb" for name in names)}
+    assert (out / "slides" / "mathjax" / "tex-chtml.js").exists()
+
+
+def test_an_unknown_notebook_is_refused_by_name(tmp_path):
+    with pytest.raises(InputError, match="no notebook z99; there are a01_"):
+        teach.make(["z99"], tmp_path, tmp_path)
+
+
+# ------------------------------------------------------------------------ questions
+
+ASKED = questions.read()
+
+
+def test_every_chapter_has_five_questions():
+    counted = {path.stem: len(ASKED.get(path.stem, [])) for path in NOTEBOOKS}
+    assert {stem: n for stem, n in counted.items() if n != 5} == {}
+    assert set(ASKED) == set(counted)
+
+
+@pytest.mark.parametrize("stem", ASKED)
+def test_a_question_has_one_right_answer_two_wrong_ones_and_a_reason(stem):
+    for question in ASKED[stem]:
+        assert set(question) == {"ask", "right", "wrong", "why"}
+        found = questions.options(question)
+        assert len({option.casefold() for option in found}) == 3
+        assert question["why"].endswith(".")
+        assert question["why"].count(". ") == 0, "one sentence"
+
+
+def test_the_place_and_the_length_of_an_option_do_not_give_it_away():
+    every = [question for asked in ASKED.values() for question in asked]
+    places = [questions.options(each).index(each["right"]) for each in every]
+    assert max(places.count(place) for place in range(3)) < 0.45 * len(every)
+    longest = [len(q["right"]) > max(map(len, q["wrong"])) for q in every]
+    assert sum(longest) < 0.6 * len(every)
+
+
+def test_a_question_works_by_keyboard_and_without_scripts():
+    block = questions.block("a02_forest_general", ASKED["a02_forest_general"])
+    assert block.count("<fieldset") == block.count("<legend>") == 5
+    for number in range(1, 6):
+        assert block.count(f'type="radio" name="a02_forest_general-{number}"') == 3
+    assert block.count("<label>") == 15
+    assert block.count("<details><summary>Answer to question") == 5
+    assert "script" not in block and "onclick" not in block
+
+
+def test_the_letter_shown_is_that_of_the_right_option():
+    question = {
+        "ask": "`a` *or* <b>?",
+        "right": "b",
+        "wrong": ["A", "c"],
+        "why": "It is.",
+    }
+    block = questions.block("x", [question])
+    assert "<legend>1. <code>a</code> <em>or</em> &lt;b&gt;?</legend>" in block
+    assert "<strong>B.</strong> It is." in block and "> B. b</label>" in block
+    plain = questions.plain_block([question])
+    assert "* B. b\n" in plain and "**B.** It is." in plain
+
+
+def test_questions_stand_below_the_summary():
+    markdown = nbformat.v4.new_markdown_cell
+    cells = [markdown("# One"), markdown("## Summary"), markdown("## Provenance")]
+    notebook = nbformat.v4.new_notebook(cells=cells)
+    questions.add(notebook, "a02_forest_general")
+    titles = [cell.source.split("\n")[0] for cell in notebook.cells]
+    assert titles == ["# One", "## Summary", questions.TITLE, "## Provenance"]
+    assert len(questions.add(notebook, "no_such_page").cells) == 4
+
+
+# ------------------------------------------------------------------------- glossary
+
+
+def terms_in(text):
+    return re.findall(r'<a class="term"[^>]*>([^<]*)</a>', text)
+
+
+def test_the_first_use_of_a_term_is_linked_with_its_meaning_and_no_other():
+    link = glossary.linker("b03_support_vector_machines")
+    text = link("Two kernels. A kernel, and average\nprecision.")
+    assert terms_in(text) == ["kernels", "average\nprecision"]
+    assert 'href="../book/glossary.html#term-kernel"' in text
+    assert 'title="A function that says how alike two people are;' in text
+    assert terms_in(link("The kernel again; equalized odds.")) == ["equalized odds"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "# Equalized odds",
+        "`regret` and ``a ` regret``",
+        "```python\nregret = 1\n```",
+        "````{admonition} regret\n```\nregret\n```\nregret\n````",
+        "    regret = 1",
+        "$regret$ and $$\nregret\n$$",
+        "[the regret](c01_the_idea.ipynb), [[regret, 2001]](../book/references.md#a)",
+        '<img alt="the regret\nof it">',
+        '<a href="x">regret</a><summary>regret</summary><!-- regret -->',
+        "{{ regret }} {cite:p}`regret`",
+        "regrettable, no-regret, regret-free",
+        "![regret](a.png) https://regret.org",
+    ],
+)
+def test_headings_code_formulas_links_and_tags_are_left_alone(text):
+    assert glossary.linker("c05_diabetes")(text) == text
+
+
+def test_a_word_with_two_meanings_is_linked_where_it_is_the_term():
+    for page, found in (
+        ("b03_support_vector_machines", ["kernel"]),
+        ("study_b", ["kernel"]),
+        ("how_to_rerun", ["verdict"]),
+        ("c01_the_idea", ["verdict", "value"]),
+    ):
+        text = "The kernel, the verdict, the values and the value."
+        assert sorted(terms_in(glossary.linker(page)(text))) == sorted(found)
+
+
+def test_the_longest_term_wins():
+    link = glossary.linker("b03_support_vector_machines")
+    assert terms_in(link("By nested cross-validation.")) == ["nested cross-validation"]
+
+
+def test_outputs_and_code_cells_of_a_notebook_are_left_alone():
+    cells = [
+        nbformat.v4.new_code_cell("regret = 1"),
+        nbformat.v4.new_markdown_cell("Its regret."),
+        nbformat.v4.new_markdown_cell("The regret."),
+    ]
+    made = glossary.add(nbformat.v4.new_notebook(cells=cells), "c05_diabetes").cells
+    assert made[0].source == "regret = 1" and made[2].source == "The regret."
+    assert terms_in(made[1].source) == ["regret"]
+
+
+def test_terms_are_in_the_order_of_the_alphabet_and_explained_in_one_or_two_sentences():
+    terms = list(glossary.read())
+    assert terms == sorted(terms, key=str.casefold)
+    for term, meaning in glossary.read().items():
+        assert 1 <= len(re.findall(r"[.?](?= [A-Z]|$)", meaning)) <= 2, term
+    asked = (
+        "equalized odds, SMOTEN, kernel, propensity, Hamming loss, regret, doubly"
+        " robust, average precision, nested cross-validation, off-policy evaluation,"
+        " misspecified, individualised treatment rule, overlap"
+    )
+    assert set(asked.split(", ")) <= set(terms)
+
+
+def test_every_term_has_the_id_that_sphinx_gives_it():
+    ids = [glossary.anchor(term) for term in glossary.read()]
+    assert ids == [f"term-{_make_id(term)}" for term in glossary.read()]
+    assert len(set(ids)) == len(ids)
+    assert set(glossary.ONLY) <= set(glossary.read())

@@ -1,0 +1,395 @@
+"""Marks the exercises: what to keep as ``answer`` in each notebook, and is it right?
+
+``make teach`` puts a copy of this file beside the student's notebooks, whose marking
+cell calls :func:`check`.  It needs the notebook's own variables only.
+"""
+
+import inspect
+
+#: One for each notebook with an exercise; :func:`exercise` fills it.
+EXERCISES = {}
+
+
+def exercise(keep, solution):
+    """Register the check of one notebook's exercise, which has the notebook's name.
+
+    Parameters
+    ----------
+    keep : str
+        What to keep as ``answer``, in words.
+    solution : str
+        The answer, as an expression in the solution's variables.
+    """
+
+    def register(test):
+        test.keep, test.solution = keep, solution
+        EXERCISES[test.__name__] = test
+        return test
+
+    return register
+
+
+def check(name, variables):
+    """Print that the answer to a notebook's exercise is right, or raise why it is not.
+
+    Parameters
+    ----------
+    name : str
+        The notebook's.
+    variables : mapping
+        Its variables: ``globals()``.
+    """
+    test = EXERCISES[name]
+    asked = list(inspect.signature(test).parameters)
+    if variables.get("answer") is None:
+        raise AssertionError(f"no answer yet: keep {test.keep} as `answer`")
+    lacking = [each for each in asked if each not in variables]
+    if lacking:
+        raise AssertionError(f"run the cells above first: {', '.join(lacking)}")
+    test(**{each: variables[each] for each in asked})
+    print("Right.")
+
+
+def close(one, other):
+    """Return whether two numbers are equal but for rounding."""
+    return abs(float(one) - float(other)) < 1e-6
+
+
+@exercise("the new shares of people who completed, in the order of `table`,", "narrow")
+def a01_discharge_records(answer, everybody, cohorts, table):
+    reason = cohorts.general(everybody)["REASON"]
+    share = (reason == 1).sum() / reason.isin([1, 2]).sum()
+    assert len(answer) == len(table), "one share for each cohort"
+    assert any(close(each, share) for each in answer), (
+        "the general cohort should have another share: count only `REASON` 1 and 2"
+    )
+    assert all(new >= old for new, old in zip(answer, table["share"], strict=True)), (
+        "leaving out people who did not complete cannot lower a share"
+    )
+
+
+@exercise("the new threshold", "low")
+def a02_forest_general(answer, arms, completed, parts, scores):
+    truth, spare = completed.iloc[parts.threshold], arms["repaired"].spare
+    best = scores.f_beta(truth, spare >= answer, beta=2)
+    for other in (each / 50 for each in range(51)):
+        assert scores.f_beta(truth, spare >= other, beta=2) <= best + 1e-9, (
+            f"on the validation set F2 is higher at {other:.2f}"
+        )
+    assert answer <= arms["repaired"].threshold, "where recall counts, it falls"
+
+
+@exercise("the list of the 200 values of F0.5 on the test set", "reached")
+def a03_forest_methadone(answer, arms, scores):
+    arm = arms["repaired"]
+    best = scores.best_threshold(arm.completed, arm.score)
+    highest = scores.f_beta(arm.completed, arm.score >= best)
+    assert len(answer) == 200, f"200 draws, not {len(answer)}"
+    assert all(0 < each <= highest + 1e-9 for each in answer), (
+        f"on the test set no threshold gives an F0.5 above {highest:.3f}"
+    )
+    assert len({round(each, 6) for each in answer}) > 1, "each draw has its threshold"
+
+
+@exercise("the variable without which most average precision is lost", "lost.index[0]")
+def a04_records_as_pictures(
+    answer, cell, codes, completed, images, scores, test, training
+):
+    assert answer in images.VARIABLES, f"one of {', '.join(images.VARIABLES)}"
+
+    def area(column):
+        without = codes[test].copy()
+        without[:, column] = 0
+        score = training.probabilities(cell.model_, without)
+        found = scores.evaluate(completed[test], score, n_resamples=0, band=False)
+        return found.estimates["average_precision"].value
+
+    areas = {name: area(column) for column, name in enumerate(images.VARIABLES)}
+    assert close(areas[answer], min(areas.values())), "another one costs more"
+
+
+@exercise(
+    "two sets, of the heads (`average`, `places`) that lose nothing: where all pictures"
+    " are shuffled alike, and where each is shuffled differently,",
+    '({"average", "places"}, {"average"})',
+)
+def a05_resnet50_transfer(answer):
+    alike, each = (set(part) for part in answer)
+    assert alike == {"average", "places"}, (
+        "shuffled alike, a mark still has one place, only another one"
+    )
+    assert each == {"average"}, "which head needs a place to mean one variable?"
+
+
+@exercise("the name of the protocol", "winner")
+def a06_fine_tuning(answer, tuned):
+    other = ("another order of the people", "the best trained epoch")
+    lost = {name: way[0].loss for name, way in tuned.items() if name not in other}
+    assert answer in lost, f"one of {', '.join(lost)}"
+    assert lost[answer] == min(lost.values()), "another validation loss is lower"
+
+
+@exercise("the network that averages over the cells, trained,", "averaged")
+def a07_network_from_scratch(answer, codes, completed, results, scores, test, training):
+    score = training.probabilities(answer, codes[test])
+    found = scores.evaluate(completed[test], score, n_resamples=0, band=False)
+    area = found.estimates["average_precision"].value
+    kept = results["cells"].estimates["average_precision"].value
+    assert area < kept, "it cannot know which question an answer belongs to"
+    assert area > completed[test].mean(), "it has not learned: is it trained?"
+
+
+@exercise("the mean score of each person", "mean")
+def a08_experiment_1_side_by_side(answer, score, best_picture, lightgbm):
+    both = [score[arm] for arm in (best_picture, lightgbm) if arm in score]
+    assert len(answer) == len(both[0]), "one number for each person of the test set"
+    far = max(abs(answer - sum(both) / len(both)))
+    assert far < 1e-6, "a score lies half way between the scores of the two models"
+
+
+@exercise(
+    "two numbers, the average precision on the layout that was learned and on the other"
+    " one,",
+    "[average_precision_score(source[1][unseen], training.probabilities(model,"
+    " seen[unseen])) for model in (network, shown)]",
+)
+def a09_methadone_transfer(answer, network, seen, shown, source, training):
+    from sklearn.metrics import average_precision_score
+
+    rows = slice(-1500, None)
+    for model, area in zip((network, shown), answer, strict=True):
+        score = training.probabilities(model, seen[rows])
+        right = average_precision_score(source[1][rows], score)
+        assert abs(area - right) < 0.005, (
+            "judge the last 1,500 general patients, whom neither has learned from, by"
+            " both networks, the one that draws on its own layout first"
+        )
+
+
+@exercise("the list of the F0.5 of each draw", "moved_f05")
+def a10_heroin_to_other_opioids(answer, draws, logit, scores, target):
+    assert len(answer) == len(draws), "one number for each draw"
+    for value, (learn, report) in zip(answer, draws, strict=True):
+        threshold = scores.best_threshold(target[1][learn], logit[learn])
+        right = scores.f_beta(target[1][report], logit[report] >= threshold)
+        assert close(value, right), "choose on the training set, judge on the test set"
+
+
+@exercise("the names of the columns that are removed now", "set(removed['column'])")
+def b01_oklahoma_records(answer, dropped):
+    assert "SERVICES" in set(answer), "which column has only one value now?"
+    assert "SERVICES" not in set(dropped["column"]), "it was not removed before"
+
+
+@exercise("the accuracy on permuted classes where completing is rarest", "accuracy")
+def b02_balancing(answer, completion):
+    before = completion.loc["before", "accuracy"]
+    assert 0 <= answer <= 1, "a share, between 0 and 1"
+    assert answer > before, (
+        f"with the classes as they were it is {before:.3f}; a rarer class has more"
+        " synthetic rows"
+    )
+
+
+@exercise(
+    "the balanced accuracy on each split, balanced inside with SMOTEN,", "inside[key]"
+)
+def b03_support_vector_machines(answer, outer_splits, repaired):
+    assert len(answer) == outer_splits, f"one number for each of {outer_splits} splits"
+    weighted = repaired["COMPLETED", "rbf"]["test_balanced_accuracy"]
+    gap = abs(sum(answer) - sum(weighted)) / outer_splits
+    assert 0 < gap < 0.1, (
+        "weights and SMOTEN inside the split hardly differ: were the test rows left as"
+        " they are?"
+    )
+
+
+@exercise("the fitted tree", "small")
+def b04_trees_forests_networks(answer, cohorts):
+    columns = cohorts["COMPLETED", "published"].X.columns
+    assert answer.get_depth() == 2, f"its depth is {answer.get_depth()}"
+    assert answer.n_features_in_ == len(columns), "fit it on the published columns"
+
+
+@exercise(
+    "two things, the measure of one variable with `min_n=100`, and whether the model"
+    " has become fairer (True or False),",
+    "(large, False)",
+)
+def b05_fairness_measures(answer):
+    measure, fairer = answer
+    value = float(measure)
+    assert value != value or min(measure.lowest_n, measure.highest_n) >= 100, (
+        "a group with fewer than 100 people still counts"
+    )
+    assert fairer is False, "the model predicts the same for everybody as before"
+
+
+@exercise("the row of the demographic parity ratio over pairs", "row")
+def b06_interactions_reweighing_worst_case(answer, judge, predictions):
+    limited = judge(predictions["raking"]).set_index(["family", "measure"])
+    before = limited.loc[("pairs", "demographic_parity_ratio"), "value"]
+    assert answer["value"] <= before, "with more groups the worst is not better"
+    assert min(answer["lowest_n"], answer["highest_n"]) < 30, (
+        "its extreme is in a small group"
+    )
+
+
+@exercise("the accuracy of the recipe", "made.predicted['rbf'].eq(made.y).mean()")
+def b07_what_the_printed_numbers_prove(answer):
+    assert abs(answer - 0.25) < 0.06, (
+        "where SMOTEN makes no row, four equal classes leave chance, a quarter"
+    )
+
+
+@exercise("the list of the column positions that are kept", "np.flatnonzero(keep)")
+def b08_beyond(answer, cohort, coding):
+    names = [column.rsplit("_", 1)[0] for column in cohort.X.columns]
+    right = [n for n, name in enumerate(names) if name not in coding.VARIABLES]
+    assert list(answer) == right, "all columns but those of the nine sensitive features"
+
+
+@exercise("three things, `base`, `interactions` and the scale that first fails,",
+          "(base, interactions, scale)")  # fmt: skip
+def c01_the_idea(answer, every, rule_of):
+    base, interactions, scale = answer
+
+    def right(grown):
+        outcomes = base + (grown - 1) * interactions
+        return (rule_of(outcomes) == every[outcomes.argmax()]).all()
+
+    assert not right(scale), "at this scale the Hamming rule is still the best"
+    assert right(0.05), "small interactions do not mislead it"
+
+
+def _with_more_people(answer, simulation):
+    world, rule, rate = answer
+    fresh = simulation.draw(world, 10_000, [99, 1, 2])
+    found = simulation.score(rule.predict(fresh.X), fresh.best, fresh.outcomes)
+    assert abs(found["adjusted_mcr"] - rate) < 0.02, "judged on new people it differs"
+    assert rate < 0.4, "advice at random is wrong in about half of the decisions"
+
+
+_KEEP = "the world, the rule fitted with more people, and its adjusted rate,"
+_FOUND = "(world, rule, score['adjusted_mcr'])"
+
+
+@exercise(_KEEP, _FOUND)
+def c02_simulation_right_model(answer, simulation):
+    _with_more_people(answer, simulation)
+
+
+@exercise(_KEEP, _FOUND)
+def c03_simulation_wrong_model(answer, simulation):
+    _with_more_people(answer, simulation)
+
+
+@exercise("the rule with both changes, not fitted,", "rule")
+def c04_what_the_paper_leaves_open(answer):
+    settings = answer.get_params()
+    assert settings["weights"] == "residual", "its weights are not residual"
+    assert settings["steps"] == 500, f"it takes {settings['steps']} steps"
+
+
+@exercise("the table of `policy.over_splits` with the modelled propensity",
+          "policy.over_splits(again)")  # fmt: skip
+def c05_diabetes(answer, summary):
+    now, before = answer.loc["all four", "T"], summary.loc["all four", "T"]
+    assert now < before, f"T of *all four* was {before:.2f} and should come down"
+    assert now > answer.loc["all four", "value"] - 2, "T and the value are in points"
+
+
+@exercise(
+    "two numbers, the value lost by DNN-simple as the study ran it and by additive"
+    " Q-learning,",
+    "[with_many.loc[name, 'value lost'] for name in ('DNN-simple, as the study',"
+    " 'additive Q-learning')]",
+)
+def c06_beyond_the_paper(answer):
+    network, additive = answer
+    assert 0 <= additive < 0.1, "with 20,000 people additive Q-learning loses little"
+    assert network > additive, "the marginal propensity stays wrong"
+
+
+@exercise("the adjusted misclassification rates, by the number of people,",
+          "{n: float(rows[f'{n:,} people']['adjusted misclassification'])"
+          " for n in (5000, 20_000)}")  # fmt: skip
+def c07_other_software(answer):
+    few, many = answer[min(answer)], answer[max(answer)]
+    assert max(answer) > 5000, "try more than 5,000 people"
+    assert many < few < 0.5, "more people in each arm are wrong less often"
+
+
+@exercise("the share of each route, one row a substance,", "table")
+def d01_how_real_is_the_twin(answer):
+    assert all(close(total, 1) for total in answer.sum(axis=1)), (
+        "the shares of a substance sum to 1"
+    )
+    alcohol = answer.iloc[0]
+    assert alcohol.max() > 0.9, "alcohol, in the first row, is nearly always drunk"
+
+
+@exercise("two things, the number of definitions and the name of the shared choice,",
+          "(len(fewer), 'missing')")  # fmt: skip
+def d02_three_trials(answer, multiverse, CHOICES):  # noqa: N803
+    number, choice = answer
+    fewer = multiverse[multiverse["value"] < 0]
+    assert number == len(fewer), "count the definitions with a negative difference"
+    assert choice in CHOICES, f"one of {', '.join(CHOICES)}"
+    assert fewer[choice].nunique() == 1, f"they differ in {choice}"
+
+
+@exercise("the share of people that she would have to see by prediction", "need")
+def d03_who_stays(answer, fifths):
+    left, seen, half = 0, 0, (fifths["people"] - fifths["events"]).sum() / 2
+    for people, stayed in fifths[["people", "events"]].to_numpy():
+        part = min(1, (half - left) / (people - stayed))
+        left, seen = left + part * (people - stayed), seen + part * people
+        if part < 1:
+            break
+    assert 0 < answer < 1, "a share, between 0 and 1"
+    right = seen / fifths["people"].sum()
+    assert abs(answer - right) < 0.02, "begin with those who are least likely to stay"
+
+
+@exercise("three things, the variable, the width in percentage points, and the people"
+          " needed for half of it,",
+          "(smallest.name, width, 4 * int(smallest['people']))")  # fmt: skip
+def d04_is_it_fair(answer, opportunity):
+    variable, width, people = answer
+    fewest = opportunity["people"].min()
+    row = opportunity.loc[[variable]].sort_values("people").iloc[0]
+    assert row["people"] == fewest, f"another group has only {fewest:.0f} people"
+    right = 100 * (row["high"] - row["low"])
+    assert abs(width - right) < 0.5, "from the lower to the upper end, in points"
+    assert people == 4 * fewest, "half the width takes four times as many"
+
+
+@exercise("half the width of the intervals, by trial, in people of 100,", "half")
+def d05_which_medication(answer, gains):
+    for trial, rules in gains.groupby(level=0):
+        wide = [100 * (row.high - row.low) / 2 for row in rules.itertuples()]
+        assert close(answer[trial], sum(wide) / len(wide)), f"trial {trial} differs"
+
+
+@exercise("the price", "gain / cost")
+def d06_stroke(answer, plane):
+    row = plane.loc["aspirin"].set_index("outcome")["value"]
+    right = row["dead or dependent"] / -row["major bleeding"]
+    assert abs(answer - right) <= 0.05 * right, "deaths spared for each bleeding added"
+
+
+@exercise("two things, the best arm on average, and whether the rule gains measurably"
+          " (the summary below also needs the table `actg`),",
+          "(actg['value'].drop(['rule', 'best for all', 'difference']).idxmax(),"
+          " bool(actg.loc['difference', 'low'] > 0))")  # fmt: skip
+def d07_diabetes_observed(answer, trials):
+    rows = trials.read_recorded("d07_diabetes_observed")["tables"]["actg"]
+    found = {row["what"]: row for row in rows}
+    arms = set(found) - {"rule", "best for all", "difference"}
+    arm, gains = answer
+    assert arm in arms, f"one of {', '.join(sorted(arms))}"
+    assert all(found[arm]["value"] >= found[each]["value"] for each in arms), (
+        "another arm has a higher mean"
+    )
+    assert gains == (found["difference"]["low"] > 0), "look at the interval"
