@@ -85,3 +85,51 @@ def suppress_counts(
     shown = counts.drop(ascending.index[:together])
     total = int(ascending.iloc[:together].sum())
     return pd.concat([shown, pd.Series({other: total})]) if total else shown
+
+
+def join_small_rows(
+    counts: pd.DataFrame, *, minimum: int = MINIMUM_COUNT
+) -> pd.DataFrame:
+    """Return ordered counts in which each row has enough people in every column.
+
+    A row with a small cell is joined with the next; what is left over at the end joins
+    the row before it.
+
+    Parameters
+    ----------
+    counts : pandas.DataFrame
+        People: one row a bin, in order; the index is the lower end of the bin.
+    minimum : int, default=10
+        Fewest people in a cell.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Empty when a whole column has fewer than ``minimum`` people.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> join_small_rows(pd.DataFrame({"a": [4, 7, 12, 3]}, index=[0.0, 0.1, 0.2, 0.3]))
+          a
+    0.0  11
+    0.2  15
+    """
+    joined: list[pd.Series] = []
+    names: list[object] = []
+    waiting = False
+    for name, row in counts.iterrows():
+        if waiting:
+            joined[-1] = joined[-1] + row
+        else:
+            joined.append(row)
+            names.append(name)
+        waiting = bool((joined[-1] < minimum).any())
+    if waiting and len(joined) > 1:
+        last = joined.pop()
+        names.pop()
+        joined[-1] = joined[-1] + last
+        waiting = bool((joined[-1] < minimum).any())
+    table = pd.DataFrame(joined, columns=counts.columns, dtype=int)
+    table.index = pd.Index(names, name=counts.index.name)
+    return table.iloc[:0] if waiting else table

@@ -415,7 +415,7 @@ def test_exactly_these_printed_numbers_contradict_others():
         "a.methadone_large.cnn_scratch.balanced_accuracy": "0.54",
     }
     of_c = failed[failed.index.str.startswith("c.")]
-    assert of_c["c.right.dnn_1hdd.parameters"] == "5 + 36 n_h"
+    assert of_c["c.network.dnn_1hdd.parameters"] == "5 + 36 n_h"
     assert of_c["c.cprd.naive.significant"] == "significant: z = -19.7"
     assert of_c["c.extensions.order.factor"].startswith("binom(K, tau): 10")
     assert len(of_c) == 3 and len(checks) > 600

@@ -47,6 +47,11 @@ def every_figure():
             {"forest": scores.calibration(completed, score)}
         ),
         "confusion": figures.confusion({"forest": first.matrix, "all": second.matrix}),
+        "heat": figures.heat(
+            {"accuracy": pd.DataFrame([[0.2, 0.8]], ["rbf"], ["C = 1", "C = 10"])},
+            {"accuracy": [["20 %", "80 %"]]},
+            xlabel="C",
+        ),
         "dots": figures.dots(table, xlabel="F0.5", reference=0.5),
     }
 
@@ -264,6 +269,24 @@ def test_a_confusion_matrix_has_true_classes_in_rows_and_shades_their_shares():
     assert shades == pytest.approx([0.395, 0.185, 0.185, 0.395], abs=0.01)
     empty = figures.confusion({"none": [[0, 0], [1, 3]]})
     assert [text.get_text()[-2:] for text in empty.axes[0].texts[:2]] == ["0%", "0%"]
+
+
+def test_heat_shades_by_number_within_the_limits_and_leaves_a_gap_blank():
+    table = pd.DataFrame([[10.0, 20.0], [np.nan, 5.0]], ["poly", "rbf"], ["0.1", "100"])
+    figure = figures.heat(
+        {name: table for name in ("first", "second", "third")},
+        {name: [["a", "b"], ["", "c"]] for name in ("first", "second", "third")},
+        xlabel="C",
+        limits=(10, 20),
+        columns=2,
+    )
+    first, *_, unused = figure.axes
+    assert [text.get_text() for text in first.texts] == ["a", "b", "", "c"]
+    shades = first.collections[0].get_facecolors()[:, 3]
+    assert shades == pytest.approx([0.08, 0.5, 0, 0.08], abs=0.01)
+    assert [text.get_text() for text in first.get_xticklabels()] == ["0.1", "100"]
+    assert [text.get_text() for text in first.get_yticklabels()] == ["poly", "rbf"]
+    assert len(figure.axes) == 4 and not unused.axison
 
 
 def test_dots_stand_in_the_order_of_the_table_with_their_intervals(drawn):

@@ -64,7 +64,8 @@ def code(page):
 
 
 NOTEBOOKS = sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb"))
-PAGES = [*NOTEBOOKS, "index", "study_a", "study_b", "study_c", "errata"]
+PROSE = ("index", "study_a", "study_b", "study_c", "real_people", "errata")
+PAGES = [*NOTEBOOKS, *PROSE]
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -1,9 +1,7 @@
 """A page in a real JupyterLab, driven through Chromium's own protocol."""
 
-import json
 import os
 import re
-import shutil
 import socket
 import subprocess
 import sys
@@ -15,105 +13,21 @@ from unittest import mock
 
 import nbformat
 import pytest
+from chromium import LACKING, Browser, stop, wait_for
 
 from sudlib.book import figures
 
 ROOT = Path(__file__).resolve().parent.parent
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
-BROWSER = next(filter(None, map(shutil.which, BROWSERS)), None)
 SMALL = {"max_records": 8000, "max_people": 3000, "trees": 0.02, "more_splits": 1}
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(not BROWSER, reason=f"none of {', '.join(BROWSERS)} is here"),
+    pytest.mark.skipif(bool(LACKING), reason=LACKING or "here"),
     pytest.mark.skipif(
-        not (find_spec("jupyterlab") and find_spec("websocket")),
+        not find_spec("jupyterlab"),
         reason="JupyterLab is not installed beside this Python",
     ),
 ]
-
-
-def wait_for(ask, seconds, what):
-    """Return what ``ask`` returns as soon as it is true."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        try:
-            if found := ask():
-                return found
-        except (OSError, ValueError):
-            pass
-        time.sleep(0.3)
-    raise TimeoutError(f"waited {seconds} s for {what}")
-
-
-def stop(process):
-    process.terminate()
-    try:
-        process.wait(20)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-
-
-class Browser:
-    """One tab of a headless Chromium."""
-
-    def __init__(self, folder):
-        command = [
-            BROWSER, "--headless=new", "--no-sandbox", "--disable-gpu",
-            "--remote-debugging-port=0", "--remote-allow-origins=*",
-            f"--user-data-dir={folder}", "--window-size=1280,900", "about:blank",
-        ]  # fmt: skip
-        self.process = subprocess.Popen(
-            command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-        try:
-            self.connect(folder / "DevToolsActivePort")
-        except BaseException:
-            stop(self.process)
-            raise
-
-    def connect(self, written):
-        import websocket
-
-        lines = wait_for(lambda: written.read_text().split(), 30, "Chromium")
-        address = f"http://127.0.0.1:{lines[0]}/json"
-
-        def tabs():
-            found = json.load(urllib.request.urlopen(address, timeout=5))
-            return [tab for tab in found if tab["type"] == "page"]
-
-        tab = wait_for(tabs, 30, "a tab of Chromium")[0]
-        self.socket = websocket.create_connection(
-            tab["webSocketDebuggerUrl"], timeout=300
-        )
-        self.number = 0
-
-    def call(self, method, **parameters):
-        self.number += 1
-        self.socket.send(
-            json.dumps({"id": self.number, "method": method, "params": parameters})
-        )
-        while True:
-            said = json.loads(self.socket.recv())
-            if said.get("id") == self.number:
-                assert "error" not in said, said
-                return said["result"]
-
-    def run(self, script):
-        """Return what a script in the tab evaluates to, once its promise is kept."""
-        found = self.call(
-            "Runtime.evaluate",
-            expression=script,
-            awaitPromise=True,
-            returnByValue=True,
-        )
-        assert "exceptionDetails" not in found, found["exceptionDetails"]
-        return found["result"].get("value")
-
-    def close(self):
-        self.socket.close()
-        stop(self.process)
 
 
 def of_somebody_else():

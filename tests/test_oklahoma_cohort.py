@@ -259,7 +259,7 @@ def test_only_a_small_twin_is_drawn_and_only_of_the_studys_year(
     monkeypatch, data, size, rows
 ):
     asked = []
-    made = twin.sample(2019, 30_000, seed=4)
+    made = twin.sample(2019, 45_000, seed=4)
 
     def load(name, **more):
         asked.append((name, more))
@@ -327,7 +327,7 @@ def test_relabelled_people_keep_everything_but_their_class(records):
 
 
 def test_a_real_file_keeps_its_two_classes_of_noprior():
-    real = twin.sample(2019, 30_000, seed=4)
+    real = twin.sample(2019, 45_000, seed=4)
     real["CASEID"] = range(len(real))
     real.attrs = {"data": "mine.csv"}
     people = cohort.select_people(real)
@@ -335,7 +335,7 @@ def test_a_real_file_keeps_its_two_classes_of_noprior():
     assert len(cohort.select_people(people.iloc[:100])) == 100
     with pytest.raises(InputError, match="has 99"):
         cohort.select_people(people.iloc[:99])
-    with pytest.raises(InputError, match="mine.csv has 23"):
+    with pytest.raises(InputError, match="mine.csv has 27"):
         cohort.select_people(real, reading="services-4")
     assert set(coding.make_target(people, "NOPRIOR").dropna()) == {"0", "1"}
     assert len(cohort.make_cohort(people, "REASON").classes) == 4

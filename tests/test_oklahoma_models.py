@@ -245,6 +245,7 @@ def test_the_search_takes_the_first_of_the_best_and_fits_it_on_all_rows(fits):
     search.fit(X, y, sample_weight=place + 1.0)
     assert search.best_params_ == {"column": 1} and search.best_index_ == 1
     assert (search.predict(X) == y).all() and search.classes_.tolist() == list("abc")
+    assert (search.predict_proba(X) == np.eye(3)[code]).all()  # one column a class
     mean = search.cv_results_["mean_test_score"]
     assert mean[1] == mean[3] == 1 and mean[2] == pytest.approx(1 / 3)
     assert 1 / 3 < mean[0] < 1

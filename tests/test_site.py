@@ -23,6 +23,7 @@ import build_site  # noqa: E402
 import notebook_style  # noqa: E402
 import stage  # noqa: E402
 import stories  # noqa: E402
+import widgets  # noqa: E402
 
 from sudlib import book  # noqa: E402
 from sudlib.book import freshness  # noqa: E402
@@ -92,7 +93,8 @@ def glued_names(notebook):
 @pytest.fixture(scope="module")
 def without_results():
     """Return the names that are known before any notebook has run."""
-    return {*stage.substitutions({}), *stories.DRAWN, *stories.FIGURES}
+    pictures = {*stories.DRAWN, *stories.FIGURES, *widgets.DRAWN}
+    return pictures | set(stage.substitutions({}))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)

@@ -30,10 +30,12 @@ import count_teds  # noqa: E402
 import fit_twin  # noqa: E402
 import make_claims_b  # noqa: E402
 import make_codebook  # noqa: E402
+import make_joints  # noqa: E402
 import make_targets  # noqa: E402
 import make_transfer_log  # noqa: E402
 import remake  # noqa: E402
 import sources  # noqa: E402
+import twin_states  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +73,15 @@ def test_every_command_is_a_tool_that_is_there():
 
 
 #: Parts of other tools, and tools that make no data.
-ELSEWHERE = {"sources", "twin_guesses", "draw_house", "mutate", "new_notebook"}
+ELSEWHERE = {
+    "sources",
+    "twin_guesses",
+    "twin_states",
+    "fit_outcome",
+    "draw_house",
+    "mutate",
+    "new_notebook",
+}
 
 
 def test_readme_of_data_names_every_tool():
@@ -503,7 +513,7 @@ def test_with_every_year_a_counted_one_is_not_estimated():
 
 
 def test_the_twin_can_be_fitted_on_a_small_share(tmp_path, capsys):
-    words = "--share 0.003 --rows 4000 --rounds 3 --outer 1 --out".split()
+    words = "--share 0.02 --rows 4000 --rounds 3 --outer 1 --out".split()
     assert fit_twin.main([*words, str(tmp_path)]) == 0
     with (
         np.load(tmp_path / "twin/parameters.npz") as small,
@@ -513,20 +523,17 @@ def test_the_twin_can_be_fitted_on_a_small_share(tmp_path, capsys):
         for name in full.files:
             assert small[name].shape == full[name].shape, name
             assert small[name].dtype == full[name].dtype, name
-        parameters = {"mixing": small["mixing"]}
+        parameters = {name: small[name] for name in ("mixing", "means", "shift")}
+        parameters["closed"] = small["2019/closed"]
         for part in ("cuts", "codes"):
             parameters[part] = {
                 step.variable: small[f"2019/{part}/{step.variable}"]
                 for step in twin.STEPS
             }
-        order = small["2019/order"]
     rng = np.random.default_rng(5)
-    official = fit_twin.official_rows(2019).astype(float)
+    official = twin_states.official_rows(2019).astype(float)
     place = np.sort(rng.choice(52, 20_000, p=official / official.sum()))
-    bounds = sampler.state_bounds(order, official)
-    columns = sampler.draw_features(
-        parameters, 2019, place.astype(np.int8), bounds, rng
-    )
+    columns = sampler.draw_features(parameters, 2019, place.astype(np.int8), rng)
     for name in ("AGE", "SUB1", "EMPLOY", "METHUSE", "SERVICES", "LOS"):
         codes, counts = twin.margin(2019, name)
         have = np.array([(columns[name] == code).mean() for code in codes])
@@ -535,6 +542,25 @@ def test_the_twin_can_be_fitted_on_a_small_share(tmp_path, capsys):
     with pytest.raises(InputError, match="--share must be above 0.*not 2.0"):
         fit_twin.main(["--share", "2"])
     assert "round 3/3" in capsys.readouterr().out
+
+
+@pytest.mark.skipif(not (SHARED / "teds/real").is_dir(), reason="no real figures here")
+def test_joint_tables_are_made_from_what_others_printed(tmp_path):
+    made = make_joints.make(SHARED / "teds", tmp_path)
+    assert len(made) == len(make_joints.TABLES)
+    for name in made:
+        assert (tmp_path / name).read_bytes() == (DATA / name).read_bytes(), name
+
+
+def test_no_cell_of_people_by_state_is_below_ten():
+    people = pd.read_csv(DATA / "twin/people_by_state.csv")
+    assert people.people.min() >= make_joints.LEAST == 10
+    assert not people.duplicated(["variable", "state", "code"]).any()
+
+
+def test_joint_tables_that_are_not_there_are_named(tmp_path):
+    with pytest.raises(InputError, match="teds_d_2019_stfips_x_sub1.csv is not in"):
+        make_joints.make(tmp_path, tmp_path, only="sub1_by_state")
 
 
 # ------------------------------------------------------------------ study A and B

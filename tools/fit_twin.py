@@ -1,33 +1,36 @@
 """Fit the synthetic twin of TEDS-D to published tables: ``data/twin/parameters.npz``.
 
-    python tools/fit_twin.py                   # 7 minutes on one core, 3 GB
+    python tools/fit_twin.py                   # 4 minutes on one core, 3 GB
     python tools/fit_twin.py --share 0.01 --rows 5000 --rounds 3 --outer 1 --out FOLDER
 
 Everything it needs stands in ``data/``: the codebooks' frequencies, the correlations of
-29 variables in 2019, REASON by state and by service (``make_targets.py``), the cohorts'
-sizes and completion of study A.  No row of a real file is read.
+29 variables in 2019, REASON by state and by service (``make_targets.py``), the joint
+tables and regressions that others printed (``make_joints.py``), the cohorts' sizes and
+completion of study A.  No row of a real file is read.
 
-What is guessed, not fitted, stands in ``twin_guesses.py`` and in
-sudlib.twin.completion: which sets of features act together on completion
-(INTERACTIONS), with effects drawn from a seed.  Every guess is bent until the published
-margins hold.
+What is guessed, not fitted, stands in ``twin_guesses.py``, in ``twin_states.py`` (how
+states that no table names borrow from those that are named) and in
+sudlib.twin.completion: which sets of features act together on completion (MECHANISMS),
+with effects drawn from a seed.  Every guess is bent until the published margins hold.
 
-First the features of every year are fitted, then the outcome.  ``--share`` fits to so
-large a part of the official files: a quick try, not what the book needs.
+First the features of every year are fitted, then the outcome (``fit_outcome.py``).
+``--share`` says to how large a part of the official files.
 """
 
 import argparse
 import time
 from pathlib import Path
 
+import fit_outcome
 import numpy as np
 import pandas as pd
 import sources
+import twin_states
 from twin_guesses import guess
 
 from sudlib import twin
+from sudlib.raking import rake_cells
 from sudlib.teds import codebook
-from sudlib.twin import completion as completion_model
 from sudlib.twin import sampler, specification
 
 SEED = 2019  # of everything random in the fit
@@ -37,32 +40,31 @@ SEED = 2019  # of everything random in the fit
 GENERAL_2018 = 622_821  # rows of study A's general cohort
 METHADONE_2018 = 167_301  # rows of its methadone cohort
 OTHER_OPIOIDS = 232_200  # rows with SUB1 7 and no heroin, 2017 and 2018 together
-COMPLETED = {"general": 0.3795, "methadone": 0.2020, "other": 310 / 1161}
-COMPLETED_BOTH = 0.20  # methadone cohort's members with other opioids: our guess
 FEMALE_GENERAL = 0.38  # study A
 
 # ------------------------------------------------------------------ raking
 
 
-def rake(table, rows, columns, cells=(), rounds=300):
-    """Return P(code | key) with given counts of keys, codes and sets of cells."""
-    joint = table * rows[:, None]
-    sums = joint.sum(axis=1)
-    joint *= np.divide(rows, sums, where=sums > 0, out=np.zeros_like(sums))[:, None]
-    for _ in range(rounds):
-        have = joint.sum(axis=0)
-        joint *= np.divide(columns, have, where=have > 0, out=np.zeros(len(have)))
-        for mask, want in cells:
-            have = joint[mask].sum()
-            if have > 0:
-                joint[mask] *= want / have
-        sums = joint.sum(axis=1)
-        joint *= np.divide(rows, sums, where=sums > 0, out=np.zeros_like(sums))[:, None]
-        if np.abs(joint.sum(axis=0) - columns).sum() < 1e-7 * columns.sum():
-            break
+def condition(table, rows, columns, cells=(), rounds=120):
+    """Return P(code | key) with given counts of keys, codes and sets of cells.
+
+    ``cells`` are pairs: for every cell the number of its set, 0 for none; and how many
+    rows each set should have, that of 0 left open.
+    """
+    whole = rows.sum()
+    columns = columns * whole / columns.sum()
+    start = table / np.maximum(table.sum(axis=1, keepdims=True), 1e-12)
+    joint = start * rows[:, None]
+    margins = [(np.tile(np.arange(len(columns)), len(rows)), columns)]
+    for index, wanted in cells:
+        wanted = np.array(wanted, float)
+        wanted[0] = max(whole - wanted[1:].sum(), 1)
+        margins.append((index.ravel(), wanted))
+    margins.append((np.repeat(np.arange(len(rows)), len(columns)), rows))
+    joint, _ = rake_cells(joint.ravel(), margins, max_iter=rounds, tolerance=1e-7)
+    joint = joint.reshape(table.shape)
     sums = joint.sum(axis=1, keepdims=True)
-    fallback = table / np.maximum(table.sum(axis=1, keepdims=True), 1e-12)
-    return np.where(sums > 0, joint / np.maximum(sums, 1e-12), fallback)
+    return np.where(sums > 0, joint / np.maximum(sums, 1e-12), start)
 
 
 class Fit:
@@ -77,10 +79,7 @@ class Fit:
         self.missing = {}
         self.general_share = 0.93
         self.place = {name: place for place, name in enumerate(names)}
-        for name in wanted.index:
-            if name in self.place and name not in ("IDU", "ALCDRUG", "REASON"):
-                pull = float(np.clip(1.5 * wanted.loc[name, "REASON"], -0.35, 0.35))
-                self._set("STATE", name, pull)
+        self.means, self.shift = twin_states.means(wanted), twin_states.shift()
         self.steps = {step.variable: step for step in twin.STEPS}
 
     def _set(self, first, second, value):
@@ -169,7 +168,7 @@ class Cutter:
             rows = np.bincount(key, minlength=len(table)).astype(float)
             table *= self._tilt(step, codes, counts)
             cells = list(self._cells(step, codes, rows, table))
-            chances = rake(table, rows, target, cells)
+            chances = condition(table, rows, target, cells)
         else:
             chances = (target / target.sum())[None]
         below = np.clip(np.cumsum(chances, axis=1)[:, :-1], 0, 1)
@@ -210,12 +209,12 @@ class Cutter:
         levels = specification.key_levels(step)
         fit = self.fit
         column = {int(code): place for place, code in enumerate(codes)}
-        grid = np.zeros((len(rows), len(codes)), bool)
+        grid = np.zeros((len(rows), len(codes)), int)
 
-        def cell(keep, *wanted):
-            mask = grid.copy()
-            mask[np.ix_(keep, [column[code] for code in wanted])] = True
-            return mask
+        def cell(keep, *wanted, count):
+            index = grid.copy()
+            index[np.ix_(keep, [column[code] for code in wanted])] = 1
+            return index, [0, max(count, 0.01)]
 
         if "none" in step.keys and name in fit.wanted.index and -9 in column:
             none = levels["none"] == 1
@@ -226,39 +225,54 @@ class Cutter:
                 share = _first_missing(self, name)
                 fit.missing[name] = share
             total = rows[none].sum()
-            yield cell(none, -9), min(share * total, 0.97 * missing)
+            yield cell(none, -9, count=min(share * total, 0.97 * missing))
         if name == "METHUSE":
             opioid = levels["class"] == 1
-            yield (
-                cell(opioid, 1),
-                METHADONE_2018 / 199_701 * self.count("METHUSE", 1),
-            )
+            treated = METHADONE_2018 / 199_701 * self.count("METHUSE", 1)
+            yield cell(opioid, 1, count=treated)
             general = (levels["class"] == 2) & (levels["outpatient"] == 1)
             if self.year == 2018:
                 want = GENERAL_2018 * self.scale
                 fit.general_share = want / rows[general].sum()
-            yield cell(general, 2), fit.general_share * rows[general].sum()
+            yield cell(general, 2, count=fit.general_share * rows[general].sum())
+        elif name == "SERVICES":
+            people = twin_states.outpatient(self.year)[0]
+            known = ~np.isnan(people)
+            official = np.maximum(twin_states.official_rows(self.year), 1)
+            here = np.bincount(levels["state"], rows, 52)
+            share = np.clip(np.nan_to_num(people) / official, 0, 0.97)
+            index = grid.copy()
+            outpatient = column[7]
+            index[:, outpatient] = np.where(known, np.arange(1, 53), 0)[levels["state"]]
+            yield index, [0, *(np.maximum(share * here, 0.01))]
         elif name == "GENDER":
-            general = levels["general"] == 1
-            yield cell(general, 2), FEMALE_GENERAL * rows[general].sum()
+            general = (levels["seven"] == 1) & ~np.isin(levels["drug"], (0, 4))
+            yield cell(general, 2, count=FEMALE_GENERAL * rows[general].sum())
+            inside = levels["seven"] == 1
+            here = np.bincount(levels["state"], rows * inside, 52)
+            index = grid.copy()
+            index[inside, column[2]] = 1 + levels["state"][inside]
+            yield index, [0, *np.maximum(twin_states.women(self.year) * here, 0.01)]
         elif name == "SUB2":
             alone = self.count("ALCDRUG", 1)
             first = np.array([-9, *range(1, 20)])[levels["sub1"]]
-            yield cell(first == 2, -9, 1), alone
-            yield cell(first == 7, 5), self._heroin_beside() * 0.8
+            yield cell(first == 2, -9, 1, count=alone)
+            yield cell(first == 7, 5, count=self._heroin_beside() * 0.8)
         elif name == "SUB3":
             first = np.array([-9, *range(1, 20)])[levels["sub1"]]
             second = np.array([-9, *range(1, 20)])[levels["sub2"]]
-            yield cell((first == 7) & (second != 5), 5), self._heroin_beside() * 0.2
+            other = (first == 7) & (second != 5)
+            yield cell(other, 5, count=self._heroin_beside() * 0.2)
         elif name == "ROUTE2":
             more = self.count("IDU", 1) - self.count("ROUTE1", 4)
             third = self.extra_third
-            yield cell((levels["injects1"] == 0) & (levels["third"] == 1), 4), third
+            free = levels["injects1"] == 0
+            yield cell(free & (levels["third"] == 1), 4, count=third)
             rest = max(more * 0.9 - third, 1)
-            yield cell((levels["injects1"] == 0) & (levels["third"] == 0), 4), rest
+            yield cell(free & (levels["third"] == 0), 4, count=rest)
         elif name == "ROUTE3":
             more = self.count("IDU", 1) - self.count("ROUTE1", 4)
-            yield cell(levels["injects"] == 0, 4), more * 0.1
+            yield cell(levels["injects"] == 0, 4, count=more * 0.1)
 
     def _heroin_beside(self):
         both = sum(
@@ -338,28 +352,17 @@ def _pick(ordered, below):
 # ------------------------------------------------------------------ stage: features
 
 
-def official_rows(year):
-    """Return how many rows each state has, in the order of the file."""
-    codes, counts = twin.margin(year, "STFIPS")
-    known = dict(zip(codes.tolist(), counts.tolist(), strict=True))
-    return np.array([known.get(int(row["STFIPS"]), 0) for row in twin.read_states()])
-
-
-def state_order(year):
-    """Return the places of the states from most to least completion."""
-    table = twin.read_targets(year)[0]
-    sums = table.sum(axis=1)
-    share = np.divide(table[:, 0], sums, where=sums > 0, out=np.zeros(len(table)))
-    return np.argsort(-share, kind="stable")
-
-
 def draw(fit, year, rows, seed, corrections=None):
     """Return rows drawn with cuts worked out on the way, and those cuts."""
-    official = official_rows(year).astype(float)
-    order = state_order(year)
+    official = twin_states.official_rows(year).astype(float)
     rng = np.random.default_rng([SEED, seed, year])
     place = np.sort(rng.choice(52, rows, p=official / official.sum())).astype(np.int8)
-    parameters = {"mixing": fit.mixing()}
+    parameters = {
+        "mixing": fit.mixing(),
+        "means": fit.means,
+        "shift": fit.shift,
+        "closed": twin_states.closed(year),
+    }
     cutter = Cutter(fit, year, rows, corrections)
 
     def hook(step, values, key, columns):
@@ -367,14 +370,13 @@ def draw(fit, year, rows, seed, corrections=None):
             cutter.before_route2(columns)
         return cutter(step, values, key, columns)
 
-    bounds = sampler.state_bounds(order, official)
-    columns = sampler.draw_features(parameters, year, place, bounds, rng, fit=hook)
+    columns = sampler.draw_features(parameters, year, place, rng, fit=hook)
     # Third substances at discharge lose a few to the rule against repeats: ask for
     # more of them, and draw again.
     codes, counts = twin.margin(year, "SUB3_D")
     have = np.array([(columns["SUB3_D"] == code).sum() for code in codes])
     lost = counts * cutter.scale - have
-    return columns, cutter, order, lost
+    return columns, cutter, lost
 
 
 def fit_features(wanted, rows, rounds):
@@ -414,17 +416,15 @@ def fit_features(wanted, rows, rounds):
 
 def cut_years(fit, share=1.0):
     """Return the stored arrays of every year."""
-    arrays = {"mixing": fit.mixing()}
+    arrays = {"mixing": fit.mixing(), "means": fit.means, "shift": fit.shift}
     for year in (2018, *(year for year in twin.YEARS if year != 2018)):
         began = time.time()
         count = round(share * codebook.size(year))
         corrections = {}
         for turn in range(2):
-            columns, cutter, order, lost = draw(
-                fit, year, count, 50 + turn, corrections
-            )
+            columns, cutter, lost = draw(fit, year, count, 50 + turn, corrections)
             corrections = {"SUB3_D": lost}
-        arrays[f"{year}/order"] = order.astype(np.int8)
+        arrays[f"{year}/closed"] = twin_states.closed(year)
         worst = 0.0
         for step in twin.STEPS:
             name = step.variable
@@ -442,309 +442,12 @@ def cut_years(fit, share=1.0):
     return arrays
 
 
-# ------------------------------------------------------------------ stage: outcome
-
-# How the reasons for an unfinished stay differ between kinds of stays: rows are not
-# court, court, each with stays of a week, of up to 90 days, longer; columns are REASON
-# 2 to 7, in logits.  Guessed; the margins are raked.
-SHAPE = np.array(
-    [
-        [0.2, -0.2, 0.2, -0.3, 0.0, 0.0],
-        [0.1, 0.1, -0.1, 0.0, 0.0, 0.0],
-        [-0.1, 0.1, 0.0, 0.0, 0.3, 0.1],
-        [-0.1, 0.0, 0.1, 0.5, -0.2, 0.1],
-        [-0.1, 0.4, -0.1, 0.9, -0.3, 0.0],
-        [-0.2, 0.4, -0.1, 0.8, -0.2, 0.1],
-    ]
-)
-FEATURES = (
-    "AGE GENDER RACE ETHNIC MARSTAT EDUC VET PREG EMPLOY LIVARAG ARRESTS METHUSE"
-    " PSOURCE NOPRIOR SUB1 FREQ1 FRSTUSE1 SUB2 SUB3 ROUTE1 ROUTE2 ROUTE3 ALCFLG COKEFLG"
-    " MARFLG METHFLG OPSYNFLG HERFLG"
-).split()  # of study A, in its order
-METHADONE_RATIO = 2  # strength of the interactions over that of the lines
-# The forests here have one fixed setting and about 65,000 rows to learn from.  With a
-# third of them, as in the notebooks' quick size, the general cohort's score is about
-# 0.02 lower; aiming a little high keeps both inside .67 ± .03.
-WANTED_SCORE = {"general": 0.68, "methadone": 0.38}
-
-
-class Year:
-    """The features of one year, drawn once, with what the outcome needs of them."""
-
-    def __init__(self, parameters, year, seed, share=1.0):
-        """Draw as many rows as the official file has, or a share of them."""
-        rng = np.random.default_rng([SEED, seed, year, 7])
-        official = np.rint(official_rows(year) * share).astype(int)
-        self.year = year
-        self.place = np.repeat(np.arange(52, dtype=np.int8), official)
-        bounds = sampler.state_bounds(parameters["order"], official)
-        parts = []
-        for start in range(0, len(self.place), sampler.CHUNK):
-            here = self.place[start : start + sampler.CHUNK]
-            parts.append(sampler.draw_features(parameters, year, here, bounds, rng))
-        self.columns = {
-            name: np.concatenate([part[name] for part in parts]) for name in parts[0]
-        }
-        self.group, self.level = completion_model.find_groups(self.columns)
-        self.kind = completion_model.find_endings(self.columns)
-        self.service = self.columns["SERVICES"] - np.int8(1)
-        self.targets = tuple(table * share for table in twin.read_targets(year))
-        if share < 1:
-            # Rounded counts of states must still be the sums of their reasons.
-            by_state = self.targets[0]
-            sums = np.maximum(by_state.sum(axis=1), 1e-9)
-            self.targets = (by_state * (official / sums)[:, None], self.targets[1])
-
-    def finish(self, parameters, seed):
-        """Return the REASON of every row, drawn to the published tables."""
-        score = completion_model.add_up(parameters, self.columns, self.level)
-        rng = np.random.default_rng([SEED, seed])
-        return score, completion_model.draw_reason(
-            parameters,
-            rng,
-            score,
-            self.place,
-            self.service,
-            self.group,
-            self.kind,
-            self.targets,
-        )
-
-
-def draw_tables():
-    """Return the seeded effects of the interactions, each with spread 1."""
-    rng = np.random.default_rng([SEED, 28])
-    tables = []
-    for names in completion_model.INTERACTIONS:
-        size = np.prod(
-            [len(completion_model.SCORE_PARTS[name].groups) for name in names]
-        )
-        effect = rng.standard_normal(size)
-        effect -= effect.mean()
-        scale = (
-            completion_model.UNIT
-            / effect.std()
-            / np.sqrt(len(completion_model.INTERACTIONS))
-        )
-        tables.append(np.rint(effect * scale).astype(np.int16))
-    return tables
-
-
-def lines_of(slopes):
-    """Return the tables of the straight lines over codes."""
-    lines = {}
-    for name, slope in slopes.items():
-        codes, counts = twin.margin(2019, name)
-        table = np.zeros(specification.WIDTH, np.int32)
-        effect = np.rint(completion_model.UNIT * slope * _standard(codes, counts))
-        table[codes + specification.SHIFT] = effect.astype(np.int32)
-        lines[name] = table
-    return lines
-
-
-def fit_lines(parameters, year, slopes, wanted, rounds):
-    """Move the slopes until REASON has its published correlations."""
-    names = list(slopes)
-    known = wanted.loc[names, "REASON"].to_numpy()
-    inner = correlate(year.columns, names).to_numpy()
-    inverse = np.linalg.inv(inner + 0.5 * np.eye(len(names)))
-    for turn in range(rounds):
-        parameters["lines"] = lines_of(slopes)
-        _, reason = year.finish(parameters, 1)
-        table = np.array([year.columns[name] for name in names], np.float32)
-        got = np.array([np.corrcoef(row, reason)[0, 1] for row in table])
-        gap = known - got
-        print(
-            f"    lines {turn + 1}: mean error {np.abs(gap).mean():.4f}, worst"
-            f" {np.abs(gap).max():.3f} ({names[np.abs(gap).argmax()]})",
-            flush=True,
-        )
-        if turn < rounds - 1:
-            move = inverse @ gap / 0.33
-            for name, step in zip(names, move, strict=True):
-                # A little shrinkage keeps near twins (ROUTE1, FREQ1) from fighting.
-                slopes[name] = float(np.clip(0.97 * slopes[name] - 0.7 * step, -2, 2))
-    return slopes
-
-
-def score_forest(records, completed, cohort, rows, repeats=1):
-    """Return the mean F0.5 of a forest near the published searches' choice.
-
-    ``rows`` of the whole table are used; the cohort among them is split as published.
-    """
-    from sklearn.ensemble import RandomForestClassifier
-    from sklearn.metrics import fbeta_score
-    from sklearn.model_selection import train_test_split
-
-    scores = []
-    for repeat in range(repeats):
-        rng = np.random.default_rng([SEED, 33, repeat])
-        if rows < len(completed):
-            chosen = np.zeros(len(completed), bool)
-            chosen[rng.choice(len(completed), rows, replace=False)] = True
-        else:
-            chosen = np.ones(len(completed), bool)
-        members = np.flatnonzero(chosen & cohort)
-        x = np.stack([records[name][members] for name in FEATURES], 1)
-        y = completed[members]
-        if cohort is records["_methadone"]:
-            x, _, y, _ = train_test_split(x, y, train_size=0.1, random_state=repeat)
-            train, test, y_train, y_test = train_test_split(
-                x, y, test_size=0.5, random_state=33
-            )
-            forest = RandomForestClassifier(
-                600,
-                max_depth=10,
-                min_samples_split=5,
-                class_weight={0: 20, 1: 80},
-                random_state=33,
-            )
-        else:
-            train, rest, y_train, y_rest = train_test_split(
-                x, y, test_size=0.3, random_state=33
-            )
-            test, _, y_test, _ = train_test_split(
-                rest, y_rest, test_size=0.5, random_state=33
-            )
-            forest = RandomForestClassifier(
-                200, max_depth=30, min_samples_leaf=2, random_state=33
-            )
-        forest.fit(train, y_train)
-        scores.append(fbeta_score(y_test, forest.predict(test), beta=0.5))
-    return float(np.mean(scores))
-
-
-def fit_outcome(arrays, wanted, rows, rounds, share=1.0):
-    """Return the arrays with the fitted score for completion."""
-
-    def of_year(year):
-        return {
-            "mixing": arrays["mixing"],
-            "cuts": {
-                s.variable: arrays[f"{year}/cuts/{s.variable}"] for s in twin.STEPS
-            },
-            "codes": {
-                s.variable: arrays[f"{year}/codes/{s.variable}"] for s in twin.STEPS
-            },
-            "order": arrays[f"{year}/order"],
-            "shape": SHAPE,
-            "shares": np.array(
-                [
-                    COMPLETED["general"],
-                    COMPLETED["methadone"],
-                    COMPLETED_BOTH,
-                    COMPLETED["other"],
-                ]
-            ),
-            "tables": [table.astype(np.int32) for table in tables],
-            "strength": strength,
-            "pull": pull,
-        }
-
-    tables = draw_tables()
-    strength = np.array([216, 104, 216], np.int32)  # 64ths; bent below
-    pull = np.array([64, 52, 64], np.int32)
-    # SERVICES has its own intercepts; IDU and ALCDRUG follow from other variables.
-    fixed = ("REASON", "SERVICES", "IDU", "ALCDRUG")
-    slopes = {name: 0.0 for name in wanted.index if name not in fixed}
-    last = Year(of_year(2019), 2019, 1, share=0.25 * share)
-    study = Year(of_year(2018), 2018, 1, share)
-    study.columns["_methadone"] = (study.group == 1) | (study.group == 2)
-    cohorts = {
-        "general": study.columns["_general"] == 1,
-        "methadone": study.columns["_methadone"],
-    }
-    for turn in range(rounds):
-        began = time.time()
-        long = 20 if turn == 0 else 6
-        slopes = fit_lines(of_year(2019), last, slopes, wanted, long)
-        parameters = of_year(2018) | {"lines": lines_of(slopes)}
-        _, reason = study.finish(parameters, turn)
-        done = reason == 1
-        found = {
-            "general": score_forest(
-                study.columns, done, cohorts["general"], rows, repeats=2
-            ),
-            "methadone": score_forest(
-                study.columns, done, cohorts["methadone"], len(done), repeats=4
-            ),
-        }
-        print(
-            f"round {turn + 1}/{rounds}: strength {strength.tolist()} and"
-            f" {pull.tolist()}, F0.5 general {found['general']:.3f}, methadone"
-            f" {found['methadone']:.3f},"
-            f" {time.time() - began:.0f} s",
-            flush=True,
-        )
-        if turn == rounds - 1:
-            break
-        strength[0] = strength[2] = _next_strength(
-            strength[0], found["general"], WANTED_SCORE["general"]
-        )
-        pull[1] = _next_strength(pull[1], found["methadone"], WANTED_SCORE["methadone"])
-        strength[1] = pull[1] * METHADONE_RATIO
-    stored = dict(arrays)
-    stored["strength"] = strength.astype(np.int16)
-    stored["pull"] = pull.astype(np.int16)
-    stored["shape"] = SHAPE
-    stored["shares"] = parameters["shares"]
-    for name, table in lines_of(slopes).items():
-        stored[f"lines/{name}"] = table.astype(np.int16)
-    for place, table in enumerate(tables):
-        stored[f"tables/{place}"] = table
-    for year in twin.YEARS:
-        drawn = study if year == 2018 else Year(of_year(year), year, 1, share)
-        parameters = of_year(year) | {"lines": lines_of(slopes)}
-        score = completion_model.add_up(parameters, drawn.columns, drawn.level)
-        goals = completion_model.counts_to_meet(
-            parameters, drawn.targets, drawn.service, drawn.group
-        )
-        completion = completion_model.calibrate_completion(
-            score, drawn.place, drawn.service, drawn.group, goals
-        )
-        reason = completion_model.draw_reason(
-            parameters,
-            np.random.default_rng(1),
-            score,
-            drawn.place,
-            drawn.service,
-            drawn.group,
-            drawn.kind,
-            drawn.targets,
-        )
-        left = reason > 1
-        cells = np.bincount(
-            (drawn.place[left].astype(int) * 8 + drawn.service[left]) * 6
-            + drawn.kind[left],
-            minlength=52 * 8 * 6,
-        ).reshape(52, 8, 6)
-        endings = completion_model.calibrate_endings(
-            cells,
-            SHAPE,
-            drawn.targets[0][:, 1:],
-            completion_model.services_in(drawn.targets, drawn.service)[:, 1:],
-        )
-        for place in range(3):
-            stored[f"{year}/completion/{place}"] = np.round(completion[place], 4)
-        for place in range(2):
-            stored[f"{year}/endings/{place}"] = np.round(endings[place], 4)
-    return stored
-
-
-def _next_strength(strength, found, goal):
-    """Return the next strength to try: about 0.15 of F0.5 for each factor of e."""
-    return int(
-        np.clip(strength * np.exp(np.clip((goal - found) / 0.15, -0.5, 0.5)), 4, 400)
-    )
-
-
-def make(out, rows=250_000, rounds=26, outer=3, share=1.0):
+def make(out, rows=200_000, rounds=14, outer=9, share=0.5):
     """Fit the twin and write ``twin/parameters.npz`` below ``out``."""
     wanted = twin.read_correlations()
     fit = fit_features(wanted, rows, rounds)
     arrays = cut_years(fit, share)
-    stored = fit_outcome(arrays, wanted, rows, outer, share)
+    stored = fit_outcome.fit(arrays, wanted, 1.5 * rows, outer, share)
     path = out / "twin" / "parameters.npz"
     path.parent.mkdir(parents=True, exist_ok=True)
     np.savez_compressed(path, **stored)
@@ -757,10 +460,10 @@ def main(words=None):
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--out", type=Path, default=sources.DATA)
-    parser.add_argument("--rows", type=int, default=250_000, help="rows a round")
-    parser.add_argument("--rounds", type=int, default=26, help="rounds of features")
-    parser.add_argument("--outer", type=int, default=3, help="rounds of the outcome")
-    parser.add_argument("--share", type=float, default=1.0, help="of the official rows")
+    parser.add_argument("--rows", type=int, default=200_000, help="rows a round")
+    parser.add_argument("--rounds", type=int, default=14, help="rounds of features")
+    parser.add_argument("--outer", type=int, default=9, help="rounds of the outcome")
+    parser.add_argument("--share", type=float, default=0.5, help="of the official rows")
     asked = parser.parse_args(words)
     if not 0 < asked.share <= 1:
         raise sources.InputError(

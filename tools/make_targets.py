@@ -16,17 +16,33 @@ import pandas as pd
 import sources
 
 from sudlib import twin
+from sudlib.raking import rake
 
 COUNTED = {"state": (2016, 2017, 2018, 2019), "service": (2019,)}
 ORDER = {"state": 2016, "service": 2019}  # whose odds ratios are taken first
 
 
+# Completed, of all, in residential services (4, 5) in 2017: five substances added up,
+# as printed beside the regressions of logistic_2017.csv.
+RESIDENTIAL_2017 = 152_364 / 303_342
+
+
 def proportional(table, rows, columns):
     """Return a table with its margins fitted, its odds ratios kept."""
-    table = table.astype(float)
-    for _ in range(500):
-        table = table.mul(rows / table.sum(axis=1), axis=0)
-        table = table.mul(columns / table.sum(axis=0), axis=1)
+    margins = [((0,), rows.to_numpy(float)), ((1,), columns.to_numpy(float))]
+    made = rake(table.to_numpy(float), margins, max_iter=500)
+    return pd.DataFrame(made, table.index, table.columns)
+
+
+def with_residential(table, rows, columns):
+    """Return a table of services in which as many complete inside as in 2017."""
+    for _ in range(40):
+        inside = table.loc[[4, 5]]
+        have = inside[1].sum() / inside.to_numpy().sum()
+        odds = RESIDENTIAL_2017 / (1 - RESIDENTIAL_2017) * (1 - have) / have
+        table = table.copy()
+        table.loc[[4, 5], 1] *= odds
+        table = proportional(table, rows, columns)
     return table
 
 
@@ -78,6 +94,8 @@ def reasons(name, variable, counts, every_year=False):
             # No cell of a state is surely empty.
             start = start + 0.01 if name == "state" else start
             tables[year] = proportional(start, places, ends)
+            if name == "service" and year <= 2017:
+                tables[year] = with_residential(tables[year], places, ends)
         for code, row in tables[year].sort_index().iterrows():
             cells = [round(float(value), 2) for value in row]
             lines.append(

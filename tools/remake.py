@@ -22,6 +22,7 @@ import count_teds
 import fit_twin
 import make_claims_b
 import make_codebook
+import make_joints
 import make_targets
 import make_transfer_log
 import numpy as np
@@ -123,6 +124,18 @@ def _targets(table):
     def make(context):
         context.counted(table, TARGETS[table])
         make_targets.make(context.counts, context.out, only=table)
+
+    return make
+
+
+def _joint(table, source):
+    def make(context):
+        context.source(source)  # or say that it is not at hand
+        for folder in context.folders:
+            if any(Path(folder).rglob("*teds*")):
+                make_joints.make(folder, context.out, only=table)
+                return
+        raise NotAtHand(f"{source} is not below a folder named by --from")
 
     return make
 
@@ -461,6 +474,7 @@ PRODUCTS = (
     Product("claims/study_c.csv", "transcribed", "", ("study-c",), check=_claims("c")),
     Product("claims/study_d.csv", "transcribed", "", ("trials",), check=_claims("d")),
     Product("claims/judgements.csv", "ours", check=_judgements),
+    Product("claims/headlines.csv", "ours", check=_headlines),
     Product("claims/tables_b.csv", "transcribed", "", ("study-b",), check=_printed),
     Product(
         "claims/study_b.csv",
@@ -544,6 +558,23 @@ PRODUCTS = (
         "count_teds.py; make_targets.py",
         ("teds-d", "completion-2023"),
         make=_targets("completion"),
+    ),
+    *(
+        Product(
+            f"twin/{table}.csv",
+            "counted" if table == "people_by_state" else "transcribed",
+            "make_joints.py",
+            needed,
+            make=_joint(table, needed[0]),
+        )
+        for table, needed in (
+            ("sub1_by_state", ("sub1-by-state",)),
+            ("outpatient_by_state", ("services-by-state", "sub1-by-state")),
+            ("people_by_state", ("admissions-2020", "services-by-state")),
+            ("left_by_level", ("left-by-level",)),
+            ("logistic_2017", ("logistic-2017",)),
+            ("real_figures", ("forest-2019", "forest-37-states")),
+        )
     ),
     Product("twin/states.csv", "transcribed", "", ("census",), check=_states),
     Product(

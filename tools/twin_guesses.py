@@ -5,6 +5,7 @@ that ``fit_twin.py`` bends until every published margin holds.
 """
 
 import numpy as np
+import twin_states
 
 from sudlib import twin
 from sudlib.twin import specification
@@ -74,12 +75,9 @@ PRIORS = {
     "ETHNIC": {
         "race": {
             0: {-9: 100, 4: 0.4},
-            1: {4: 1.3},
-            2: {4: 1.2, 2: 0.5},
-            4: {1: 0.3, 2: 0.1, 3: 0.4, 5: 0.4, 4: 1.2},
-            5: {1: 0.6, 2: 0.9, 3: 0.7, 4: 1.0},
-            7: {1: 6, 2: 4, 3: 5, 5: 5, 4: 0.4},
-            8: {1: 1.5, 2: 1.5},
+            1: {1: 0.3, 2: 0.1, 3: 0.4, 5: 0.4, 4: 1.2},
+            2: {1: 0.6, 2: 0.9, 3: 0.7, 4: 1.0},
+            3: {1: 6, 2: 4, 3: 5, 5: 5, 4: 0.4},
         }
     },
     "PSOURCE": {
@@ -202,6 +200,8 @@ def guess(step, year):
         if part in levels
     }
 
+    _of_state(name, year, table, column, levels)
+
     def only(rows, allowed):
         table[np.ix_(rows, [column[c] for c in column if c not in allowed])] = 0
 
@@ -320,6 +320,21 @@ def guess(step, year):
         only(levels["gender"] != 2, {-9})
         table[levels["gender"] == 2, column[-9]] *= 0.05
     return table
+
+
+def _of_state(name, year, table, column, levels):
+    """Bend a table towards what is known of each state."""
+    if name == "SUB1":
+        table[:] = twin_states.substances(year)[levels["state"]]
+    elif name == "SERVICES":
+        table *= twin_states.services(levels, list(column), year)
+    elif name in ("RACE", "ETHNIC"):
+        codes, shares = twin_states.admitted(name)
+        kept = np.array([column[code] for code in codes])
+        own = shares / np.average(
+            shares, axis=0, weights=twin_states.official_rows(2019)
+        )
+        table[:, kept] *= np.maximum(own, 0.02)[levels["state"]]
 
 
 def _likes(table, column, first):

@@ -21,6 +21,7 @@ import nbformat
 import notebook_style
 import pandas as pd
 import stories
+import widgets
 import yaml
 
 from sudlib import book
@@ -454,6 +455,7 @@ def write_config(root, out, found, executed, allow_missing):
     for page in sorted((out / "book").rglob("*.md")):
         asked |= used_names(page.read_text(encoding="utf-8"))
     names = substitutions(found) | stories.pictures(asked, found, executed)
+    names |= widgets.blocks(asked, found)
     lacking = asked - set(names)
     if lacking and not allow_missing:
         raise InputError(

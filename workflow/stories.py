@@ -156,8 +156,19 @@ def decision_bars(results):
 FIGURES = {
     "figure_a_side_by_side": ("a08_experiment_1_side_by_side", "a08-20"),
     "figure_b_noise": ("b07_what_the_printed_numbers_prove", "b07-noisefig"),
+    "figure_d_weeks": ("d02_three_trials", "d02-14"),
     "figure_c_sizes": ("c02_simulation_right_model", "c02-16"),
 }
+
+
+def staying_bars(results):
+    """Return how many of 100 people completed treatment in a real trial."""
+    page = "d02_three_trials"
+    shown = {"methadone": "glance_m", "buprenorphine": "glance_b"}
+    found = [(arm, number(results, page, name), "ours") for arm, name in shown.items()]
+    if any(value is None for _, value, _ in found):
+        return ""
+    return bars("Of 100 people, completed 24 weeks", found, 100)
 
 
 #: Pictures drawn here, each from the result files.
@@ -165,6 +176,7 @@ DRAWN = {
     "picture_record": lambda results: record_picture(),
     "picture_noise": noise_bars,
     "picture_decisions": decision_bars,
+    "picture_staying": staying_bars,
 }
 
 

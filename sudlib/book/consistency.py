@@ -303,7 +303,7 @@ def _check_compas(printed: pd.DataFrame) -> Iterator[_Check]:
 
 def _check_parameters(printed: pd.DataFrame) -> Iterator[_Check]:
     """Check study C's count of parameters against the layers that it describes."""
-    key = "c.right.dnn_1hdd.parameters"
+    key = "c.network.dnn_1hdd.parameters"
     if key in printed.index:
         # Weights and intercepts: 30 covariates to n_h hidden units to 5 treatments.
         units, constant = 30 + 1 + 5, 5

@@ -26,7 +26,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.colors import LinearSegmentedColormap, to_rgba
+from matplotlib.colors import LinearSegmentedColormap, Normalize, to_rgba
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
@@ -353,23 +353,74 @@ def confusion(
     -------
     matplotlib.figure.Figure
     """
-    import seaborn  # takes a second: only where it is used
-
-    shade = [to_rgba(PALETTE["blue"], alpha) for alpha in (0.08, 0.5)]
-    cells = {"cmap": LinearSegmentedColormap.from_list("shade", shade), "cbar": False}
-    cells |= {"vmin": 0, "vmax": 1, "linewidths": 0.8, "linecolor": INK, "fmt": ""}
-    cells |= {"annot_kws": {"color": INK}, "xticklabels": labels}
-    cells["yticklabels"] = [label.replace(" ", "\n") for label in labels]
-    height = 2.45 * len(matrices) + 0.3
-    figure, panels = canvas(len(matrices), height=height, squeeze=False)
-    for axes, (name, given) in zip(panels[:, 0], matrices.items(), strict=True):
+    shares, words = {}, {}
+    lines = [label.replace(" ", "\n") for label in labels]
+    for name, given in matrices.items():
         matrix = np.asarray(given)
         share = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
-        words = np.vectorize("{:,}\n{:.0%}".format)(matrix, share)
-        seaborn.heatmap(share, annot=words, ax=axes, **cells)
-        axes.set(title=name, xlabel="predicted", ylabel="true")
+        shares[name] = pd.DataFrame(share, lines, list(labels))
+        words[name] = np.vectorize("{:,}\n{:.0%}".format)(matrix, share)
+    return heat(shares, words, xlabel="predicted", ylabel="true", cell=0.75)
+
+
+def heat(
+    tables: Mapping[str, pd.DataFrame],
+    words: Mapping[str, ArrayLike],
+    *,
+    xlabel: str,
+    ylabel: str = "",
+    limits: tuple[float, float] = (0, 1),
+    columns: int = 1,
+    cell: float = 0.4,
+    fontsize: float = 11,
+) -> Figure:
+    """Return tables of numbers, each cell shaded by its number and with its words.
+
+    Parameters
+    ----------
+    tables : dict of str to pandas.DataFrame
+        One panel each; index and columns name its rows and columns.  A missing number
+        has no shade.
+    words : dict of str to array-like of str
+        What stands in the cells of each table.
+    xlabel, ylabel : str
+        What columns and rows are.
+    limits : tuple of float, default=(0, 1)
+        The numbers with the lightest and the darkest shade.
+    columns : int, default=1
+        Panels side by side; more than one is wider than a column of text.
+    cell : float, default=0.4
+        Height of a row of cells, in inches.
+    fontsize : float, default=11
+        Of the words and of the names of rows and columns.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    names = list(tables)
+    grid = [names[at : at + columns] for at in range(0, len(names), columns)]
+    heights = [max(len(tables[name]) for name in row) * cell + 0.95 for row in grid]
+    size: dict[str, Any] = {"height_ratios": heights, "height": sum(heights)}
+    size |= {"width": WIDTH * (1 + columns) / 2, "squeeze": False}
+    figure, panels = canvas(len(grid), columns, **size)
+    shade = [to_rgba(PALETTE["blue"], alpha) for alpha in (0.08, 0.5)]
+    cells: dict[str, Any] = {"cmap": LinearSegmentedColormap.from_list("shade", shade)}
+    cells |= {"norm": Normalize(*limits), "linewidth": 0.8, "edgecolors": INK}
+    for axes, (name, table) in zip(panels.flat, tables.items(), strict=False):
+        mesh = axes.pcolormesh(np.ma.masked_invalid(table.to_numpy(float)), **cells)
+        mesh.update_scalarmappable()  # now, and not when it is drawn
+        for (row, column), text in np.ndenumerate(np.asarray(words[name], object)):
+            middle: dict[str, Any] = {"ha": "center", "va": "center"}
+            axes.text(column + 0.5, row + 0.5, text, fontsize=fontsize, **middle)
+        axes.set_xticks(np.arange(table.shape[1]) + 0.5, table.columns)
+        axes.set_yticks(np.arange(table.shape[0]) + 0.5, table.index)
+        axes.set(title=name, xlabel=xlabel, ylabel=ylabel)
+        axes.invert_yaxis()
         axes.grid(False)
-        axes.tick_params(length=0, labelrotation=0)
+        axes.tick_params(length=0, labelrotation=0, labelsize=fontsize)
+    for axes in panels.flat[len(names) :]:
+        axes.set_axis_off()
     return figure
 
 

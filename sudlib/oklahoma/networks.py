@@ -128,6 +128,23 @@ class NetworkGridSearch(ClassifierMixin, BaseEstimator):
         self.predict_proba_ = fit(slice(None), [self.best_params_])
         return self
 
+    def predict_proba(self, X: ArrayLike) -> NDArray:
+        """Return the probability of each class by the best network.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Columns of 0 and 1.
+
+        Returns
+        -------
+        numpy.ndarray of shape (n_samples, n_classes)
+            In the order of ``classes_``.
+        """
+        check_is_fitted(self)
+        rows = validate_data(self, X, reset=False, dtype=np.float32)
+        return self.predict_proba_(rows)[0]
+
     def predict(self, X: ArrayLike) -> NDArray:
         """Return the class of each row by the best network.
 
@@ -140,9 +157,7 @@ class NetworkGridSearch(ClassifierMixin, BaseEstimator):
         -------
         numpy.ndarray of shape (n_samples,)
         """
-        check_is_fitted(self)
-        rows = validate_data(self, X, reset=False, dtype=np.float32)
-        return self.classes_[self.predict_proba_(rows)[0].argmax(axis=1)]
+        return self.classes_[self.predict_proba(X).argmax(axis=1)]
 
 
 def first_weights(

@@ -8,7 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sudlib.raking import rake
-from sudlib.twin.specification import PARTS, SHIFT, Columns, Part, find_cells
+from sudlib.twin.specification import (
+    PARTS,
+    SHIFT,
+    WIDTH,
+    Columns,
+    Part,
+    find_cells,
+)
 
 Ints = NDArray[np.integer[Any]]
 Floats = NDArray[np.float64]
@@ -32,7 +39,30 @@ SCORE_PARTS = {
 """What the score for completion sees of a record, beside the lines over codes."""
 
 
-INTERACTIONS = (
+SCORE_PARTS |= {
+    "substance": Part(
+        "SUB1",
+        ((-9, 1), (2,), (3,), (4,), (5,), (6, 7), (10, 11, 12))
+        + ((8, 9, *range(13, 20)),),
+    ),
+    "service": Part("SERVICES", tuple((code,) for code in range(1, 9))),
+    "setting": Part("SERVICES", ((1, 2), (3, 4, 5), (6, 7, 8))),
+    "pace": Part("SERVICES", ((1, 2), (3, 4), (5,), (6, 7, 8))),
+    "stay": Part(
+        "LOS",
+        ((1,), (2, 3), tuple(range(4, 8)), tuple(range(8, 15)), tuple(range(15, 22)))
+        + (tuple(range(22, 28)), (28, 29, 30))
+        + tuple((code,) for code in range(31, 38)),
+    ),
+    "state": PARTS["state"],
+}
+
+
+BASE = (("substance", "service"), ("stay", "pace"), ("state", "setting"))
+"""Tables of effects on completion that are the same in every mechanism."""
+
+
+_SETS = (
     ("drug", "referral"),
     ("age", "drug"),
     ("work", "home"),
@@ -47,7 +77,40 @@ INTERACTIONS = (
     ("referral", "work", "married"),
     ("drug", "woman", "start"),
 )
-"""Sets of two or three parts that each have a table of effects on completion."""
+
+MECHANISMS: dict[str, tuple[tuple[str, ...], ...]] = {
+    "additive": (),
+    "pairs": (*_SETS[:8], ("age", "use"), ("before", "work"), ("home", "second")),
+    "smooth": (
+        ("age", "start", "use"),
+        ("age", "school", "work"),
+        ("use", "home", "referral"),
+        ("school", "married", "age"),
+        ("start", "before", "work"),
+        ("home", "use", "second"),
+    ),
+    "trees": (
+        ("referral", "age", "use"),
+        ("drug", "before", "work"),
+        ("age", "home", "woman"),
+        ("second", "route", "start"),
+        ("school", "use", "referral"),
+        ("married", "drug", "age"),
+        ("work", "start", "before"),
+        ("race", "referral", "home"),
+        ("use", "second", "age"),
+        ("route", "before", "woman"),
+        ("referral", "drug", "school"),
+        ("work", "use", "married"),
+    ),
+    "tables": _SETS,
+}
+"""For every mechanism, the sets of parts that have a table of effects on completion."""
+
+
+LINES_OF = ("elsewhere", "opioids", "alcohol", "other")
+"""Where each code has an effect of its own: outside residential services and, there,
+by primary substance."""
 
 
 UNIT = 256
@@ -71,6 +134,8 @@ CLASSES = ("general", "methadone", "rest")
 
 
 N_STATES, N_SERVICES = 52, 8
+N_PLACES = 2 * N_STATES  # every state, in and out of ordinary outpatient treatment
+SEVEN = 6  # the position of ordinary outpatient treatment
 N_KINDS = 6  # of unfinished stays: see find_endings
 N_OTHER = 6  # reasons for discharge beside completion
 
@@ -96,6 +161,11 @@ def find_groups(columns: Columns) -> tuple[NDArray[np.int8], NDArray[np.int8]]:
     return group, np.array([0, 1, 1, 2, 2], np.int8)[group]
 
 
+def find_places(state: Ints, service: Ints) -> NDArray[np.int16]:
+    """Return positions among states, in and out of ordinary outpatient treatment."""
+    return 2 * state.astype(np.int16) + (service == SEVEN)
+
+
 def find_endings(columns: Columns) -> NDArray[np.int8]:
     """Return, for every row, which of six kinds of unfinished stay it would be.
 
@@ -114,7 +184,10 @@ def find_endings(columns: Columns) -> NDArray[np.int8]:
 
 
 def add_up(
-    parameters: dict[str, Any], columns: Columns, strength_class: Ints
+    parameters: dict[str, Any],
+    columns: Columns,
+    strength_class: Ints,
+    similarity: float = 1.0,
 ) -> NDArray[np.int16]:
     """Return every row's score for completion, in units of 1/256 logit.
 
@@ -126,20 +199,67 @@ def add_up(
         Codes.
     strength_class : numpy.ndarray of int, shape (n,)
         See :func:`find_groups`.
+    similarity : float, default=1.0
+        Of the effects on completion with other opioids to those with heroin.
 
     Returns
     -------
     numpy.ndarray of int16, shape (n,)
     """
+    score = _personal(parameters, columns, strength_class)
+    if similarity < 1:
+        other = np.flatnonzero((columns["SUB1"] == 6) | (columns["SUB1"] == 7))
+        part = {name: column[other] for name, column in columns.items()}
+        turned = turn_signs(parameters, similarity)
+        score[other] = _personal(turned, part, strength_class[other])
+    score[columns["_closed"] == 1] = 0  # whoever they were
+    for names, table in zip(BASE, parameters["base"], strict=True):
+        score += table[find_cells([SCORE_PARTS[name] for name in names], columns)]
+    score += columns["_closed"] * np.int32(parameters["bulk"])
+    return np.clip(score, -_REACH, _REACH).astype(np.int16)
+
+
+def turn_signs(parameters: dict[str, Any], similarity: float) -> dict[str, Any]:
+    """Return parameters whose effects correlate by ``similarity`` with these.
+
+    Each line and table keeps its sign in part and turns it in part; which ones turn is
+    chosen so that those that do carry half of the spread.
+    """
+
+    def turn(table: Ints, sign: int) -> Ints:
+        factor = similarity + sign * np.sqrt(1 - similarity**2)
+        return np.rint(table * factor).astype(np.int32)
+
+    lines, tables = parameters["lines"], parameters["tables"]
+    of_lines, of_tables = parameters["signs"]
+    return parameters | {
+        "lines": {
+            name: turn(table, sign)
+            for (name, table), sign in zip(lines.items(), of_lines, strict=True)
+        },
+        "tables": [turn(t, sign) for t, sign in zip(tables, of_tables, strict=True)],
+    }
+
+
+def _personal(
+    parameters: dict[str, Any], columns: Columns, strength_class: Ints
+) -> NDArray[np.int32]:
+    """Return the part of the score that the mechanism and the lines make."""
+    sub1, services = columns["SUB1"], columns["SERVICES"]
+    substance = np.select([(sub1 >= 5) & (sub1 <= 7), sub1 == 2], [1, 2], 3)
+    inside = (services == 4) | (services == 5)
+    start = (np.where(inside, substance, 0) * WIDTH + SHIFT).astype(np.int16)
     score = np.zeros(len(strength_class), np.int32)
     for name, table in parameters["lines"].items():
-        score += table[columns[name] + np.int8(SHIFT)]
+        score += table.ravel()[start + columns[name]]
     joint = np.zeros(len(strength_class), np.int32)
-    for names, table in zip(INTERACTIONS, parameters["tables"], strict=True):
+    for names, table in zip(
+        MECHANISMS[parameters["mechanism"]], parameters["tables"], strict=True
+    ):
         joint += table[find_cells([SCORE_PARTS[name] for name in names], columns)]
     score *= parameters["pull"][strength_class]  # pull and strength are in 64ths
     joint *= parameters["strength"][strength_class]
-    return np.clip((score + joint) >> 6, -_REACH, _REACH).astype(np.int16)
+    return (score + joint) >> 6
 
 
 def calibrate_completion(
@@ -163,7 +283,7 @@ def calibrate_completion(
     state, service, group : arrays of int, shape (n,)
         Positions.
     targets : tuple of three arrays
-        How many should complete in each state, service and group.
+        How many should complete in each place (see `find_places`), service and group.
     max_iter : int, default=60
         Rounds over the three sets.
 
@@ -173,10 +293,11 @@ def calibrate_completion(
         Intercepts in logits.
     """
     step = UNIT // 16
-    sizes = (N_STATES, N_SERVICES, len(GROUPS))
+    sizes = (N_PLACES, N_SERVICES, len(GROUPS))
     shape = (*sizes, 2 * _REACH // step + 1)
     bins = (score.astype(np.int32) + _REACH + step // 2) // step
-    cell = np.ravel_multi_index((state, service, group, bins), shape)
+    places = find_places(state, service)
+    cell = np.ravel_multi_index((places, service, group, bins), shape)
     counts = np.bincount(cell)
     filled = np.flatnonzero(counts)
     weight = counts[filled].astype(float)
@@ -285,10 +406,11 @@ def draw_reason(
     if targets is None:
         completion, endings = parameters["completion"], parameters["endings"]
     else:
-        wanted = counts_to_meet(parameters, targets, service, group)
+        wanted = counts_to_meet(parameters, targets, state, service, group)
         completion = calibrate_completion(score, state, service, group, wanted)
     total = score.astype(np.int32)
-    for values, member in zip(completion, (state, service, group), strict=True):
+    members = (find_places(state, service), service, group)
+    for values, member in zip(completion, members, strict=True):
         total += np.rint(values * UNIT).astype(np.int32)[member]
     chance = _CHANCE[np.clip(total, -_REACH, _REACH) + _REACH]
     reason = np.zeros(len(score), np.int8)
@@ -343,14 +465,19 @@ def services_in(targets: tuple[Floats, Floats], service: Ints) -> Floats:
 def counts_to_meet(
     parameters: dict[str, Any],
     targets: tuple[Floats, Floats],
+    state: Ints,
     service: Ints,
     group: Ints,
 ) -> tuple[Floats, Floats, Floats]:
     """Return how many of just these rows should complete, by three groupings."""
     completed = targets[0][:, 0]
     sizes = np.bincount(group, minlength=len(GROUPS)).astype(float)
+    rows = np.bincount(find_places(state, service), minlength=N_PLACES)
+    others, inside = rows.reshape(N_STATES, 2).T.astype(float)
+    there = parameters["outpatient"] * inside
+    there = np.clip(there, np.maximum(completed - others, 0), completed)
     return (
-        completed,
+        np.column_stack([completed - there, there]).ravel(),
         services_in(targets, service)[:, 0],
         completed_by_group(parameters["shares"], sizes, completed.sum()),
     )

@@ -1,4 +1,4 @@
-"""The twin's parameters and targets, as stored in data/twin."""
+"""The twin's parameters and targets, as stored in ``data/twin``."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from sudlib.files import data_file
 from sudlib.teds import codebook
-from sudlib.twin.completion import INTERACTIONS, N_SERVICES
+from sudlib.twin.completion import BASE, MECHANISMS, N_SERVICES
 from sudlib.twin.specification import STEPS
 
 
@@ -30,26 +30,35 @@ def read_states() -> tuple[dict[str, str], ...]:
 
 
 @functools.cache
-def read_parameters(year: int) -> dict[str, Any]:
+def read_parameters(year: int, mechanism: str = "pairs") -> dict[str, Any]:
     """Return the fitted numbers of a year (see ``tools/fit_twin.py``)."""
     with np.load(data_file("twin/parameters.npz")) as stored:
         variables = [step.variable for step in STEPS]
         lines = [name for name in stored.files if name.startswith("lines/")]
-        tables = [f"tables/{place}" for place in range(len(INTERACTIONS))]
+        tables = [f"{mechanism}/{i}" for i in range(len(MECHANISMS[mechanism]))]
         return {
+            "mechanism": mechanism,
             "mixing": stored["mixing"],
+            "means": stored["means"],
+            "shift": stored["shift"],
+            "closed": stored[f"{year}/closed"],
             "cuts": {name: stored[f"{year}/cuts/{name}"] for name in variables},
             "codes": {name: stored[f"{year}/codes/{name}"] for name in variables},
-            "order": stored[f"{year}/order"],
             "lines": {
                 n.removeprefix("lines/"): stored[n].astype(np.int32) for n in lines
             },
+            "base": [stored[f"base/{i}"].astype(np.int32) for i in range(len(BASE))],
+            "bulk": int(stored["bulk"]),
             "tables": [stored[name].astype(np.int32) for name in tables],
-            "strength": stored["strength"].astype(np.int32),
+            "signs": (stored["signs/lines"], stored[f"signs/{mechanism}"]),
+            "strength": stored[f"strength/{mechanism}"].astype(np.int32),
             "pull": stored["pull"].astype(np.int32),
             "shape": stored["shape"],
             "shares": stored["shares"],
-            "completion": tuple(stored[f"{year}/completion/{i}"] for i in range(3)),
+            "outpatient": stored[f"{year}/outpatient"],
+            "completion": tuple(
+                stored[f"{year}/completion/{mechanism}/{i}"] for i in range(3)
+            ),
             "endings": tuple(stored[f"{year}/endings/{i}"] for i in range(2)),
         }
 

@@ -3,18 +3,22 @@
 No row of the twin is a person, and none is copied from a real file.  The rows are drawn
 from some 25,000 fitted numbers a year in ``data/twin``, which ``tools/fit_twin.py``
 worked out from published tables only: the codebooks' frequencies, the correlations of
-29 variables, completion by state and by service, and the sizes of two cohorts.
+29 variables, completion by state and by service, the sizes of two cohorts, and what
+others printed from the real files (see ``data/README.md``).
 
 How a record is drawn:
 
-1. The state comes first.  A latent normal number depends on it.
-2. Twenty-seven more latent numbers follow, correlated with it and with each other.
+1. The state comes first, and in a few states and years whether the record is one of
+   many that were closed in bulk, nearly all as completed and with few answers.
+2. Twenty-seven latent normal numbers follow, correlated with each other, whose means
+   are the state's own.
 3. Each variable is cut from its latent number, in a fixed order.  Where the cuts lie
-   depends on what is already known of the record (the *key*): no injected alcohol, no
-   first use at an age not reached yet, no substance named twice.
+   depends on what is already known of the record (the *key*): the state for substance,
+   service, sex and race; no injected alcohol, no first use at an age not reached yet,
+   no substance named twice.
 4. Flags, groups and regions are worked out from the rest.
-5. The reason for discharge comes last, from a score with interactions of two and three
-   variables, with the state, the service and the cohort.
+5. The reason for discharge comes last, from a score with the state, the service, the
+   cohort and one of several mechanisms (see ``MECHANISMS``).
 
 Taught in ``d01_how_real_is_the_twin``.
 """
@@ -28,11 +32,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.special import ndtri
 
 from sudlib.origin import SYNTHETIC_CASES
 from sudlib.teds import codebook
 from sudlib.twin.completion import (
+    MECHANISMS,
     N_STATES,
     Ints,
     add_up,
@@ -42,7 +46,7 @@ from sudlib.twin.completion import (
 )
 from sudlib.twin.parameters import margin, read_parameters, read_states, read_targets
 from sudlib.twin.specification import LATENTS, PARTS, STEPS, YEARS, find_cells
-from sudlib.validation import check_choice, check_whole
+from sudlib.validation import check_choice, check_number, check_whole
 
 CHUNK = 65_536  # rows drawn at a time: the working arrays stay in the cache
 
@@ -104,34 +108,10 @@ def _any(masks: Iterable[NDArray[np.bool_]]) -> NDArray[np.bool_]:
     return functools.reduce(np.logical_or, masks)
 
 
-def state_bounds(
-    order: Ints, counts: Ints
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return where each state lies on the scale of the latent number of states.
-
-    Parameters
-    ----------
-    order : array of int
-        Positions of the states, from most to least completion.
-    counts : array of int, shape (52,)
-        Rows of each state, in the order of the file.
-
-    Returns
-    -------
-    tuple of two arrays
-        Lower bound and width of each state, as shares.
-    """
-    shares = counts / counts.sum()
-    low = np.zeros(len(counts))
-    low[order] = np.cumsum(shares[order]) - shares[order]
-    return low, shares
-
-
 def draw_features(
     parameters: dict[str, Any],
     year: int,
     place: NDArray[np.int8],
-    bounds: tuple[NDArray[np.float64], NDArray[np.float64]],
     rng: np.random.Generator,
     fit: Callable[..., tuple[Any, Any]] | None = None,
 ) -> Codes:
@@ -145,8 +125,6 @@ def draw_features(
         2015 to 2019.
     place : array of int8, shape (n,)
         State of each row, as its position in the order of the file.
-    bounds : tuple of two arrays
-        See `state_bounds`.
     rng : numpy.random.Generator
     fit : callable, optional
         Called with (step, values, key, columns), returns codes and cuts: the way in
@@ -157,21 +135,21 @@ def draw_features(
     dict of str to array of int8
     """
     n = len(place)
-    low, width = bounds
-    share = low[place] + width[place] * rng.random(n)
-    normal = rng.standard_normal((len(LATENTS) - 1, n), dtype=np.float32)
-    mixing = parameters["mixing"]
-    state = ndtri(np.clip(share, 1e-6, 1 - 1e-6)).astype(np.float32)
+    closed = rng.random(n, dtype=np.float32) < parameters["closed"][place]
+    normal = rng.standard_normal((len(LATENTS), n), dtype=np.float32)
+    mixing, means = parameters["mixing"], parameters["means"]
     latent = {}
     # Added up one by one, not by a matrix product: the order of the sums, and so the
     # last bit, must not depend on the machine's linear algebra.
-    for row, name in enumerate(LATENTS[1:], 1):
-        total = state * mixing[row, 0]
-        for column in range(1, row + 1):
+    for row, name in enumerate(LATENTS):
+        total = means[row][place]
+        for column in range(row + 1):
             if mixing[row, column]:
-                total += normal[column - 1] * mixing[row, column]
+                total += normal[column] * mixing[row, column]
+        if parameters["shift"][row]:
+            total[closed] += parameters["shift"][row]
         latent[name] = total
-    columns: Codes = {}
+    columns: Codes = {"_place": place, "_closed": closed.astype(np.int8)}
     for step in STEPS:
         if step.latent is None:
             values = rng.random(n, dtype=np.float32)
@@ -196,7 +174,13 @@ def draw_features(
 
 
 def sample(
-    year: int = 2018, rows: int | None = None, seed: int = 33, *, noprior: str = "0-1"
+    year: int = 2018,
+    rows: int | None = None,
+    seed: int = 33,
+    *,
+    noprior: str = "0-1",
+    mechanism: str = "pairs",
+    similarity: float = 1.0,
 ) -> pd.DataFrame:
     """Return made-up records of a year, in the form of the official file.
 
@@ -214,6 +198,14 @@ def sample(
     noprior : {"0-1", "0-5"}, default="0-1"
         How NOPRIOR counts earlier treatment episodes: 0 or 1 and more (the files from
         2015 on), or 0 to 5 and more (the files up to 2014; made up by our guess).
+    mechanism : {"additive", "pairs", "smooth", "trees", "tables"}, default="pairs"
+        How completion depends on what is known of a person, beside state, service and
+        substance: code by code; with effects of pairs; over a smooth surface; by small
+        trees; or by tables of two and three variables without any order.  The people
+        are the same, and so are the totals.
+    similarity : float, default=1.0
+        How far completion with other opioids than heroin depends on the same things in
+        the same way as with heroin: 1, wholly; 0, not at all.
 
     Returns
     -------
@@ -245,9 +237,11 @@ def sample(
     )
     seed = check_whole("seed", seed)
     check_choice("noprior", noprior, ("0-1", "0-5"))
+    check_choice("mechanism", mechanism, tuple(MECHANISMS))
+    similarity = check_number("similarity", similarity, 0, 1)
     n = codebook.size(year) if rows is None else rows
     whole = n == codebook.size(year)
-    parameters, states = read_parameters(year), read_states()
+    parameters, states = read_parameters(year, mechanism), read_states()
     roots = np.random.SeedSequence([seed, year, n]).spawn(2 + -(-n // CHUNK))
     rng, rng_of_reason, *rngs = (
         np.random.Generator(np.random.PCG64(root)) for root in roots
@@ -256,16 +250,15 @@ def sample(
     official = np.array([frequencies.get(int(row["STFIPS"]), 0) for row in states])
     counts = official if whole else rng.multinomial(n, official / official.sum())
     place = np.repeat(np.arange(N_STATES, dtype=np.int8), counts)
-    bounds = state_bounds(parameters["order"], official)
 
     out = {name: np.empty(n, codebook.dtype(name)) for name in codebook.COLUMNS}
     score, group, kind = (np.empty(n, each) for each in (np.int16, np.int8, np.int8))
     for chunk, rng_of_chunk in enumerate(rngs):
         here = slice(chunk * CHUNK, (chunk + 1) * CHUNK)
-        columns = draw_features(parameters, year, place[here], bounds, rng_of_chunk)
+        columns = draw_features(parameters, year, place[here], rng_of_chunk)
         group[here], strength_class = find_groups(columns)
         kind[here] = find_endings(columns)
-        score[here] = add_up(parameters, columns, strength_class)
+        score[here] = add_up(parameters, columns, strength_class, similarity)
         for name in out.keys() & columns.keys():
             out[name][here] = columns[name]
     out["REASON"] = draw_reason(

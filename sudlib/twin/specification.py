@@ -66,6 +66,8 @@ _SUBSTANCES = _each(-9, *range(1, 20))
 _NAMED = ((-9, 1), tuple(range(2, 20)))  # whether a substance is named
 
 PARTS = {
+    "state": Part("_place", _each(*range(52))),
+    "seven": Part("SERVICES", ((1, 2, 3, 4, 5, 6, 8), (7,))),
     "none": Part("SUB1", (tuple(range(2, 20)), (-9, 1))),
     "drug": Part(
         "SUB1",
@@ -90,9 +92,8 @@ PARTS = {
     "sentenced": Part("DETCRIM", ((-9,), (1, 2, 3, 4, 5, 6, 7, 8))),
     "arrests_known": Part("ARRESTS", ((-9,), (0, 1, 2))),
     "gender": Part("GENDER", _each(-9, 1, 2)),
-    "race": Part("RACE", _each(-9, *range(1, 10))),
+    "race": Part("RACE", ((-9,), (4,), (5,), (7,), (1, 2, 3, 6, 8, 9))),
     "hlthins": Part("HLTHINS", _each(-9, 1, 2, 3, 4)),
-    "general": Part("_general", _each(0, 1)),
     "injects1": Part("ROUTE1", ((-9, 1, 2, 3, 5), (4,))),
     "injects": Part("_injects", _each(0, 1)),
     "present1_d": Part("SUB1_D", _NAMED),
@@ -130,14 +131,14 @@ def _own(variable: str, *keys: str) -> Step:
 
 
 STEPS = (
-    _own("SUB1"),
-    _own("SERVICES", "drug"),
+    _own("SUB1", "state"),
+    _own("SERVICES", "state", "drug"),
     _own("METHUSE", "class", "outpatient"),
     _own("AGE", "none", "drug"),
-    Step("GENDER", ("general", "drug")),
+    Step("GENDER", ("seven", "state", "drug")),
     Step("PREG", ("gender", "age")),
-    _own("RACE", "none"),
-    _own("ETHNIC", "none", "race"),
+    _own("RACE", "state", "none"),
+    _own("ETHNIC", "state", "none", "race"),
     _own("EMPLOY", "none", "age"),
     _own("DETNLF", "outside", "age"),
     _own("PSOURCE", "drug", "idle"),
@@ -184,7 +185,6 @@ STEPS = (
 
 
 LATENTS = (
-    "STATE",
     *(step.variable for step in STEPS if step.latent == step.variable),
     "DISCHARGE",
 )
