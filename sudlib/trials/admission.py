@@ -33,7 +33,7 @@ COMPLETED_WEEKS = 22
 class Cohort(NamedTuple):
     """The people of one trial, for models.
 
-    Attributes
+    Parameters
     ----------
     X : pandas.DataFrame
         What was known at admission: numbers, and one column a level; NaN is missing.

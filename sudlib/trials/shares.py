@@ -70,6 +70,9 @@ def shares(outcome: pd.Series, by: pd.Series) -> pd.DataFrame:
 def difference(table: pd.DataFrame, first: str, second: str) -> Estimate:
     """Return the share of one group minus that of another (Newcombe's interval).
 
+    The interval is method 10 of Newcombe (1998), "Interval estimation for the
+    difference between independent proportions".
+
     Parameters
     ----------
     table : pandas.DataFrame
@@ -80,11 +83,6 @@ def difference(table: pd.DataFrame, first: str, second: str) -> Estimate:
     Returns
     -------
     sudlib.estimates.Estimate
-
-    References
-    ----------
-    Newcombe (1998), "Interval estimation for the difference between independent
-    proportions", method 10.
 
     Examples
     --------
