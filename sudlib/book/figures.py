@@ -18,6 +18,8 @@ import hashlib
 import html
 import io
 import re
+import warnings
+import warnings
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -142,7 +144,9 @@ def _png(figure: Figure, alt: str) -> str:
     buffer = io.BytesIO()
     with mpl.rc_context(_LOOK):
         small: dict[str, Any] = {"bbox_inches": "tight", "pad_inches": 0.05}
-        figure.savefig(buffer, format="png", dpi=96, facecolor="white", **small)
+        with warnings.catch_warnings():  # said already when the SVG was made
+            warnings.simplefilter("ignore", UserWarning)
+            figure.savefig(buffer, format="png", dpi=96, facecolor="white", **small)
     data = base64.b64encode(buffer.getvalue()).decode()
     return (
         f'<img class="untrusted" alt="{html.escape(alt)}"'
