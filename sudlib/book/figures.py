@@ -19,7 +19,6 @@ import html
 import io
 import re
 import warnings
-import warnings
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
