@@ -320,6 +320,15 @@ def c07_other_software(answer):
     assert many < few < 0.5, "more people in each arm are wrong less often"
 
 
+@exercise("the share of the gain that each design loses, by its name,", "wider")
+def c08_sharing_and_scale(answer, lost, DESIGNS):  # noqa: N803
+    wide = [name for name, (nodes, _) in DESIGNS.items() if nodes == 200]
+    assert wide and wide[0] in answer, "add a design of 200 nodes to `DESIGNS`"
+    for name, before in lost.loc[0].iloc[:2].mean().items():
+        assert abs(answer[name] - before) < 0.01, f"{name}: share 0, worlds 0 and 1"
+    assert 0 < answer[wide[0]] < 1, "a share of the gain, between 0 and 1"
+
+
 @exercise("the share of each route, one row a substance,", "table")
 def d01_how_real_is_the_twin(answer):
     assert all(close(total, 1) for total in answer.sum(axis=1)), (
