@@ -182,6 +182,9 @@ def substitutions(results):
     minutes = sum(result["stamp"]["minutes"] for result in results.values())
     names["minutes_all"] = str(max(1, math.ceil(minutes)))
     names["data_words"] = data_words(results)
+    for study in book.STUDIES:
+        own = {stem: r for stem, r in results.items() if stem[0] == study}
+        names[f"data_words_{study}"] = data_words(own)
     return names
 
 
