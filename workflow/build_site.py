@@ -127,6 +127,8 @@ def mend_page(text):
         # Links from source code back to the API know one name of each module, and
         # miss where a module's objects are documented under two.
         (r'<a class="viewcode-back"[^>]*>[^<]*</a>', ""),
+        # The list of sources names Python's own, of which there is no page.
+        (r'<li><a href="builtins\.html">builtins</a></li>\s*', ""),
         # The empty corner of a pandas table is no heading.
         (r"<th></th>", "<td></td>"),
         (r'<th class="blank( level\d+)?"\s*>(&nbsp;|\s)*</th>', "<td></td>"),
