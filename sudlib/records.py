@@ -161,7 +161,7 @@ def example_aloud(records: pd.DataFrame, columns: Sequence[str] | None = None) -
     Examples
     --------
     >>> example_aloud(load("twin", rows=1), ["SERVICES"])
-    'A person entered 24-hour detoxification in a hospital.'
+    'A person entered short-term residential treatment (30 days or fewer).'
     """
     made_up = origin_of(records) == "synthetic"
     one = records if made_up else load("twin", rows=1, years=(2019,))

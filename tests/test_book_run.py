@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sudlib import book, scores
+from sudlib import book
 from sudlib.book import provenance, results
 from sudlib.estimates import Estimate
 from sudlib.files import InputError, sha256
@@ -102,7 +102,7 @@ def run():
 
 
 def test_a_sentence_is_shown_and_its_numbers_have_names(run):
-    gain = scores.Estimate(0.0421, 0.0317, 0.0519)
+    gain = Estimate(0.0421, 0.0317, 0.0519)
     said = run.say(
         r"""
         The area rises by {gain.value:+.2f} ({gain.low:.2f} to {gain.high:.2f}).
@@ -174,7 +174,7 @@ def test_a_sentence_can_be_shown_further_up(run, capsys):
 
 
 def test_claims_are_declared_at_once(run):
-    area = scores.Estimate(0.7, 0.6, 0.8)
+    area = Estimate(0.7, 0.6, 0.8)
     for value in (0.1, 0.2):  # said again, a number takes the place of the one before
         run.claim(
             {

@@ -30,13 +30,13 @@ TINY = {"trees": 0.02, "n_candidates": 3}
 @pytest.fixture(scope="module")
 def people():
     """Features of the twin, with a completion that is easy to learn."""
-    records = cohorts.general(twin.sample(2018, 6000, seed=5))
+    records = cohorts.general(twin.sample(2018, 9000, seed=5))
     features, _ = encoding.features(records)
     random = np.random.default_rng(2)
     weight = (
-        1.5 * (features["SUB1"] == 4)
-        - 1.5 * (features["PSOURCE"] == 7)
-        + 1.5 * (features["EMPLOY"] == 1)
+        2 * (features["SUB1"] == 4)
+        - 2 * (features["PSOURCE"] == 7)
+        + 2 * (features["EMPLOY"] == 1)
         - 0.6
     )
     completed = random.random(len(features)) < 1 / (1 + np.exp(-weight))
