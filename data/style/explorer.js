@@ -113,6 +113,9 @@
     row.scrollIntoView({ block: "center" });
   }
 
+  for (const row of head.querySelectorAll("[data-key]")) {
+    for (const link of row.querySelectorAll("a")) link.href += `#${row.dataset.key}`;
+  }
   for (const row of rows) {
     // Our number leads to the row of the page's own table.
     for (const link of row.querySelectorAll("td a[href$='.html']")) link.href += `#${row.id}`;
