@@ -332,8 +332,7 @@ def test_notebook_shows_nothing_of_an_extract_that_stands_for_fewer_than_ten(
         for cell in nbformat.read(
             book.ROOT / "notebooks" / "c05_diabetes.ipynb", as_version=4
         ).cells
-        if cell.cell_type == "code"
-        and not cell.source.startswith("# Colab")
+        if cell.cell_type == "code" and not cell.source.startswith("# Colab")
     ]
     monkeypatch.setenv("SUDLIB_RESULTS", str(tmp_path))
     shown = {}
