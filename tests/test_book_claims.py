@@ -421,6 +421,22 @@ def test_exactly_these_printed_numbers_contradict_others():
     assert len(of_c) == 3 and len(checks) > 600
 
 
+@pytest.mark.parametrize(
+    ("key", "right"),
+    [
+        ("c.extensions.order.factor", "binom(K, tau)"),
+        ("c.network.dnn_1hdd.parameters", "5 + 36 n_h"),
+        ("c.cprd.naive.significant", "significant"),
+        ("b.introduction.compas", "wrongly predicted not to reoffend"),
+    ],
+)
+def test_a_statement_that_is_right_agrees(key, right):
+    printed = book.published()
+    printed.at[key, "printed"] = right
+    checks = book.check_printed(printed).set_index("key")
+    assert checks.loc[key, "agrees"]
+
+
 def test_the_contradictions_of_study_b_are_counted_by_kind():
     checks = book.check_printed(book.published("b"))
     failed = checks.loc[~checks["agrees"], "key"].str.removeprefix("b.")

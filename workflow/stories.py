@@ -69,7 +69,8 @@ def record_picture():
         '<figure class="record"><svg viewBox="0 0 250 250" role="img" aria-label="A'
         " made-up person's record as study A draws it: white words and codes on"
         ' black."><rect width="250" height="250"/>'
-        f"{''.join(texts)}</svg></figure>"
+        f"{''.join(texts)}</svg><figcaption>A made-up person's record</figcaption>"
+        "</figure>"
     )
 
 

@@ -328,12 +328,12 @@ def _check_binomials(printed: pd.DataFrame) -> Iterator[_Check]:
     """Check the factor of study C's loss of order tau, which divides by a binomial."""
     key = "c.extensions.order.factor"
     if key in printed.index:
-        treatments, order = 5, 2
+        K, tau = 5, 2
         said = printed.loc[key, "printed"]
-        divisor = math.comb(order, treatments)
+        divisor = math.comb(K, tau) if said == "binom(K, tau)" else math.comb(tau, K)
         expected = (
-            f"binom(K, tau): {math.comb(treatments, order)} for tau = {order}, K ="
-            f" {treatments}, where the printed one is {divisor}"
+            f"binom(K, tau): {math.comb(K, tau)} for tau = {tau}, K = {K}, where the"
+            f" printed one is {divisor}"
         )
         check = "a divisor that is not zero for tau below K"
         yield key, check, said, expected, divisor > 0
