@@ -388,8 +388,7 @@ def d06_stroke(answer, plane):
     assert abs(answer - right) <= 0.05 * right, "deaths spared for each bleeding added"
 
 
-@exercise("two things, the best arm on average, and whether the rule gains measurably"
-          " (the summary below also needs the table `actg`),",
+@exercise("two things, the best arm on average, and whether the rule gains measurably,",
           "(actg['value'].drop(['rule', 'best for all', 'difference']).idxmax(),"
           " bool(actg.loc['difference', 'low'] > 0))")  # fmt: skip
 def d07_diabetes_observed(answer, trials):
