@@ -20,25 +20,7 @@ from sudlib.files import data_file
 from sudlib.twin.parameters import read_states
 
 NO_EXPANSION = (
-    1,
-    12,
-    13,
-    16,
-    20,
-    23,
-    28,
-    29,
-    31,
-    37,
-    40,
-    45,
-    46,
-    47,
-    48,
-    49,
-    51,
-    55,
-    56,
+    *(1, 12, 13, 16, 20, 23, 28, 29, 31, 37, 40, 45, 46, 47, 48, 49, 51, 55, 56),
 )
 """States without expanded Medicaid in 2017."""
 
