@@ -61,7 +61,12 @@ class Estimate:
         return f"{value} ({low} to {high})"
 
     def as_dict(self) -> dict[str, Any]:
-        """Return value, low, high and reason, as a row of a table."""
+        """Return value, low, high and reason, as a row of a table.
+
+        Returns
+        -------
+        dict of str to float or str
+        """
         return {
             "value": self.value,
             "low": self.low,

@@ -279,57 +279,8 @@ clear which rows belong together; give them one index, or arrays in the same ord
     return lengths[0]
 
 
-def numbers(name: str, values: ArrayLike) -> NDArray[np.float64]:
-    """Return one column as finite floats; text is not turned into numbers.
-
-    Parameters
-    ----------
-    name : str
-        The argument's name, for the message.
-    values : array-like of float
-        One value a row.
-
-    Returns
-    -------
-    numpy.ndarray
-
-    Raises
-    ------
-    InputError
-        For text, missing and infinite values.
-
-    Examples
-    --------
-    >>> numbers("score", ["0.5"])
-    Traceback (most recent call last):
-    sudlib.files.InputError: score must hold numbers, not text such as '0.5'
-    """
-    given = pd.Series(values)
-    words = [each for each in given.head(1000) if isinstance(each, str)]
-    if words:
-        raise InputError(f"{name} must hold numbers, not text such as {words[0]!r}")
-    try:
-        found = given.to_numpy(float, na_value=np.nan)
-    except (TypeError, ValueError) as error:
-        raise InputError(f"{name} must hold numbers: {error}") from error
-    lost = int((~np.isfinite(found)).sum())
-    if lost:
-        raise InputError(f"{name} must be finite; {lost:,} of {len(found):,} are not")
-    return found
-
-
-def ordered(values: Iterable[Any]) -> list[Any]:
-    """Return distinct values sorted; a mixture of types by what is shown.
-
-    Parameters
-    ----------
-    values : iterable
-        Distinct values.
-
-    Returns
-    -------
-    list
-    """
+def _ordered(values: Iterable[Any]) -> list[Any]:
+    """Return distinct values sorted; a mixture of types by what is shown."""
     values = list(values)
     try:
         return sorted(values)
@@ -387,7 +338,7 @@ def code_column(
         except TypeError as error:
             raise InputError(f"{name} must hold one value a row: {error}") from error
         occur = distinct.tolist()
-        known = ordered(occur)
+        known = _ordered(occur)
     lost = int((codes < 0).sum())
     if lost and missing == "error":
         raise InputError(
@@ -399,7 +350,7 @@ def code_column(
     if lost and missing == "level":
         codes = np.where(codes < 0, len(occur), codes)
         declared, occur = known is occur, [*occur, "missing"]
-        known = occur if declared else ordered(occur)
+        known = occur if declared else _ordered(occur)
     if levels is None:
         levels = list(known)
         shown = pd.Index([str(level) for level in levels])
@@ -422,7 +373,7 @@ def _among(name: str, codes: Ints, occur: list[Any], levels: Sequence[Any]) -> I
     if unknown:
         raise InputError(
             f"{name} has values that are not among {list(levels)}:"
-            f" {ordered(unknown)[:5]}"
+            f" {_ordered(unknown)[:5]}"
         )
     return np.append(place, -1)[codes]
 
@@ -509,7 +460,7 @@ y_pred holds text ('0', '1'); turn one into the other
         )
     if given is None:
         occur = set().union(*(levels for _, levels in coded.values()))
-        rest = [each for each in ordered(occur) if each not in categories]
+        rest = [each for each in _ordered(occur) if each not in categories]
         given = [0, 1] if occur <= {0, 1} and not categories else [*categories, *rest]
     if len(given) > MOST_CLASSES:
         raise InputError(

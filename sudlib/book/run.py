@@ -217,32 +217,6 @@ class Run:
         self.claim(key, value, arm="published", note=note)
         return value
 
-    def value(self, name: str, value: Any, form: str = "{}") -> str:
-        """Name a number for prose: here by ``glue``, elsewhere by substitution.
-
-        Parameters
-        ----------
-        name : str
-            Name to glue it by.
-        value : object
-            The number.
-        form : str
-            How it is printed, as in :meth:`str.format`.
-
-        Returns
-        -------
-        str
-            The printed number.
-        """
-        text = form.format(value)
-        self.values[name] = text
-        try:
-            from myst_nb import glue
-        except ImportError:  # Colab: the page is not built there
-            return text
-        glue(name, text, display=False)
-        return text
-
     def say(
         self, template: str, /, *, at: str | None = None, **numbers: Any
     ) -> Markdown | None:
@@ -425,8 +399,8 @@ def start(notebook: str, **parameters: Any) -> Run:
     Examples
     --------
     >>> run = start("a02_forest_general", size="quick", seed=33)
-    >>> run.value("share", 0.3795, "{:.1%}")
-    '38.0%'
+    >>> run.say("{share:.1%} complete.", share=0.3795).data
+    '38.0% complete.'
     """
     names = sys._getframe(1).f_globals
     path = ROOT / "notebooks" / f"{notebook}.ipynb"

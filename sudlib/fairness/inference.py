@@ -18,6 +18,7 @@ from scipy.special import ndtr, ndtri
 
 from sudlib.estimates import exact_limits
 from sudlib.fairness import comparison
+from sudlib.fairness.disparity import Disparity
 from sudlib.fairness.inputs import Floats
 from sudlib.fairness.rates import divide, fractions
 from sudlib.validation import Ints
@@ -368,7 +369,7 @@ def shrunk(chosen: comparison.Comparison, measure: str, starts: Ints) -> Floats:
 
 
 def detectable(
-    chosen: comparison.Comparison, found: comparison.Disparity, critical: float
+    chosen: comparison.Comparison, found: Disparity, critical: float
 ) -> dict[str, float]:
     """Return how far the extreme groups would have to differ from everybody else.
 

@@ -41,14 +41,16 @@ def fair_null(
 
     Parameters
     ----------
-    y_true, y_pred, sensitive_features, labels, missing
+    y_true, y_pred, sensitive_features
         As in :func:`sudlib.fairness.tabulate`.
-    family, measure, min_n, agg, pos_label
+    family, measure
         As in :func:`sudlib.fairness.assess`, one family and one measure.
     condition : array-like, optional
         A legitimate attribute: the measure is then taken at each of its levels, and
         the worst level counts.  With the demographic parity ratio that is the
         conditional statistical parity ratio.
+    min_n, agg, pos_label, labels, missing
+        As in :func:`sudlib.fairness.assess`.
     n_resamples : int, default=1000
         Number of permutations.
     seed : int, default=33

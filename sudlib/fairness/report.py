@@ -13,6 +13,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from sudlib.fairness import comparison, inference, tables
+from sudlib.fairness.disparity import Disparity, smallest_over_levels
 from sudlib.fairness.inputs import Columns, Floats
 from sudlib.fairness.published import warn_about_paper
 from sudlib.fairness.rates import rate_table
@@ -86,7 +87,7 @@ def assess(
 
     Parameters
     ----------
-    y_true, y_pred, sensitive_features, sample_weight, labels, missing
+    y_true, y_pred, sensitive_features, sample_weight
         As in :func:`sudlib.fairness.tabulate`.
     families : str or sequence, optional
         As in :func:`sudlib.fairness.families`; by default each column alone, pairs and
@@ -95,13 +96,15 @@ def assess(
         Keys of :data:`sudlib.fairness.MEASURES`.
     condition : array-like, optional
         A legitimate attribute: adds the conditional statistical parity ratio.
-    agg, method, min_n, pos_label
+    agg, method
         As in :func:`sudlib.fairness.demographic_parity_ratio`.  Study B's formulas
         (``agg="paper"``) have no bounds.
     max_difference : float, default=0.2
         The largest difference that passes.
     min_ratio : float, default=0.8
         The smallest ratio that passes.
+    min_n, pos_label, labels, missing
+        As in :func:`sudlib.fairness.demographic_parity_ratio`.
     n_resamples : int, default=1000
         Number of draws for the critical values; 0 gives no bounds.
     confidence_level : float, default=0.95
@@ -215,7 +218,7 @@ def _default_families(counts: tables.Counts) -> list[tables.FamilyName]:
 
 def _row(
     chosen: comparison.Comparison,
-    found: comparison.Disparity,
+    found: Disparity,
     ends: Iterable[float],
     critical: float,
     shrunk: float,
@@ -270,7 +273,7 @@ def _conditional(
     """
     measure, whole = "demographic_parity_ratio", np.zeros(1, np.intp)
     at_levels = {level: each.describe(measure) for level, each in compared.items()}
-    found = comparison.smallest_over_levels(at_levels)
+    found = smallest_over_levels(at_levels)
     defined = [
         each for level, each in compared.items() if not np.isnan(at_levels[level])
     ]

@@ -82,10 +82,10 @@ class Reweighing(BaseEstimator):
           missing from the text we have:
           :math:`1 - \prod (1 - n_{vk}/n_k)` over all sets that are significant without
           correction.  It makes large cells heavier and saturates at 1.
-    sets : {"significant", "each", "pairs", "triples", "joint"} or list, \
-default="significant"
-        Sets of columns; ``"significant"`` tests all sets of ``sizes`` (Holm's
-        correction; none for ``"published"``).
+    sets : str or list of sequence of str, default="significant"
+        Sets of columns: "each", "pairs", "triples", "joint", or those given;
+        "significant" tests all sets of ``sizes`` (Holm's correction; none for
+        ``"published"``).
     sizes : tuple of int, default=(2, 3)
         How many columns the tests cross at a time.
     alpha : float, default=0.05

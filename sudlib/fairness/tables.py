@@ -16,13 +16,7 @@ from scipy import sparse
 from sudlib.fairness import inputs
 from sudlib.fairness.inputs import Columns, Floats
 from sudlib.files import InputError
-from sudlib.validation import (
-    Ints,
-    check_choice,
-    check_whole,
-    code_classes,
-    code_column,
-)
+from sudlib.validation import Ints, check_choice, check_whole, code_classes, code_column
 
 #: Named families: how many of the group columns are crossed at a time.
 FAMILIES = {"each": 1, "pairs": 2, "triples": 3}

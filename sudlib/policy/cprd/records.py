@@ -91,8 +91,8 @@ def read(source: str | Path) -> pd.DataFrame:
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as why:
         raise InputError(f"{path.name} is not a readable CSV file: {why}") from why
     frame = check(raw, name=path.name)
-    known = {"origin": "unverified", "sha256": sha256(path)}
-    frame.attrs = label(path.name, len(frame), **known)
+    digest = sha256(path)
+    frame.attrs = label(path.name, len(frame), origin="unverified", sha256=digest)
     return frame
 
 
