@@ -12,6 +12,7 @@ import re
 import time
 import warnings
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -140,6 +141,7 @@ class BrokenOff(requests.ConnectionError):
     """A download ended before its end."""
 
 
+@dataclass
 class Resume:
     """A downloader for pooch that goes on where an earlier one stopped.
 
@@ -155,15 +157,10 @@ class Resume:
         Seconds to wait for a connection, and for the next bytes.
     """
 
-    def __init__(
-        self,
-        part: Path,
-        tries: int = 3,
-        pause: float = 1.0,
-        timeout: tuple[float, float] = (15, 60),
-    ) -> None:
-        self.part, self.tries, self.pause = part, tries, pause
-        self.timeout = timeout
+    part: Path
+    tries: int = 3
+    pause: float = 1.0
+    timeout: tuple[float, float] = (15, 60)
 
     def __call__(self, url: str, output_file: Any, pooch_instance: Any) -> None:
         """Download ``url`` to ``output_file``."""

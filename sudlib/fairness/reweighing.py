@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from numbers import Integral
 from typing import Any, Self
 
@@ -60,6 +61,7 @@ def effective_sample_size(weights: ArrayLike) -> float:
     return float(weights.sum() ** 2 / squares) if squares else np.nan
 
 
+@dataclass(eq=False, repr=False)
 class Reweighing(BaseEstimator):
     r"""Weights of rows, learnt from group columns and target of the training rows.
 
@@ -147,27 +149,15 @@ class Reweighing(BaseEstimator):
     [0.75, 0.75, 1.5, 1.5, 0.75, 0.75]
     """
 
-    def __init__(
-        self,
-        variant: str = "kamiran_calders",
-        sets: str | Sequence[str | Sequence[str]] = "significant",
-        sizes: Sequence[int] = (2, 3),
-        alpha: float = 0.05,
-        min_n: int = 5,
-        shrinkage: float = 5.0,
-        max_iter: int = 200,
-        tol: float = 1e-6,
-        random_state: Any = 33,
-    ) -> None:
-        self.variant = variant
-        self.sets = sets
-        self.sizes = sizes
-        self.alpha = alpha
-        self.min_n = min_n
-        self.shrinkage = shrinkage
-        self.max_iter = max_iter
-        self.tol = tol
-        self.random_state = random_state
+    variant: str = "kamiran_calders"
+    sets: str | Sequence[str | Sequence[str]] = "significant"
+    sizes: Sequence[int] = (2, 3)
+    alpha: float = 0.05
+    min_n: int = 5
+    shrinkage: float = 5.0
+    max_iter: int = 200
+    tol: float = 1e-6
+    random_state: Any = 33
 
     def fit(self, X: Columns, y: ArrayLike) -> Self:
         """Learn the weights of training rows; return the estimator.
