@@ -21,11 +21,14 @@ book: environment   ## run what has changed, build the website (PROFILE=paper DA
 teach: environment  ## make student and solution notebooks, marking and slides in _build/teach (PROFILE=paper)
 	@$(BIN)/python workflow/teach.py --executed "_build/$(or $(PROFILE),quick)/executed"
 
+# A test on each core, and no more than four: each loads TensorFlow by itself.
+PYTEST = $(BIN)/python -m pytest -n logical --maxprocesses 4 --dist worksteal
+
 test: environment   ## run the fast tests
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 test-all: environment   ## run all tests, the slow ones too
-	$(BIN)/python -m pytest -m "slow or not slow"
+	$(PYTEST) -m "slow or not slow"
 
 lab: environment    ## open JupyterLab on the notebooks
 	$(BIN)/jupyter lab --notebook-dir=.
