@@ -7,7 +7,7 @@ export PYTHON
 unexport PYTHONHOME PYTHONPATH PYTHONUSERBASE PYTHONSTARTUP PYTHONWARNINGS
 unexport PYTHONOPTIMIZE PYTHONSAFEPATH __PYVENV_LAUNCHER__ VIRTUAL_ENV
 
-.PHONY: book teach test test-all lab lint notebook house mutants clean clean-all environment help
+.PHONY: book teach test test-all lab lint notebook house lines mutants clean clean-all environment help
 
 help:           ## list what can be made
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*##/:/'
@@ -41,6 +41,9 @@ notebook: environment  ## begin an experiment (NAME=a11_short_name TITLE="A ques
 
 house: environment  ## draw the rooms and arrows of the library into the README
 	@$(BIN)/python tools/draw_house.py --write
+
+lines:          ## count the library's lines of code, room by room
+	@python3 tools/count_code.py
 
 mutants: environment  ## which slips would the tests not notice? (ROOM=fairness N=50; minutes)
 	$(BIN)/python tools/mutate.py "$(ROOM)" --number "$(or $(N),50)"

@@ -164,16 +164,16 @@ class Resume:
 
     def __call__(self, url: str, output_file: Any, pooch_instance: Any) -> None:
         """Download ``url`` to ``output_file``."""
-        left, size = self.tries, -1
+        tries_left, size = self.tries, -1
         while True:
             try:
                 self._ask(url)
                 break
             except requests.RequestException as error:
                 got = self._size()
-                left = self.tries if got > size >= 0 else left - 1
+                tries_left = self.tries if got > size >= 0 else tries_left - 1
                 size = got
-                if left <= 0 or not _may_pass(error):
+                if tries_left <= 0 or not _may_pass(error):
                     raise
                 time.sleep(self.pause)
         os.replace(self.part, output_file)

@@ -214,16 +214,16 @@ def _of_years(
             f"{name} has discharges of {', '.join(map(str, there))}, none of {asked}"
         )
     disyr = frame if "DISYR" in frame else teds.read(file, "DISYR")
-    kept = frame[disyr["DISYR"].isin(taken)].reset_index(drop=True)
-    left_out = len(frame) - len(kept)
+    asked_for = frame[disyr["DISYR"].isin(taken)].reset_index(drop=True)
+    left_out = len(frame) - len(asked_for)
     warnings.warn(
         f"{name}: {left_out:,} of {len(frame):,} rows are of other years than"
         f" {' and '.join(map(str, taken))} and are left out",
         stacklevel=3,
     )
     dropped = frame.attrs["dropped"] + left_out
-    kept.attrs = frame.attrs | {"years": taken, "dropped": dropped}
-    return kept
+    asked_for.attrs = frame.attrs | {"years": taken, "dropped": dropped}
+    return asked_for
 
 
 def _columns(columns: Sequence[str] | str, frame: pd.DataFrame) -> pd.DataFrame:

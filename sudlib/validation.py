@@ -365,17 +365,17 @@ def _among(name: str, codes: Ints, occur: list[Any], levels: Sequence[Any]) -> I
     """Return codes of one list of levels as codes of another; -1 stays missing."""
     if occur == list(levels):
         return codes
-    place = pd.Index(list(levels), dtype=object).get_indexer(
+    position = pd.Index(list(levels), dtype=object).get_indexer(
         pd.Index(occur, dtype=object)
     )
     used = np.bincount(codes + 1, minlength=len(occur) + 1)[1:] > 0
-    unknown = [occur[at] for at in np.flatnonzero((place < 0) & used)]
+    unknown = [occur[at] for at in np.flatnonzero((position < 0) & used)]
     if unknown:
         raise InputError(
             f"{name} has values that are not among {list(levels)}:"
             f" {_ordered(unknown)[:5]}"
         )
-    return np.append(place, -1)[codes]
+    return np.append(position, -1)[codes]
 
 
 def _kind(value: Any) -> str:

@@ -154,7 +154,7 @@ class Shares(NamedTuple):
 def _shares(weights: Floats, squares: Floats, judged: list[int]) -> dict[str, Shares]:
     """Return the rates of tables that hold sums of weights and of their squares."""
     summed, squared = fractions(weights), fractions(squares)
-    found = {}
+    rates = {}
     for name, pair in summed.items():
         top, bottom, hit, every = (
             each[:, 0, judged] for each in (*pair, *squared[name])
@@ -162,8 +162,8 @@ def _shares(weights: Floats, squares: Floats, judged: list[int]) -> dict[str, Sh
         rate = divide(top, bottom)
         spread = (1 - rate) ** 2 * hit + rate**2 * (every - hit)
         n = divide(rate * (1 - rate) * bottom**2, spread)
-        found[name] = Shares(rate, np.fmin(divide(bottom**2, every), n))
-    return found
+        rates[name] = Shares(rate, np.fmin(divide(bottom**2, every), n))
+    return rates
 
 
 @dataclass(frozen=True)
@@ -204,12 +204,12 @@ class Comparison:
         """The tables of the groups: rows, sums of weights, and of their squares."""
         counts, family = self.counts, self.family
         count = sum_to_groups(family, counts.tables(counts.count))
-        found = {"count": count, "weight": count, "square": count}
+        summed = {"count": count, "weight": count, "square": count}
         if (counts.weight != counts.count).any():
             for name in ("weight", "square"):
                 table = counts.tables(getattr(counts, name))
-                found[name] = sum_to_groups(family, table)
-        return found
+                summed[name] = sum_to_groups(family, table)
+        return summed
 
     @cached_property
     def rows(self) -> Rates:
@@ -294,7 +294,7 @@ class Comparison:
         rows = {name: self.rows[name][groups] for name in names}
         words, n = (each[groups] for each in self._groups)
         fewest = np.min([*rows.values()], axis=0)
-        kept = (fewest >= self.min_n).any(axis=1) & (n > 0)
+        compared = (fewest >= self.min_n).any(axis=1) & (n > 0)
         by_class, comparable = spread_of(rates, measure, [0], self.overall)
         if self.agg == "paper":
             value = float(paper_disparity(rates, kind, [0])[0, 0])
@@ -310,7 +310,7 @@ class Comparison:
             "n_undefined_classes": int(np.isnan(spreads).all(axis=0).sum()),
         }
         if np.isnan(value):
-            facts["reason"] = _why_undefined(rates, kind, kept)
+            facts["reason"] = _why_undefined(rates, kind, compared)
         elif not np.isnan(spreads).all():  # only study B's formulas are defined then
             # Of equal extremes a difference names the first rate, a ratio the last.
             order = np.arange(len(names))[:: -1 if kind == "ratio" else 1]

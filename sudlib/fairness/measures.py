@@ -217,9 +217,9 @@ def conditional_statistical_parity_ratio(
     counted = tables.tabulate_levels(
         condition, y_true, y_pred, sensitive_features, sample_weight, labels, missing
     )
-    found = {}
+    at_levels = {}
     for level, counts in counted.items():
         groups = tables.families(counts, family)
         chosen = comparison.compare(counts, groups, agg, min_n, pos_label, method)
-        found[level] = chosen.describe("demographic_parity_ratio")
-    return smallest_over_levels(found)
+        at_levels[level] = chosen.describe("demographic_parity_ratio")
+    return smallest_over_levels(at_levels)

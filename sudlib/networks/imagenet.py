@@ -273,8 +273,8 @@ def read_torch(path: str | os.PathLike[str]) -> dict[str, NDArray[Any]]:
         for name, ((storage, dtype), offset, shape, strides) in tensors.items():
             # NumPy checks that the array lies inside its storage.
             steps = [step * dtype.itemsize for step in strides]
-            place = storages[storage], offset * dtype.itemsize, steps
-            arrays[name] = np.ndarray(shape, dtype, *place).copy()
+            buffer = storages[storage], offset * dtype.itemsize, steps
+            arrays[name] = np.ndarray(shape, dtype, *buffer).copy()
         return arrays
     except Exception as error:  # a pickle that was cut or made up may raise anything
         raise InputError(

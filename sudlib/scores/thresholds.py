@@ -24,8 +24,8 @@ def _check(
     except InputError as error:
         named = " and ".join(["completed", *more])
         raise InputError(f"{named} must be 0 or 1: {error}") from error
-    found = [each.astype(bool) for each in classes]
-    return (*found, *(() if score is None else (_numbers("score", score),)))
+    columns = [each.astype(bool) for each in classes]
+    return (*columns, *(() if score is None else (_numbers("score", score),)))
 
 
 def _numbers(name: str, values: ArrayLike) -> NDArray[np.float64]:

@@ -208,8 +208,8 @@ def record(result: dict[str, Any], folder: Path) -> Path:
     stamp, name = result["stamp"], result["notebook"]
     if any("recorded" in used["data"] for used in stamp["data"]):
         raise InputError(f"{name} was not computed: its result shows a recorded one")
-    kept = ("date", "commit", "data", "parameters", "versions", "minutes")
-    content = {"notebook": name, **{key: stamp[key] for key in kept}}
+    names = ("date", "commit", "data", "parameters", "versions", "minutes")
+    content = {"notebook": name, **{key: stamp[key] for key in names}}
     content["tables"] = result["tables"]
     path = folder / f"{name}.json"
     folder.mkdir(parents=True, exist_ok=True)
