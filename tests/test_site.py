@@ -66,25 +66,25 @@ def test_claims_are_the_second_page():
 
 
 @pytest.fixture(scope="module")
-def without_results():
-    """Return the names that are known before any notebook has run."""
-    pictures = {*stories.DRAWN, *stories.FIGURES, *widgets.DRAWN}
-    return pictures | set(stage.substitutions({}))
-
-
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_every_number_a_page_asks_for_is_computed(page, without_results):
-    there = set(without_results)
+def computed():
+    """Return the names of all pictures and numbers, and of pages not in this copy."""
+    names = {*stories.DRAWN, *stories.FIGURES, *widgets.DRAWN, *stage.substitutions({})}
     patterns = []
     for stem in PLAN:
-        there.add(f"minutes_{stem}")
+        names.add(f"minutes_{stem}")
         source = ROOT / "notebooks" / f"{stem}.ipynb"
         if source.exists():
             said = notebook_style.fields(freshness.source_of(source))
-            there |= {f"{stem}_{name}" for name in said}
+            names |= {f"{stem}_{name}" for name in said}
         else:
             patterns.append(rf"{stem}_\w+")
-    asked = stage.used_names(page.read_text(encoding="utf-8")) - there
+    return names, patterns
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_every_number_a_page_asks_for_is_computed(page, computed):
+    names, patterns = computed
+    asked = stage.used_names(page.read_text(encoding="utf-8")) - names
     lacking = {
         name for name in asked if not any(re.fullmatch(p, name) for p in patterns)
     }
