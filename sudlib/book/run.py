@@ -295,7 +295,7 @@ class Run:
         Parameters
         ----------
         **tables
-            A data frame, or a series, for each name.
+            A data frame, or a series, for each name; its index is kept as columns.
         """
         for name, frame in tables.items():
             if not hasattr(frame, "reset_index"):
@@ -303,24 +303,8 @@ class Run:
                     f"keep({name}=...) takes a data frame or a series, not"
                     f" {type(frame).__name__}"
                 )
-            self.table(name, frame.to_frame() if frame.ndim == 1 else frame)
-
-    def table(self, name: str, frame: pd.DataFrame) -> pd.DataFrame:
-        """Keep a small table with the results; return it.
-
-        Parameters
-        ----------
-        name : str
-        frame : pandas.DataFrame
-            Its index is kept as columns.
-
-        Returns
-        -------
-        pandas.DataFrame
-            ``frame``, unchanged.
-        """
-        self.tables[name] = plain(frame.reset_index().to_dict(orient="records"))
-        return frame
+            records = frame.reset_index().to_dict(orient="records")
+            self.tables[name] = plain(records)
 
     def check_read_only(self) -> None:
         """Raise an InputError when a parameter is no longer what it was at the start.

@@ -29,8 +29,8 @@ class Noting(Protocol):
     def uses(self, records: pd.DataFrame) -> pd.DataFrame:
         """Remember which data were used."""
 
-    def table(self, name: str, frame: pd.DataFrame) -> pd.DataFrame:
-        """Keep a small table."""
+    def keep(self, **tables: pd.DataFrame | pd.Series) -> None:
+        """Keep small tables."""
 
 
 class Page:
@@ -97,7 +97,7 @@ class Page:
                 )
             self.run.tables[name] = self.recorded["tables"][name]
         else:
-            self.run.table(name, check_counts(function(), name))
+            self.run.keep(**{name: check_counts(function(), name)})
         return _frame(self.run.tables[name])
 
     def label(self) -> str:
