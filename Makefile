@@ -21,10 +21,10 @@ book: environment   ## run what has changed, build the website (PROFILE=paper DA
 teach: environment  ## make student and solution notebooks, marking and slides in _build/teach (PROFILE=paper)
 	@$(BIN)/python workflow/teach.py --executed "_build/$(or $(PROFILE),quick)/executed"
 
-# A test on each core, and no more than four: each loads TensorFlow by itself.
-PYTEST = $(BIN)/python -m pytest -n logical --maxprocesses 4 --dist worksteal
+# Two tests at a time: each worker loads TensorFlow by itself (2 GB; JOBS=4 for four).
+PYTEST = $(BIN)/python -m pytest -n $(or $(JOBS),2) --dist worksteal
 
-test: environment   ## run the fast tests
+test: environment   ## run the fast tests (JOBS=...)
 	$(PYTEST)
 
 test-all: environment   ## run all tests, the slow ones too
