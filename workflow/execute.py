@@ -30,16 +30,20 @@ def message_of(error, words):
 
     A kernel that died has said why, if at all, in the file ``words``.
     """
+    text = f"with\n    {name_of(error)}"
     if isinstance(error, papermill.PapermillExecutionError):
-        return (
-            f"in cell [{error.exec_count}], which begins\n"
-            f"    {error.source.strip().splitlines()[0]}\n"
-            f"with\n    {error.ename}: {error.evalue}"
-        )
-    text = f"with\n    {type(error).__name__}: {error}"
+        first = error.source.strip().splitlines()[0]
+        return f"in cell [{error.exec_count}], which begins\n    {first}\n{text}"
     said = words.read_text(errors="replace").splitlines() if words.exists() else []
     own = [line for line in said if line.startswith("sudlib kernel: ")]
     return "\n    ".join([text, *own[-2:]])
+
+
+def name_of(error):
+    """Return an error as Python prints it; one of a notebook, as it stood there."""
+    if isinstance(error, papermill.PapermillExecutionError):
+        return f"{error.ename}: {error.evalue}"
+    return f"{type(error).__name__}: {error}"
 
 
 def check_kernel(name):
@@ -121,9 +125,20 @@ def execute(notebook, parameters, kernel, reading, log):
                     raise
 
 
-def report(log, text):
-    """Say what went wrong, and leave it where ``make book`` repeats it at its end."""
+def report(log, text, why):
+    """Say what went wrong, and leave it for the end of ``make book`` and for the page.
+
+    Parameters
+    ----------
+    log : pathlib.Path
+    text : str
+        For the person who builds.
+    why : str
+        For the reader of the page that has no numbers.
+    """
     log.with_suffix(".error").write_text(f"{text}\n", encoding="utf-8")
+    why = " ".join(why.replace("`", "'").split())
+    log.with_suffix(".why").write_text(f"`{why}`\n", encoding="utf-8")
     print(f"\n{text}\n", file=sys.stderr)
 
 
@@ -145,7 +160,7 @@ def main(arguments=None):
         book.check_parameters(given.notebook, given.parameters)
         check_kernel(given.kernel)
     except InputError as error:
-        report(given.log, f"{stem} was not started: {error}")
+        report(given.log, f"{stem} was not started: {error}", str(error))
         return 2
     os.environ["SUDLIB_RESULTS"] = str(given.log.parent.resolve() / "unfinished")
     os.environ["SUDLIB_FINISHED"] = str(given.result.parent.resolve())
@@ -162,6 +177,7 @@ def main(arguments=None):
             f"{stem} stopped {message_of(error, given.log.with_suffix('.kernel'))}\n"
             f"The notebook as far as it came, with the error: {reading}\n"
             f"Its log: {given.log}",
+            name_of(error),
         )
         return 1
     hide_injected(reading)

@@ -64,9 +64,9 @@ The numbers of this page no longer match what they were computed from: {reason}.
 Run `make book` again.
 ```
 """
-MISSING = """```{admonition} Not run
+MISSING = """```{{admonition}} Not run
 :class: warning
-This page has not been run in this build: it has no numbers.
+This page has not been run in this build, so it has no numbers: {reason}.
 ```
 """
 
@@ -337,7 +337,56 @@ def for_the_site(notebook):
     return change_prose(notebook, notebook_style.with_citations)
 
 
-def stage_notebook(source, executed, result, out, root=ROOT):
+def with_todays_words(source, executed):
+    """Return a committed notebook with the outputs of its executed copy.
+
+    Prose, comments and what is folded may have changed since it ran; where its code
+    has, the executed copy is returned as it is.
+    """
+    notebook = nbformat.read(source, as_version=4)
+    ran = nbformat.read(executed, as_version=4)
+    digests = freshness.cell_digests
+    if digests(source) != digests(executed, injected=False):
+        return ran
+    given = [cell for cell in ran.cells if "injected-parameters" in tags_of(cell)]
+    waiting = [cell for cell in ran.cells if has_code(cell) and cell not in given]
+    cells = []
+    for cell in notebook.cells:
+        cells.append(cell)
+        if has_code(cell):
+            old = waiting.pop(0)
+            cell.outputs, cell.execution_count = old.outputs, old.execution_count
+        if "parameters" in tags_of(cell):
+            cells += given
+    notebook.cells = cells
+    return notebook
+
+
+def has_code(cell):
+    """Return whether a cell is one of code that is not empty."""
+    return cell.cell_type == "code" and bool(cell.source.strip())
+
+
+def tags_of(cell):
+    """Return the tags of a cell."""
+    return cell.metadata.get("tags", [])
+
+
+def why_not_run(name, executed):
+    """Return why a notebook has no numbers in a build, in words for its page.
+
+    Parameters
+    ----------
+    name : str
+        The notebook.
+    executed : pathlib.Path
+        The folder of executed notebooks; what stopped stands in ``logs`` beside it.
+    """
+    path = Path(executed).parent / "logs" / f"{name}.why"
+    return path.read_text(encoding="utf-8").strip() if path.exists() else "not asked for"
+
+
+def stage_notebook(source, executed, result, out, root=ROOT, why="not asked for"):
     """Write one page's notebook; return why it is stale, or None.
 
     Parameters
@@ -350,12 +399,15 @@ def stage_notebook(source, executed, result, out, root=ROOT):
         Its result file.
     out : pathlib.Path
         The page's place below ``_build/src``.
+    why : str
+        Why it has not been run, where it has not.
     """
-    notebook = nbformat.read(executed or source, as_version=4)
     reason = None
     if executed is None or result is None:
-        notebook = with_banner(without_glue(notebook), MISSING)
+        notebook = without_glue(nbformat.read(source, as_version=4))
+        notebook = with_banner(notebook, MISSING.format(reason=why.rstrip(".")))
     else:
+        notebook = with_todays_words(source, executed)
         if banner := origin_banner(result):
             notebook = with_banner(notebook, banner)
         reason = freshness.stale(result, source, root)
@@ -433,6 +485,7 @@ def stage(results, notebooks, out, *, allow_missing=False, root=ROOT):
             found.get(stem),
             out / f"{name}.ipynb",
             root,
+            why_not_run(stem, notebooks),
         )
         if reason:
             stale[stem] = reason
