@@ -18,6 +18,7 @@ import sys
 from pathlib import Path
 
 import stage
+from execute import end_with_the_build
 
 from sudlib.files import InputError
 
@@ -176,6 +177,7 @@ def main(words=None):
     parser.add_argument("--out", type=Path, default=ROOT / "_build")
     parser.add_argument("--allow-missing", action="store_true")
     given = parser.parse_args(words)
+    end_with_the_build()
     try:
         page, stale = build(
             given.results,

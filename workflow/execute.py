@@ -8,16 +8,21 @@ import json
 import logging
 import os
 import shutil
+import signal
 import sys
 import tempfile
+import threading
+import time
 from pathlib import Path
 
 import papermill
+import psutil
 from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_client.manager import AsyncKernelManager
 from nbclient.exceptions import DeadKernelError
 
 from sudlib import book
+from sudlib.book import jupyter_kernel
 from sudlib.files import InputError
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -125,6 +130,30 @@ def execute(notebook, parameters, kernel, reading, log):
                     raise
 
 
+def end_with_the_build():
+    """End this process and those beside it once ``make book`` is no more.
+
+    A build that is killed cannot end what it started; these look for it themselves.
+    """
+    number = os.environ.get("SUDLIB_BUILD")
+    if not number:
+        return
+
+    def lives():
+        try:
+            return builder.is_running() and builder.status() != psutil.STATUS_ZOMBIE
+        except psutil.NoSuchProcess:
+            return False
+
+    def watch():
+        while builder and lives():
+            time.sleep(0.5)
+        os.killpg(os.getpgrp(), signal.SIGKILL)
+
+    builder = psutil.Process(int(number)) if psutil.pid_exists(int(number)) else None
+    threading.Thread(target=watch, daemon=True).start()
+
+
 def report(log, text, why):
     """Say what went wrong, and leave it for the end of ``make book`` and for the page.
 
@@ -148,10 +177,15 @@ def main(arguments=None):
     parser.add_argument("notebook", type=Path)
     parser.add_argument("--parameters", type=json.loads, default={}, help="JSON")
     parser.add_argument("--kernel", default="sudlib")
+    parser.add_argument("--threads", default="", help="threads to compute with (1)")
     parser.add_argument("--executed", type=Path, required=True, help="notebook to make")
     parser.add_argument("--result", type=Path, required=True, help="JSON to make")
     parser.add_argument("--log", type=Path, required=True)
     given = parser.parse_args(arguments)
+    end_with_the_build()
+    # For any kernel; that of the book would set them itself.
+    os.environ["SUDLIB_THREADS"] = given.threads
+    os.environ.update(jupyter_kernel.thread_settings(given.threads))
     stem = given.notebook.stem
     reading = given.log.with_suffix(".ipynb")
     for path in (given.executed, given.result, given.log):

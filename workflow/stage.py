@@ -383,10 +383,14 @@ def why_not_run(name, executed):
         The folder of executed notebooks; what stopped stands in ``logs`` beside it.
     """
     path = Path(executed).parent / "logs" / f"{name}.why"
-    return path.read_text(encoding="utf-8").strip() if path.exists() else "not asked for"
+    return (
+        path.read_text(encoding="utf-8").strip() if path.exists() else "not asked for"
+    )
 
 
-def stage_notebook(source, executed, result, out, root=ROOT, why="not asked for"):
+def stage_notebook(
+    source, executed, result, out, root=ROOT, why="it was not asked for"
+):
     """Write one page's notebook; return why it is stale, or None.
 
     Parameters
