@@ -29,6 +29,7 @@ test-all: environment   ## run all tests, the slow ones too
 	$(BIN)/python -m pytest -m "slow or not slow"
 
 lab: environment    ## open JupyterLab on the notebooks
+	@$(BIN)/python workflow/notebook_filter.py --tell-git
 	$(BIN)/jupyter lab --notebook-dir=.
 
 lint: environment   ## check style and annotations

@@ -17,6 +17,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import address
 import stage
 from execute import end_with_the_build
 
@@ -164,6 +165,7 @@ def build(results, notebooks, out, *, allow_missing=False):
     shutil.rmtree(place, ignore_errors=True)
     made = call_jupyter_book(source, place)
     mend(made)
+    address.add_wheel(made)
     replace(made, out / "html")
     shutil.rmtree(place, ignore_errors=True)
     return out / "html" / "index.html", stale

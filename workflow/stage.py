@@ -16,7 +16,9 @@ import sys
 from functools import partial
 from pathlib import Path
 
+import address
 import api_links
+import executed_copies
 import glossary
 import nbformat
 import notebook_style
@@ -326,66 +328,18 @@ def for_the_site(notebook):
 
     That is Colab's titles, and the pictures for JupyterLab behind each drawing.
     """
+    published = address.is_published()
     for cell in notebook.cells:
         if cell.cell_type == "code":
             cell.source = notebook_style.without_title(cell.source)
+            if cell.source.startswith(notebook_style.COLAB) and not published:
+                cell.source = address.FROM_WHEEL
         for output in cell.get("outputs", []):
             if "text/html" in output.get("data", {}):
                 text = "".join(output["data"]["text/html"])
                 text = re.sub(r'<img class="untrusted"[^>]*>', "", text)
                 output["data"]["text/html"] = text
     return change_prose(notebook, notebook_style.with_citations)
-
-
-def with_todays_words(source, executed):
-    """Return a committed notebook with the outputs of its executed copy.
-
-    Prose, comments and what is folded may have changed since it ran; where its code
-    has, the executed copy is returned as it is.
-    """
-    notebook = nbformat.read(source, as_version=4)
-    ran = nbformat.read(executed, as_version=4)
-    digests = freshness.cell_digests
-    if digests(source) != digests(executed, injected=False):
-        return ran
-    given = [cell for cell in ran.cells if "injected-parameters" in tags_of(cell)]
-    waiting = [cell for cell in ran.cells if has_code(cell) and cell not in given]
-    cells = []
-    for cell in notebook.cells:
-        cells.append(cell)
-        if has_code(cell):
-            old = waiting.pop(0)
-            cell.outputs, cell.execution_count = old.outputs, old.execution_count
-        if "parameters" in tags_of(cell):
-            cells += given
-    notebook.cells = cells
-    return notebook
-
-
-def has_code(cell):
-    """Return whether a cell is one of code that is not empty."""
-    return cell.cell_type == "code" and bool(cell.source.strip())
-
-
-def tags_of(cell):
-    """Return the tags of a cell."""
-    return cell.metadata.get("tags", [])
-
-
-def why_not_run(name, executed):
-    """Return why a notebook has no numbers in a build, in words for its page.
-
-    Parameters
-    ----------
-    name : str
-        The notebook.
-    executed : pathlib.Path
-        The folder of executed notebooks; what stopped stands in ``logs`` beside it.
-    """
-    path = Path(executed).parent / "logs" / f"{name}.why"
-    return (
-        path.read_text(encoding="utf-8").strip() if path.exists() else "not asked for"
-    )
 
 
 def stage_notebook(
@@ -411,7 +365,7 @@ def stage_notebook(
         notebook = without_glue(nbformat.read(source, as_version=4))
         notebook = with_banner(notebook, MISSING.format(reason=why.rstrip(".")))
     else:
-        notebook = with_todays_words(source, executed)
+        notebook = executed_copies.with_todays_words(source, executed)
         if banner := origin_banner(result):
             notebook = with_banner(notebook, banner)
         reason = freshness.stale(result, source, root)
@@ -489,7 +443,7 @@ def stage(results, notebooks, out, *, allow_missing=False, root=ROOT):
             found.get(stem),
             out / f"{name}.ipynb",
             root,
-            why_not_run(stem, notebooks),
+            executed_copies.why_not_run(stem, notebooks),
         )
         if reason:
             stale[stem] = reason
@@ -516,6 +470,7 @@ def write_toc(path, toc, absent):
 def write_config(root, out, found, executed, allow_missing):
     """Write the settings with every number that the pages of prose ask for."""
     settings = yaml.safe_load((root / "_config.yml").read_text(encoding="utf-8"))
+    settings = address.with_buttons(settings, root)
     asked = set()
     for page in sorted((out / "book").rglob("*.md")):
         asked |= used_names(page.read_text(encoding="utf-8"))
