@@ -17,7 +17,7 @@ NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
 
 def saved(text):
-    """Return a notebook as JupyterLab leaves it after a run, with a kernel of its own."""
+    """Return a notebook as JupyterLab leaves it after a run, with another kernel."""
     notebook = nbformat.reads(text, as_version=4)
     notebook.metadata.kernelspec = {
         "name": "mine",

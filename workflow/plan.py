@@ -85,20 +85,19 @@ def urgency(name, profile):
 def duration(names, profile, jobs, results=None):
     """Return how long some notebooks take together, in minutes.
 
-    They are laid out as Snakemake does it: the most urgent first, each when what it
-    needs is there and a core is free.
+    They are laid out as Snakemake does it: whenever a core is free, the most urgent
+    of those that need nothing more is started.
     """
-    free, ends = [0.0] * jobs, {}
     waiting = sorted(names, key=lambda name: -urgency(name, profile))
-    while waiting:
-        for name in waiting:
-            if not {*needs(name)} & {*waiting}:
-                break
-        waiting.remove(name)
-        start = max([min(free), *(ends.get(other, 0) for other in needs(name))])
-        ends[name] = start + minutes(name, profile, results)
-        free[free.index(min(free))] = ends[name]
-    return max(ends.values(), default=0)
+    now, running = 0.0, {}
+    while waiting or running:
+        for name in list(waiting):
+            if len(running) < jobs and not {*needs(name)} & {*waiting, *running}:
+                waiting.remove(name)
+                running[name] = now + minutes(name, profile, results)
+        first = min(running, key=running.get)
+        now = running.pop(first)
+    return now
 
 
 def is_fresh(name, profile, given, results):
