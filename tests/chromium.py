@@ -99,14 +99,18 @@ class Browser:
         assert "exceptionDetails" not in found, found["exceptionDetails"]
         return found["result"].get("value")
 
-    def visit(self, address, *, width=1280, height=900, dark=False):
-        """Open a page and return what its console says that is an error."""
-        for part in ("Page", "Runtime", "Log", "Network"):
-            self.call(f"{part}.enable")
+    def resize(self, width, height):
+        """Show the page in a window of this size; a narrow one is a phone's."""
         self.call(
             "Emulation.setDeviceMetricsOverride",
             width=width, height=height, deviceScaleFactor=1, mobile=width < 600,
         )  # fmt: skip
+
+    def visit(self, address, *, dark=False):
+        """Open a page and return what its console says that is an error."""
+        for part in ("Page", "Runtime", "Log", "Network"):
+            self.call(f"{part}.enable")
+        self.resize(1280, 900)
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self.call("Emulation.setEmulatedMedia", features=[scheme])
         self.call("Page.navigate", url="about:blank")

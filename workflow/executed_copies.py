@@ -53,6 +53,6 @@ def why_not_run(name, executed):
         The folder of executed notebooks; what stopped stands in ``logs`` beside it.
     """
     path = Path(executed).parent / "logs" / f"{name}.why"
-    return (
-        path.read_text(encoding="utf-8").strip() if path.exists() else "not asked for"
-    )
+    if not path.exists():
+        return "it was not asked for"
+    return path.read_text(encoding="utf-8").strip()
