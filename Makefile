@@ -8,7 +8,7 @@ export PYTHON PROFILE DATA KERNEL JOBS THREADS NOTEBOOK
 unexport PYTHONHOME PYTHONPATH PYTHONUSERBASE PYTHONSTARTUP PYTHONWARNINGS
 unexport PYTHONOPTIMIZE PYTHONSAFEPATH __PYVENV_LAUNCHER__ VIRTUAL_ENV
 
-.PHONY: book teach test test-all lab lint notebook house mutants clean clean-all environment help
+.PHONY: book teach test test-all lab lint notebook house lines mutants clean clean-all environment help
 
 help:           ## list what can be made
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*##/:/'
@@ -22,11 +22,14 @@ book: environment   ## run what has changed, build the website (PROFILE=paper DA
 teach: environment  ## make student and solution notebooks, marking and slides in _build/teach (PROFILE=paper)
 	@$(BIN)/python workflow/teach.py --executed "_build/$(or $(PROFILE),quick)/executed"
 
-test: environment   ## run the fast tests
-	$(BIN)/python -m pytest
+# Two tests at a time: each worker loads TensorFlow by itself (2 GB; JOBS=4 for four).
+PYTEST = $(BIN)/python -m pytest -n $(or $(JOBS),2) --dist worksteal
+
+test: environment   ## run the fast tests (JOBS=...)
+	$(PYTEST)
 
 test-all: environment   ## run all tests, the slow ones too
-	$(BIN)/python -m pytest -m "slow or not slow"
+	$(PYTEST) -m "slow or not slow"
 
 lab: environment    ## open JupyterLab on the notebooks
 	@$(BIN)/python workflow/notebook_filter.py --tell-git
@@ -40,6 +43,9 @@ notebook: environment  ## begin an experiment (NAME=a11_short_name TITLE="A ques
 
 house: environment  ## draw the rooms and arrows of the library into the README
 	@$(BIN)/python tools/draw_house.py --write
+
+lines:          ## count the library's lines of code, room by room
+	@python3 tools/count_code.py
 
 mutants: environment  ## which slips would the tests not notice? (ROOM=fairness N=50; minutes)
 	$(BIN)/python tools/mutate.py "$(ROOM)" --number "$(or $(N),50)"

@@ -184,7 +184,8 @@ def test_a_changed_file_of_ones_own_runs_its_pages_again(
         tiny_project / "notebooks" / "second.ipynb",
         'data: str = "twin"',
         "from sudlib import book, files\nrun = book.start('second', data=data)",
-        "run.value('rows', len(files.expand_path(data).read_text().splitlines()))",
+        "rows = len(files.expand_path(data).read_text().splitlines())",
+        "run.say('{rows}', rows=rows)",
         "run.finish()",
     )
     home = tmp_path / "it's {my} home: ä"

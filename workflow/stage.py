@@ -134,8 +134,7 @@ def substitutions(results):
     ``paper_<key>``, ``ours_<key>`` and ``verdict_<key>`` for each claim (dots become
     underscores; ours is that of the study's own recipe), ``share_<cohort>`` (of people
     who completed, from a printed confusion matrix), ``<notebook>_<name>`` for each
-    field of a ``run.say`` and each ``run.value``, ``minutes_<notebook>``, and the
-    counts below.
+    field of a ``run.say``, ``minutes_<notebook>``, and the counts below.
     """
     table = book.compare(results)
     first = table[~table.index.duplicated()]
@@ -211,10 +210,7 @@ def data_words(results):
 def errata_table(checks):
     """Return the printed numbers that contradict each other, as a Markdown table."""
     printed = book.published()
-    lines = [
-        "| number | printed | but | gives |",
-        "| --- | ---: | --- | ---: |",
-    ]
+    lines = ["| number | printed | but | gives |", "| --- | ---: | --- | ---: |"]
     for _, check in checks[~checks["agrees"]].iterrows():
         claim = printed.loc[check["key"]]
         lines.append(
@@ -231,10 +227,8 @@ def title_of(page):
         first, where = prose.read_text(encoding="utf-8"), prose.name
     else:
         path = ROOT / "notebooks" / f"{page}.ipynb"
-        first, where = (
-            nbformat.read(path, as_version=4).cells[0].source,
-            f"../notebooks/{path.name}",
-        )
+        first = nbformat.read(path, as_version=4).cells[0].source
+        where = f"../notebooks/{path.name}"
     return f"[{first.partition(chr(10))[0].lstrip('# ')}]({where})"
 
 
@@ -249,9 +243,8 @@ def judgements_table():
             titles[name] = title_of(name)
         said = re.sub(r"\[([^]]*)\](\([^)]*\))?", r"\1", row["sentence"])
         said = re.sub(r"\{[^}]*\}", "…", said).replace("**", "")
-        lines.append(
-            f"| {titles[name]} | … {said.rstrip('.')} … | {row['refuted_by']} |"
-        )
+        said = said.rstrip(".")
+        lines.append(f"| {titles[name]} | … {said} … | {row['refuted_by']} |")
     return "\n".join(lines)
 
 
@@ -300,14 +293,6 @@ def with_banner(notebook, banner):
     first = notebook.cells[0]
     title, _, rest = first.source.partition("\n")
     first.source = f"{title}\n\n{banner}\n{rest.lstrip()}"
-    return notebook
-
-
-def without_glue(notebook):
-    """Take away the numbers that only a run can give; return the notebook."""
-    for cell in notebook.cells:
-        if cell.cell_type == "markdown":
-            cell.source = re.sub(r"\{glue:\w*\}`[^`]*`", "(not run)", cell.source)
     return notebook
 
 
@@ -362,7 +347,7 @@ def stage_notebook(
     """
     reason = None
     if executed is None or result is None:
-        notebook = without_glue(nbformat.read(source, as_version=4))
+        notebook = nbformat.read(source, as_version=4)
         notebook = with_banner(notebook, MISSING.format(reason=why.rstrip(".")))
     else:
         notebook = executed_copies.with_todays_words(source, executed)
@@ -511,12 +496,8 @@ def main(words=None):
     parser.add_argument("--allow-missing", action="store_true")
     given = parser.parse_args(words)
     try:
-        stale = stage(
-            given.results,
-            given.notebooks,
-            given.out,
-            allow_missing=given.allow_missing,
-        )
+        places = given.results, given.notebooks, given.out
+        stale = stage(*places, allow_missing=given.allow_missing)
     except InputError as error:
         print(f"\nstage: {error}\n", file=sys.stderr)
         return 2
