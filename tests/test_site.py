@@ -605,3 +605,14 @@ def test_the_table_of_devices_names_each_and_says_when_no_gpu_was_measured():
     both = stage.devices_table(pd.DataFrame([row, card]))
     assert "| NVIDIA H200 |" in both
     assert "none was at hand" not in both
+
+
+def test_what_unfolds_the_contents_has_a_name():
+    toggle = (
+        '<summary><span class="toctree-toggle" role="presentation"></span></summary>'
+    )
+    made = build_site.mend_page(toggle + "<summary>A solution</summary>")
+    assert re.findall(r"<summary[^>]*>", made) == [
+        '<summary aria-label="The pages below">',
+        "<summary>",
+    ]
