@@ -338,8 +338,10 @@ def c09_weights_value_robustness(answer):
     assert network > additive, "the marginal propensity stays wrong"
 
 
-@exercise("the values, one row a cost and a column each for the best rules and no change,",
-          "costs")  # fmt: skip
+@exercise(
+    "the values, one row a cost and one column each for the best rules and no change,",
+    "costs",
+)
 def c10_outcomes_and_visits(answer):
     cheap, dear = answer.iloc[0], answer.iloc[-1]
     assert (answer["best rules"] >= answer["no change"] - 0.05).all(), (

@@ -93,9 +93,9 @@ def angle_based_rule(
     callable
         From covariates to combinations.
 
-    References
-    ----------
-    Zhang, Chen, Fu, He, Zhao and Liu (2020), Multicategory outcome weighted
+    Notes
+    -----
+    After Zhang, Chen, Fu, He, Zhao and Liu (2020), Multicategory outcome weighted
     margin-based learning for estimating individualized treatment rules.
     """
     A, size, sign = _signed_weights(X, A, outcome, propensity)
@@ -139,9 +139,9 @@ def ranking_rule(
     callable
         From covariates to combinations.
 
-    References
-    ----------
-    Huellermeier, Fuernkranz, Cheng and Brinker (2008), Label ranking by learning
+    Notes
+    -----
+    After Huellermeier, Fuernkranz, Cheng and Brinker (2008), Label ranking by learning
     pairwise preferences.
     """
     A, size, sign = _signed_weights(X, A, outcome, propensity)
@@ -186,10 +186,10 @@ def value_search(X: ArrayLike, scores: ArrayLike, alpha: float = 0.0001) -> Rule
     callable
         From covariates to combinations.
 
-    References
-    ----------
-    Zhang, Tsiatis, Laber and Davidian (2012), A robust method for estimating optimal
-    treatment regimes.
+    Notes
+    -----
+    After Zhang, Tsiatis, Laber and Davidian (2012), A robust method for estimating
+    optimal treatment regimes.
     """
     robust = np.asarray(scores, float)
     taken = combinations(robust.shape[1].bit_length() - 1) > 0

@@ -17,7 +17,7 @@ from sudlib.policy.treatments import Array
 class Bounded(NamedTuple):
     """What :func:`best_within` chooses.
 
-    Attributes
+    Parameters
     ----------
     number : numpy.ndarray of int, shape (n,)
         The column chosen for each person.
