@@ -129,10 +129,12 @@ def ranking_rule(
 
     Parameters
     ----------
-    X, A, outcome, propensity, alpha
+    X, A, outcome, propensity
         As for :func:`angle_based_rule`.
     take : int
         How many treatments everybody is given.
+    alpha : float, default=0.001
+        Strength of the ridge penalty.
 
     Returns
     -------
