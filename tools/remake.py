@@ -595,7 +595,7 @@ PRODUCTS = (
     ),
     Product(_RUN + "diabetes.csv", "recorded", "notebook c05, paper size"),
     Product(_RUN + "diabetes_second.csv", "recorded", "notebook c05, paper size"),
-    Product(_RUN + "beyond.csv", "recorded", "notebook c06, paper size"),
+    Product(_RUN + "beyond.csv", "recorded", "notebook c09, paper size"),
     Product(_RUN + "benchmark.json", "recorded", "tests/benchmarks/bench_policy.py"),
     Product(_RUN + "recorded.json", "ours", check=_recorded),
     Product(

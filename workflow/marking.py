@@ -310,16 +310,13 @@ def c05_diabetes(answer, summary):
     assert now > answer.loc["all four", "value"] - 2, "T and the value are in points"
 
 
-@exercise(
-    "two numbers, the value lost by DNN-simple as the study ran it and by additive"
-    " Q-learning,",
-    "[with_many.loc[name, 'value lost'] for name in ('DNN-simple, as the study',"
-    " 'additive Q-learning')]",
-)
-def c06_beyond_the_paper(answer):
-    network, additive = answer
-    assert 0 <= additive < 0.1, "with 20,000 people additive Q-learning loses little"
-    assert network > additive, "the marginal propensity stays wrong"
+@exercise("the value that each order loses, by its number,", "lost_many")
+def c06_losses_and_structure(answer, lost_by_order):
+    assert set(answer) >= {1, 3}, "compare orders 1 and 3"
+    assert 0 <= answer[3] < lost_by_order.loc[0, "order 3"], (
+        "with ten times the people order 3 loses less"
+    )
+    assert 0 <= answer[1] < 0.05, "order 1 loses little while effects add up"
 
 
 @exercise("the adjusted misclassification rates, by the number of people,",
@@ -338,6 +335,31 @@ def c08_sharing_and_scale(answer, lost, DESIGNS):  # noqa: N803
     for name, before in lost.loc[0].iloc[:2].mean().items():
         assert abs(answer[name] - before) < 0.01, f"{name}: share 0, worlds 0 and 1"
     assert 0 < answer[wide[0]] < 1, "a share of the gain, between 0 and 1"
+
+
+@exercise(
+    "two numbers, the value lost by DNN-simple as the study ran it and by additive"
+    " Q-learning,",
+    "[with_many.loc[name, 'value lost'] for name in ('DNN-simple, as the study',"
+    " 'additive Q-learning')]",
+)
+def c09_weights_value_robustness(answer):
+    network, additive = answer
+    assert 0 <= additive < 0.1, "with 20,000 people additive Q-learning loses little"
+    assert network > additive, "the marginal propensity stays wrong"
+
+
+@exercise(
+    "the values, one row a cost and one column each for the best rules and no change,",
+    "costs",
+)
+def c10_outcomes_and_visits(answer):
+    cheap, dear = answer.iloc[0], answer.iloc[-1]
+    assert (answer["best rules"] >= answer["no change"] - 0.05).all(), (
+        "never changing cannot beat the best rules"
+    )
+    loss = [row["best rules"] - row["no change"] for row in (cheap, dear)]
+    assert loss[1] < loss[0], "the dearer a change, the less is lost by none"
 
 
 @exercise("the share of each route, one row a substance,", "table")

@@ -1,6 +1,6 @@
 """One rule of several families, stacked by what a study observes.
 
-Taught in notebook ``c06_beyond_the_paper``.
+Taught in notebook ``c09_weights_value_robustness``.
 """
 
 from __future__ import annotations

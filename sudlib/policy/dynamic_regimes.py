@@ -1,6 +1,6 @@
 """Dynamic treatment regimes over two stages.
 
-Taught in notebook ``c06_beyond_the_paper``.
+Taught in notebook ``c10_outcomes_and_visits``.
 """
 
 from __future__ import annotations
