@@ -141,32 +141,6 @@ def test_every_work_that_is_cited_is_listed():
     assert cited <= listed
 
 
-# Labels and titles that are quoted, letter for letter.
-_QUOTED = (
-    "Substance Abuse and Mental Health Services Administration",
-    "*a substance abuser*",
-)
-
-
-def test_words_are_people_first():
-    harsh = re.compile(
-        r"\b(addicts?|abusers?|abuse|alcoholics?|junk\w+|debias\w*|drop-?outs?)\b", re.I
-    )
-    for page in PAGES:
-        text = page.read_text(encoding="utf-8")
-        if page.stem == "words":  # the table of words names what we do not write
-            text = "\n".join(line for line in text.split("\n") if line[:1] != "|")
-        for quoted in _QUOTED:
-            text = text.replace(quoted, "")
-        assert not harsh.search(text), (page.name, harsh.search(text))
-    for notebook in NOTEBOOKS:
-        text = "\n".join(prose(notebook))
-        for quoted in _QUOTED:
-            text = text.replace(quoted, "")
-        text = re.sub(r"`[^`]*`", "", text)
-        assert not harsh.search(text), (notebook.name, harsh.search(text))
-
-
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_one_sentence_a_line(page):
     text = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.S)

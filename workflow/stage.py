@@ -16,7 +16,9 @@ import sys
 from functools import partial
 from pathlib import Path
 
+import address
 import api_links
+import executed_copies
 import glossary
 import nbformat
 import notebook_style
@@ -64,9 +66,9 @@ The numbers of this page no longer match what they were computed from: {reason}.
 Run `make book` again.
 ```
 """
-MISSING = """```{admonition} Not run
+MISSING = """```{{admonition}} Not run
 :class: warning
-This page has not been run in this build: it has no numbers.
+This page has not been run in this build, so it has no numbers: {reason}.
 ```
 """
 
@@ -311,9 +313,12 @@ def for_the_site(notebook):
 
     That is Colab's titles, and the pictures for JupyterLab behind each drawing.
     """
+    published = address.is_published()
     for cell in notebook.cells:
         if cell.cell_type == "code":
             cell.source = notebook_style.without_title(cell.source)
+            if cell.source.startswith(notebook_style.COLAB) and not published:
+                cell.source = address.FROM_WHEEL
         for output in cell.get("outputs", []):
             if "text/html" in output.get("data", {}):
                 text = "".join(output["data"]["text/html"])
@@ -322,7 +327,9 @@ def for_the_site(notebook):
     return change_prose(notebook, notebook_style.with_citations)
 
 
-def stage_notebook(source, executed, result, out, root=ROOT):
+def stage_notebook(
+    source, executed, result, out, root=ROOT, why="it was not asked for"
+):
     """Write one page's notebook; return why it is stale, or None.
 
     Parameters
@@ -335,12 +342,15 @@ def stage_notebook(source, executed, result, out, root=ROOT):
         Its result file.
     out : pathlib.Path
         The page's place below ``_build/src``.
+    why : str
+        Why it has not been run, where it has not.
     """
-    notebook = nbformat.read(executed or source, as_version=4)
     reason = None
     if executed is None or result is None:
-        notebook = with_banner(notebook, MISSING)
+        notebook = nbformat.read(source, as_version=4)
+        notebook = with_banner(notebook, MISSING.format(reason=why.rstrip(".")))
     else:
+        notebook = executed_copies.with_todays_words(source, executed)
         if banner := origin_banner(result):
             notebook = with_banner(notebook, banner)
         reason = freshness.stale(result, source, root)
@@ -418,6 +428,7 @@ def stage(results, notebooks, out, *, allow_missing=False, root=ROOT):
             found.get(stem),
             out / f"{name}.ipynb",
             root,
+            executed_copies.why_not_run(stem, notebooks),
         )
         if reason:
             stale[stem] = reason
@@ -444,6 +455,7 @@ def write_toc(path, toc, absent):
 def write_config(root, out, found, executed, allow_missing):
     """Write the settings with every number that the pages of prose ask for."""
     settings = yaml.safe_load((root / "_config.yml").read_text(encoding="utf-8"))
+    settings = address.with_buttons(settings, root)
     asked = set()
     for page in sorted((out / "book").rglob("*.md")):
         asked |= used_names(page.read_text(encoding="utf-8"))

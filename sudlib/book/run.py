@@ -22,7 +22,13 @@ from typing import TYPE_CHECKING, Any
 from sudlib.book.freshness import fingerprints
 from sudlib.book.parameters import ARMS, Parameter, check_parameters, check_value
 from sudlib.book.prose import fill
-from sudlib.book.provenance import device, git_commit, provenance, versions
+from sudlib.book.provenance import (
+    device,
+    git_commit,
+    provenance,
+    threads,
+    versions,
+)
 from sudlib.book.results import ROOT, plain, results_folder, write_json
 from sudlib.files import InputError
 from sudlib.origin import IS_SYNTHETIC, ORIGINS, joint_origin, origin_of
@@ -344,7 +350,9 @@ class Run:
             "commit": git_commit(),
             "versions": versions(),
             "device": device(),
+            "threads": threads(),
             "minutes": round((time.perf_counter() - self.started) / 60, 2),
+            "cpu_minutes": round(time.process_time() / 60, 2),
             "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="minutes"),
         }
         result = {
