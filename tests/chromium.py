@@ -113,7 +113,10 @@ class Browser:
         self.resize(1280, 900)
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self.call("Emulation.setEmulatedMedia", features=[scheme])
+        # By way of an empty page, which is waited for: a page may be opened twice.
         self.call("Page.navigate", url="about:blank")
+        empty = "location.href == 'about:blank' && document.readyState == 'complete'"
+        wait_for(lambda: self.run(empty), 60, "an empty page")
         self.events.clear()
         self.call("Page.navigate", url=address)
         ready = "location.href != 'about:blank' && document.readyState == 'complete'"

@@ -20,6 +20,7 @@ sys.path.insert(0, str(ROOT / "workflow"))
 
 import build_site  # noqa: E402
 import notebook_style  # noqa: E402
+import prose_tables  # noqa: E402
 import stage  # noqa: E402
 import stories  # noqa: E402
 import widgets  # noqa: E402
@@ -595,13 +596,24 @@ def test_the_table_of_devices_names_each_and_says_when_no_gpu_was_measured():
         "records_per_second": 1234.6,
         "date": "2026-11-22",
     }
-    alone = stage.devices_table(pd.DataFrame([row]))
+    alone = prose_tables.devices_table(pd.DataFrame([row]))
     line = (
         "| 2 CPU cores | drawing, 32 at a time | mixed bfloat16 | 1,235 | 2026-11-22 |"
     )
     assert line in alone
     assert "not measured: none was at hand" in alone
     card = row | {"device": "NVIDIA H200", "gpu": True}
-    both = stage.devices_table(pd.DataFrame([row, card]))
+    both = prose_tables.devices_table(pd.DataFrame([row, card]))
     assert "| NVIDIA H200 |" in both
     assert "none was at hand" not in both
+
+
+def test_what_unfolds_the_contents_has_a_name():
+    toggle = (
+        '<summary><span class="toctree-toggle" role="presentation"></span></summary>'
+    )
+    made = build_site.mend_page(toggle + "<summary>A solution</summary>")
+    assert re.findall(r"<summary[^>]*>", made) == [
+        '<summary aria-label="The pages below">',
+        "<summary>",
+    ]

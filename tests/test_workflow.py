@@ -373,16 +373,24 @@ def test_a_build_that_is_ended_leaves_no_process(tiny_project, notebook_maker, s
         running.wait()
 
 
-def test_damaged_results_are_named_and_made_again(tiny_project):
-    status, said = book(tiny_project, "--kernel", "python3", "--only", "second")
-    assert status == 0, said
-    result = tiny_project / "_build" / "quick" / "results" / "second.json"
-    whole = result.read_text()
-    result.write_text(whole[:-20])
-    status, said = book(tiny_project, "--kernel", "python3", "--only", "second")
-    assert status == 0, said
-    assert "_build/quick/results/second.json is damaged" in said
-    assert json.loads(result.read_text())["values"] == json.loads(whole)["values"]
+@pytest.mark.parametrize("name", ["results/second.json", "executed/second.ipynb"])
+def test_what_is_damaged_is_named_and_made_again(monkeypatch, tmp_path, capsys, name):
+    import book as build
+
+    monkeypatch.setattr(build, "ROOT", tmp_path)
+    monkeypatch.setattr(plan, "NOTEBOOKS", {"first": {}, "second": {}})
+    for stem in plan.NOTEBOOKS:
+        whole = {"stamp": {"fingerprints": {}}, "claims": [], "values": {}, "cells": []}
+        for path in (f"results/{stem}.json", f"executed/{stem}.ipynb"):
+            (tmp_path / path).parent.mkdir(exist_ok=True)
+            (tmp_path / path).write_text(json.dumps(whole))
+    build.remove_damaged(Path())
+    assert capsys.readouterr().err == "", "nothing is damaged"
+    (tmp_path / name).write_text(json.dumps(whole)[:-20])
+    build.remove_damaged(Path())
+    assert f"{name} is damaged" in capsys.readouterr().err
+    left = {path.stem for path in tmp_path.rglob("*.*") if path.is_file()}
+    assert left == {"first"}, "both files of it go: Snakemake asks for one only"
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"stamp": {}}', '{"stamp": 3}'])

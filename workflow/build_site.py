@@ -126,6 +126,10 @@ def mend_page(text):
         ),
         (r'(<button class="btn search-button-field[^>]*) aria-label="Search"', r"\1"),
         (r'<summary aria-label="Toggle hidden content">', "<summary>"),
+        (
+            r'<summary>(?=<span class="toctree-toggle")',
+            '<summary aria-label="The pages below">',
+        ),
         # Links from source code back to the API know one name of each module, and
         # miss where a module's objects are documented under two.
         (r'<a class="viewcode-back"[^>]*>[^<]*</a>', ""),

@@ -3,6 +3,7 @@
 Snakemake calls it, one call a notebook.  ``python workflow/execute.py --help``.
 """
 
+# ruff: noqa: E402
 import argparse
 import json
 import logging
@@ -14,6 +15,10 @@ import tempfile
 import threading
 import time
 from pathlib import Path
+
+# A grammar of addresses, which checking a notebook's form does not use: a second of
+# computing for each notebook.
+sys.modules.setdefault("rfc3987_syntax", None)
 
 import papermill
 import psutil
