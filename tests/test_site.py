@@ -20,6 +20,7 @@ sys.path.insert(0, str(ROOT / "workflow"))
 
 import build_site  # noqa: E402
 import notebook_style  # noqa: E402
+import prose_tables  # noqa: E402
 import stage  # noqa: E402
 import stories  # noqa: E402
 import widgets  # noqa: E402
@@ -298,7 +299,7 @@ def test_what_has_not_been_run_stops_the_staging(small):
 def test_what_has_not_been_run_can_be_allowed(small):
     (small.out / "executed" / "one.ipynb").unlink()
     _, first, _ = small(allow_missing=True)
-    assert "{admonition} Not run" in first
+    assert "{admonition} Not run" in first and first.endswith("It is a share.")
     toc = yaml.safe_load((small.out / "src" / "book" / "_toc.yml").read_text())
     assert toc["parts"] == [{"chapters": [{"file": "notebooks/one"}]}]
     index = (small.out / "src" / "book" / "index.md").read_text()
@@ -595,14 +596,14 @@ def test_the_table_of_devices_names_each_and_says_when_no_gpu_was_measured():
         "records_per_second": 1234.6,
         "date": "2026-11-22",
     }
-    alone = stage.devices_table(pd.DataFrame([row]))
+    alone = prose_tables.devices_table(pd.DataFrame([row]))
     line = (
         "| 2 CPU cores | drawing, 32 at a time | mixed bfloat16 | 1,235 | 2026-11-22 |"
     )
     assert line in alone
     assert "not measured: none was at hand" in alone
     card = row | {"device": "NVIDIA H200", "gpu": True}
-    both = stage.devices_table(pd.DataFrame([row, card]))
+    both = prose_tables.devices_table(pd.DataFrame([row, card]))
     assert "| NVIDIA H200 |" in both
     assert "none was at hand" not in both
 

@@ -199,26 +199,11 @@ class _Reader(PictureLayer):
         self.filters = filters
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple:
-        """Return (records, rows, columns, filters).
-
-        Parameters
-        ----------
-        input_shape : tuple
-            Of the inputs, the number of records unknown.
-
-        Returns
-        -------
-        tuple
-        """
+        """Return (records, rows, columns, filters)."""
         return (input_shape[0], *self.grid, self.filters)
 
     def get_config(self) -> dict[str, Any]:
-        """Return what rebuilds the layer: the patches too, but not the font.
-
-        Returns
-        -------
-        dict
-        """
+        """Return what rebuilds the layer: the patches too, but not the font."""
         return {**super().get_config(), "filters": self.filters}
 
 

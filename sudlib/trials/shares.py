@@ -33,7 +33,8 @@ def share(events: int, people: int, level: float = 0.95) -> Estimate:
     if not 0 <= events <= people or people == 0:
         raise InputError(f"a share needs some of some people, not {events}/{people}")
     ends = stats.binomtest(int(events), int(people)).proportion_ci(level, "wilson")
-    return Estimate(events / people, *map(float, ends), n=int(people))
+    low, high = map(float, ends)
+    return Estimate(events / people, low, high, n=int(people))
 
 
 def shares(outcome: pd.Series, by: pd.Series) -> pd.DataFrame:
