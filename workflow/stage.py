@@ -18,6 +18,7 @@ from pathlib import Path
 
 import address
 import api_links
+import coverage
 import executed_copies
 import glossary
 import nbformat
@@ -172,6 +173,7 @@ def substitutions(results):
             checks[checks["key"].str[0] == study]
         )
     names["judgements_table"] = judgements_table()
+    names |= coverage.names()
     names["verdict_table"] = verdict_table(counts)
     names["devices_table"] = devices_table(pd.read_csv(DEVICES))
     names["four_cells"] = f"{book.FOUR_CELLS:.2f}"
