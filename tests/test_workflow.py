@@ -36,7 +36,6 @@ def book(project, *words, wait=True):
     return process.returncode, said
 
 
-KERNEL = "python3"
 NOTEBOOKS = ("--kernel", "python3", "--only", "first second last")
 
 
@@ -346,8 +345,18 @@ def test_a_page_that_stops_keeps_none_of_the_others_from_the_site(
     assert why == "it needs the results of first\n"
 
 
-@pytest.mark.parametrize("sign", [signal.SIGKILL, signal.SIGTERM])
-def test_a_build_that_is_ended_leaves_no_process(tiny_project, notebook_maker, sign):
+@pytest.mark.parametrize(
+    ("sign", "by"),
+    [
+        (signal.SIGKILL, ()),
+        (signal.SIGTERM, ()),
+        (signal.SIGKILL, ("make", "-s", "-f", "by.mk")),
+    ],
+    ids=["killed", "told to end", "its make killed"],
+)
+def test_a_build_that_is_ended_leaves_no_process(
+    tiny_project, notebook_maker, sign, by
+):
     slow = tiny_project / "notebooks" / "second.ipynb"
     begun = tiny_project / "begun"
     code = f"import time\nopen({str(begun)!r}, 'w').close()\ntime.sleep(600)"
@@ -401,132 +410,6 @@ def test_a_damaged_result_is_named_where_it_is_read(tmp_path, text):
     with pytest.raises(InputError) as caught:
         library.read_results(tmp_path)
     assert f"{tmp_path / 'a02.json'} is damaged" in str(caught.value)
-
-
-# ---------------------------------------------------------------- the order and the sum
-
-
-@pytest.fixture
-def four(monkeypatch):
-    """Make a plan of four notebooks, of which one waits for the shortest."""
-    monkeypatch.setattr(
-        plan,
-        "NOTEBOOKS",
-        {
-            "long": {"minutes": {"quick": 5}},
-            "short": {"minutes": {"quick": 2}},
-            "waits": {"minutes": {"quick": 4}, "needs": ["short"]},
-            "all": {"minutes": {"quick": 1}, "needs": "all"},
-        },
-    )
-    return ["all", "long", "short", "waits"]
-
-
-def test_the_notebook_that_most_waits_for_goes_first(four):
-    urgency = {name: plan.urgency(name, "quick") for name in four}
-    assert urgency == {"short": 7, "long": 6, "waits": 5, "all": 1}
-
-
-@pytest.mark.parametrize(("jobs", "minutes"), [(1, 12), (2, 7), (9, 7)])
-def test_the_sum_is_what_the_cores_need_for_it(four, jobs, minutes):
-    assert plan.duration(four, "quick", jobs) == minutes
-
-
-def test_a_core_does_not_wait_while_something_can_run(monkeypatch):
-    """By hand: of 3, 3 and 2, 2, 2 minutes two cores make 6; in this order, 3+2+2."""
-    table = {f"n{n}": {"minutes": {"quick": m}} for n, m in enumerate((2, 3, 2, 3, 2))}
-    monkeypatch.setattr(plan, "NOTEBOOKS", table)
-    assert plan.duration(list(table), "quick", 2) == 7
-
-
-def test_what_a_notebook_took_here_counts_before_the_table(four, tmp_path):
-    stamp = {"minutes": 30, "fingerprints": {}}
-    result = {"stamp": stamp, "claims": [], "values": {}}
-    (tmp_path / "long.json").write_text(json.dumps(result))
-    assert plan.duration(four, "quick", 2, tmp_path) == 31
-
-
-def test_one_that_gathers_needs_none_in_earnest(four):
-    assert plan.waits_for("waits") == {"short"}
-    assert plan.waits_for("all") == set()
-
-
-def test_every_notebook_says_how_long_it_takes_at_each_size():
-    for name, entry in plan.NOTEBOOKS.items():
-        assert set(entry["minutes"]) == set(plan.PROFILES), name
-        assert all(value > 0 for value in entry["minutes"].values()), name
-
-
-@pytest.mark.parametrize("profile", ["quick", "paper"])
-def test_the_time_is_said_before_anything_runs(monkeypatch, capsys, tmp_path, profile):
-    import book as build
-
-    monkeypatch.setattr(build, "ROOT", tmp_path)
-    given = build.arguments_of(
-        ["--profile", profile, "--jobs", "2", "--kernel", KERNEL]
-    )
-    build.announce(given, Path("nothing"))
-    said = capsys.readouterr().out
-    assert f"{len(plan.NOTEBOOKS)} of {len(plan.NOTEBOOKS)} notebooks to run" in said
-    assert "2 at a time: about" in said
-    assert ("hours" in said) is (profile == "paper")
-    assert ("a07_network_from_scratch" in said) is (profile == "paper")
-
-
-# ------------------------------------------------------------------------- make clean
-
-
-def finished(folder, minutes):
-    """Write a build with one result; return its folder."""
-    for name in ("results", "executed", "logs", "html"):
-        (folder / name).mkdir(parents=True)
-        (folder / name / "one").touch()
-    stamp = {"minutes": minutes}
-    (folder / "results" / "one.json").write_text(json.dumps({"stamp": stamp}))
-    return folder
-
-
-def test_make_clean_keeps_what_took_hours_and_says_so(tmp_path, capsys):
-    import clean
-
-    build = tmp_path / "_build"
-    quick, long = finished(build / "quick", 0.7), finished(build / "paper", 90)
-    shards = build / "study_c"
-    shards.mkdir()
-    (shards / "right_n100_r0-9.csv").touch()
-    (tmp_path / ".snakemake").mkdir()
-    (tmp_path / ".venv").mkdir()
-    assert clean.main([], tmp_path) == 0
-    assert not quick.exists() and not (tmp_path / ".snakemake").exists()
-    assert {path.name for path in long.iterdir()} == {"results", "executed"}
-    assert list(shards.iterdir()) and (tmp_path / ".venv").exists()
-    said = capsys.readouterr().out
-    assert "_build/paper (1.5 hours of computing)" in said and "study_c" in said
-
-
-@pytest.mark.parametrize(("answer", "gone"), [("y", True), ("", False), (None, False)])
-def test_make_clean_all_asks_before_it_takes_hours(tmp_path, monkeypatch, answer, gone):
-    import clean
-
-    def ask(question):
-        if answer is None:
-            raise EOFError  # nobody is there to ask
-        return answer
-
-    long = finished(tmp_path / "_build" / "paper", 90)
-    (tmp_path / ".venv").mkdir()
-    monkeypatch.setattr("builtins.input", ask)
-    assert clean.main(["--all"], tmp_path) == (0 if gone else 1)
-    assert long.exists() is (tmp_path / ".venv").exists() is not gone
-
-
-def test_make_clean_all_asks_nothing_where_nothing_took_long(tmp_path, monkeypatch):
-    import clean
-
-    finished(tmp_path / "_build" / "quick", 2)
-    monkeypatch.setattr("builtins.input", None)
-    assert clean.main(["--all"], tmp_path) == 0
-    assert not (tmp_path / "_build").exists()
 
 
 def test_make_hands_on_what_is_asked_for_as_it_stands(tmp_path):

@@ -12,6 +12,8 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
+import time
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -204,6 +206,19 @@ def call(command):
         process.wait()
 
 
+def end_with_make():
+    """End this process once the ``make`` that started it is no more, if one did."""
+    parent = os.getppid()
+
+    def watch():
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    if os.environ.get("MAKELEVEL"):
+        threading.Thread(target=watch, daemon=True).start()
+
+
 def remove_damaged(out):
     """Remove results and executed notebooks of which one cannot be read; name it."""
     for name in plan.NOTEBOOKS:
@@ -342,6 +357,7 @@ def main(words=None):
     """Run the command line; return the exit status."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     signal.signal(signal.SIGHUP, lambda *_: sys.exit(129))
+    end_with_make()
     clear_surroundings()
     lacking = []
     try:
