@@ -2,10 +2,10 @@
 
 :func:`published_network` is the study's; :func:`cell_network` is ours, whose first
 layer reads one cell at a time; :func:`token_transformer` lets cells look at each other.
-All take the 28 codes of a record and draw inside.  They can also leave the drawing out: a picture is made of few patches, so what the first
-layers make of every patch is computed once a batch and looked up (``blocks="atlas"``),
-which is exact and, on a CPU, several times as fast.  Taught in
-``a07_network_from_scratch``.
+All take the 28 codes of a record and draw inside.  They can also leave the drawing out:
+a picture is made of few patches, so what the first layers make of every patch is
+computed once a batch and looked up (``blocks="atlas"``), which is exact and, on a CPU,
+several times as fast.  Taught in ``a07_network_from_scratch``.
 """
 
 from __future__ import annotations
