@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from sudlib.files import data_file
+from sudlib.teds import codebook
 from sudlib.twin.parameters import read_states
 
 NO_EXPANSION = (
@@ -383,7 +384,13 @@ def score_card(
             True,
         ),
         ("who left, by answer", "median skill", left.median(), 0.5, False),
-        (f"who left, by {left.idxmin()} (furthest off)", "skill", left.min(), 0, False),
+        (
+            f"who left, by {codebook.label(left.idxmin()).lower()} (furthest off)",
+            "skill",
+            left.min(),
+            0,
+            False,
+        ),
     ]
     coefficients = compare_coefficients(first)
     for name, part in coefficients[coefficients["error"] < 1].groupby("model"):
