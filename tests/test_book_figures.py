@@ -254,6 +254,15 @@ def test_tables_carry_a_caption_and_say_synthetic():
         figures.table(frame, "")
 
 
+def test_a_folded_table_shows_its_caption_and_opens_by_a_click():
+    frame = pd.DataFrame({"column": [12]}, index=["row"])
+    page = figures.table(frame, "All < of it", synthetic=True, folded=True).data
+    root = ET.fromstring(page)
+    assert root.tag == "details" and "open" not in root.attrib
+    assert [each.tag for each in root] == ["summary", "table"]
+    assert root[0].text == "Synthetic data. All < of it"
+
+
 def test_a_confusion_matrix_has_true_classes_in_rows_and_shades_their_shares():
     """Unbalanced, so that shares of columns or of all people would be others."""
     figure = figures.confusion({"forest": [[600, 200], [50, 150]]}, ("no", "yes all"))

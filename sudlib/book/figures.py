@@ -209,7 +209,12 @@ def _labelled(caption: str, what: str, synthetic: bool) -> str:
 
 
 def table(
-    frame: pd.DataFrame, caption: str, *, synthetic: bool = False, index: bool = True
+    frame: pd.DataFrame,
+    caption: str,
+    *,
+    synthetic: bool = False,
+    index: bool = True,
+    folded: bool = False,
 ) -> HTML:
     """Return a small table with its caption, for a notebook to display.
 
@@ -223,6 +228,9 @@ def table(
         True if it was computed on a twin: the caption then says so.
     index : bool, default=True
         Whether the index is a column of its own.
+    folded : bool, default=False
+        Whether the caption alone is seen until the reader opens it: for tables that
+        the argument does not need.
 
     Returns
     -------
@@ -233,6 +241,8 @@ def table(
     caption = html.escape(_labelled(caption, "a table", synthetic))
     frame = frame.rename_axis(index=None, columns=None)
     page = frame.to_html(index=index, border=0, na_rep="", justify="left")
+    if folded:
+        return HTML(f"<details><summary>{caption}</summary>{page}</details>")
     style = "caption-side:top;text-align:left;color:inherit"
     words = f'<caption style="{style}">{caption}</caption>'
     return HTML(page.replace(">", f">{words}", 1))
@@ -267,7 +277,7 @@ def precision_recall(
     Parameters
     ----------
     evaluations : dict of str to sudlib.scores.Evaluation
-        One curve each; its average precision and interval stand in the legend, its
+        One curve each; its average precision with its interval stands in the legend, its
         95 % band is shaded, and a marker shows the threshold it was scored at.
     share : float, optional
         Share of the positive class, drawn as the line a constant score reaches.
@@ -290,7 +300,7 @@ def precision_recall(
         axes.plot(
             *curve.iloc[corners][["recall", "precision"]].to_numpy().T,
             drawstyle="steps-post",
-            label=f"{name}: area {estimates['average_precision']}",
+            label=f"{name}: {estimates['average_precision']:.2f}",
             **{**_look(index), "marker": ""},
         )
         at = estimates["recall"].value, estimates["precision"].value

@@ -15,7 +15,7 @@ from sudlib.scores.evaluation import (
     evaluate_matrix,
     resamples,
 )
-from sudlib.scores.thresholds import best_threshold, calibration, f_beta
+from sudlib.scores.thresholds import best_threshold, calibration, f_beta, net_benefit
 
 __all__ = [
     "Evaluation",
@@ -26,6 +26,7 @@ __all__ = [
     "evaluate",
     "evaluate_matrix",
     "f_beta",
+    "net_benefit",
     "resamples",
     "side_by_side",
     "values",

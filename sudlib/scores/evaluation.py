@@ -28,7 +28,7 @@ MEASURES = {
     "balanced_accuracy": "balanced accuracy",
     "accuracy": "accuracy",
     "f1": "F1",
-    "average_precision": "PR area",
+    "average_precision": "average precision",
     "brier": "Brier score",
 }
 

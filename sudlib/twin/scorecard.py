@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from sudlib.files import data_file
+from sudlib.teds import codebook
 from sudlib.twin.parameters import read_states
 
 NO_EXPANSION = (
@@ -336,23 +337,47 @@ def score_card(
     names = {int(row["STFIPS"]): row["postal"] for row in read_states()}
     far = compare_substances(last)
     lines = [
-        ("state by substance, 2019", "mean total variation", far.mean(), 0.10, True),
         (
-            f"the worst state ({names[int(far.idxmax())]})",
-            "the same",
+            "substances of each state, 2019",
+            "mean total variation",
+            far.mean(),
+            0.10,
+            True,
+        ),
+        (
+            f"substances of the state furthest off ({names[int(far.idxmax())]})",
+            "total variation",
             far.max(),
             0.25,
             True,
         ),
-        ("women by state", "points off, 9 of 10 states", gap.quantile(0.9), 3, True),
-        ("completion by state", "points off, 9 of 10", miss.quantile(0.9), 5, True),
-        ("who left, by level", "median skill", left.median(), 0.5, False),
-        (f"the worst variable ({left.idxmin()})", "the same", left.min(), 0, False),
+        (
+            "women in each state",
+            "points off, 9 of 10 states",
+            gap.quantile(0.9),
+            3,
+            True,
+        ),
+        (
+            "completion in each state",
+            "points off, 9 of 10 states",
+            miss.quantile(0.9),
+            5,
+            True,
+        ),
+        ("who left, by answer", "median skill", left.median(), 0.5, False),
+        (
+            f"who left, by {codebook.label(left.idxmin()).lower()} (furthest off)",
+            "skill",
+            left.min(),
+            0,
+            False,
+        ),
     ]
     coefficients = compare_coefficients(first)
     for name, part in coefficients[coefficients["error"] < 1].groupby("model"):
         r = float(np.corrcoef(part["real"], part["ours"])[0, 1])
-        lines.append((f"regression of 2017: {name}", "correlation", r, 0.6, False))
+        lines.append((f"coefficients of 2017, {name}", "correlation", r, 0.6, False))
     real = read_real("real_figures").query("kind == 'area'").set_index("key")["value"]
     for name, area in areas.items():
         off = abs(area - real[name])
