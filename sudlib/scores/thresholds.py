@@ -1,4 +1,4 @@
-"""What follows from a threshold, F-beta and net benefit, and from a score, calibration."""
+"""F-beta, net benefit, the best threshold, and how well a score is calibrated."""
 
 from __future__ import annotations
 
