@@ -181,7 +181,7 @@ def net_benefit(
     at = numbers("thresholds", thresholds)
     if not len(at) or at.min() <= 0 or at.max() >= 1:
         raise InputError(
-            f"thresholds must lie between 0 and 1, both excluded, not {thresholds}"
+            f"thresholds must lie between 0 and 1, both excluded, not {at.tolist()}"
         )
     reached = score >= at[:, None]
     rightly, in_vain = (reached & outcome).mean(1), (reached & ~outcome).mean(1)
