@@ -164,13 +164,18 @@ def net_benefit(
         One row a threshold: ``model``, and ``everybody`` where all are reached.  To
         reach nobody has a net benefit of 0.
 
-    References
-    ----------
-    Vickers and Elkin (2006), Decision curve analysis.
+    Raises
+    ------
+    InputError
+        If a threshold is 0 or less, or 1 or more: the price would be 0 or infinite.
 
     Notes
     -----
     Taught in ``a03_forest_methadone``.
+
+    References
+    ----------
+    Vickers and Elkin (2006), Decision curve analysis.
 
     Examples
     --------
