@@ -145,7 +145,7 @@ def net_benefit(
 ) -> pd.DataFrame:
     """Return the net benefit of acting on a score, at each threshold.
 
-    Whoever acts at a probability of t says that one person reached in vain costs
+    To act at a probability of t is to say that one person reached in vain costs
     t / (1 - t) of what one person reached rightly is worth.  Net benefit is the share
     reached rightly, less the share reached in vain at that price: TP/n - FP/n t/(1-t).
 
@@ -171,11 +171,8 @@ def net_benefit(
 
     Notes
     -----
+    Drawn over all thresholds it is the decision curve of Vickers and Elkin (2006).
     Taught in ``a03_forest_methadone``.
-
-    References
-    ----------
-    Vickers and Elkin (2006), Decision curve analysis.
 
     Examples
     --------
