@@ -736,6 +736,18 @@ def test_an_unknown_mechanism_or_similarity_is_refused():
             twin.sample(2018, rows=10, similarity=similarity)
 
 
+def test_words_say_which_signs_hold_and_which_change():
+    table = pd.DataFrame(
+        {"one": [1, 2], "other": [3, -4], "holds": [True, False]}, index=["a", "b"]
+    )
+    kept = "Under all 2 mechanisms the sign is the same for: a."
+    assert twin.tell_signs(table) == f"{kept} It changes for: b."
+    assert twin.tell_signs(table[:1]) == kept
+    none = "No difference keeps its sign under all 2 mechanisms: b."
+    assert twin.tell_signs(table[1:]) == none
+    assert "one outcome" in twin.tell_signs(table[:0])
+
+
 def test_a_finding_holds_only_if_its_sign_is_the_same_in_every_mechanism():
     seen = []
 

@@ -277,7 +277,7 @@ def precision_recall(
     Parameters
     ----------
     evaluations : dict of str to sudlib.scores.Evaluation
-        One curve each; its average precision with its interval stands in the legend, its
+        One curve each; the legend has its average precision with the interval, its
         95 % band is shaded, and a marker shows the threshold it was scored at.
     share : float, optional
         Share of the positive class, drawn as the line a constant score reaches.
@@ -335,7 +335,7 @@ def calibration(tables: Mapping[str, pd.DataFrame]) -> Figure:
         bars = {"capsize": 3, "elinewidth": 1.2, "label": name, **_look(index)}
         axes.errorbar(table["score"], share, yerr=arms, **bars)
     axes.set(xlim=(0, 1), ylim=(0, 1))
-    axes.set(xlabel="score given", ylabel="share that completed")
+    axes.set(xlabel="score given", ylabel="share who completed")
     _legend_below(axes)
     return figure
 

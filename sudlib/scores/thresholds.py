@@ -1,4 +1,4 @@
-"""What follows from a threshold, F-beta and net benefit, and from a score, calibration."""
+"""F-beta, net benefit, the best threshold, and how well a score is calibrated."""
 
 from __future__ import annotations
 
@@ -157,7 +157,7 @@ def net_benefit(
 ) -> pd.DataFrame:
     """Return the net benefit of acting on a score, at each threshold.
 
-    Whoever acts at a probability of t says that one person reached in vain costs
+    To act at a probability of t is to say that one person reached in vain costs
     t / (1 - t) of what one person reached rightly is worth.  Net benefit is the share
     reached rightly, less the share reached in vain at that price: TP/n - FP/n t/(1-t).
 
@@ -176,12 +176,14 @@ def net_benefit(
         One row a threshold: ``model``, and ``everybody`` where all are reached.  To
         reach nobody has a net benefit of 0.
 
-    References
-    ----------
-    Vickers and Elkin (2006), Decision curve analysis.
+    Raises
+    ------
+    InputError
+        If a threshold is 0 or less, or 1 or more: the price would be 0 or infinite.
 
     Notes
     -----
+    Drawn over all thresholds it is the decision curve of Vickers and Elkin (2006).
     Taught in ``a03_forest_methadone``.
 
     Examples
@@ -193,7 +195,7 @@ def net_benefit(
     at = numbers("thresholds", thresholds)
     if not len(at) or at.min() <= 0 or at.max() >= 1:
         raise InputError(
-            f"thresholds must lie between 0 and 1, both excluded, not {thresholds}"
+            f"thresholds must lie between 0 and 1, both excluded, not {at.tolist()}"
         )
     reached = score >= at[:, None]
     rightly, in_vain = (reached & outcome).mean(1), (reached & ~outcome).mean(1)

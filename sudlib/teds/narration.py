@@ -108,7 +108,7 @@ def _who(values: dict[str, int]) -> str:
     origin = _label(values, "ETHNIC") if values.get("ETHNIC") != 4 else ""
     school, work = _phrase(values, "EDUC"), _phrase(values, "EMPLOY")
     if values.get("EMPLOY") == 4:
-        work = _join(" ", work, _phrase(values, "DETNLF"))
+        work = _join(", ", work, _phrase(values, "DETNLF"))
     facts = _join(
         ", ",
         race and f"race: {race}",
