@@ -219,7 +219,12 @@ def _labelled(caption: str, what: str, synthetic: bool) -> str:
 
 
 def table(
-    frame: pd.DataFrame, caption: str, *, synthetic: bool = False, index: bool = True
+    frame: pd.DataFrame,
+    caption: str,
+    *,
+    synthetic: bool = False,
+    index: bool = True,
+    folded: bool = False,
 ) -> HTML:
     """Return a small table with its caption, for a notebook to display.
 
@@ -233,6 +238,9 @@ def table(
         True if it was computed on a twin: the caption then says so.
     index : bool, default=True
         Whether the index is a column of its own.
+    folded : bool, default=False
+        Whether the caption alone is seen until the reader opens it: for tables that
+        the argument does not need.
 
     Returns
     -------
@@ -243,6 +251,8 @@ def table(
     caption = html.escape(_labelled(caption, "a table", synthetic))
     frame = frame.rename_axis(index=None, columns=None)
     page = frame.to_html(index=index, border=0, na_rep="", justify="left")
+    if folded:
+        return HTML(f"<details><summary>{caption}</summary>{page}</details>")
     style = "caption-side:top;text-align:left;color:inherit"
     words = f'<caption style="{style}">{caption}</caption>'
     return HTML(page.replace(">", f">{words}", 1))
