@@ -52,7 +52,7 @@ VARIABLES = tuple(BUCKETS)
 
 
 WORDS = {
-    **{"GENDER": "gender", "AGE": "age", "VET": "veteran", "EDUC": "education"},
+    **{"GENDER": "gender", "AGE": "age", "VET": "veteran status", "EDUC": "education"},
     **{"MARSTAT": "marital status", "EMPLOY": "employment", "RACE": "race"},
     **{"ETHNIC": "ethnicity", "PREG": "pregnancy", "COMPLETED": "completion"},
     **{"NOPRIOR": "earlier treatments", "REASON": "reason of discharge"},
