@@ -26,7 +26,7 @@ from sklearn.preprocessing import OrdinalEncoder
 from sklearn.tree import DecisionTreeClassifier
 
 from sudlib.files import InputError
-from sudlib.validation import check_same_length, check_whole
+from sudlib.validation import check_rows, check_whole
 
 LATE = ("LOS", "REASON", "DISYR", "COMPLETED", "FinalProbability")
 """Known only at discharge; every column that ends in ``_D`` is too."""
@@ -121,7 +121,7 @@ def audit(
     check_whole("folds", folds, 2)
     check_whole("shuffles", shuffles, 1)
     frame, y = pd.DataFrame(X), np.asarray(y)
-    check_whole("the number of rows", check_same_length(y=y, X=frame.index), 2 * folds)
+    check_whole("the number of rows", check_rows(y=y, X=frame.index), 2 * folds)
     if len(np.unique(y)) < 2:
         raise InputError("an audit needs at least two classes; y has one")
     prepare = prepare or (lambda rows, classes: (rows, classes))

@@ -218,48 +218,6 @@ def check_bytes(what: str, wanted: int, most: int = MOST_BYTES) -> None:
         )
 
 
-def check_same_length(**columns: Any) -> int:
-    """Return the common length of one-dimensional columns given by name.
-
-    Parameters
-    ----------
-    **columns
-        Array-likes; None is passed over.
-
-    Returns
-    -------
-    int
-
-    Raises
-    ------
-    InputError
-        If one is not one-dimensional, their lengths differ or there are no rows.
-
-    Examples
-    --------
-    >>> check_same_length(y_true=[0, 1], y_pred=[1, 1])
-    2
-    >>> check_same_length(y_true=[0, 1], y_pred=[1])
-    Traceback (most recent call last):
-    sudlib.files.InputError: y_true and y_pred must have the same length, not 2 and 1
-    """
-    shapes = {
-        name: np.shape(column) for name, column in columns.items() if column is not None
-    }
-    for name, shape in shapes.items():
-        if len(shape) != 1:
-            raise InputError(f"{name} must be one column, not of shape {shape}")
-    lengths = [shape[0] for shape in shapes.values()]
-    if len(set(lengths)) > 1:
-        raise InputError(
-            f"{' and '.join(shapes)} must have the same length, not"
-            f" {' and '.join(map(str, lengths))}"
-        )
-    if not lengths or not lengths[0]:
-        raise InputError(f"{' and '.join(shapes) or 'the input'} must have rows: none")
-    return lengths[0]
-
-
 def check_rows(**columns: Any) -> int:
     """Return the common length of columns whose rows belong together.
 
@@ -278,20 +236,37 @@ def check_rows(**columns: Any) -> int:
     Raises
     ------
     InputError
-        As :func:`check_same_length`, and for different indexes.
+        If one is not one-dimensional, their lengths or indexes differ, or there are no
+        rows.
 
     Examples
     --------
+    >>> check_rows(y_true=[0, 1], y_pred=[1])
+    Traceback (most recent call last):
+    sudlib.files.InputError: y_true and y_pred must have the same length, not 2 and 1
     >>> check_rows(y_true=pd.Series([0, 1]), y_pred=pd.Series([1, 1], index=[1, 0]))
     Traceback (most recent call last):
     sudlib.files.InputError: y_true and y_pred have different indexes, so it is not \
 clear which rows belong together; give them one index, or arrays in the same order
     """
-    n = check_same_length(**columns)
+    shapes = {
+        name: np.shape(column) for name, column in columns.items() if column is not None
+    }
+    for name, shape in shapes.items():
+        if len(shape) != 1:
+            raise InputError(f"{name} must be one column, not of shape {shape}")
+    lengths = [shape[0] for shape in shapes.values()]
+    if len(set(lengths)) > 1:
+        raise InputError(
+            f"{' and '.join(shapes)} must have the same length, not"
+            f" {' and '.join(map(str, lengths))}"
+        )
+    if not lengths or not lengths[0]:
+        raise InputError(f"{' and '.join(shapes) or 'the input'} must have rows: none")
     indexed = {
         name: column.index
         for name, column in columns.items()
-        if isinstance(column, pd.Series | pd.DataFrame)
+        if isinstance(column, pd.Series)
     }
     for name, index in indexed.items():
         first = next(iter(indexed))
@@ -301,60 +276,11 @@ clear which rows belong together; give them one index, or arrays in the same ord
                 " rows belong together; give them one index, or arrays in the same"
                 " order"
             )
-    return n
+    return lengths[0]
 
 
-def numbers(name: str, values: ArrayLike) -> NDArray[np.float64]:
-    """Return one column as finite floats; text is not turned into numbers.
-
-    Parameters
-    ----------
-    name : str
-        The argument's name, for the message.
-    values : array-like of float
-        One value a row.
-
-    Returns
-    -------
-    numpy.ndarray
-
-    Raises
-    ------
-    InputError
-        For text, missing and infinite values.
-
-    Examples
-    --------
-    >>> numbers("score", ["0.5"])
-    Traceback (most recent call last):
-    sudlib.files.InputError: score must hold numbers, not text such as '0.5'
-    """
-    given = pd.Series(values)
-    words = [each for each in given.head(1000) if isinstance(each, str)]
-    if words:
-        raise InputError(f"{name} must hold numbers, not text such as {words[0]!r}")
-    try:
-        found = given.to_numpy(float, na_value=np.nan)
-    except (TypeError, ValueError) as error:
-        raise InputError(f"{name} must hold numbers: {error}") from error
-    lost = int((~np.isfinite(found)).sum())
-    if lost:
-        raise InputError(f"{name} must be finite; {lost:,} of {len(found):,} are not")
-    return found
-
-
-def ordered(values: Iterable[Any]) -> list[Any]:
-    """Return distinct values sorted; a mixture of types by what is shown.
-
-    Parameters
-    ----------
-    values : iterable
-        Distinct values.
-
-    Returns
-    -------
-    list
-    """
+def _ordered(values: Iterable[Any]) -> list[Any]:
+    """Return distinct values sorted; a mixture of types by what is shown."""
     values = list(values)
     try:
         return sorted(values)
@@ -412,7 +338,7 @@ def code_column(
         except TypeError as error:
             raise InputError(f"{name} must hold one value a row: {error}") from error
         occur = distinct.tolist()
-        known = ordered(occur)
+        known = _ordered(occur)
     lost = int((codes < 0).sum())
     if lost and missing == "error":
         raise InputError(
@@ -424,7 +350,7 @@ def code_column(
     if lost and missing == "level":
         codes = np.where(codes < 0, len(occur), codes)
         declared, occur = known is occur, [*occur, "missing"]
-        known = occur if declared else ordered(occur)
+        known = occur if declared else _ordered(occur)
     if levels is None:
         levels = list(known)
         shown = pd.Index([str(level) for level in levels])
@@ -439,17 +365,17 @@ def _among(name: str, codes: Ints, occur: list[Any], levels: Sequence[Any]) -> I
     """Return codes of one list of levels as codes of another; -1 stays missing."""
     if occur == list(levels):
         return codes
-    place = pd.Index(list(levels), dtype=object).get_indexer(
+    position = pd.Index(list(levels), dtype=object).get_indexer(
         pd.Index(occur, dtype=object)
     )
     used = np.bincount(codes + 1, minlength=len(occur) + 1)[1:] > 0
-    unknown = [occur[at] for at in np.flatnonzero((place < 0) & used)]
+    unknown = [occur[at] for at in np.flatnonzero((position < 0) & used)]
     if unknown:
         raise InputError(
             f"{name} has values that are not among {list(levels)}:"
-            f" {ordered(unknown)[:5]}"
+            f" {_ordered(unknown)[:5]}"
         )
-    return np.append(place, -1)[codes]
+    return np.append(position, -1)[codes]
 
 
 def _kind(value: Any) -> str:
@@ -534,7 +460,7 @@ y_pred holds text ('0', '1'); turn one into the other
         )
     if given is None:
         occur = set().union(*(levels for _, levels in coded.values()))
-        rest = [each for each in ordered(occur) if each not in categories]
+        rest = [each for each in _ordered(occur) if each not in categories]
         given = [0, 1] if occur <= {0, 1} and not categories else [*categories, *rest]
     if len(given) > MOST_CLASSES:
         raise InputError(

@@ -10,7 +10,11 @@ import sys
 import time
 from pathlib import Path
 
+import plan
+import psutil
 import pytest
+
+from sudlib.files import InputError
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -32,6 +36,7 @@ def book(project, *words, wait=True):
     return process.returncode, said
 
 
+KERNEL = "python3"
 NOTEBOOKS = ("--kernel", "python3", "--only", "first second last")
 
 
@@ -121,6 +126,7 @@ def test_a_kernel_that_will_not_start_says_why(tiny_project, tmp_path, monkeypat
     [
         (["--profile", "huge"], "PROFILE must be quick or paper, not 'huge'"),
         (["--jobs", "many"], "JOBS must be a whole number of CPU cores"),
+        (["--threads", "0"], "THREADS must be a whole number of threads, not '0'"),
         (["--only", "third"], "NOTEBOOK must be of first, second, last, not 'third'"),
         (["--data", "no/such/file.csv"], "no/such/file.csv"),
         (["--kernel", "nowhere", "--only", "second"], "no Jupyter kernel 'nowhere'"),
@@ -178,7 +184,8 @@ def test_a_changed_file_of_ones_own_runs_its_pages_again(
         tiny_project / "notebooks" / "second.ipynb",
         'data: str = "twin"',
         "from sudlib import book, files\nrun = book.start('second', data=data)",
-        "run.value('rows', len(files.expand_path(data).read_text().splitlines()))",
+        "rows = len(files.expand_path(data).read_text().splitlines())",
+        "run.say('{rows}', rows=rows)",
         "run.finish()",
     )
     home = tmp_path / "it's {my} home: ä"
@@ -261,8 +268,6 @@ def test_what_a_workflow_takes_from_the_library_is_there(name):
 
 
 def test_a_page_says_which_open_studies_it_reads(tiny_project, monkeypatch):
-    import plan
-
     monkeypatch.setattr(plan, "ROOT", tiny_project)
     assert plan.uses_open_studies("first") == []
     path = tiny_project / "notebooks" / "first.ipynb"
@@ -294,3 +299,252 @@ def test_open_studies_are_fetched_before_the_build_or_not_asked_for_again(
     said = capsys.readouterr().out
     assert ("recorded results" in said) is not there
     assert os.environ["SUDLIB_OPEN_DATA"] == ("" if there else "recorded")
+
+
+# ------------------------------------------------------------- what stops some pages
+
+
+STAND_IN = """import os, pathlib, sys
+out = pathlib.Path(sys.argv[sys.argv.index("--out") + 1], "html")
+out.mkdir(parents=True)
+(out / "index.html").write_text(" ".join(sys.argv[1:]))
+"""
+
+
+def test_a_page_that_stops_keeps_none_of_the_others_from_the_site(
+    tiny_project, notebook_maker, tmp_path
+):
+    devices = tiny_project / "data" / "results" / "study_a" / "devices.csv"
+    devices.parent.mkdir(parents=True)
+    devices.write_text("device\n")
+    (tiny_project / "workflow" / "build_site.py").write_text(STAND_IN)
+    table = tiny_project / "workflow" / "notebooks.yml"
+    table.write_text(table.read_text() + "  after: {needs: [first]}\n")
+    cells = ["from sudlib import book", "run.finish()"]
+    cells[0] += "\nrun = book.start('{}', size=size)"
+    for name, use in (("first", "int('no `number`')"), ("after", "1")):
+        notebook_maker(
+            tiny_project / "notebooks" / f"{name}.ipynb",
+            'size: str = "quick"\ndata: str = "twin"',
+            cells[0].format(name),
+            use,
+            cells[1],
+        )
+    file = tmp_path / "mine (1).csv"
+    file.write_text("a\n")
+    status, said = book(tiny_project, "--kernel", "python3", "--data", str(file))
+    assert status == 1, "the exit status says that something is missing"
+    assert "The book is built without first, after" in said, said
+    [out] = tiny_project.glob("_build/quick-mine__1_-*")
+    ran = {path.stem for path in (out / "executed").glob("*.ipynb")}
+    assert ran == {"second", "last"}, "last shows the results there are"
+    page = (out / "html" / "index.html").read_text()
+    assert "--allow-missing" in page and str(out.name) in page
+    why = (out / "logs" / "first.why").read_text()
+    assert "ValueError" in why and why.count("`") == 2, "Markdown that holds it as code"
+    why = (out / "logs" / "after.why").read_text()
+    assert why == "it needs the results of first\n"
+
+
+@pytest.mark.parametrize("sign", [signal.SIGKILL, signal.SIGTERM])
+def test_a_build_that_is_ended_leaves_no_process(tiny_project, notebook_maker, sign):
+    slow = tiny_project / "notebooks" / "second.ipynb"
+    begun = tiny_project / "begun"
+    code = f"import time\nopen({str(begun)!r}, 'w').close()\ntime.sleep(600)"
+    notebook_maker(slow, 'size: str = "quick"', code)
+    running = book(tiny_project, "--kernel", "python3", "--only", "second", wait=False)
+    started = []
+    try:
+        for _ in range(1200):
+            if begun.exists():
+                break
+            time.sleep(0.1)
+        started = psutil.Process(running.pid).children(recursive=True)
+        assert len(started) >= 3, "Snakemake, the runner and the kernel"
+        os.kill(running.pid, sign)
+        assert running.wait(timeout=60) != 0
+        _, alive = psutil.wait_procs(started, timeout=60)
+        assert not alive
+    finally:
+        for process in started:
+            if process.is_running():
+                process.kill()
+        running.kill()
+        running.wait()
+
+
+@pytest.mark.parametrize("name", ["results/second.json", "executed/second.ipynb"])
+def test_what_is_damaged_is_named_and_made_again(monkeypatch, tmp_path, capsys, name):
+    import book as build
+
+    monkeypatch.setattr(build, "ROOT", tmp_path)
+    monkeypatch.setattr(plan, "NOTEBOOKS", {"first": {}, "second": {}})
+    for stem in plan.NOTEBOOKS:
+        whole = {"stamp": {"fingerprints": {}}, "claims": [], "values": {}, "cells": []}
+        for path in (f"results/{stem}.json", f"executed/{stem}.ipynb"):
+            (tmp_path / path).parent.mkdir(exist_ok=True)
+            (tmp_path / path).write_text(json.dumps(whole))
+    build.remove_damaged(Path())
+    assert capsys.readouterr().err == "", "nothing is damaged"
+    (tmp_path / name).write_text(json.dumps(whole)[:-20])
+    build.remove_damaged(Path())
+    assert f"{name} is damaged" in capsys.readouterr().err
+    left = {path.stem for path in tmp_path.rglob("*.*") if path.is_file()}
+    assert left == {"first"}, "both files of it go: Snakemake asks for one only"
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"stamp": {}}', '{"stamp": 3}'])
+def test_a_damaged_result_is_named_where_it_is_read(tmp_path, text):
+    from sudlib import book as library
+
+    (tmp_path / "a02.json").write_text(text)
+    with pytest.raises(InputError) as caught:
+        library.read_results(tmp_path)
+    assert f"{tmp_path / 'a02.json'} is damaged" in str(caught.value)
+
+
+# ---------------------------------------------------------------- the order and the sum
+
+
+@pytest.fixture
+def four(monkeypatch):
+    """Make a plan of four notebooks, of which one waits for the shortest."""
+    monkeypatch.setattr(
+        plan,
+        "NOTEBOOKS",
+        {
+            "long": {"minutes": {"quick": 5}},
+            "short": {"minutes": {"quick": 2}},
+            "waits": {"minutes": {"quick": 4}, "needs": ["short"]},
+            "all": {"minutes": {"quick": 1}, "needs": "all"},
+        },
+    )
+    return ["all", "long", "short", "waits"]
+
+
+def test_the_notebook_that_most_waits_for_goes_first(four):
+    urgency = {name: plan.urgency(name, "quick") for name in four}
+    assert urgency == {"short": 7, "long": 6, "waits": 5, "all": 1}
+
+
+@pytest.mark.parametrize(("jobs", "minutes"), [(1, 12), (2, 7), (9, 7)])
+def test_the_sum_is_what_the_cores_need_for_it(four, jobs, minutes):
+    assert plan.duration(four, "quick", jobs) == minutes
+
+
+def test_a_core_does_not_wait_while_something_can_run(monkeypatch):
+    """By hand: of 3, 3 and 2, 2, 2 minutes two cores make 6; in this order, 3+2+2."""
+    table = {f"n{n}": {"minutes": {"quick": m}} for n, m in enumerate((2, 3, 2, 3, 2))}
+    monkeypatch.setattr(plan, "NOTEBOOKS", table)
+    assert plan.duration(list(table), "quick", 2) == 7
+
+
+def test_what_a_notebook_took_here_counts_before_the_table(four, tmp_path):
+    stamp = {"minutes": 30, "fingerprints": {}}
+    result = {"stamp": stamp, "claims": [], "values": {}}
+    (tmp_path / "long.json").write_text(json.dumps(result))
+    assert plan.duration(four, "quick", 2, tmp_path) == 31
+
+
+def test_one_that_gathers_needs_none_in_earnest(four):
+    assert plan.waits_for("waits") == {"short"}
+    assert plan.waits_for("all") == set()
+
+
+def test_every_notebook_says_how_long_it_takes_at_each_size():
+    for name, entry in plan.NOTEBOOKS.items():
+        assert set(entry["minutes"]) == set(plan.PROFILES), name
+        assert all(value > 0 for value in entry["minutes"].values()), name
+
+
+@pytest.mark.parametrize("profile", ["quick", "paper"])
+def test_the_time_is_said_before_anything_runs(monkeypatch, capsys, tmp_path, profile):
+    import book as build
+
+    monkeypatch.setattr(build, "ROOT", tmp_path)
+    given = build.arguments_of(
+        ["--profile", profile, "--jobs", "2", "--kernel", KERNEL]
+    )
+    build.announce(given, Path("nothing"))
+    said = capsys.readouterr().out
+    assert f"{len(plan.NOTEBOOKS)} of {len(plan.NOTEBOOKS)} notebooks to run" in said
+    assert "2 at a time: about" in said
+    assert ("hours" in said) is (profile == "paper")
+    assert ("a07_network_from_scratch" in said) is (profile == "paper")
+
+
+# ------------------------------------------------------------------------- make clean
+
+
+def finished(folder, minutes):
+    """Write a build with one result; return its folder."""
+    for name in ("results", "executed", "logs", "html"):
+        (folder / name).mkdir(parents=True)
+        (folder / name / "one").touch()
+    stamp = {"minutes": minutes}
+    (folder / "results" / "one.json").write_text(json.dumps({"stamp": stamp}))
+    return folder
+
+
+def test_make_clean_keeps_what_took_hours_and_says_so(tmp_path, capsys):
+    import clean
+
+    build = tmp_path / "_build"
+    quick, long = finished(build / "quick", 0.7), finished(build / "paper", 90)
+    shards = build / "study_c"
+    shards.mkdir()
+    (shards / "right_n100_r0-9.csv").touch()
+    (tmp_path / ".snakemake").mkdir()
+    (tmp_path / ".venv").mkdir()
+    assert clean.main([], tmp_path) == 0
+    assert not quick.exists() and not (tmp_path / ".snakemake").exists()
+    assert {path.name for path in long.iterdir()} == {"results", "executed"}
+    assert list(shards.iterdir()) and (tmp_path / ".venv").exists()
+    said = capsys.readouterr().out
+    assert "_build/paper (1.5 hours of computing)" in said and "study_c" in said
+
+
+@pytest.mark.parametrize(("answer", "gone"), [("y", True), ("", False), (None, False)])
+def test_make_clean_all_asks_before_it_takes_hours(tmp_path, monkeypatch, answer, gone):
+    import clean
+
+    def ask(question):
+        if answer is None:
+            raise EOFError  # nobody is there to ask
+        return answer
+
+    long = finished(tmp_path / "_build" / "paper", 90)
+    (tmp_path / ".venv").mkdir()
+    monkeypatch.setattr("builtins.input", ask)
+    assert clean.main(["--all"], tmp_path) == (0 if gone else 1)
+    assert long.exists() is (tmp_path / ".venv").exists() is not gone
+
+
+def test_make_clean_all_asks_nothing_where_nothing_took_long(tmp_path, monkeypatch):
+    import clean
+
+    finished(tmp_path / "_build" / "quick", 2)
+    monkeypatch.setattr("builtins.input", None)
+    assert clean.main(["--all"], tmp_path) == 0
+    assert not (tmp_path / "_build").exists()
+
+
+def test_make_hands_on_what_is_asked_for_as_it_stands(tmp_path):
+    """Also a file whose name holds what a shell would read."""
+    makefile = (ROOT / "Makefile").read_text().replace("environment:  ", "nothing:  ")
+    makefile = makefile.replace("book: environment", "book:")
+    (tmp_path / "Makefile").write_text(makefile)
+    python = tmp_path / ".venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
+    python.chmod(0o755)
+    name = 'it\'s "mine" (1) `x`; y.csv'
+    done = subprocess.run(
+        ["make", "book", f"DATA={name}", "JOBS=3"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    said = done.stdout.splitlines()
+    assert f"--data={name}" in said, done
+    assert "--jobs=3" in said and "--profile=" in said

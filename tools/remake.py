@@ -475,6 +475,7 @@ PRODUCTS = (
     Product("claims/study_d.csv", "transcribed", "", ("trials",), check=_claims("d")),
     Product("claims/judgements.csv", "ours", check=_judgements),
     Product("claims/headlines.csv", "ours", check=_headlines),
+    Product("claims/coverage.csv", "ours"),
     Product("claims/tables_b.csv", "transcribed", "", ("study-b",), check=_printed),
     Product(
         "claims/study_b.csv",

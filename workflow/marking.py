@@ -175,6 +175,17 @@ def a10_heroin_to_other_opioids(answer, draws, logit, scores, target):
         assert close(value, right), "choose on the training set, judge on the test set"
 
 
+@exercise("the shift in log-odds that makes the mean prediction right", "shift")
+def a11_all_years_at_once(answer, models, oldest, features_last, truth_last):
+    chance = models[oldest].predict_proba(features_last)[:, 1]
+    odds = chance / (1 - chance) * 2.718281828459045**answer
+    mean = (odds / (1 + odds)).mean()
+    assert abs(mean - truth_last.mean()) < 1e-3, (
+        f"with this shift the mean prediction is {mean:.3f}, and"
+        f" {truth_last.mean():.3f} completed"
+    )
+
+
 @exercise("the names of the columns that are removed now", "set(removed['column'])")
 def b01_oklahoma_records(answer, dropped):
     assert "SERVICES" in set(answer), "which column has only one value now?"

@@ -29,7 +29,13 @@ if TYPE_CHECKING:
     from sudlib.book.printed import STUDIES, published
     from sudlib.book.prose import direction
     from sudlib.book.provenance import device, git_commit, versions
-    from sudlib.book.results import ROOT, finished_results, read_results, write_json
+    from sudlib.book.results import (
+        ROOT,
+        finished_results,
+        read_result,
+        read_results,
+        write_json,
+    )
     from sudlib.book.run import Run, start
     from sudlib.book.verdicts import (
         ENOUGH_ROWS,
@@ -73,6 +79,7 @@ __all__ = [
     "page_table",
     "paper_text",
     "published",
+    "read_result",
     "read_results",
     "shares_of_classes",
     "show",

@@ -57,6 +57,7 @@ _LOOK["axes.prop_cycle"] = plt.cycler(color=PALETTE.values(), linestyle=_DASHES)
 WIDTH, HEIGHT = _LOOK["figure.figsize"]
 #: The colour of text, axes and rules.  In SVG it becomes the page's own text colour.
 INK = _LOOK["text.color"]
+_TIGHT: dict[str, Any] = {"bbox_inches": "tight", "pad_inches": 0.05}
 _RULE = {"color": INK, "linewidth": 1, "linestyle": (0, (2, 2))}  # a line of reference
 
 # The book's theme lays a light card under every HTML output in dark mode, which these
@@ -121,9 +122,8 @@ def to_svg(figure: Figure, alt: str) -> str:
         One ``<svg>`` element; its ids are its own, so that many fit on one page.
     """
     buffer, undated = io.StringIO(), {"Date": None, "Creator": None}
-    small: dict[str, Any] = {"bbox_inches": "tight", "pad_inches": 0.05}
     with mpl.rc_context(_LOOK):
-        figure.savefig(buffer, format="svg", metadata=undated, **small)
+        figure.savefig(buffer, format="svg", metadata=undated, **_TIGHT)
     _, tag, text = buffer.getvalue().partition("<svg")
     text = tag + text
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.S)
@@ -141,11 +141,9 @@ def to_svg(figure: Figure, alt: str) -> str:
 def _png(figure: Figure, alt: str) -> str:
     """Return a figure as an image that is seen where its SVG is taken out."""
     buffer = io.BytesIO()
-    with mpl.rc_context(_LOOK):
-        small: dict[str, Any] = {"bbox_inches": "tight", "pad_inches": 0.05}
-        with warnings.catch_warnings():  # said already when the SVG was made
-            warnings.simplefilter("ignore", UserWarning)
-            figure.savefig(buffer, format="png", dpi=96, facecolor="white", **small)
+    with mpl.rc_context(_LOOK), warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # said when the SVG was made
+        figure.savefig(buffer, format="png", dpi=96, facecolor="white", **_TIGHT)
     data = base64.b64encode(buffer.getvalue()).decode()
     return (
         f'<img class="untrusted" alt="{html.escape(alt)}"'
@@ -153,19 +151,11 @@ def _png(figure: Figure, alt: str) -> str:
     )
 
 
-def mark_synthetic(figure: Figure) -> Figure:
+def _mark_synthetic(figure: Figure) -> Figure:
     """Return the figure with *synthetic data* written on it, once.
 
     For everything that was computed on a twin: the mark stays when a picture is copied
     without its caption.
-
-    Parameters
-    ----------
-    figure : matplotlib.figure.Figure
-
-    Returns
-    -------
-    matplotlib.figure.Figure
     """
     if not any(text.get_gid() == "synthetic" for text in figure.texts):
         corner: dict[str, Any] = {"ha": "right", "va": "bottom", "gid": "synthetic"}
@@ -199,7 +189,7 @@ def show(figure: Figure, alt: str, caption: str, *, synthetic: bool = False) -> 
         raise InputError(f"a figure needs alt text: the finding in words, got {alt!r}")
     caption = _labelled(caption, "a figure", synthetic)
     if synthetic:
-        mark_synthetic(figure)
+        _mark_synthetic(figure)
         alt = f"Synthetic data. {alt}"
     page = (
         f"<style>{_CARD}</style>"

@@ -300,8 +300,8 @@ def clean(records: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     """
     why = {}
     for name, column in records.items():
-        place = name in ("STFIPS", "REGION", "DIVISION")
-        if place or (name in codebook.COLUMNS and codebook.scale(name) == "identifier"):
+        local = name in ("STFIPS", "REGION", "DIVISION")
+        if local or (name in codebook.COLUMNS and codebook.scale(name) == "identifier"):
             why[name] = "identifies the record, its year or its place"
         elif column.nunique() <= 1:
             why[name] = "has one value only"

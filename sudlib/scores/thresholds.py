@@ -11,11 +11,7 @@ from scipy.stats import binomtest
 from sklearn import metrics
 
 from sudlib.files import InputError
-from sudlib.validation import (
-    check_rows,
-    code_classes,
-    numbers,
-)
+from sudlib.validation import check_rows, code_classes
 
 
 def _check(
@@ -28,8 +24,24 @@ def _check(
     except InputError as error:
         named = " and ".join(["completed", *more])
         raise InputError(f"{named} must be 0 or 1: {error}") from error
-    found = [each.astype(bool) for each in classes]
-    return (*found, *(() if score is None else (numbers("score", score),)))
+    columns = [each.astype(bool) for each in classes]
+    return (*columns, *(() if score is None else (_numbers("score", score),)))
+
+
+def _numbers(name: str, values: ArrayLike) -> NDArray[np.float64]:
+    """Return one column as finite floats; text is not turned into numbers."""
+    given = pd.Series(values)
+    words = [each for each in given.head(1000) if isinstance(each, str)]
+    if words:
+        raise InputError(f"{name} must hold numbers, not text such as {words[0]!r}")
+    try:
+        column = given.to_numpy(float, na_value=np.nan)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{name} must hold numbers: {error}") from error
+    lost = int((~np.isfinite(column)).sum())
+    if lost:
+        raise InputError(f"{name} must be finite; {lost:,} of {len(column):,} are not")
+    return column
 
 
 def f_beta(completed: ArrayLike, predicted: ArrayLike, beta: float = 0.5) -> float:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from sudlib.files import InputError, data_file
+from sudlib.files import InputError, data_file, read_rows
 from sudlib.teds import codebook
 from sudlib.teds.codebook import MISSING
 from sudlib.teds.gate import OLDER_CODES, code_of, spell, told
@@ -18,7 +18,7 @@ from sudlib.teds.gate import OLDER_CODES, code_of, spell, told
 def _phrases() -> dict[str, dict[int, str]]:
     """Return the words of codes whose label would not read well in a sentence."""
     phrases: dict[str, dict[int, str]] = {}
-    for row in codebook.read_rows(data_file("codebook/phrases.csv")):
+    for row in read_rows(data_file("codebook/phrases.csv")):
         phrases.setdefault(row["variable"], {})[int(row["code"])] = row["words"]
     return phrases
 

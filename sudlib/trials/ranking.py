@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from scipy.stats import rankdata
 
-from sudlib.validation import check_same_length, check_whole
+from sudlib.validation import check_rows, check_whole
 
 
 def area(outcome: ArrayLike, score: ArrayLike) -> float:
@@ -66,7 +66,7 @@ def areas(
     check_whole("n_resamples", n_resamples, low=1)
     outcome = np.asarray(outcome)
     given = {name: np.asarray(score, dtype=float) for name, score in scores.items()}
-    check_same_length(outcome=outcome, **given)
+    check_rows(outcome=outcome, **given)
     random = np.random.default_rng(seed)
     groups = [np.flatnonzero(outcome == value) for value in (0, 1)]
     draws = np.hstack([random.choice(g, (n_resamples, len(g))) for g in groups])

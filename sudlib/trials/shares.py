@@ -32,8 +32,8 @@ def share(events: int, people: int, level: float = 0.95) -> Estimate:
     """
     if not 0 <= events <= people or people == 0:
         raise InputError(f"a share needs some of some people, not {events}/{people}")
-    found = stats.binomtest(int(events), int(people)).proportion_ci(level, "wilson")
-    return Estimate(events / people, float(found.low), float(found.high), n=int(people))
+    ends = stats.binomtest(int(events), int(people)).proportion_ci(level, "wilson")
+    return Estimate(events / people, *map(float, ends), n=int(people))
 
 
 def shares(outcome: pd.Series, by: pd.Series) -> pd.DataFrame:
@@ -61,9 +61,9 @@ def shares(outcome: pd.Series, by: pd.Series) -> pd.DataFrame:
     known = outcome.notna() & by.notna()
     groups = outcome[known].astype(int).groupby(by[known], observed=True)
     table = groups.agg(people="size", events="sum")
-    found = [share(row.events, row.people) for row in table.itertuples()]
+    estimates = [share(row.events, row.people) for row in table.itertuples()]
     for end in ("value", "low", "high"):
-        table[end] = [getattr(each, end) for each in found]
+        table[end] = [getattr(each, end) for each in estimates]
     return table
 
 

@@ -60,13 +60,13 @@ def across_mechanisms(
     for mechanism in MECHANISMS:
         for similarity in similarities:
             given = {"mechanism": mechanism, "similarity": similarity}
-            found = [
+            results = [
                 dict(compare(sample(year, rows, seed, **given)))  # type: ignore[arg-type]
                 for seed in seeds
             ]
             several = len(similarities) > 1
             name = f"{mechanism}, {similarity:g}" if several else mechanism
-            columns[name] = pd.DataFrame(found).mean()
+            columns[name] = pd.DataFrame(results).mean()
     table = pd.DataFrame(columns)
     signs = np.sign(table.to_numpy())
     holds = (signs == signs[:, :1]).all(axis=1) & (signs[:, 0] != 0)

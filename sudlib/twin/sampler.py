@@ -33,7 +33,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from sudlib.origin import SYNTHETIC_CASES
+from sudlib.origin import SYNTHETIC_CASES, label
 from sudlib.teds import codebook
 from sudlib.twin.completion import (
     MECHANISMS,
@@ -281,14 +281,7 @@ def sample(
     if noprior == "0-5":
         out["NOPRIOR"] = _split_prior(out, rng)
     frame = pd.DataFrame(out, copy=False)
-    frame.attrs = {
-        "data": "twin",
-        "years": [year],
-        "synthetic": True,
-        "origin": "synthetic",
-        "sha256": None,
-        "rows_in_file": n,
-    }
+    frame.attrs = label("twin", n, years=[year])
     return frame
 
 

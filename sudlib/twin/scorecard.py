@@ -20,25 +20,7 @@ from sudlib.files import data_file
 from sudlib.twin.parameters import read_states
 
 NO_EXPANSION = (
-    1,
-    12,
-    13,
-    16,
-    20,
-    23,
-    28,
-    29,
-    31,
-    37,
-    40,
-    45,
-    46,
-    47,
-    48,
-    49,
-    51,
-    55,
-    56,
+    *(1, 12, 13, 16, 20, 23, 28, 29, 31, 37, 40, 45, 46, 47, 48, 49, 51, 55, 56),
 )
 """States without expanded Medicaid in 2017."""
 
@@ -202,10 +184,10 @@ def real_terms() -> pd.DataFrame:
         " ETHNIC ARRESTS_D SUB2 MEDEXP"
     ).split()
     pattern = f"^({'|'.join(map(re.escape, known))})(-?[0-9]+)$"
-    found = read_real("logistic_2017")
-    parts = found["term"].str.extract(pattern)
-    found = found.assign(variable=parts[0], code=parts[1]).dropna(subset="code")
-    return found.astype({"code": int}).reset_index(drop=True)
+    terms = read_real("logistic_2017")
+    parts = terms["term"].str.extract(pattern)
+    terms = terms.assign(variable=parts[0], code=parts[1]).dropna(subset="code")
+    return terms.astype({"code": int}).reset_index(drop=True)
 
 
 def regress(
@@ -298,7 +280,7 @@ def measure_areas(records: pd.DataFrame, seed: int = 33) -> dict[str, float]:
     from sklearn.preprocessing import OneHotEncoder
 
     rng = np.random.default_rng(seed)
-    found: dict[str, list[float]] = {
+    areas_of: dict[str, list[float]] = {
         "boosting": [],
         "logistic": [],
         "within a state": [],
@@ -316,7 +298,7 @@ def measure_areas(records: pd.DataFrame, seed: int = 33) -> dict[str, float]:
         chances = {}
         for name, model in (("boosting", boosting), ("logistic", logistic)):
             chances[name] = model.fit(X[fit], y[fit]).predict_proba(X[test])[:, 1]
-            found[name].append(roc_auc_score(y[test], chances[name]))
+            areas_of[name].append(roc_auc_score(y[test], chances[name]))
         states, sizes, areas = X[test, -1], [], []
         for state in np.unique(states):
             here = states == state
@@ -324,8 +306,8 @@ def measure_areas(records: pd.DataFrame, seed: int = 33) -> dict[str, float]:
             if min(done.sum(), (~done).sum()) >= 20:
                 sizes.append(here.sum())
                 areas.append(roc_auc_score(done, chances["boosting"][here]))
-        found["within a state"].append(float(np.average(areas, weights=sizes)))
-    return {name: float(np.mean(areas)) for name, areas in found.items()}
+        areas_of["within a state"].append(float(np.average(areas, weights=sizes)))
+    return {name: float(np.mean(areas)) for name, areas in areas_of.items()}
 
 
 def score_card(
