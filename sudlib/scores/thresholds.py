@@ -10,12 +10,9 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.stats import binomtest
 from sklearn import metrics
 
+from sudlib.classes import code_outcomes
 from sudlib.files import InputError
-from sudlib.validation import (
-    check_rows,
-    code_classes,
-    numbers,
-)
+from sudlib.validation import check_number, check_rows, check_whole, numbers
 
 
 def _check(
@@ -23,12 +20,7 @@ def _check(
 ) -> tuple[NDArray[Any], ...]:
     """Return truth and predictions as booleans, a score as floats, or say why not."""
     check_rows(completed=completed, score=score, **more)
-    try:
-        _, classes = code_classes([0, 1], completed=completed, **more)
-    except InputError as error:
-        named = " and ".join(["completed", *more])
-        raise InputError(f"{named} must be 0 or 1: {error}") from error
-    found = [each.astype(bool) for each in classes]
+    found = code_outcomes(completed=completed, **more)
     return (*found, *(() if score is None else (numbers("score", score),)))
 
 
@@ -54,6 +46,7 @@ def f_beta(completed: ArrayLike, predicted: ArrayLike, beta: float = 0.5) -> flo
     >>> f_beta([0, 1, 1], [1, 1, 0])
     0.5
     """
+    check_number("beta", beta, 0)
     completed, predicted = _check(completed, predicted=predicted)
     return float(
         metrics.fbeta_score(completed, predicted, beta=beta, zero_division=np.nan)
@@ -89,6 +82,7 @@ def best_threshold(completed: ArrayLike, score: ArrayLike, beta: float = 0.5) ->
     0.5
     """
     completed, score = _check(completed, score)
+    check_number("beta", beta, 0)
     if not completed.any():
         raise InputError(
             "a threshold cannot be chosen: none of the"
@@ -128,6 +122,8 @@ def calibration(
     [0.5, 0.5]
     """
     completed, score = _check(completed, score)
+    check_whole("bins", bins, 1)
+    check_number("level", level, 0, 1, open_low=True, open_high=True)
     edges = np.unique(np.quantile(score, np.linspace(0, 1, bins + 1)[1:-1]))
     frame = pd.DataFrame({"score": score, "observed": completed})
     groups = frame.groupby(np.searchsorted(edges, score, side="left"))
