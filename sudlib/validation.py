@@ -321,7 +321,10 @@ def numbers(name: str, values: ArrayLike) -> NDArray[np.float64]:
         found = given.to_numpy(float, na_value=np.nan)
     except (TypeError, ValueError) as error:
         raise InputError(f"{name} must hold numbers: {error}") from error
-    lost = int((~np.isfinite(found)).sum())
-    if lost:
-        raise InputError(f"{name} must be finite; {lost:,} of {len(found):,} are not")
+    lost = np.flatnonzero(~np.isfinite(found))
+    if len(lost):
+        raise InputError(
+            f"{name} must be finite; row {lost[0]} has {found[lost[0]]}"
+            f" ({len(lost):,} of {len(found):,} are not)"
+        )
     return found

@@ -16,6 +16,7 @@ from sklearn.base import clone
 from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.linear_model import RidgeCV
 from sklearn.model_selection import KFold
+from sklearn.utils.validation import check_is_fitted
 
 from sudlib.files import InputError
 from sudlib.policy.a_learning import ContrastLearner
@@ -28,6 +29,10 @@ from sudlib.validation import check_choice, check_whole
 
 class OutcomeRule(TreatmentRule):
     """Base class of rules that take the combination with the best expected outcome."""
+
+    def _expected(self, X: Array, A: Array) -> Array:
+        """Return expected outcomes for checked, scaled covariates."""
+        raise NotImplementedError
 
     def expected(self, X: ArrayLike, A: ArrayLike) -> Array:
         """Return the outcome expected under the given combinations.
@@ -43,7 +48,8 @@ class OutcomeRule(TreatmentRule):
         -------
         numpy.ndarray of shape (n,)
         """
-        raise NotImplementedError
+        inputs = self._inputs(X)
+        return self._expected(inputs, check_treatments(A, len(inputs)))
 
     def decision_function(self, X: ArrayLike) -> Array:
         """Return the outcome expected under each combination that may be advised.
@@ -57,10 +63,9 @@ class OutcomeRule(TreatmentRule):
         -------
         numpy.ndarray of shape (n, combinations)
         """
-        X = check_covariates(X, estimator=self)
-        return np.column_stack(
-            [self.expected(X, np.tile(code, (len(X), 1))) for code in self._options()]
-        )
+        inputs = self._inputs(X)
+        codes = (np.tile(code, (len(inputs), 1)) for code in self._options())
+        return np.column_stack([self._expected(inputs, code) for code in codes])
 
     def _options(self) -> Array:
         allowed = self._allowed()
@@ -127,22 +132,8 @@ class BoostedOutcome(OutcomeRule):
             random_state=draw_seed(self.random_state),
         ).fit(columns, study.outcome - self.line_.predict(columns))
 
-    def expected(self, X: ArrayLike, A: ArrayLike) -> Array:
-        """Return the outcome expected under the given combinations.
-
-        Parameters
-        ----------
-        X : array-like of shape (n, p)
-            Covariates.
-        A : array-like of shape (n, K)
-            Coded -1 and +1.
-
-        Returns
-        -------
-        numpy.ndarray of shape (n,)
-        """
-        Z = self._inputs(X)
-        columns = np.column_stack([Z, check_treatments(A, len(Z))])
+    def _expected(self, X: Array, A: Array) -> Array:
+        columns = np.column_stack([X, A])
         return self.line_.predict(columns) + self.model_.predict(columns)
 
 
@@ -230,6 +221,15 @@ class BestRule(OutcomeRule):
             if weight > 1e-6
         }
 
+    def _inputs(self, X: ArrayLike) -> Array:
+        check_is_fitted(self)
+        return check_covariates(X, estimator=self)
+
+    def _expected(self, X: Array, A: Array) -> Array:
+        rules = self.rules_.items()
+        said = [self.weights_[name] * rule.expected(X, A) for name, rule in rules]
+        return np.sum(said, axis=0)
+
     def decision_function(self, X: ArrayLike) -> Array:
         """Return the outcome expected under each combination that may be advised.
 
@@ -242,7 +242,7 @@ class BestRule(OutcomeRule):
         -------
         numpy.ndarray of shape (n, combinations)
         """
-        X, options = check_covariates(X, estimator=self), self._options()
+        X, options = self._inputs(X), self._options()
         total: Any = 0.0
         for name, rule in self.rules_.items():
             if hasattr(rule, "outcomes"):  # all at once
@@ -252,22 +252,3 @@ class BestRule(OutcomeRule):
                 said = np.column_stack([rule.expected(X, code) for code in codes])
             total = total + self.weights_[name] * said
         return total
-
-    def expected(self, X: ArrayLike, A: ArrayLike) -> Array:
-        """Return the outcome expected under the given combinations.
-
-        Parameters
-        ----------
-        X : array-like of shape (n, p)
-            Covariates.
-        A : array-like of shape (n, K)
-            Coded -1 and +1.
-
-        Returns
-        -------
-        numpy.ndarray of shape (n,)
-        """
-        X = check_covariates(X, estimator=self)
-        rules = self.rules_.items()
-        said = [self.weights_[name] * rule.expected(X, A) for name, rule in rules]
-        return np.sum(said, axis=0)
