@@ -250,7 +250,7 @@ def is_fraction(value: Any) -> bool:
     bool
     """
     real = isinstance(value, Number) and not isinstance(value, complex)
-    return real and value % 1 != 0  # type: ignore[operator]
+    return real and value % 1 != 0
 
 
 #: Fewer rows than this may lack a class by chance.

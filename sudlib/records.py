@@ -78,9 +78,9 @@ def load(
     """
     rows = check_whole("rows", rows, 1, none="all there are")
     seed = check_whole("seed", seed)
-    several = isinstance(years, Iterable) and not isinstance(years, str)
-    years = tuple(years) if several else (years,)
-    years = tuple(codebook.check_year(year) for year in years)
+    given: Any = years
+    several = isinstance(given, Iterable) and not isinstance(given, str)
+    years = tuple(map(codebook.check_year, given if several else (given,)))
     if not years or len(set(years)) < len(years):
         raise InputError(f"years must name at least one year, each once, not {years}")
     kind, place = door(data)

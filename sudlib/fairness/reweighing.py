@@ -61,9 +61,9 @@ def effective_sample_size(weights: ArrayLike) -> float:
     >>> effective_sample_size([1, 1, 1, 1])
     4.0
     """
-    checked = inputs.check_weights(weights)
-    squares = float((np.asarray(checked) ** 2).sum())
-    return float(np.sum(checked) ** 2 / squares) if squares else np.nan
+    checked: Any = inputs.check_weights(weights)
+    squares = float((checked**2).sum())
+    return float(checked.sum() ** 2 / squares) if squares else np.nan
 
 
 class Reweighing(BaseEstimator):

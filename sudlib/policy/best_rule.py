@@ -18,7 +18,7 @@ from sklearn.linear_model import RidgeCV
 from sklearn.model_selection import KFold
 from sklearn.utils.validation import check_is_fitted
 
-from sudlib.estimates import normal_estimate
+from sudlib.estimates import Estimate, normal_estimate
 from sudlib.files import InputError
 from sudlib.policy.a_learning import ContrastLearner
 from sudlib.policy.base import TreatmentRule, draw_seed
@@ -215,7 +215,7 @@ class BestRule(OutcomeRule):
         errors = ((said - outcome[:, None]) ** 2).mean(axis=0)
         self.errors_ = dict(zip(rules, map(float, errors), strict=True))
         usual = weights = np.eye(len(rules))[errors.argmin()]
-        self.gain_ = None
+        self.gain_: Estimate | None = None
         if self.how == "stack":
             usual, weights = self._stack(study.rows(rows), said, tables)
         self.weights_ = dict(zip(rules, map(float, weights), strict=True))
@@ -277,7 +277,7 @@ class BestRule(OutcomeRule):
         gain = worth[0] - worth[1]
         error = float(gain.std(ddof=1) / np.sqrt(len(gain)))
         self.gain_ = normal_estimate(float(gain.mean()), error, n=len(gain))
-        if self.gain_.value < -error:
+        if gain.mean() < -error:
             return first, first
         return shares / shares.sum(), weights
 

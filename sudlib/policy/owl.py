@@ -170,7 +170,8 @@ class OutcomeWeightedClassifier(NetworkRule):
 
     def _choose_order(self, study: Study) -> int:
         """Return the order whose rules are worth most to people they did not see."""
-        X, A, outcome, chance = study
+        X, A, outcome, propensity = study
+        chance: Any = propensity
         orders = sorted({1, min(2, A.shape[1]), A.shape[1]})
         scores = augmented_scores(X, A, outcome, propensity=chance, seed=self.seed_)
         worth = np.full((len(orders), len(X)), np.nan)
