@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from sudlib.book.claims import compare, count_verdicts
     from sudlib.book.claims_html import badge, explorer, page_table, show, to_html
     from sudlib.book.claims_text import describe, our_text, paper_text
-    from sudlib.book.consistency import check_printed
+    from sudlib.book.consistency import COMPAS, check_printed
     from sudlib.book.parameters import (
         ARMS,
         Parameter,
@@ -48,6 +48,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ARMS",
+    "COMPAS",
     "ENOUGH_ROWS",
     "FOUR_CELLS",
     "Parameter",

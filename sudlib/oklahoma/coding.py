@@ -51,6 +51,16 @@ Variables and groups stand in the order of the study's tables.
 VARIABLES = tuple(BUCKETS)
 
 
+WORDS = {
+    **{"GENDER": "gender", "AGE": "age", "VET": "veteran status", "EDUC": "education"},
+    **{"MARSTAT": "marital status", "EMPLOY": "employment", "RACE": "race"},
+    **{"ETHNIC": "ethnicity", "PREG": "pregnancy", "COMPLETED": "completion"},
+    **{"NOPRIOR": "earlier treatments", "REASON": "reason of discharge"},
+    "COMPLETED_NOPRIOR": "completion and earlier treatments",
+}
+"""What the nine sensitive features and the targets are called in figures."""
+
+
 FEATURES = (
     *("SERVICES", "PSOURCE", "METHUSE", "LIVARAG"),
     *(name for name in codebook.COLUMNS if name.endswith("FLG")),
