@@ -25,10 +25,11 @@ from sklearn.model_selection import (
 from sklearn.preprocessing import OrdinalEncoder
 from sklearn.tree import DecisionTreeClassifier
 
+from sudlib.classes import code_classes
 from sudlib.files import InputError
 from sudlib.validation import check_rows, check_whole
 
-LATE = ("LOS", "REASON", "DISYR", "COMPLETED", "FinalProbability")
+LATE = ("LOS", "REASON", "DISYR", "COMPLETED", "FINALPROBABILITY")
 """Known only at discharge; every column that ends in ``_D`` is too."""
 
 
@@ -101,7 +102,8 @@ def audit(
     Raises
     ------
     InputError
-        For lengths that differ, too few rows or a single class.
+        For rows that do not match, infinite features, scores or missing values among
+        the classes, too few rows or a single class.
 
     Notes
     -----
@@ -120,8 +122,10 @@ def audit(
     """
     check_whole("folds", folds, 2)
     check_whole("shuffles", shuffles, 1)
-    frame, y = pd.DataFrame(X), np.asarray(y)
-    check_whole("the number of rows", check_rows(y=y, X=frame.index), 2 * folds)
+    frame = X if isinstance(X, pd.DataFrame) else pd.DataFrame(np.asarray(X))
+    first = frame.iloc[:, 0] if frame.shape[1] else frame.index
+    check_whole("the number of rows", check_rows(X=first, y=y), 2 * folds)
+    [y] = code_classes(y=y)[1]
     if len(np.unique(y)) < 2:
         raise InputError("an audit needs at least two classes; y has one")
     prepare = prepare or (lambda rows, classes: (rows, classes))
@@ -132,8 +136,9 @@ def audit(
     def said(model: Any, columns: Any = slice(None)) -> NDArray:
         return cross_val_predict(model, rows[:, columns], classes, cv=cv)
 
-    names = list(map(str, frame.columns))
-    late = [name for name in names if name.endswith("_D") or name.split("_")[0] in LATE]
+    ends = [each[-1] if isinstance(each, tuple) else each for each in frame.columns]
+    names = list(map(str, ends))
+    late = [name for name in names if _is_late(name.upper())]
     signs = {
         "late": (len(late), 0.0, 0.0 if late else 1.0, ", ".join(late)),
         "lone": _lone(said, forest, rows, classes, names, seed),
@@ -150,15 +155,22 @@ def audit(
     return table
 
 
+def _is_late(name: str) -> bool:
+    return name.endswith("_D") or name.split("_")[0] in LATE
+
+
 def _numbers(rows: Any, classes: Any) -> tuple[NDArray, NDArray]:
     """Return a table as numbers: text and categories by their codes."""
-    frame = pd.DataFrame(rows)
+    frame = rows if isinstance(rows, pd.DataFrame) else pd.DataFrame(rows)
     words = [not pd.api.types.is_numeric_dtype(kind) for kind in frame.dtypes]
     if any(words):
         text = frame.loc[:, words].astype(object).astype(str)
         frame = frame.astype(object)
         frame.loc[:, words] = OrdinalEncoder().fit_transform(text.to_numpy())
-    return frame.to_numpy(float), np.asarray(classes)
+    values = frame.to_numpy(float, na_value=np.nan)
+    if np.isinf(values).any():
+        raise InputError("X must be finite; columns with infinite values are refused")
+    return values, np.asarray(classes)
 
 
 def _lone(

@@ -14,8 +14,10 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from sklearn.metrics import precision_recall_fscore_support
 
+from sudlib.classes import code_classes
 from sudlib.estimates import exact_limits, percentile_estimate
-from sudlib.validation import check_whole, code_classes
+from sudlib.files import InputError
+from sudlib.validation import check_whole
 
 SCORING = {
     "accuracy": "accuracy",
@@ -47,8 +49,11 @@ def report(
     InputError
         As :func:`measures`, and for classes of another kind than those of the columns.
     """
+    wanted = list(classes)
+    if len(set(wanted)) < len(wanted):
+        raise InputError(f"classes must name each class once, not {wanted}")
     occur, _ = code_classes(y_true=y_true, y_pred=y_pred)
-    every = list(dict.fromkeys([*classes, *occur]))
+    every = list(dict.fromkeys([*wanted, *occur]))
     _, (truth, predicted) = code_classes(every, y_true=y_true, y_pred=y_pred)
     columns = precision_recall_fscore_support(
         truth, predicted, labels=range(len(classes)), zero_division=np.nan
@@ -71,8 +76,19 @@ def from_confusion(matrices: ArrayLike) -> dict[str, NDArray]:
     dict of str to numpy.ndarray
         ``accuracy``; ``balanced_accuracy``, over the classes that occur; ``mcc``, NaN
         where one class takes all rows or all predictions (scikit-learn says 0).
+
+    Raises
+    ------
+    InputError
+        For matrices that are not square, or hold what is no count.
     """
     matrices = np.asarray(matrices, float)
+    square = matrices.ndim > 1 and matrices.shape[-1] == matrices.shape[-2]
+    if not square or not (matrices >= 0).all():
+        raise InputError(
+            "matrices must be square, of counts from 0 up; got shape"
+            f" {matrices.shape}" + " with other numbers" * square
+        )
     total = matrices.sum(axis=(-2, -1))
     true, predicted = matrices.sum(axis=-1), matrices.sum(axis=-2)
     right = np.diagonal(matrices, axis1=-2, axis2=-1)

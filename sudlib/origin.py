@@ -89,6 +89,15 @@ def made_up_cases(cases: Any) -> NDArray[np.bool_]:
     return (year > 1900) & (year < 2100) & (number >= SYNTHETIC_CASES)
 
 
+def _like_cases(column: pd.Series) -> bool:
+    """Return whether the numbers of a column are a year and seven digits each."""
+    kind = column.dtype
+    if not pd.api.types.is_numeric_dtype(kind) or getattr(kind, "itemsize", 8) < 8:
+        return False
+    low, high = column.min(), column.max()
+    return bool(pd.notna(low) and 2_015 * 10**7 < low <= high < 2_100 * 10**7)
+
+
 def origin_of(records: pd.DataFrame) -> str:
     """Return where the records of a frame come from.
 
@@ -109,11 +118,16 @@ def origin_of(records: pd.DataFrame) -> str:
     """
     said = records.attrs
     origin = said.get("origin") or ("synthetic" if said.get("synthetic") else "")
-    # After a merge there may be CASEID_x and CASEID_y.
-    columns = ["CASEID" in str(name).upper() for name in records.columns]
+    # After a merge there may be CASEID_x and CASEID_y, or another name.
+    columns = [
+        "CASEID" in str(name).upper() or _like_cases(records.iloc[:, at])
+        for at, name in enumerate(records.columns)
+    ]
     cases = records.loc[:, columns].to_numpy().ravel()
-    if "CASEID" in records.index.names:
-        cases = records.index.get_level_values("CASEID")
+    for name in records.index.names:
+        level = records.index.get_level_values(name) if name else records.index
+        if name == "CASEID" or _like_cases(level.to_series()):
+            cases = level
     made_up = made_up_cases(cases)
     if made_up.any():
         return "synthetic" if made_up.all() else "mixture"

@@ -78,8 +78,9 @@ def load(
     """
     rows = check_whole("rows", rows, 1, none="all there are")
     seed = check_whole("seed", seed)
-    years = (years,) if isinstance(years, int | np.integer) else tuple(years)
-    years = tuple(codebook.check_year(year) for year in years)
+    given: Any = years
+    several = isinstance(given, Iterable) and not isinstance(given, str)
+    years = tuple(map(codebook.check_year, given if several else (given,)))
     if not years or len(set(years)) < len(years):
         raise InputError(f"years must name at least one year, each once, not {years}")
     kind, place = door(data)
@@ -198,9 +199,14 @@ def _of_years(
     """Return a file's records of these years, and tell which are others."""
     frame = teds.read(file, columns)
     there = frame.attrs["years"]
+    name, asked = frame.attrs["data"], " and ".join(map(str, years))
+    absent = [str(year) for year in years if year not in there]
+    if absent and set(there) & set(years):
+        warnings.warn(
+            f"{name} has no discharges of {' and '.join(absent)}", stacklevel=3
+        )
     if set(there) <= set(years):
         return frame
-    name, asked = frame.attrs["data"], " and ".join(map(str, years))
     if len(there) == 1:
         warnings.warn(
             f"{name} has discharges of {there[0]} only, and those are taken, not of"

@@ -21,7 +21,7 @@ from sklearn.preprocessing import OrdinalEncoder
 from sklearn.utils import check_random_state
 
 from sudlib.files import InputError
-from sudlib.validation import check_choice
+from sudlib.validation import check_choice, check_rows
 
 METHODS = ("auto", "imbalanced-learn", "fast")
 
@@ -238,7 +238,7 @@ def check_levels(X: Any) -> None:
 
 
 def check_order(X: Any, y: Any) -> None:
-    """Raise if rows and classes are the same people in another order.
+    """Raise if rows and classes are of other people, or in another order.
 
     Parameters
     ----------
@@ -248,16 +248,11 @@ def check_order(X: Any, y: Any) -> None:
     Raises
     ------
     InputError
-        If both have an index, of the same labels in another order.
+        If both have an index, and the two differ.
     """
-    first, second = (getattr(table, "index", None) for table in (X, y))
-    if isinstance(first, pd.Index) and isinstance(second, pd.Index):
-        same = len(first) == len(second) and not first.equals(second)
-        if same and first.sort_values().equals(second.sort_values()):
-            raise InputError(
-                "X and y must have their rows in the same order, but their indexes"
-                " differ: align them, or give y.to_numpy() to go by position"
-            )
+    if isinstance(X, pd.DataFrame) and isinstance(y, pd.Series | pd.DataFrame):
+        columns = X.iloc[:, 0], y if y.ndim == 1 else y.iloc[:, 0]
+        check_rows(X=columns[0], y=columns[1])
 
 
 def find_neighbours(

@@ -8,9 +8,9 @@ what several share stands here.
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Iterable, Sequence
-from numbers import Integral, Number, Real
-from typing import Any, NamedTuple, TypeAlias
+from collections.abc import Iterable
+from numbers import Integral, Real
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -20,24 +20,6 @@ from sudlib.files import InputError
 
 #: Positions, whatever the shape.
 Ints: TypeAlias = NDArray[np.intp]
-
-#: More classes than this are identifiers or scores, not classes.
-MOST_CLASSES = 1000
-
-
-class Coded(NamedTuple):
-    """A column as positions among its levels.
-
-    Parameters
-    ----------
-    codes : numpy.ndarray of int
-        One a row; -1 is missing.
-    levels : tuple
-        The distinct values.
-    """
-
-    codes: Ints
-    levels: tuple[Hashable, ...]
 
 
 def check_choice(name: str, given: Any, allowed: Iterable[Any]) -> Any:
@@ -279,195 +261,45 @@ clear which rows belong together; give them one index, or arrays in the same ord
     return lengths[0]
 
 
-def _ordered(values: Iterable[Any]) -> list[Any]:
-    """Return distinct values sorted; a mixture of types by what is shown."""
-    values = list(values)
-    try:
-        return sorted(values)
-    except TypeError:
-        return sorted(values, key=str)
-
-
-def code_column(
-    name: str,
-    values: ArrayLike,
-    missing: str = "error",
-    levels: Sequence[Any] | None = None,
-) -> Coded:
-    """Return one column as codes and levels; a missing value has the code -1.
-
-    None, NaN and pandas' NA are missing, in a list as well.  The categories of a
-    pandas Categorical are its levels, in their order, also those that do not occur.
+def numbers(name: str, values: ArrayLike) -> NDArray[np.float64]:
+    """Return one column as finite floats; text is not turned into numbers.
 
     Parameters
     ----------
     name : str
-        What the column is, for the message.
-    values : array-like
+        The argument's name, for the message.
+    values : array-like of float
         One value a row.
-    missing : {"error", "level", "omit"}, default="error"
-        Whether a missing value stops, is the level "missing", or stays missing.
-    levels : sequence, optional
-        All levels; by default those that are declared or occur, sorted.
 
     Returns
     -------
-    Coded
+    numpy.ndarray
 
     Raises
     ------
     InputError
-        For missing values, unless they are allowed, unknown levels, and levels that
-        look alike, such as 1 and "1".
+        For text, dates, complex numbers, missing and infinite values.
 
     Examples
     --------
-    >>> code_column("sex", ["m", "f", None], missing="omit")
-    Coded(codes=array([ 1,  0, -1]), levels=('f', 'm'))
-    """
-    given: Any = values
-    if not isinstance(given, pd.Series):
-        listed = isinstance(given, np.ndarray | pd.api.extensions.ExtensionArray)
-        given = pd.Series(given if listed else list(given))
-    if isinstance(given.dtype, pd.CategoricalDtype):
-        codes, occur = given.cat.codes.to_numpy(np.intp), given.cat.categories.tolist()
-        known = occur  # in the order in which they are declared
-    else:
-        try:
-            codes, distinct = pd.factorize(given)
-        except TypeError as error:
-            raise InputError(f"{name} must hold one value a row: {error}") from error
-        occur = distinct.tolist()
-        known = _ordered(occur)
-    lost = int((codes < 0).sum())
-    if lost and missing == "error":
-        raise InputError(
-            f"{name} has {lost:,} missing values of {len(codes):,}; leave those rows"
-            " out (for group columns, see also the parameter missing)"
-        )
-    if lost == len(codes) and lost and missing == "omit":
-        raise InputError(f"{name} has no values at all")
-    if lost and missing == "level":
-        codes = np.where(codes < 0, len(occur), codes)
-        declared, occur = known is occur, [*occur, "missing"]
-        known = occur if declared else _ordered(occur)
-    if levels is None:
-        levels = list(known)
-        shown = pd.Index([str(level) for level in levels])
-        if shown.has_duplicates:
-            twice = np.flatnonzero(shown.duplicated(keep=False))
-            alike = [levels[int(at)] for at in twice]
-            raise InputError(f"{name} has levels that look alike: {alike[:4]}")
-    return Coded(_among(name, codes, occur, levels), tuple(levels))
-
-
-def _among(name: str, codes: Ints, occur: list[Any], levels: Sequence[Any]) -> Ints:
-    """Return codes of one list of levels as codes of another; -1 stays missing."""
-    if occur == list(levels):
-        return codes
-    position = pd.Index(list(levels), dtype=object).get_indexer(
-        pd.Index(occur, dtype=object)
-    )
-    used = np.bincount(codes + 1, minlength=len(occur) + 1)[1:] > 0
-    unknown = [occur[at] for at in np.flatnonzero((position < 0) & used)]
-    if unknown:
-        raise InputError(
-            f"{name} has values that are not among {list(levels)}:"
-            f" {_ordered(unknown)[:5]}"
-        )
-    return np.append(position, -1)[codes]
-
-
-def _kind(value: Any) -> str:
-    """Return whether a class is a number (True and False are), text or what else."""
-    if isinstance(value, Number | np.bool_):
-        return "numbers"
-    return "text" if isinstance(value, str) else type(value).__name__
-
-
-def code_classes(
-    labels: Iterable[Any] | None = None, **columns: ArrayLike
-) -> tuple[tuple[Any, ...], list[Ints]]:
-    """Return the classes in order, and each column as positions among them.
-
-    The one gate for truth and prediction.  All columns share one set of classes, of
-    one kind: numbers (1, 1.0 and True are the same class) or text.
-
-    Parameters
-    ----------
-    labels : iterable, optional
-        All classes; by default those that are declared as categories or occur, and 0
-        and 1 if there are no others.
-    **columns
-        Classes by name, one a row, none missing.
-
-    Returns
-    -------
-    labels : tuple
-    codes : list of numpy.ndarray of int
-
-    Raises
-    ------
-    InputError
-        For columns whose rows do not match, missing values, classes of different
-        kinds, scores in the place of classes, a class that is undeclared or declared
-        twice, and more than 1,000 classes.
-
-    Examples
-    --------
-    >>> code_classes(y_true=[0, 1], y_pred=["0", "1"])
+    >>> numbers("score", ["0.5"])
     Traceback (most recent call last):
-    sudlib.files.InputError: classes must be of one kind: y_true holds numbers (0, 1), \
-y_pred holds text ('0', '1'); turn one into the other
+    sudlib.files.InputError: score must hold numbers, not text such as '0.5'
     """
-    check_rows(**columns)
-    coded = {name: code_column(name, each) for name, each in columns.items()}
-    given = None if labels is None else list(labels)
-    declared: set[Any] = set(given or ())
-    if given is not None and len(declared) != len(given):
-        raise InputError(f"labels must not repeat, got {given}")
-    categories: dict[Any, None] = {}
-    for name, (_, levels) in coded.items():
-        if isinstance(getattr(columns[name], "dtype", None), pd.CategoricalDtype):
-            categories |= dict.fromkeys(levels)
-            continue
-        fraction = [
-            each
-            for each in levels
-            if isinstance(each, Real)
-            and not float(each).is_integer()
-            and each not in declared
-        ]
-        if fraction:
-            raise InputError(
-                f"{name} must hold classes, not scores such as {fraction[0]:.4g}: give"
-                " classes, for instance score >= 0.5, or use sudlib.scores.evaluate,"
-                " whose argument score takes scores (fractions that are classes are"
-                " declared by labels)"
-            )
-    named = {name: levels for name, (_, levels) in coded.items()}
-    if given is not None:
-        named["labels"] = tuple(given)
-    kinds = {name: {_kind(each) for each in levels} for name, levels in named.items()}
-    if len(set().union(*kinds.values())) > 1:
-        words = ", ".join(
-            f"{name} holds {' and '.join(sorted(kinds[name]))}"
-            f" ({', '.join(map(repr, levels[:3]))})"
-            for name, levels in named.items()
-        )
+    given = pd.Series(values)
+    words = [each for each in given.head(1000) if isinstance(each, str)]
+    if words:
+        raise InputError(f"{name} must hold numbers, not text such as {words[0]!r}")
+    if given.dtype.kind in "mMc":
+        raise InputError(f"{name} must hold numbers, not {given.dtype}")
+    try:
+        found = given.to_numpy(float, na_value=np.nan)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{name} must hold numbers: {error}") from error
+    lost = np.flatnonzero(~np.isfinite(found))
+    if len(lost):
         raise InputError(
-            f"classes must be of one kind: {words}; turn one into the other"
+            f"{name} must be finite; row {lost[0]} has {found[lost[0]]}"
+            f" ({len(lost):,} of {len(found):,} are not)"
         )
-    if given is None:
-        occur = set().union(*(levels for _, levels in coded.values()))
-        rest = [each for each in _ordered(occur) if each not in categories]
-        given = [0, 1] if occur <= {0, 1} and not categories else [*categories, *rest]
-    if len(given) > MOST_CLASSES:
-        raise InputError(
-            f"{' and '.join(columns)} have {len(given):,} classes, at most"
-            f" {MOST_CLASSES:,} are allowed: are they classes?"
-        )
-    return tuple(given), [
-        _among(name, each.codes, list(each.levels), given)
-        for name, each in coded.items()
-    ]
+    return found

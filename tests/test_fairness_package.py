@@ -67,7 +67,8 @@ def test_it_needs_numpy_scipy_pandas_and_scikit_learn_only():
     )
     assert done.returncode == 0, done.stderr
     rooms = {
-        f"sudlib.{name}" for name in ("estimates", "files", "raking", "validation")
+        f"sudlib.{name}"
+        for name in ("classes", "estimates", "files", "raking", "validation")
     }
     assert set(eval(done.stdout)) == rooms
 

@@ -172,3 +172,13 @@ def test_a_page_on_real_and_unknown_records_is_not_verified(real, twin):
     assert run.synthetic is None and "not verified" in run.records_words
     run.uses(twin)
     assert run.synthetic is True and "among others" in run.records_words
+
+
+def test_made_up_cases_are_known_under_another_name():
+    frame = pd.DataFrame({"CASEID": [20188000001, 20188000002], "AGE": [3, 4]})
+    renamed = frame.rename(columns={"CASEID": "person"})
+    assert origin.origin_of(renamed) == "synthetic"
+    assert origin.origin_of(renamed.set_index("person")) == "synthetic"
+    assert origin.origin_of(renamed.astype({"person": float})) == "synthetic"
+    other = pd.DataFrame({"income": [20188000001, 3], "AGE": [3, 4]})
+    assert origin.origin_of(other) == "unverified"

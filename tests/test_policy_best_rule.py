@@ -1,6 +1,9 @@
 """The stack of families, and the worlds it is tried in."""
 
+import pickle
+
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.base import clone
 from sklearn.linear_model import LinearRegression
@@ -32,29 +35,120 @@ def test_a_world_draws_what_it_says(name):
     assert world.loss(A, X) > 0.6
 
 
-def test_weights_are_those_of_non_negative_least_squares():
-    """Two rules whose errors are known: the stack is their best mixture."""
-    X, A, outcome = worlds.make_world("linear").draw(300, 5)
+def test_weights_are_those_of_non_negative_least_squares_part_by_part():
+    """Two rules: usual outcomes mixed to sum 1, differences by least squares."""
+    X, A, outcome = worlds.make_world("three treatments").draw(300, 5)
     rules = {
         "ridge": policy.AdditiveQLearner(),
         "trees": policy.BoostedOutcome(max_iter=30),
     }
     found = policy.BestRule(rules).fit(X, A, outcome)
-    said = {name: np.empty(300) for name in rules}
+    said, usual = np.empty((2, 300, 2))
     folds = best_rule.KFold(5, shuffle=True, random_state=33)
     for train, rest in folds.split(X):
-        for name, rule in rules.items():
+        for place, rule in enumerate(rules.values()):
             fitted = clone(rule).fit(X[train], A[train], outcome[train])
-            said[name][rest] = fitted.expected(X[rest], A[rest])
-    one, two = said.values()
+            said[rest, place] = fitted.expected(X[rest], A[rest])
+            each = [
+                fitted.expected(X[rest], np.tile(code, (len(rest), 1)))
+                for code in combinations(3)
+            ]
+            usual[rest, place] = np.mean(each, axis=0)
     share = LinearRegression(fit_intercept=False)
+    one, two = said.T
     share = share.fit((one - two)[:, None], outcome - two).coef_[0].clip(0, 1)
-    assert found.weights_["ridge"] == pytest.approx(share, abs=1e-3)
-    errors = [((each - outcome) ** 2).mean() for each in said.values()]
+    assert found.usual_weights_["ridge"] == pytest.approx(share, abs=1e-3)
+    level = usual @ [share, 1 - share]
+    line = LinearRegression(fit_intercept=False, positive=True)
+    weights = line.fit(said - usual, outcome - level).coef_
+    np.testing.assert_allclose(list(found.weights_.values()), weights, atol=1e-3)
+    errors = ((said - outcome[:, None]) ** 2).mean(axis=0)
     np.testing.assert_allclose(list(found.errors_.values()), errors)
     chosen = policy.BestRule(rules, how="select").fit(X, A, outcome)
-    assert list(chosen.rules_) == [list(rules)[int(np.argmin(errors))]]
-    np.testing.assert_array_equal(chosen.predict(X), chosen.rules_["ridge"].predict(X))
+    best = list(rules)[int(np.argmin(errors))]
+    assert list(chosen.rules_) == [best] and chosen.gain_ is None
+    np.testing.assert_array_equal(chosen.predict(X), chosen.rules_[best].predict(X))
+
+
+class Anything(policy.AdditiveQLearner):
+    """Knows who does well, and nothing of treatments."""
+
+    def outcomes(self, X):
+        usual = super().outcomes(X).mean(axis=1, keepdims=True)
+        noise = np.cos(1e6 * (X[:, :1] + np.arange(2**self.n_treatments_)))
+        return usual + noise
+
+    def expected(self, X, A):
+        return self.outcomes(X)[np.arange(len(X)), combination_number(A)]
+
+
+def test_a_rule_that_knows_nothing_of_treatments_gets_no_say_in_advice():
+    X, A, outcome = worlds.make_world("three treatments").draw(2000, 5)
+    rules = {"ridge": policy.AdditiveQLearner(), "other": Anything()}
+    found = policy.BestRule(rules).fit(X, A, outcome)
+    assert found.weights_["other"] < 0.1
+    agree = found.predict(X) == found.rules_["ridge"].predict(X)
+    assert agree.mean() > 0.97
+
+
+def test_what_is_expected_and_what_is_advised_are_one():
+    X, A, outcome = worlds.make_world("antagonism").draw(400, 6)
+    rules = {
+        "ridge": policy.AdditiveQLearner(),
+        "pairs": policy.AdditiveQLearner(pairs=True),
+    }
+    found = policy.BestRule(rules).fit(X, A, outcome)
+    best = found.decision_function(X).max(axis=1)
+    np.testing.assert_allclose(found.expected(X, found.predict(X)), best, rtol=1e-6)
+    again = pickle.loads(pickle.dumps(found))
+    np.testing.assert_array_equal(again.predict(X), found.predict(X))
+
+
+class Opposite(policy.AdditiveQLearner):
+    """Says of every combination what is true of its opposite."""
+
+    def outcomes(self, X):
+        return super().outcomes(X)[:, ::-1]
+
+    def expected(self, X, A):
+        return super().expected(X, -np.asarray(A))
+
+
+def test_the_first_rule_alone_advises_where_it_is_worth_more(monkeypatch):
+    X, A, outcome = worlds.make_world("three treatments").draw(1500, 7)
+    rules = {"good": policy.AdditiveQLearner(), "wrong": Opposite()}
+    monkeypatch.setattr(best_rule, "nnls", lambda X, y: (np.array([0.0, 1.0]), 0))
+    found = policy.BestRule(rules).fit(X, A, outcome, 1 / 8)
+    assert found.gain_.high < 0 and found.weights_ == {"good": 1, "wrong": 0}
+    turned = policy.BestRule(dict(reversed(rules.items()))).fit(X, A, outcome, 1 / 8)
+    assert turned.gain_.low > 0 and turned.weights_ == {"wrong": 0, "good": 1}
+    np.testing.assert_array_equal(found.predict(X), turned.predict(X))
+
+
+def test_few_predictions_are_kept_where_combinations_are_many(monkeypatch):
+    monkeypatch.setattr(best_rule, "MOST_PREDICTIONS", 800)
+    X, A, outcome = worlds.make_world("three treatments").draw(400, 6)
+    rules = {"ridge": policy.AdditiveQLearner()}
+    found = policy.BestRule(rules).fit(X, A, outcome)
+    assert found.gain_.n == 100  # 800 pairs of a person and one of 8 combinations
+    assert list(found.usual_weights_.values()) == pytest.approx([1])
+
+
+@pytest.mark.parametrize("how", ["stack", "select"])
+def test_one_treatment_in_words_with_names(how):
+    random = np.random.default_rng(3)
+    X = pd.DataFrame(random.normal(size=(300, 2)), columns=["age", "weeks"])
+    given = random.random(300) < 0.3
+    helps = np.where(X["age"] > 0, 1, -1)
+    outcome = np.where(given, helps, -helps) + random.normal(size=300) / 4
+    A = pd.DataFrame({"drug": np.where(given, "yes", "no")})
+    found = policy.BestRule(how=how).fit(X, A, outcome)
+    assert (found.predict(X)[:, 0] == helps).mean() > 0.9
+    assert set(found.advise(X)) == {"drug", "none"}
+    assert found.feature_names_in_.tolist() == ["age", "weeks"]
+    assert found.score(X, A, outcome) == pytest.approx(1, abs=0.1)
+    with pytest.raises(ValueError, match="same order"):
+        found.predict(X[["weeks", "age"]])
 
 
 @pytest.mark.parametrize("name", ["linear", "antagonism", "three treatments"])
@@ -87,3 +181,58 @@ def test_what_cannot_be_stacked_is_refused():
         policy.BestRule(how="vote").fit(X, A, outcome)
     with pytest.raises(InputError, match="world must be one of linear"):
         worlds.make_world("flat")
+
+
+def test_pairs_are_modelled_where_they_lower_the_leave_one_out_error():
+    for name, wanted in (("linear", False), ("antagonism", True)):
+        world = worlds.make_world(name, 3)
+        X, A, outcome = world.draw(3000, 4)
+        rule = policy.AdditiveQLearner(pairs="auto").fit(X, A, outcome)
+        assert rule.pairs_ is wanted
+        alone = policy.AdditiveQLearner(pairs=wanted).fit(X, A, outcome)
+        np.testing.assert_array_equal(rule.coef_, alone.coef_)
+        np.testing.assert_array_equal(rule.predict(X), alone.predict(X))
+    one = policy.AdditiveQLearner(pairs="auto").fit(X, A[:, :1], outcome)
+    assert one.pairs_ is False and one.coef_.shape == (1, 31)
+    with pytest.raises(InputError, match="pairs must be one of False, True, auto"):
+        policy.AdditiveQLearner(pairs="maybe").fit(X, A, outcome)
+    with pytest.raises(InputError, match="pairs of boosting"):
+        policy.AdditiveQLearner("boosting", pairs="auto").fit(X, A, outcome)
+
+
+def test_the_order_is_the_one_worth_most_on_people_not_seen():
+    world = worlds.make_world("three treatments", 4)
+    X, A, outcome = world.draw(400, 5)
+    rule = policy.OutcomeWeightedClassifier(order="auto", steps=150)
+    rule.fit(X, A, outcome, 1 / 8)
+    values = rule.order_values_
+    assert list(values) == [1, 2, 3] and rule.order_ == max(values, key=values.get)
+    alone = policy.OutcomeWeightedClassifier(order=rule.order_, steps=150)
+    np.testing.assert_array_equal(
+        alone.fit(X, A, outcome, 1 / 8).predict(X), rule.predict(X)
+    )
+    # each value is near that of the rule's advice, by what the world knows
+    for order, value in values.items():
+        fitted = policy.OutcomeWeightedClassifier(order=order, steps=150)
+        number = combination_number(fitted.fit(X, A, outcome, 1 / 8).predict(X))
+        true = world.means(X)[np.arange(400), number].mean()
+        assert value == pytest.approx(true, abs=0.6)
+    assert rule.coef_.shape == (3, 11)
+    again = pickle.loads(pickle.dumps(rule))
+    np.testing.assert_array_equal(again.predict(X), rule.predict(X))
+
+
+def test_orders_may_differ_among_rules_fitted_together():
+    world = worlds.make_world("three treatments", 4)
+    studies = [world.draw(200, seed) for seed in (1, 2)]
+    made = [policy.OutcomeWeightedClassifier(order="auto", steps=40) for _ in studies]
+    together = policy.fit_together(made, studies)
+    for rule, study in zip(together, studies, strict=True):
+        alone = policy.OutcomeWeightedClassifier(order="auto", steps=40).fit(*study)
+        assert rule.order_ == alone.order_
+        np.testing.assert_array_equal(rule.predict(study[0]), alone.predict(study[0]))
+    one = policy.OutcomeWeightedClassifier(order="auto", steps=40)
+    X, A, outcome = studies[0]
+    assert one.fit(X, A[:, :1], outcome).order_ == 1
+    with pytest.raises(InputError, match="order must be one of auto"):
+        policy.OutcomeWeightedClassifier(order="best").fit(X, A, outcome)

@@ -84,11 +84,32 @@ def covered(world, repeats, people=600, seed=0):
     return {name: np.mean(each) for name, each in inside.items()}
 
 
+def covered_by_matching(world, repeats, people=400, seed=3):
+    """Return how often the interval of T holds the truth; it learns nothing."""
+    confounding, pull, known = WORLDS[world]
+    random = np.random.default_rng(seed)
+    truth = expected(random.normal(size=(20_000, 3)), pull)[:, 3].mean()
+    inside = []
+    for _ in range(repeats):
+        X, A, outcome, chance = draw(random, people, confounding, pull)
+        received = chance[np.arange(people), combination_number(A)]
+        if not known:
+            received = policy.Propensity().fit(X, A).predict_received(X, A)
+        found = policy.matched_interval(outcome, A, np.ones_like(A), received)
+        inside.append(found.low <= truth <= found.high)
+    return np.mean(inside)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("world", WORLDS)
 def test_intervals_of_values_cover_in_every_world(world):
-    """At least 93 % of 400 repeats, where 95 % is the nominal share."""
+    """At least 93 % of 400 repeats (T, which is quick: 1,600), nominally 95 %.
+
+    Of 400 repeats at 95 % one in thirty is below 93 %; Student's interval of the
+    hundred people who agree is, too, on the draws of this seed.
+    """
     shares = covered(world, 400, people=400, seed=3)
+    shares["T"] = covered_by_matching(world, 1600)
     assert min(shares.values()) >= 0.93, shares
 
 

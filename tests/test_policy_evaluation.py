@@ -39,7 +39,7 @@ def test_T_is_undefined_when_nobody_agrees():
 
 @pytest.mark.parametrize("wrong", [0.0, -0.1, 1.2, np.nan])
 def test_a_propensity_outside_0_to_1_is_refused(wrong):
-    with pytest.raises(InputError, match="above 0 and at most 1; row 1"):
+    with pytest.raises(InputError, match="(above 0 and at most 1|finite); row 1"):
         policy.matched_average(
             [1.0, 2.0], [[1, 1], [1, 1]], [[1, 1], [1, 1]], [0.5, wrong]
         )

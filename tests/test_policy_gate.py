@@ -235,3 +235,114 @@ def test_one_person_may_not_count_more_than_all_others(clinic):
     ):
         with pytest.raises(InputError, match="of row 7 makes one person count"):
             act()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        lambda y: y.astype(str),
+        lambda y: np.where(y > 0, "good", "bad"),
+        lambda y: pd.to_datetime(y * 1e9),
+        lambda y: y + 0j,
+        lambda y: pd.array([pd.NA, *y[1:]], dtype="Float64"),
+        lambda y: [None, *y[1:]],
+    ],
+    ids=["text", "words", "dates", "complex", "NA", "None"],
+)
+def test_outcomes_are_numbers_or_refused(clinic, wrong):
+    X, A, outcome = clinic
+    given = wrong(np.asarray(outcome))
+    for act in (
+        lambda: policy.AdditiveQLearner().fit(X, A, given),
+        lambda: policy.outcome_weights(X, A, given, 0.25),
+        lambda: policy.matched_average(given, A, A, 0.25),
+        lambda: policy.augmented_scores(X, A, given),
+    ):
+        with pytest.raises(InputError, match="outcome must"):
+            act()
+
+
+@pytest.mark.parametrize(
+    "propensity", [["0.25"] * 400, np.ones(400, bool), [None] * 400, np.zeros(400)]
+)
+def test_propensities_are_probabilities_in_every_function(clinic, propensity):
+    X, A, outcome = clinic
+    for act in (
+        lambda: policy.OutcomeWeightedClassifier().fit(X, A, outcome, propensity),
+        lambda: policy.outcome_weights(X, A, outcome, propensity),
+        lambda: policy.matched_average(outcome, A, A, propensity),
+        lambda: policy.augmented_scores(X, A, outcome, propensity=propensity),
+    ):
+        with pytest.raises(InputError, match="propensity must"):
+            act()
+
+
+def test_functions_that_are_no_rules_match_rows_too(clinic):
+    X, A, outcome = clinic
+    other = A.sample(frac=1, random_state=0)
+    chance = pd.Series(0.25, index=A.index)
+    for act in (
+        lambda: policy.agreement(A, other),
+        lambda: policy.matched_average(pd.Series(outcome, A.index), other, A, 0.25),
+        lambda: policy.matched_average(outcome, A, A, chance.loc[other.index]),
+        lambda: policy.outcome_weights(X, other, outcome, 0.25),
+        lambda: policy.estimate_propensity(X, other),
+    ):
+        with pytest.raises(InputError, match="their indexes differ"):
+            act()
+
+
+def test_treatments_in_words_are_the_same_treatments_in_functions(clinic):
+    X, A, outcome = clinic
+    words = A.replace({1: "yes", -1: "no"})
+    expected = policy.outcome_weights(X, A.to_numpy(), outcome, 0.25)
+    found = policy.outcome_weights(X, words, outcome, 0.25)
+    np.testing.assert_array_equal(found[0], expected[0])
+    np.testing.assert_array_equal(found[1], expected[1])
+    missing = A.astype(float).mask(A > 0)
+    for act in (policy.combination_number, lambda given: policy.describe(given, "ab")):
+        for wrong in (words, missing):
+            with pytest.raises(InputError, match="must be coded -1 and"):
+                act(wrong)
+
+
+def test_weights_of_people_are_numbers_from_0_up(clinic):
+    _, A, outcome = clinic
+    for wrong in (-np.ones(400), ["1"] * 400, np.ones(3), np.full(400, np.nan)):
+        with pytest.raises(InputError, match="sample_weight"):
+            policy.matched_average(outcome, A, A, 0.25, sample_weight=wrong)
+
+
+@pytest.mark.parametrize(
+    "column", [pd.Timestamp(0), pd.Timedelta(1), pd.Interval(0, 1), 1j, 1e200]
+)
+def test_covariates_that_are_no_numbers_are_refused_in_words(clinic, column):
+    X, A, outcome = clinic
+    with pytest.raises(InputError, match="covariate"):
+        policy.AdditiveQLearner().fit(X.assign(more=column), A, outcome)
+
+
+def test_a_value_is_asked_for_the_treatments_of_the_fit(clinic):
+    X, A, outcome = clinic
+    rule = policy.AdditiveQLearner().fit(X, A, outcome)
+    with pytest.raises(InputError, match="the fit had"):
+        rule.value(X, np.column_stack([A, A.iloc[:, 0]]), outcome)
+
+
+def test_boosting_keeps_the_names_of_covariates_without_a_warning(clinic):
+    X, A, outcome = clinic
+    rule = policy.BoostedOutcome(max_iter=3).fit(X, A, outcome)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        rule.predict(X)
+        rule.expected(X, A)
+
+
+def test_few_people_agree_so_the_interval_is_students():
+    random = np.random.default_rng(8)
+    A = np.ones((12, 1), int)
+    outcome = random.normal(size=12)
+    found = policy.matched_interval(outcome, A, A, 0.5, n_resamples=20_000)
+    # 12 of 12 agree: t(0.975, 11) = 2.201, and the bootstrap divides by n.
+    reach = 2.201 * outcome.std(ddof=1) / np.sqrt(12)
+    assert found.high - found.low == pytest.approx(2 * reach, rel=0.06)

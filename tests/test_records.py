@@ -194,3 +194,24 @@ def test_a_door_that_is_not_there_is_named(data):
         data = "no/such/folder"
     with pytest.raises(InputError):
         records.door(data)
+
+
+@pytest.mark.parametrize("years", [2018.5, True, "2018", None, 2014, (2018, "2019")])
+def test_years_are_whole_numbers_that_there_are(years):
+    with pytest.raises(InputError, match="the year must be one of 2015 to 2023"):
+        records.load("twin", rows=5, years=years)
+
+
+def test_a_year_that_a_file_has_not_is_told(tmp_path):
+    frames = [records.load("twin", rows=20, years=(year,)) for year in (2017, 2018)]
+    pd.concat(frames).to_csv(tmp_path / "two.csv", index=False)
+    with pytest.warns(UserWarning, match="two.csv has no discharges of 2019"):
+        found = records.load(tmp_path / "two.csv", years=(2017, 2018, 2019))
+    assert found.attrs["years"] == [2017, 2018] and len(found) == 40
+    with pytest.warns(UserWarning) as told:
+        found = records.load(tmp_path / "two.csv", years=(2018, 2019))
+    assert [str(each.message)[:34] for each in told] == [
+        "two.csv has no discharges of 2019",
+        "two.csv: 20 of 40 rows are of othe",
+    ]
+    assert found["DISYR"].unique().tolist() == [2018]

@@ -424,7 +424,7 @@ def test_an_interval_that_can_vary_is_the_bootstraps_and_holds_its_value():
         ([0.0, np.nan], [0.1, 0.2], "completed must be 0 or 1: .*1 missing value"),
         ([0.3, 0.8], [0.1, 0.2], "completed must be 0 or 1: .*not scores such as 0.3"),
         ([0, 1], ["0.1", "0.2"], "score must hold numbers, not text such as '0.1'"),
-        ([0, 1], [0.1, None], "score must be finite; 1 of 2 are not"),
+        ([0, 1], [0.1, None], "score must be finite; row 1 has nan"),
     ],
 )
 def test_every_function_says_what_truth_and_score_must_be(completed, score, words):

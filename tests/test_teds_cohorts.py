@@ -193,3 +193,10 @@ def test_features_and_known_sizes_are_those_study_a_printed():
     assert known.completed_share["other_opioids"] == pytest.approx(
         other["test_completed"] / other["test_n"], abs=5e-4
     )
+
+
+def test_columns_of_a_readers_own_do_not_stop_a_cohort():
+    frame = pd.DataFrame({"SERVICES": [7, 4, 7], "SUB1": [2, 2, 5], "METHUSE": 2})
+    found = cohorts.general(frame.assign(note="x", score=0.5, when=pd.Timestamp(0)))
+    assert found.index.tolist() == [0]
+    assert {"note", "score", "when"} <= set(found.columns)

@@ -656,3 +656,25 @@ def test_registry_is_the_verified_list():
     names = json.loads((SHARED / "teds/download_urls.json").read_text())
     for year, name in names["data_file_names_inside_zip"].items():
         assert known[int(year)].csv == name.split()[0]
+
+
+@pytest.mark.parametrize("columns", [None, ["CASEID"], ["AGE", "CASEID"]])
+def test_case_numbers_that_pandas_keeps_as_an_index_are_read(tmp_path, columns):
+    frame = make(5).assign(CASEID=range(20188000000, 20188000005))
+    frame.set_index("CASEID").to_parquet(tmp_path / "indexed.parquet")
+    read = teds.read(tmp_path / "indexed.parquet", columns)
+    assert read["CASEID"].tolist() == frame["CASEID"].tolist()
+    assert read.attrs["origin"] == "synthetic"  # known by these numbers
+    if columns is None:
+        assert read["AGE"].tolist() == frame["AGE"].tolist()
+
+
+def test_a_damaged_zip_is_named(tmp_path):
+    path = tmp_path / "sent.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as bundle:
+        bundle.writestr("tedsd.csv", as_text(make(200)))
+    content = bytearray(path.read_bytes())
+    content[300] ^= 255
+    path.write_bytes(content)
+    with pytest.raises(InputError, match="tedsd.csv in sent.zip cannot be unpacked"):
+        teds.read(path)

@@ -230,8 +230,8 @@ def given_files(
     Parameters
     ----------
     parameters : dict
-        Each text among them may be a path: of a file, or of a folder, which stands
-        for all files below it.
+        Each text among them, or in a list of them, may be a path: of a file, or of a
+        folder, which stands for all files below it.
     folder : path-like, default="."
         Where relative paths start from.
 
@@ -241,8 +241,14 @@ def given_files(
         Links stay what they are called; their targets are what is read.
     """
     files: dict[str, Path] = {}
-    for name, value in parameters.items():
-        if not isinstance(value, str) or not value.strip() or name in ALLOWED:
+    each = [
+        (f"{name} {place}" if place else name, one)
+        for name, value in parameters.items()
+        if name not in ALLOWED
+        for place, one in enumerate(value if isinstance(value, list) else [value])
+    ]
+    for name, value in each:
+        if not isinstance(value, str) or not value.strip():
             continue
         path = Path(folder) / expand_path(value)
         if os.path.isfile(path):

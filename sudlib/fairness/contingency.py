@@ -11,17 +11,11 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import MonteCarloMethod, chi2, chi2_contingency
 
+from sudlib.classes import Coded
 from sudlib.fairness import inputs
 from sudlib.fairness.inputs import Columns, Floats
 from sudlib.raking import rake
-from sudlib.validation import (
-    Coded,
-    Ints,
-    check_choice,
-    check_number,
-    check_whole,
-    code_column,
-)
+from sudlib.validation import Ints, check_choice, check_number, check_whole
 
 TESTS = ("cell", "association", "product")
 
@@ -173,7 +167,7 @@ def interactions(
     check_whole("n_resamples", n_resamples)
     groups, target = (
         inputs.code_groups(sensitive_features, y=y),
-        code_column("y", y),
+        inputs.code_levels("y", y),
     )
     for size in sizes:
         check_whole("each of sizes", size, 1, len(groups))

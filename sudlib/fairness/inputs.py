@@ -12,8 +12,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from sudlib.classes import Coded, code_column, is_fraction
 from sudlib.files import InputError
-from sudlib.validation import Coded, check_choice, check_rows, code_column
+from sudlib.validation import check_choice, check_rows, numbers
 
 MISSING = ("error", "level", "omit")
 
@@ -113,9 +114,43 @@ def code_groups(
     check_rows(**others, **named)
     known = levels or {}
     return {
-        name: code_column(words, each, missing, known.get(name))
+        name: code_levels(words, each, missing, known.get(name))
         for (words, each), name in zip(named.items(), columns, strict=True)
     }
+
+
+def code_levels(
+    name: str,
+    values: ArrayLike,
+    missing: str = "error",
+    levels: Sequence[Any] | None = None,
+) -> Coded:
+    """Return a column as codes, unless it is continuous.
+
+    Parameters
+    ----------
+    name, values, missing, levels
+        As in :func:`sudlib.classes.code_column`.
+
+    Returns
+    -------
+    Coded
+
+    Raises
+    ------
+    InputError
+        As :func:`sudlib.classes.code_column`, and for fractions of which most rows have
+        one of their own.
+    """
+    coded = code_column(name, values, missing, levels)
+    if len(coded.levels) > max(100, len(coded.codes) / 2):
+        fraction = next(filter(is_fraction, coded.levels), None)
+        if fraction is not None:
+            raise InputError(
+                f"{name} must hold levels, not {len(coded.levels):,} numbers such as"
+                f" {fraction}: cut it into bands first"
+            )
+    return coded
 
 
 def check_weights(sample_weight: ArrayLike | None) -> Floats | None:
@@ -133,18 +168,21 @@ def check_weights(sample_weight: ArrayLike | None) -> Floats | None:
     Raises
     ------
     InputError
-        For a weight that is negative or not finite.
+        For text, and a weight that is negative or not finite.
     """
     if sample_weight is None:
         return None
-    weight = np.asarray(sample_weight, dtype=float)
-    bad = weight[~(np.isfinite(weight) & (weight >= 0))]
-    if len(bad):
+    weight = numbers("sample_weight", sample_weight)
+    if (weight < 0).any():
+        bad = weight[weight < 0]
         raise InputError(
-            f"sample_weight must be finite and at least 0; {len(bad):,} are not, the"
-            f" first is {bad[0]}"
+            f"sample_weight must be at least 0; {len(bad):,} are not, the first is"
+            f" {bad[0]}"
         )
-    return weight
+    largest = weight.max(initial=0)
+    # So large or small that its square is no number: rates know no unit of weight.
+    usual = largest == 0 or 1e-100 < largest < 1e100
+    return weight if usual else weight / largest
 
 
 def judged_classes(labels: tuple[Any, ...], pos_label: Any = None) -> list[int]:

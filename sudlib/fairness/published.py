@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 from sudlib.fairness.inputs import Columns, Floats
 from sudlib.fairness.rates import divide, extremes, rate_table
 from sudlib.fairness.tables import families, tabulate
+from sudlib.validation import check_number
 
 
 class PaperFormulaWarning(UserWarning):
@@ -110,6 +111,7 @@ def max_threshold(difference: float) -> float:
     >>> [max_threshold(value) for value in (0.27, 0.05, 0.06, 0.0)]
     [0.26, 0.01, 0.06, 0.0]
     """
+    check_number("difference", difference, 0, 1)
     tried = np.round(np.arange(0.01, 1.0, 0.05), 2)
     failed = tried[tried <= round(float(difference), 10)]
     return float(failed[-1]) if len(failed) else 0.0

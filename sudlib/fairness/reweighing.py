@@ -19,13 +19,14 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
+from sudlib.classes import Coded
 from sudlib.fairness import inputs
 from sudlib.fairness.contingency import cell_of_row, crosstab, interactions
 from sudlib.fairness.inputs import Columns, Floats
 from sudlib.fairness.rates import divide
 from sudlib.fairness.tables import named_sets
 from sudlib.raking import rake_cells
-from sudlib.validation import Coded, check_choice, code_column
+from sudlib.validation import check_choice
 
 VARIANTS = ("kamiran_calders", "raking", "published")
 
@@ -47,6 +48,11 @@ def effective_sample_size(weights: ArrayLike) -> float:
     float
         NaN if all weights are 0.
 
+    Raises
+    ------
+    InputError
+        For text, and a weight that is negative or not finite.
+
     References
     ----------
     Kish (1965), Survey Sampling.
@@ -56,9 +62,9 @@ def effective_sample_size(weights: ArrayLike) -> float:
     >>> effective_sample_size([1, 1, 1, 1])
     4.0
     """
-    weights = np.asarray(weights, dtype=float)
-    squares = float((weights**2).sum())
-    return float(weights.sum() ** 2 / squares) if squares else np.nan
+    checked: Any = inputs.check_weights(weights)
+    squares = float((checked**2).sum())
+    return float(checked.sum() ** 2 / squares) if squares else np.nan
 
 
 @dataclass(eq=False, repr=False)
@@ -231,7 +237,7 @@ class Reweighing(BaseEstimator):
         X = validate_data(self, X, reset=not fitted, skip_check_array=frame, dtype=None)
         levels, classes = (self.levels_, self.classes_) if fitted else (None, None)
         groups = inputs.code_groups(X, levels=levels, y=y)
-        return groups, code_column("y", y, levels=classes)
+        return groups, inputs.code_levels("y", y, levels=classes)
 
     def _choose(self, X: Columns, y: ArrayLike) -> list[tuple[str, ...]]:
         """Return which sets of columns are used."""

@@ -13,10 +13,11 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 
+from sudlib.classes import code_classes
 from sudlib.fairness import inputs
 from sudlib.fairness.inputs import Columns, Floats
 from sudlib.files import InputError
-from sudlib.validation import Ints, check_choice, check_whole, code_classes, code_column
+from sudlib.validation import Ints, check_choice, check_whole
 
 #: Named families: how many of the group columns are crossed at a time.
 FAMILIES = {"each": 1, "pairs": 2, "triples": 3}
@@ -190,7 +191,7 @@ def _count(
         sensitive_features, missing, condition=condition, **others
     )
     if condition is not None:
-        coded = {"condition": code_column("condition", condition)} | {
+        coded = {"condition": inputs.code_levels("condition", condition)} | {
             f"group {name}": each for name, each in coded.items()
         }
     labels, (truth, predicted) = code_classes(labels, y_true=y_true, y_pred=y_pred)

@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from sklearn.model_selection import train_test_split
 
+from sudlib.classes import code_outcomes
 from sudlib.files import InputError
 from sudlib.forests.published import FOLDS
 
@@ -159,7 +160,7 @@ def split_general(completed: ArrayLike, seed: int = 33) -> Parts:
     -------
     Parts
     """
-    completed = np.asarray(completed)
+    [completed] = code_outcomes(completed=completed)
     rows = _rows(completed)
     fit, rest = train_test_split(rows, test_size=0.30, random_state=seed)
     threshold, report = train_test_split(rest, test_size=0.50, random_state=seed)
@@ -182,7 +183,7 @@ def split_methadone(completed: ArrayLike, seed: int = 33) -> Parts:
     -------
     Parts
     """
-    completed = np.asarray(completed)
+    [completed] = code_outcomes(completed=completed)
     rows = _rows(completed)
     wanted = max(int(np.ceil(0.10 * len(rows))), METHADONE_PEOPLE)
     if wanted < len(rows):

@@ -21,6 +21,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
+from sudlib.classes import code_outcomes
 from sudlib.files import InputError
 
 
@@ -183,9 +184,9 @@ def check_both_outcomes(completed: ArrayLike) -> NDArray[np.int_]:
     Raises
     ------
     InputError
-        If only one of both occurs.
+        If only one of both occurs, and for anything but 0 and 1.
     """
-    outcome = np.asarray(completed).astype(int)
+    outcome = code_outcomes(completed=completed)[0].astype(int)
     if len(np.unique(outcome)) != 2:
         raise InputError(
             f"{outcome.sum()} of the {len(outcome)} records completed: records with"

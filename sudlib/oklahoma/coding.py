@@ -12,7 +12,7 @@ import pandas as pd
 from sudlib import teds
 from sudlib.files import InputError
 from sudlib.teds import codebook, cohorts
-from sudlib.validation import check_choice
+from sudlib.validation import check_choice, check_rows
 
 STUDY_YEAR = 2019
 """The year of discharge of the study's records."""
@@ -218,8 +218,11 @@ def group_counts(groups: pd.DataFrame, target: pd.Series | None = None) -> pd.Da
         Columns ``variable``, ``group``, ``people``, ``share`` of all people, and one
         for each class.  People without a group are counted as "not recorded".
     """
+    if target is not None:
+        check_rows(groups=groups.iloc[:, 0], target=target)
     rows = []
     for name, column in groups.items():
+        column = column.astype("category")
         labels = column.astype(object).fillna(NOT_RECORDED)
         for group in dict.fromkeys([*column.cat.categories, *labels[column.isna()]]):
             members = labels == group

@@ -480,6 +480,9 @@ def fit_together(
     first = rules[0]
     if any(repr(rule.get_params()) != repr(first.get_params()) for rule in rules):
         raise InputError("rules that are fitted together must have the same settings")
+    if getattr(first, "order", 1) == "auto" and len(rules) > 1:  # orders may differ
+        one = zip(rules, studies, strict=True)
+        return [fit_together([rule], [study], alike=alike)[0] for rule, study in one]
     ready = [rule._prepare(*study) for rule, study in zip(rules, studies, strict=True)]
     rows, held = zip(*ready, strict=True)
     shapes = {tuple(array.shape for array in study) for study in rows}

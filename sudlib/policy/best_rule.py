@@ -16,10 +16,13 @@ from sklearn.base import clone
 from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.linear_model import RidgeCV
 from sklearn.model_selection import KFold
+from sklearn.utils.validation import check_is_fitted
 
+from sudlib.estimates import Estimate
 from sudlib.files import InputError
 from sudlib.policy.a_learning import ContrastLearner
 from sudlib.policy.base import TreatmentRule, draw_seed
+from sudlib.policy.propensity import estimate_propensity
 from sudlib.policy.q_learning import RIDGE_ALPHAS, AdditiveQLearner
 from sudlib.policy.study import Study, check_covariates, check_treatments
 from sudlib.policy.treatments import Array, combination_number, combinations
@@ -28,6 +31,10 @@ from sudlib.validation import check_choice, check_whole
 
 class OutcomeRule(TreatmentRule):
     """Base class of rules that take the combination with the best expected outcome."""
+
+    def _expected(self, X: Array, A: Array) -> Array:
+        """Return expected outcomes for checked, scaled covariates."""
+        raise NotImplementedError
 
     def expected(self, X: ArrayLike, A: ArrayLike) -> Array:
         """Return the outcome expected under the given combinations.
@@ -43,7 +50,8 @@ class OutcomeRule(TreatmentRule):
         -------
         numpy.ndarray of shape (n,)
         """
-        raise NotImplementedError
+        inputs = self._inputs(X)
+        return self._expected(inputs, check_treatments(A, len(inputs)))
 
     def decision_function(self, X: ArrayLike) -> Array:
         """Return the outcome expected under each combination that may be advised.
@@ -57,10 +65,9 @@ class OutcomeRule(TreatmentRule):
         -------
         numpy.ndarray of shape (n, combinations)
         """
-        X = check_covariates(X, estimator=self)
-        return np.column_stack(
-            [self.expected(X, np.tile(code, (len(X), 1))) for code in self._options()]
-        )
+        inputs = self._inputs(X)
+        codes = (np.tile(code, (len(inputs), 1)) for code in self._options())
+        return np.column_stack([self._expected(inputs, code) for code in codes])
 
     def _options(self) -> Array:
         allowed = self._allowed()
@@ -127,22 +134,8 @@ class BoostedOutcome(OutcomeRule):
             random_state=draw_seed(self.random_state),
         ).fit(columns, study.outcome - self.line_.predict(columns))
 
-    def expected(self, X: ArrayLike, A: ArrayLike) -> Array:
-        """Return the outcome expected under the given combinations.
-
-        Parameters
-        ----------
-        X : array-like of shape (n, p)
-            Covariates.
-        A : array-like of shape (n, K)
-            Coded -1 and +1.
-
-        Returns
-        -------
-        numpy.ndarray of shape (n,)
-        """
-        Z = self._inputs(X)
-        columns = np.column_stack([Z, check_treatments(A, len(Z))])
+    def _expected(self, X: Array, A: Array) -> Array:
+        columns = np.column_stack([X, A])
         return self.line_.predict(columns) + self.model_.predict(columns)
 
 
@@ -156,24 +149,30 @@ def families() -> dict[str, Any]:
     }
 
 
+#: Predictions for at most so many pairs of a person and a combination are compared.
+MOST_PREDICTIONS = 20_000_000
+
+
 @dataclass(eq=False, repr=False)
 class BestRule(OutcomeRule):
-    """Choose or stack families of rules by their cross-validated error.
+    """Choose or stack families of rules by what a study observes.
 
     Every family predicts the outcome of people it has not seen under what they
-    received; a study observes how far it is off.  The stack weighs the predictions so
-    that the error is least, with weights from 0 up that sum to 1, and advises the
-    combination with the best weighted expectation.
+    received.  What it says of a person has two parts: the usual outcome (the mean over
+    the combinations), and how combinations differ.  Advice rests on the second alone,
+    so that the stack weighs the parts separately: a family that knows who does well,
+    and nothing of treatments, gets no say in what to advise.
 
     Parameters
     ----------
     rules : mapping of str to estimator, optional
-        Rules with ``fit(X, A, outcome)`` and ``expected(X, A)``; by default
-        :func:`families`.
+        Rules with ``fit(X, A, outcome)`` and ``expected(X, A)``, the plainest first;
+        by default :func:`families`.
     allowed : {"received", "all"} or array-like of shape (m, K), default="received"
         Combinations that may be recommended; see :class:`TreatmentRule`.
     how : {"stack", "select"}, default="stack"
-        Weigh all, or take the one with the least error.
+        Weigh all, unless the first rule alone is worth more by a standard error
+        (doubly robust, on people not seen); or take the one with the least error.
     n_splits : int, default=5
         Folds.
     random_state : None, int, RandomState or Generator, default=33
@@ -184,13 +183,19 @@ class BestRule(OutcomeRule):
     errors_ : dict of str to float
         Cross-validated mean squared error of each rule.
     weights_ : dict of str to float
-        Weight of each rule.
+        Weight of what each rule says of combinations, from 0 up.
+    usual_weights_ : dict of str to float
+        Weight of what it says of the usual outcome; they sum to 1.
+    gain_ : sudlib.estimates.Estimate or None
+        Value of the stack's advice less the first rule's, on people not seen.
     rules_ : dict of str to estimator
         Those with a weight, fitted to everybody.
 
     Notes
     -----
-    See van der Laan, Polley and Hubbard (2007), Super learner.
+    Weights are those of non-negative least squares.  See van der Laan, Polley and
+    Hubbard (2007), Super learner; for the parts, Robinson (1988), Root-N-consistent
+    semiparametric regression.
     """
 
     rules: Mapping[str, Any] | None = None
@@ -205,30 +210,89 @@ class BestRule(OutcomeRule):
         rules = families() if self.rules is None else dict(self.rules)
         if not rules or not all(hasattr(rule, "expected") for rule in rules.values()):
             raise InputError("rules must be estimators with fit and expected, by name")
+        rows, said, tables = self._unseen(study, rules)
+        outcome = study.outcome[rows]
+        errors = ((said - outcome[:, None]) ** 2).mean(axis=0)
+        self.errors_ = dict(zip(rules, map(float, errors), strict=True))
+        usual = weights = np.eye(len(rules))[errors.argmin()]
+        self.gain_: Estimate | None = None
+        if self.how == "stack":
+            usual, weights = self._stack(study.rows(rows), said, tables)
+        self.weights_ = dict(zip(rules, map(float, weights), strict=True))
+        self.usual_weights_ = dict(zip(rules, map(float, usual), strict=True))
+        self.rules_ = {
+            name: clone(rule).fit(*study[:3])
+            for name, rule in rules.items()
+            if max(self.weights_[name], self.usual_weights_[name]) > 1e-6
+        }
+
+    def _unseen(
+        self, study: Study, rules: Mapping[str, Any]
+    ) -> tuple[Array, Array, Array]:
+        """Return rows, and what each rule says of people whom it has not seen.
+
+        Of the combination received, (n, rules), and of all options, (n, m, rules).
+        """
         seed = draw_seed(self.random_state)
         folds = KFold(self.n_splits, shuffle=True, random_state=seed)
-        said = np.empty((len(study.X), len(rules)))
+        options, rows, said, tables = self._options(), [], [], []
+        most = max(2, MOST_PREDICTIONS // len(options) // self.n_splits)
+        random = np.random.default_rng(seed)
         for train, rest in folds.split(study.X):
-            some = study.rows(train)
-            for place, rule in enumerate(rules.values()):
-                fitted = clone(rule).fit(*some[:3])
-                said[rest, place] = fitted.expected(study.X[rest], study.A[rest])
-        errors = ((said - study.outcome[:, None]) ** 2).mean(axis=0)
-        self.errors_ = dict(zip(rules, map(float, errors), strict=True))
-        weights = np.eye(len(rules))[errors.argmin()]
-        if self.how == "stack":
-            # a heavy row that asks the weights to sum to 1
-            heavy = 1e3 * np.abs(said).max() * np.ones((1, len(rules)))
-            weights = nnls(np.vstack([said, heavy]), np.r_[study.outcome, heavy[0, 0]])[
-                0
+            rest = np.sort(random.permutation(rest)[:most])
+            fitted = [
+                clone(rule).fit(*study.rows(train)[:3]) for rule in rules.values()
             ]
-            weights /= weights.sum()
-        self.weights_ = dict(zip(rules, map(float, weights), strict=True))
-        self.rules_ = {
-            name: clone(rules[name]).fit(*study[:3])
-            for name, weight in self.weights_.items()
-            if weight > 1e-6
-        }
+            X, A = study.X[rest], study.A[rest]
+            rows.append(rest)
+            said.append(np.column_stack([rule.expected(X, A) for rule in fitted]))
+            tables.append(np.stack([_table(rule, X, options) for rule in fitted], 2))
+        return np.concatenate(rows), np.concatenate(said), np.concatenate(tables)
+
+    def _stack(self, study: Study, said: Array, tables: Array) -> tuple[Array, Array]:
+        """Return the weights of both parts, from predictions for people not seen."""
+        # a heavy row that asks the weights to sum to 1
+        heavy = 1e3 * np.abs(said).max() * np.ones((1, said.shape[1]))
+        shares = nnls(np.vstack([said, heavy]), np.r_[study.outcome, heavy[0, 0]])[0]
+        usual = tables.mean(axis=1)
+        level = usual @ (shares / shares.sum())
+        weights = nnls(said - usual, study.outcome - level)[0]
+        first = np.eye(said.shape[1])[0]
+        if not weights.any():
+            return first, first
+        differ = tables - usual[:, None]
+        expected = level[:, None] + differ @ weights
+        surprise = study.outcome - level - (said - usual) @ weights
+        chance = study.propensity
+        if chance is None:  # known chances stay as they are
+            chance = estimate_propensity(study.X, study.A, "auto").clip(0.01)
+        received, options = combination_number(study.A), self._options()
+        worth = []
+        for scores in (expected, differ[:, :, 0]):
+            advice = scores.argmax(axis=1)
+            agree = combination_number(options)[advice] == received
+            worth.append(
+                expected[np.arange(len(advice)), advice] + agree * surprise / chance
+            )
+        gain = worth[0] - worth[1]
+        error = float(gain.std(ddof=1) / np.sqrt(len(gain)))
+        value, reach = float(gain.mean()), 1.96 * error
+        self.gain_ = Estimate(value, value - reach, value + reach, error, len(gain))
+        if gain.mean() < -error:
+            return first, first
+        return shares / shares.sum(), weights
+
+    def _inputs(self, X: ArrayLike) -> Array:
+        check_is_fitted(self)
+        return check_covariates(X, estimator=self)
+
+    def _expected(self, X: Array, A: Array) -> Array:
+        total = np.zeros(len(X))
+        for name, rule in self.rules_.items():
+            usual = _table(rule, X, self._options()).mean(axis=1)
+            total += self.usual_weights_[name] * usual
+            total += self.weights_[name] * (rule.expected(X, A) - usual)
+        return total
 
     def decision_function(self, X: ArrayLike) -> Array:
         """Return the outcome expected under each combination that may be advised.
@@ -242,32 +306,19 @@ class BestRule(OutcomeRule):
         -------
         numpy.ndarray of shape (n, combinations)
         """
-        X, options = check_covariates(X, estimator=self), self._options()
+        X = self._inputs(X)
         total: Any = 0.0
         for name, rule in self.rules_.items():
-            if hasattr(rule, "outcomes"):  # all at once
-                said = rule.outcomes(X)[:, combination_number(options)]
-            else:
-                codes = (np.tile(code, (len(X), 1)) for code in options)
-                said = np.column_stack([rule.expected(X, code) for code in codes])
-            total = total + self.weights_[name] * said
+            table = _table(rule, X, self._options())
+            usual = table.mean(axis=1, keepdims=True)
+            total = total + self.usual_weights_[name] * usual
+            total = total + self.weights_[name] * (table - usual)
         return total
 
-    def expected(self, X: ArrayLike, A: ArrayLike) -> Array:
-        """Return the outcome expected under the given combinations.
 
-        Parameters
-        ----------
-        X : array-like of shape (n, p)
-            Covariates.
-        A : array-like of shape (n, K)
-            Coded -1 and +1.
-
-        Returns
-        -------
-        numpy.ndarray of shape (n,)
-        """
-        X = check_covariates(X, estimator=self)
-        rules = self.rules_.items()
-        said = [self.weights_[name] * rule.expected(X, A) for name, rule in rules]
-        return np.sum(said, axis=0)
+def _table(rule: Any, X: Array, options: Array) -> Array:
+    """Return what a rule expects of each option, (n, m)."""
+    if hasattr(rule, "outcomes"):  # all at once
+        return rule.outcomes(X)[:, combination_number(options)]
+    codes = (np.tile(code, (len(X), 1)) for code in options)
+    return np.column_stack([rule.expected(X, code) for code in codes])

@@ -34,7 +34,7 @@ from sudlib.files import InputError
 from sudlib.policy.overlap import RARE, Overlap, least_chance, overlap
 from sudlib.policy.propensity import PROPENSITIES, Propensity
 from sudlib.policy.q_learning import AdditiveQLearner
-from sudlib.policy.study import Study, check_study
+from sudlib.policy.study import Study, check_propensity, check_study
 from sudlib.policy.treatments import Array, combination_number, combinations, describe
 from sudlib.policy.trial import Trial, place_of
 from sudlib.validation import check_bytes, check_choice, check_number, check_whole
@@ -254,8 +254,10 @@ def augmented_scores(
     shape = len(study.X), len(every)
     check_bytes("scores of every combination", 16 * shape[0] * shape[1])
     number = combination_number(study.A)
-    known: Any = None if isinstance(propensity, str) else np.asarray(propensity, float)
-    table = known if np.ndim(known) == 2 else None
+    known: Any = None if isinstance(propensity, str) else propensity
+    table = np.asarray(known, float) if np.ndim(known) == 2 else None
+    if table is None and known is not None:
+        known = check_propensity(known, shape[0])
     if table is not None:
         if table.shape != shape:
             raise InputError(

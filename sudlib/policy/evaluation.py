@@ -108,12 +108,19 @@ def evaluate(
 
     Notes
     -----
-    Rules of different folds share most of the people that they learnt from, so that
-    their errors go together, and no unbiased variance exists for that.  Variances of
-    what was learnt are multiplied by 1 + 2 / (folds - 1), which made intervals cover
-    in worlds where the choice was hardest (tests/test_policy_coverage.py).
-    See Bengio and Grandvalet (2004), No unbiased estimator of the variance of K-fold
-    cross-validation; Nadeau and Bengio (2003), Inference for the generalization error.
+    What is estimated is the mean value of the rules learnt on each J - 1 of J folds.
+    Given its rule, the error of fold i has mean 0 whatever the other folds hold; it
+    goes together with that of fold j only if j matters to the rule of i, and i to the
+    rule of j.  Each is 1 in J - 1 of the folds the other's rule learnt from, so that a
+    correlation of the order of :math:`1/(J-1)^2` is plausible; taken twice (the rule,
+    and the models of outcomes and chances behind the scores) and summed over the J - 1
+    others it multiplies the variance by :math:`1 + 2/(J-1)`.  That is an order of
+    magnitude and no bound: no unbiased estimate of this variance exists (Bengio and
+    Grandvalet 2004, No unbiased estimator of the variance of K-fold cross-validation).
+    It was held against worlds where the choice is hardest
+    (tests/test_policy_coverage.py).  Nadeau and Bengio's (2003) correction, Inference
+    for the generalization error, is wider, 2 + 1 / (J - 1): it is for the value of the
+    *method* over all training sets of this size.
 
     Examples
     --------

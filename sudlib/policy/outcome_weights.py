@@ -14,6 +14,12 @@ from sklearn.model_selection import KFold, cross_val_predict
 
 from sudlib.policy.doubly_robust import doubly_robust_contrasts
 from sudlib.policy.q_learning import RIDGE_ALPHAS
+from sudlib.policy.study import (
+    check_outcome,
+    check_propensity,
+    check_treatments,
+    same_rows,
+)
 from sudlib.policy.treatments import Array, signs
 from sudlib.validation import check_choice
 
@@ -56,6 +62,12 @@ def outcome_weights(
         Without "augmented" they may be negative: such a person's treatment should be
         avoided.
 
+    Raises
+    ------
+    sudlib.files.InputError
+        For outcomes, treatments or propensities that cannot be used, or whose rows do
+        not match.
+
     Examples
     --------
     >>> targets, weights = outcome_weights([[0], [0]], [[1], [-1]], [3.0, 1.0], 0.5)
@@ -63,7 +75,12 @@ def outcome_weights(
     [[2.0], [-2.0]]
     """
     check_choice("weights", how, WEIGHTS)
-    A, outcome = np.asarray(A), np.asarray(outcome, dtype=float)
+    same_rows(X=X, A=A, outcome=outcome, propensity=propensity)
+    A = check_treatments(A, len(X))  # type: ignore[arg-type]
+    outcome, propensity = (
+        check_outcome(outcome, len(A)),
+        check_propensity(propensity, len(A)),
+    )
     if how == "augmented":
         contrasts = doubly_robust_contrasts(X, A, outcome, propensity, seed)
         return signs(contrasts), np.abs(contrasts)

@@ -66,8 +66,9 @@ class AdditiveQLearner(TreatmentRule):
         Boosting: draws the subsamples.
     allowed : {"received", "all"} or array-like of shape (m, K), default="received"
         Combinations that may be recommended; see :class:`TreatmentRule`.
-    pairs : bool, default=False
-        Also model products of two treatments (ridge only).
+    pairs : bool or "auto", default=False
+        Also model products of two treatments (ridge only).  "auto" does if that lowers
+        the leave-one-out error.
     effect_penalty : float, default=1.0
         Ridge: how strongly coefficients of effects are penalised, relative to those of
         the main effect.  4 is what treatments coded -1/2 and +1/2 amount to, and was
@@ -83,6 +84,8 @@ class AdditiveQLearner(TreatmentRule):
         Ridge: those of the main effect.
     alpha_ : float
         Ridge: the penalty chosen.
+    pairs_ : bool
+        Whether products of two treatments are modelled.
 
     Examples
     --------
@@ -100,7 +103,7 @@ class AdditiveQLearner(TreatmentRule):
     subsample: float = 0.5
     random_state: Any = 33
     _: KW_ONLY
-    pairs: bool = False
+    pairs: bool | str = False
     effect_penalty: float = 1.0
     standardise: bool = True
 
@@ -109,18 +112,25 @@ class AdditiveQLearner(TreatmentRule):
         if self.learner == "ridge":
             self._fit_ridge(study)
         else:
-            check_choice("pairs of boosting", self.pairs, (False,))
+            self.pairs_ = check_choice("pairs of boosting", self.pairs, (False,))
             self._fit_boosting(study)
 
     def _fit_ridge(self, study: Study) -> None:
         check_number("effect_penalty", self.effect_penalty, 0, open_low=True)
+        check_choice("pairs", self.pairs, (False, True, "auto"))
         Z = self._scale(study.X.astype(float))
         # A column divided by s has its coefficient penalised s² times as strongly.
         shrink = np.sqrt(self.effect_penalty)
-        codes = self._codes(study.A) / shrink
-        crossed = (codes[:, :, None] * with_intercept(Z)[:, None]).reshape(len(Z), -1)
-        model = RidgeCV(alphas=RIDGE_ALPHAS)
-        model.fit(np.column_stack([Z, crossed]), study.outcome)
+        models = {}
+        for pairs in (False, True) if self.pairs == "auto" else (bool(self.pairs),):
+            self.pairs_ = pairs
+            codes = self._codes(study.A) / shrink
+            crossed = codes[:, :, None] * with_intercept(Z)[:, None]
+            columns = np.column_stack([Z, crossed.reshape(len(Z), -1)])
+            models[pairs] = RidgeCV(alphas=RIDGE_ALPHAS).fit(columns, study.outcome)
+        # Minus the leave-one-out error; of two alike the model without pairs.
+        self.pairs_ = max(models, key=lambda pairs: models[pairs].best_score_)
+        model = models[self.pairs_]
         width = Z.shape[1]
         self.alpha_ = float(model.alpha_)
         self.main_ = np.r_[model.intercept_, model.coef_[:width]]
@@ -128,7 +138,7 @@ class AdditiveQLearner(TreatmentRule):
 
     def _codes(self, A: ArrayLike) -> Array:
         """Return what multiplies each effect: a_k and, with pairs, a_j a_k."""
-        return 2 * contrast_basis(A, 2 if self.pairs else 1)[:, 1:].astype(float)
+        return 2 * contrast_basis(A, 2 if self.pairs_ else 1)[:, 1:].astype(float)
 
     def _fit_boosting(self, study: Study) -> None:
         X, A, outcome, _ = study

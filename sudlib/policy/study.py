@@ -18,10 +18,15 @@ from sklearn.utils.validation import validate_data
 
 from sudlib.files import InputError
 from sudlib.policy.treatments import Array
+from sudlib.validation import numbers
 
 #: Words that say that a treatment was given, and that it was not.
 GIVEN = ("yes", "given", "true", "1", "1.0", "+1", "treated")
 NOT_GIVEN = ("no", "none", "not given", "false", "0", "0.0", "-1", "-1.0", "untreated")
+
+
+#: Squares of larger numbers are too close to what a float can hold.
+LARGEST = 1e100
 
 
 class Study(NamedTuple):
@@ -237,15 +242,16 @@ def check_covariates(
             values = check_array(X, **wanted)
         else:
             values = validate_data(estimator, X, reset=reset, **wanted)
-    except ValueError as why:
+    except (TypeError, ValueError) as why:
         raise InputError(f"covariates must be a table of numbers: {why}") from why
-    bad = ~np.isfinite(values)
+    bad = ~(np.abs(values) < LARGEST)
     if bad.any():
         column = int(np.flatnonzero(bad.any(axis=0))[0])
         raise InputError(
             f"the covariate {names[column] if names else f'in column {column}'!r} is"
-            f" missing (NaN) or infinite for {int(bad[:, column].sum())} people: impute"
-            " it first, for instance with sklearn.impute.IterativeImputer"
+            f" missing (NaN) or infinite (from {LARGEST:g}) for"
+            f" {int(bad[:, column].sum())} people: impute it first, for instance with"
+            " sklearn.impute.IterativeImputer"
         )
     return values
 
@@ -266,17 +272,14 @@ def check_outcome(outcome: ArrayLike, rows: int) -> Array:
     Raises
     ------
     sudlib.files.InputError
-        For another shape, and for outcomes that are missing or infinite.
+        For another shape, and for outcomes that are no numbers, missing or infinite.
     """
-    outcome = np.asarray(outcome, dtype=float)
-    if outcome.shape != (rows,):
+    if np.shape(outcome) != (rows,):
         raise InputError(
-            f"outcome must be one number a person ({rows}), not shape {outcome.shape}"
+            f"outcome must be one number a person ({rows}), not shape"
+            f" {np.shape(outcome)}"
         )
-    if not np.isfinite(outcome).all():
-        row = int(np.flatnonzero(~np.isfinite(outcome))[0])
-        raise InputError(f"outcomes must be finite; row {row} has {outcome[row]}")
-    return outcome
+    return numbers("outcome", outcome)
 
 
 def check_propensity(propensity: ArrayLike, rows: int) -> Array:
@@ -296,15 +299,18 @@ def check_propensity(propensity: ArrayLike, rows: int) -> Array:
     Raises
     ------
     sudlib.files.InputError
-        For another shape, for a number that is no probability of something that
-        happened, and for one so small that its person counts more than all others.
+        For another shape, for what is no probability of something that happened, and
+        for one so small that its person counts more than all others.
     """
-    values = np.asarray(propensity, dtype=float)
-    if values.shape not in ((), (rows,)):
+    shape = np.shape(propensity)
+    if shape not in ((), (rows,)):
         raise InputError(
-            f"propensity must be one number a person ({rows}), not shape {values.shape}"
+            f"propensity must be one number a person ({rows}), not shape {shape}"
         )
-    values = np.broadcast_to(values, (rows,))
+    given = pd.Series(propensity)
+    if given.dtype.kind == "b":
+        raise InputError("propensity must hold probabilities, not True and False")
+    values = np.broadcast_to(numbers("propensity", given), (rows,))
     bad = ~((values > 0) & (values <= 1))
     if bad.any():
         row = int(np.flatnonzero(bad)[0])
@@ -381,6 +387,9 @@ def check_study(
     X = check_covariates(X, estimator=estimator, reset=reset)
     known = None if reset else getattr(estimator, "treatment_names_", None)
     A = check_treatments(received, len(X), known)
+    wanted = A.shape[1] if reset else getattr(estimator, "n_treatments_", A.shape[1])
+    if A.shape[1] != wanted:
+        raise InputError(f"the fit had {wanted} treatments, these are {A.shape[1]}")
     result = check_outcome(result, len(X))
     given = (A > 0).mean(axis=0)
     if varying and ((given == 0) | (given == 1)).any():

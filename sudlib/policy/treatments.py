@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
+from sudlib.files import InputError
 from sudlib.validation import check_choice, check_whole
 
 #: An array; its docstring says of what type and shape.
@@ -52,6 +53,17 @@ def combinations(treatments: int, dtype: DTypeLike = int) -> Array:
     return np.array(list(itertools.product((-1, 1), repeat=treatments)), dtype=dtype)
 
 
+def _codes(A: ArrayLike) -> Array:
+    """Return codes as an array; words and missing values are no codes."""
+    codes = np.asarray(A)
+    if codes.dtype.kind not in "biuf" or np.isnan(codes.sum()):
+        raise InputError(
+            "combinations must be coded -1 and +1, none missing;"
+            " sudlib.policy.Trial takes words"
+        )
+    return codes
+
+
 def combination_number(A: ArrayLike) -> Array:
     """Return the row of :func:`combinations` that each person's combination is.
 
@@ -69,7 +81,7 @@ def combination_number(A: ArrayLike) -> Array:
     >>> combination_number([[1, -1], [1, 1]]).tolist()
     [2, 3]
     """
-    given = np.asarray(A) > 0
+    given = _codes(A) > 0
     return given @ (2 ** np.arange(given.shape[-1])[::-1])
 
 
@@ -94,7 +106,7 @@ def describe(treatments: ArrayLike, names: Sequence[str]) -> list[str]:
     """
     return [
         " + ".join(n for n, t in zip(names, row, strict=True) if t > 0) or "none"
-        for row in np.asarray(treatments)
+        for row in _codes(treatments)
     ]
 
 

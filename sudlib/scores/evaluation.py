@@ -234,6 +234,7 @@ def evaluate(
     """
     completed, score = _check(completed, score)
     n_resamples = check_whole("n_resamples", n_resamples)
+    check_number("threshold", threshold)
     matrix = metrics.confusion_matrix(
         completed, score >= threshold, labels=[False, True]
     )
@@ -346,7 +347,8 @@ def evaluate_matrix(
     0.381 (0.365 to 0.398)
     """
     matrix = np.asarray(matrix)
-    if matrix.shape != (2, 2) or (matrix < 0).any() or (matrix % 1 != 0).any():
+    counts = matrix.shape == (2, 2) and matrix.dtype.kind in "iuf"
+    if not counts or (matrix < 0).any() or (matrix % 1 != 0).any():
         raise InputError(f"matrix must be 2 x 2 counts, not {matrix.tolist()}")
     (tn, fp), (fn, tp) = matrix = matrix.astype(np.int64)
     check_whole("n_resamples", n_resamples)

@@ -10,8 +10,9 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.stats import binomtest
 from sklearn import metrics
 
+from sudlib.classes import code_outcomes
 from sudlib.files import InputError
-from sudlib.validation import check_rows, code_classes
+from sudlib.validation import check_number, check_rows, check_whole, numbers
 
 
 def _check(
@@ -19,29 +20,8 @@ def _check(
 ) -> tuple[NDArray[Any], ...]:
     """Return truth and predictions as booleans, a score as floats, or say why not."""
     check_rows(completed=completed, score=score, **more)
-    try:
-        _, classes = code_classes([0, 1], completed=completed, **more)
-    except InputError as error:
-        named = " and ".join(["completed", *more])
-        raise InputError(f"{named} must be 0 or 1: {error}") from error
-    columns = [each.astype(bool) for each in classes]
-    return (*columns, *(() if score is None else (_numbers("score", score),)))
-
-
-def _numbers(name: str, values: ArrayLike) -> NDArray[np.float64]:
-    """Return one column as finite floats; text is not turned into numbers."""
-    given = pd.Series(values)
-    words = [each for each in given.head(1000) if isinstance(each, str)]
-    if words:
-        raise InputError(f"{name} must hold numbers, not text such as {words[0]!r}")
-    try:
-        column = given.to_numpy(float, na_value=np.nan)
-    except (TypeError, ValueError) as error:
-        raise InputError(f"{name} must hold numbers: {error}") from error
-    lost = int((~np.isfinite(column)).sum())
-    if lost:
-        raise InputError(f"{name} must be finite; {lost:,} of {len(column):,} are not")
-    return column
+    found = code_outcomes(completed=completed, **more)
+    return (*found, *(() if score is None else (numbers("score", score),)))
 
 
 def f_beta(completed: ArrayLike, predicted: ArrayLike, beta: float = 0.5) -> float:
@@ -66,6 +46,7 @@ def f_beta(completed: ArrayLike, predicted: ArrayLike, beta: float = 0.5) -> flo
     >>> f_beta([0, 1, 1], [1, 1, 0])
     0.5
     """
+    check_number("beta", beta, 0)
     completed, predicted = _check(completed, predicted=predicted)
     return float(
         metrics.fbeta_score(completed, predicted, beta=beta, zero_division=np.nan)
@@ -101,6 +82,7 @@ def best_threshold(completed: ArrayLike, score: ArrayLike, beta: float = 0.5) ->
     0.5
     """
     completed, score = _check(completed, score)
+    check_number("beta", beta, 0)
     if not completed.any():
         raise InputError(
             "a threshold cannot be chosen: none of the"
@@ -140,6 +122,8 @@ def calibration(
     [0.5, 0.5]
     """
     completed, score = _check(completed, score)
+    check_whole("bins", bins, 1)
+    check_number("level", level, 0, 1, open_low=True, open_high=True)
     edges = np.unique(np.quantile(score, np.linspace(0, 1, bins + 1)[1:-1]))
     frame = pd.DataFrame({"score": score, "observed": completed})
     groups = frame.groupby(np.searchsorted(edges, score, side="left"))

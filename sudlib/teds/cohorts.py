@@ -62,7 +62,7 @@ def _pick(
     again each year; without both, and where the number is missing, nobody is dropped.
     """
     # Columns that are integers already are looked at where the rule needs them.
-    others = records.select_dtypes(exclude="integer")
+    others = set(records.select_dtypes(exclude="integer")) & set(codebook.COLUMNS)
     looked_at = {*needed, "DISYR", "CASEID", *others}
     records = official_codes(records, needed, only=looked_at)
     picked = records[rule(records)]

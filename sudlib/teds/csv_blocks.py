@@ -36,8 +36,9 @@ class CsvBlocks:
 
     synthetic = False
 
-    def __init__(self, stream: IO[bytes], name: str) -> None:
+    def __init__(self, stream: IO[bytes], name: str, inside: str = "") -> None:
         self.stream, self.name = stream, name
+        self.place = f"{name} in {inside}" if inside else name
         self.hash = hashlib.sha256()
         self.line = 1
         self.text = False  # cells are labels: do not try integers first
@@ -67,7 +68,7 @@ class CsvBlocks:
             if getattr(error, "errno", None):  # the disk's fault, not the zip's
                 raise
             raise InputError(
-                f"{self.name} cannot be unpacked to its end, the zip is cut off or"
+                f"{self.place} cannot be unpacked to its end, the zip is cut off or"
                 f" damaged ({error}). Download it again"
             ) from error
         self.hash.update(block)

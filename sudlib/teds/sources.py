@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import re
 import stat
 import zipfile
@@ -39,8 +40,15 @@ class ParquetBlocks:
             raise InputError(
                 f"{path.name} is not a whole parquet file ({error})"
             ) from error
-        self.header = list(self.file.schema_arrow.names)
         metadata = self.file.schema_arrow.metadata or {}
+        # An index of consecutive numbers is no column of the file for pandas.
+        index = json.loads(metadata.get(b"pandas", b"{}")).get("index_columns", [])
+        self.ranges = {
+            each["name"]: range(each["start"], each["stop"], each["step"])
+            for each in index
+            if isinstance(each, dict) and each.get("name")
+        }
+        self.header = [*self.ranges, *self.file.schema_arrow.names]
         # The library's own mark, or the attrs as pandas writes them.
         attrs = metadata.get(b"PANDAS_ATTRS", b"")
         said = metadata.get(b"sudlib.synthetic") == b"True"
@@ -48,9 +56,17 @@ class ParquetBlocks:
 
     def blocks(self, columns: dict[str, str]) -> Iterator[dict[str, Any]]:
         """Yield the columns {the file's name: the schema's}, block by block."""
+        asked, begin = [name for name in columns if name not in self.ranges], 0
         try:
-            for batch in self.file.iter_batches(100_000, columns=list(columns)):
-                yield {name: batch.column(source) for source, name in columns.items()}
+            for batch in self.file.iter_batches(100_000, columns=asked):
+                end = begin + batch.num_rows
+                yield {
+                    name: pa.array(self.ranges[source][begin:end])
+                    if source in self.ranges
+                    else batch.column(source)
+                    for source, name in columns.items()
+                }
+                begin = end
         except (pa.ArrowInvalid, OSError) as error:
             raise InputError(f"{self.name} cannot be read ({error})") from error
 
@@ -89,7 +105,7 @@ def open_blocks(path: Path) -> Iterator[CsvBlocks | ParquetBlocks]:
         with bundle:
             entry = find_table(bundle, path.name)
             with open_entry(bundle, entry, path.name) as stream:
-                yield CsvBlocks(stream, Path(entry.filename).name)
+                yield CsvBlocks(stream, Path(entry.filename).name, path.name)
     else:
         size, official = path.stat().st_size, registry.official_download(path.name)
         if official and official.csv_bytes and size < official.csv_bytes:

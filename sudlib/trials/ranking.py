@@ -6,10 +6,12 @@ from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from scipy.stats import rankdata
 
-from sudlib.validation import check_rows, check_whole
+from sudlib.classes import code_outcomes
+from sudlib.files import InputError
+from sudlib.validation import check_rows, check_whole, numbers
 
 
 def area(outcome: ArrayLike, score: ArrayLike) -> float:
@@ -26,13 +28,25 @@ def area(outcome: ArrayLike, score: ArrayLike) -> float:
     float
         The area under the ROC curve; NaN where everybody has the same outcome.
 
+    Raises
+    ------
+    InputError
+        For outcomes other than 0 and 1, scores that are no finite numbers, and rows
+        that do not match.
+
     Examples
     --------
     >>> area([0, 1, 0, 1], [0.1, 0.4, 0.4, 0.8])
     0.875
     """
-    ranks, positive = rankdata(score), np.asarray(outcome) == 1
-    n = int(positive.sum())
+    check_rows(outcome=outcome, score=score)
+    [positive] = code_outcomes(outcome=outcome)
+    return _area(positive, numbers("score", score))
+
+
+def _area(positive: NDArray[np.bool_], score: NDArray[np.float64]) -> float:
+    """Return the area of checked columns."""
+    ranks, n = rankdata(score), int(positive.sum())
     if not 0 < n < len(ranks):
         return float("nan")
     return float((ranks[positive].sum() - n * (n + 1) / 2) / (n * (len(ranks) - n)))
@@ -64,14 +78,16 @@ def areas(
         ``gap_high``.
     """
     check_whole("n_resamples", n_resamples, low=1)
-    outcome = np.asarray(outcome)
-    given = {name: np.asarray(score, dtype=float) for name, score in scores.items()}
-    check_rows(outcome=outcome, **given)
+    check_rows(outcome=outcome, **scores)
+    [positive] = code_outcomes(outcome=outcome)
+    given = {name: numbers(name, score) for name, score in scores.items()}
+    if not given or positive.all() or not positive.any():
+        raise InputError("areas need scores, and people with and without the outcome")
     random = np.random.default_rng(seed)
-    groups = [np.flatnonzero(outcome == value) for value in (0, 1)]
+    groups = [np.flatnonzero(positive == value) for value in (False, True)]
     draws = np.hstack([random.choice(g, (n_resamples, len(g))) for g in groups])
     drawn = {
-        name: np.array([area(outcome[rows], score[rows]) for rows in draws])
+        name: np.array([_area(positive[rows], score[rows]) for rows in draws])
         for name, score in given.items()
     }
     first = next(iter(given))
@@ -79,8 +95,8 @@ def areas(
     for name, score in given.items():
         low, high = np.quantile(drawn[name], [0.025, 0.975])
         gap_low, gap_high = np.quantile(drawn[name] - drawn[first], [0.025, 0.975])
-        value = area(outcome, score)
-        gap = value - area(outcome, given[first])
+        value = _area(positive, score)
+        gap = value - _area(positive, given[first])
         table[name] = [value, low, high, gap, gap_low, gap_high]
     columns = ["value", "low", "high", "gap", "gap_low", "gap_high"]
     return pd.DataFrame.from_dict(table, orient="index", columns=columns)

@@ -7,8 +7,10 @@ import math
 import pandas as pd
 from scipy import stats
 
+from sudlib.classes import code_outcomes
 from sudlib.estimates import Estimate
 from sudlib.files import InputError
+from sudlib.validation import check_choice, check_rows, check_whole
 
 
 def share(events: int, people: int, level: float = 0.95) -> Estimate:
@@ -30,7 +32,8 @@ def share(events: int, people: int, level: float = 0.95) -> Estimate:
     >>> print(share(204, 283))
     0.721 (0.666 to 0.770)
     """
-    if not 0 <= events <= people or people == 0:
+    people = check_whole("people", people)
+    if not 0 <= check_whole("events", events) <= people or people == 0:
         raise InputError(f"a share needs some of some people, not {events}/{people}")
     ends = stats.binomtest(int(events), int(people)).proportion_ci(level, "wilson")
     low, high = map(float, ends)
@@ -59,8 +62,11 @@ def shares(outcome: pd.Series, by: pd.Series) -> pd.DataFrame:
     b    1.0
     Name: value, dtype: float64
     """
-    known = outcome.notna() & by.notna()
-    groups = outcome[known].astype(int).groupby(by[known], observed=True)
+    check_rows(outcome=outcome, by=by)
+    outcome, by = pd.Series(outcome), pd.Series(by)
+    known = (outcome.notna().to_numpy()) & by.notna().to_numpy()
+    events = code_outcomes(outcome=outcome[known])[0].astype(int)
+    groups = pd.Series(events).groupby(by[known].array, observed=True)
     table = groups.agg(people="size", events="sum")
     estimates = [share(row.events, row.people) for row in table.itertuples()]
     for end in ("value", "low", "high"):
@@ -94,6 +100,8 @@ def difference(table: pd.DataFrame, first: str, second: str) -> Estimate:
     >>> print(difference(two, "a", "b"))
     0.100 (-0.062 to 0.251)
     """
+    for name in (first, second):
+        check_choice("the group", name, table.index)
     a, b = table.loc[first], table.loc[second]
     gap = a["value"] - b["value"]
     down = math.hypot(a["value"] - a["low"], b["high"] - b["value"])
