@@ -1,13 +1,14 @@
 # make book · make test · make lab · make clean
 PYTHON ?=
 BIN = .venv/bin
-export PYTHON
+# What is asked for reaches the shell as a variable, whatever stands in it.
+export PYTHON PROFILE DATA KERNEL JOBS THREADS NOTEBOOK
 
 # Of another Python or environment: they would lead out of .venv.
 unexport PYTHONHOME PYTHONPATH PYTHONUSERBASE PYTHONSTARTUP PYTHONWARNINGS
 unexport PYTHONOPTIMIZE PYTHONSAFEPATH __PYVENV_LAUNCHER__ VIRTUAL_ENV
 
-.PHONY: book teach test test-all lab lint notebook house mutants clean clean-all environment help
+.PHONY: book teach test test-all lab lint notebook house lines mutants clean clean-all environment help
 
 help:           ## list what can be made
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*##/:/'
@@ -15,19 +16,23 @@ help:           ## list what can be made
 environment:    ## make .venv from the lock file, register the kernel
 	@$${PYTHON:-python3} workflow/environment.py
 
-book: environment   ## run what has changed, build the website (PROFILE=paper DATA=... KERNEL=... JOBS=... NOTEBOOK=...)
-	@$(BIN)/python workflow/book.py --profile "$(PROFILE)" --data "$(DATA)" --kernel "$(KERNEL)" --jobs "$(JOBS)" --only "$(NOTEBOOK)"
+book: environment   ## run what has changed, build the website (PROFILE=paper DATA=... KERNEL=... JOBS=... THREADS=... NOTEBOOK=...)
+	@exec $(BIN)/python workflow/book.py --profile="$$PROFILE" --data="$$DATA" --kernel="$$KERNEL" --jobs="$$JOBS" --threads="$$THREADS" --only="$$NOTEBOOK"
 
 teach: environment  ## make student and solution notebooks, marking and slides in _build/teach (PROFILE=paper)
 	@$(BIN)/python workflow/teach.py --executed "_build/$(or $(PROFILE),quick)/executed"
 
-test: environment   ## run the fast tests
-	$(BIN)/python -m pytest
+# Two tests at a time: each worker loads TensorFlow by itself (2 GB; JOBS=4 for four).
+PYTEST = $(BIN)/python -m pytest -n $(or $(JOBS),2) --dist worksteal
+
+test: environment   ## run the fast tests (JOBS=...)
+	$(PYTEST)
 
 test-all: environment   ## run all tests, the slow ones too
-	$(BIN)/python -m pytest -m "slow or not slow"
+	$(PYTEST) -m "slow or not slow"
 
 lab: environment    ## open JupyterLab on the notebooks
+	@$(BIN)/python workflow/notebook_filter.py --tell-git
 	$(BIN)/jupyter lab --notebook-dir=.
 
 lint: environment   ## check style and annotations
@@ -39,11 +44,14 @@ notebook: environment  ## begin an experiment (NAME=a11_short_name TITLE="A ques
 house: environment  ## draw the rooms and arrows of the library into the README
 	@$(BIN)/python tools/draw_house.py --write
 
+lines:          ## count the library's lines of code, room by room
+	@python3 tools/count_code.py
+
 mutants: environment  ## which slips would the tests not notice? (ROOM=fairness N=50; minutes)
 	$(BIN)/python tools/mutate.py "$(ROOM)" --number "$(or $(N),50)"
 
-clean:          ## remove what was built (the environment stays; make clean-all removes it too)
-	rm -rf _build .snakemake .pytest_cache .ruff_cache .hypothesis
+clean:          ## remove what was built, but no results that took an hour or more
+	@$${PYTHON:-python3} workflow/clean.py
 
-clean-all: clean
-	rm -rf .venv
+clean-all:      ## remove those too, and the environment (asks first)
+	@$${PYTHON:-python3} workflow/clean.py --all

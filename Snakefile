@@ -11,6 +11,8 @@ sys.path.insert(0, "workflow")
 import plan
 
 OUT = config["out"]
+SITE = config["site"]
+THREADS = int(config["threads"])
 KERNEL = config["kernel"]
 PROFILE = config["profile"]
 GIVEN = config.get("given") or {}
@@ -20,6 +22,8 @@ rule site:
     input:
         expand(OUT + "/executed/{name}.ipynb", name=plan.NOTEBOOKS),
         expand(OUT + "/results/{name}.json", name=plan.NOTEBOOKS),
+        # Their words are on the site as they are now.
+        words=[plan.source(name) for name in plan.NOTEBOOKS],
         pages=[
             str(path)
             for path in sorted(Path("book").rglob("*"))
@@ -32,18 +36,19 @@ rule site:
         ],
         devices="data/results/study_a/devices.csv",
     output:
-        "_build/html/index.html",
+        SITE + "/html/index.html",
     params:
         out=OUT,
+        site=SITE,
     log:
         OUT + "/logs/site.log",
     shell:
         "python workflow/build_site.py --results {params.out:q}/results"
-        " --notebooks {params.out:q}/executed > {log:q} 2>&1"
+        " --notebooks {params.out:q}/executed --out {params.site:q} > {log:q} 2>&1"
         " || (tail -n 25 {log:q} >&2; exit 1)"
 
 
-for name, entry in plan.NOTEBOOKS.items():
+for name in plan.NOTEBOOKS:
 
     rule:
         name:
@@ -65,10 +70,14 @@ for name, entry in plan.NOTEBOOKS.items():
                 plan.fingerprint(name, PROFILE, GIVEN), sort_keys=True
             ),
             kernel=KERNEL,
+            computing=THREADS,
         log:
             f"{OUT}/logs/{name}.log",
-        threads: entry.get("threads", 2)
+        # The longest first; a whole number.
+        priority: round(100 * plan.urgency(name, PROFILE))
+        threads: THREADS
         shell:
             "python workflow/execute.py {params.notebook:q} --parameters {params.given:q}"
-            " --kernel {params.kernel:q} --executed {output.executed:q}"
-            " --result {output.result:q} --log {log:q}"
+            " --kernel {params.kernel:q} --threads {params.computing}"
+            " --executed {output.executed:q} --result {output.result:q}"
+            " --log {log:q}"

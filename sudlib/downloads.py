@@ -12,6 +12,7 @@ import re
 import time
 import warnings
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -140,6 +141,7 @@ class BrokenOff(requests.ConnectionError):
     """A download ended before its end."""
 
 
+@dataclass
 class Resume:
     """A downloader for pooch that goes on where an earlier one stopped.
 
@@ -155,28 +157,23 @@ class Resume:
         Seconds to wait for a connection, and for the next bytes.
     """
 
-    def __init__(
-        self,
-        part: Path,
-        tries: int = 3,
-        pause: float = 1.0,
-        timeout: tuple[float, float] = (15, 60),
-    ) -> None:
-        self.part, self.tries, self.pause = part, tries, pause
-        self.timeout = timeout
+    part: Path
+    tries: int = 3
+    pause: float = 1.0
+    timeout: tuple[float, float] = (15, 60)
 
     def __call__(self, url: str, output_file: Any, pooch_instance: Any) -> None:
         """Download ``url`` to ``output_file``."""
-        left, size = self.tries, -1
+        tries_left, size = self.tries, -1
         while True:
             try:
                 self._ask(url)
                 break
             except requests.RequestException as error:
                 got = self._size()
-                left = self.tries if got > size >= 0 else left - 1
+                tries_left = self.tries if got > size >= 0 else tries_left - 1
                 size = got
-                if left <= 0 or not _may_pass(error):
+                if tries_left <= 0 or not _may_pass(error):
                     raise
                 time.sleep(self.pause)
         os.replace(self.part, output_file)

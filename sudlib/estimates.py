@@ -61,42 +61,18 @@ class Estimate:
         return f"{value} ({low} to {high})"
 
     def as_dict(self) -> dict[str, Any]:
-        """Return value, low, high and reason, as a row of a table."""
+        """Return value, low, high and reason, as a row of a table.
+
+        Returns
+        -------
+        dict of str to float or str
+        """
         return {
             "value": self.value,
             "low": self.low,
             "high": self.high,
             "reason": self.reason,
         }
-
-
-def normal_estimate(
-    value: float, standard_error: float, *, level: float = 0.95, n: int | None = None
-) -> Estimate:
-    """Return an estimate with the interval of the normal distribution.
-
-    Parameters
-    ----------
-    value : float
-        The number.
-    standard_error : float
-        Its standard error.
-    level : float, default=0.95
-        Nominal coverage.
-    n : int, optional
-        People behind the number.
-
-    Returns
-    -------
-    Estimate
-
-    Examples
-    --------
-    >>> print(normal_estimate(1.0, 0.1))
-    1.000 (0.804 to 1.196)
-    """
-    reach = float(stats.norm.ppf((1 + level) / 2)) * standard_error
-    return Estimate(value, value - reach, value + reach, standard_error, n)
 
 
 def mean_over_splits(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import os
 from os import PathLike
@@ -52,6 +53,28 @@ def data_file(name: str) -> Path:
         f"sudlib has no embedded data file {name!r}; it looked in"
         f" {' and '.join(str(folder) for folder in folders)}"
     )
+
+
+def read_rows(path: str | PathLike[str]) -> list[dict[str, str]]:
+    """Return a small CSV table as a list of dictionaries.
+
+    Parameters
+    ----------
+    path : str or path
+        Of a file in UTF-8 with a header.
+
+    Returns
+    -------
+    list of dict
+        One a row, from column names to texts.
+
+    Examples
+    --------
+    >>> read_rows(data_file("codebook/variables.csv"))[0]["variable"]
+    'DISYR'
+    """
+    with open(path, newline="", encoding="utf-8") as stream:
+        return list(csv.DictReader(stream))
 
 
 def expand_path(path: str | PathLike[str]) -> Path:

@@ -106,13 +106,13 @@ class MCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         self.present_ = share > 0
         self.mass_ = share[self.present_] / J
         _, values, right = np.linalg.svd(self._scale(table) / len(table) ** 0.5, False)
-        kept = min(self.n_components, int((values > 1e-10).sum()))
-        self.inertia_ = values[:kept] ** 2
-        self.axes_ = right[:kept].T
+        count = min(self.n_components, int((values > 1e-10).sum()))
+        self.inertia_ = values[:count] ** 2
+        self.axes_ = right[:count].T
         total = (values**4).sum() - (len(self.mass_) - J) / J**2
         above = np.clip(self.inertia_ - 1 / J, 0, None)
         self.adjusted_ = J / (J - 1) * above**2 / total if total > 0 else above
-        self._n_features_out = kept
+        self._n_features_out = count
         return self
 
     def scaled(self, X: ArrayLike) -> NDArray:

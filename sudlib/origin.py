@@ -33,6 +33,37 @@ IS_SYNTHETIC = {"real": False, "synthetic": True, "mixture": True, "unverified":
 """What ``attrs["synthetic"]`` says of each origin; None is not known."""
 
 
+def label(
+    data: str,
+    rows: int,
+    *,
+    years: Iterable[int] = (),
+    origin: str = "synthetic",
+    **more: Any,
+) -> dict[str, Any]:
+    """Return what a frame of records keeps in its ``attrs``.
+
+    Parameters
+    ----------
+    data : str
+        What the records are called on a page.
+    rows : int
+        Rows of the whole file, or of the whole draw.
+    years : iterable of int, optional
+        Years of discharge.
+    origin : str, default="synthetic"
+        A key of :data:`ORIGINS`.
+    **more
+        What else is known, such as ``sha256``.
+
+    Returns
+    -------
+    dict
+    """
+    known = {"data": data, "years": list(years), "synthetic": IS_SYNTHETIC[origin]}
+    return known | {"origin": origin, "sha256": None, "rows_in_file": rows} | more
+
+
 def made_up_cases(cases: Any) -> NDArray[np.bool_]:
     """Return which case numbers are of made-up records.
 

@@ -21,7 +21,7 @@ import pandas as pd
 
 from sudlib import teds, twin
 from sudlib.files import InputError, expand_path
-from sudlib.origin import IS_SYNTHETIC, joint_origin, origin_of
+from sudlib.origin import joint_origin, label, origin_of
 from sudlib.teds import codebook
 from sudlib.validation import check_whole
 
@@ -220,16 +220,16 @@ def _of_years(
             f"{name} has discharges of {', '.join(map(str, there))}, none of {asked}"
         )
     disyr = frame if "DISYR" in frame else teds.read(file, "DISYR")
-    kept = frame[disyr["DISYR"].isin(taken)].reset_index(drop=True)
-    left_out = len(frame) - len(kept)
+    asked_for = frame[disyr["DISYR"].isin(taken)].reset_index(drop=True)
+    left_out = len(frame) - len(asked_for)
     warnings.warn(
         f"{name}: {left_out:,} of {len(frame):,} rows are of other years than"
         f" {' and '.join(map(str, taken))} and are left out",
         stacklevel=3,
     )
     dropped = frame.attrs["dropped"] + left_out
-    kept.attrs = frame.attrs | {"years": taken, "dropped": dropped}
-    return kept
+    asked_for.attrs = frame.attrs | {"years": taken, "dropped": dropped}
+    return asked_for
 
 
 def _columns(columns: Sequence[str] | str, frame: pd.DataFrame) -> pd.DataFrame:
@@ -263,14 +263,13 @@ def _together(frames: list[pd.DataFrame], name: str) -> pd.DataFrame:
     origin = joint_origin(origin_of(frame) for frame in frames)
     frame = frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True)
     hashes = [each["sha256"] for each in attrs]
-    frame.attrs = attrs[0] | {
-        "data": name,
-        "years": sorted(year for each in attrs for year in each["years"]),
-        "synthetic": IS_SYNTHETIC[origin],
-        "origin": origin,
-        "sha256": " + ".join(hashes) if all(hashes) else None,
-        "rows_in_file": sum(each["rows_in_file"] for each in attrs),
-    }
+    frame.attrs = attrs[0] | label(
+        name,
+        sum(each["rows_in_file"] for each in attrs),
+        years=sorted(year for each in attrs for year in each["years"]),
+        origin=origin,
+        sha256=" + ".join(hashes) if all(hashes) else None,
+    )
     if "verified" in attrs[0]:  # from files
         frame.attrs["verified"] = all(each["verified"] for each in attrs)
         frame.attrs["dropped"] = sum(each["dropped"] for each in attrs)

@@ -277,12 +277,12 @@ def find_neighbours(
         near the first is taken.
     """
     rows, near = len(codes), count + 1
-    left, right = _factors(codes, profiles)
+    one, other = _factors(codes, profiles)
     neighbours = np.empty((rows, near), np.intp)
     step = max(1, _BLOCK // max(rows, 1))
     for start in range(0, rows, step):
         block = slice(start, start + step)
-        distance = np.round(left[block] @ right.T, _DIGITS)
+        distance = np.round(one[block] @ other.T, _DIGITS)
         edge = np.partition(distance, count, axis=1)[:, count, None]
         chosen = distance < edge
         ties = distance == edge

@@ -200,48 +200,6 @@ def check_bytes(what: str, wanted: int, most: int = MOST_BYTES) -> None:
         )
 
 
-def check_same_length(**columns: Any) -> int:
-    """Return the common length of one-dimensional columns given by name.
-
-    Parameters
-    ----------
-    **columns
-        Array-likes; None is passed over.
-
-    Returns
-    -------
-    int
-
-    Raises
-    ------
-    InputError
-        If one is not one-dimensional, their lengths differ or there are no rows.
-
-    Examples
-    --------
-    >>> check_same_length(y_true=[0, 1], y_pred=[1, 1])
-    2
-    >>> check_same_length(y_true=[0, 1], y_pred=[1])
-    Traceback (most recent call last):
-    sudlib.files.InputError: y_true and y_pred must have the same length, not 2 and 1
-    """
-    shapes = {
-        name: np.shape(column) for name, column in columns.items() if column is not None
-    }
-    for name, shape in shapes.items():
-        if len(shape) != 1:
-            raise InputError(f"{name} must be one column, not of shape {shape}")
-    lengths = [shape[0] for shape in shapes.values()]
-    if len(set(lengths)) > 1:
-        raise InputError(
-            f"{' and '.join(shapes)} must have the same length, not"
-            f" {' and '.join(map(str, lengths))}"
-        )
-    if not lengths or not lengths[0]:
-        raise InputError(f"{' and '.join(shapes) or 'the input'} must have rows: none")
-    return lengths[0]
-
-
 def check_rows(**columns: Any) -> int:
     """Return the common length of columns whose rows belong together.
 
@@ -260,20 +218,37 @@ def check_rows(**columns: Any) -> int:
     Raises
     ------
     InputError
-        As :func:`check_same_length`, and for different indexes.
+        If one is not one-dimensional, their lengths or indexes differ, or there are no
+        rows.
 
     Examples
     --------
+    >>> check_rows(y_true=[0, 1], y_pred=[1])
+    Traceback (most recent call last):
+    sudlib.files.InputError: y_true and y_pred must have the same length, not 2 and 1
     >>> check_rows(y_true=pd.Series([0, 1]), y_pred=pd.Series([1, 1], index=[1, 0]))
     Traceback (most recent call last):
     sudlib.files.InputError: y_true and y_pred have different indexes, so it is not \
 clear which rows belong together; give them one index, or arrays in the same order
     """
-    n = check_same_length(**columns)
+    shapes = {
+        name: np.shape(column) for name, column in columns.items() if column is not None
+    }
+    for name, shape in shapes.items():
+        if len(shape) != 1:
+            raise InputError(f"{name} must be one column, not of shape {shape}")
+    lengths = [shape[0] for shape in shapes.values()]
+    if len(set(lengths)) > 1:
+        raise InputError(
+            f"{' and '.join(shapes)} must have the same length, not"
+            f" {' and '.join(map(str, lengths))}"
+        )
+    if not lengths or not lengths[0]:
+        raise InputError(f"{' and '.join(shapes) or 'the input'} must have rows: none")
     indexed = {
         name: column.index
         for name, column in columns.items()
-        if isinstance(column, pd.Series | pd.DataFrame)
+        if isinstance(column, pd.Series)
     }
     for name, index in indexed.items():
         first = next(iter(indexed))
@@ -283,7 +258,7 @@ clear which rows belong together; give them one index, or arrays in the same ord
                 " rows belong together; give them one index, or arrays in the same"
                 " order"
             )
-    return n
+    return lengths[0]
 
 
 def numbers(name: str, values: ArrayLike) -> NDArray[np.float64]:

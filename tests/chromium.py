@@ -74,6 +74,7 @@ class Browser:
             tab["webSocketDebuggerUrl"], timeout=300
         )
         self.number = 0
+        self.events = []
 
     def call(self, method, **parameters):
         self.number += 1
@@ -85,6 +86,7 @@ class Browser:
             if said.get("id") == self.number:
                 assert "error" not in said, said
                 return said["result"]
+            self.events.append(said)
 
     def run(self, script):
         """Return what a script in the tab evaluates to, once its promise is kept."""
@@ -97,6 +99,49 @@ class Browser:
         assert "exceptionDetails" not in found, found["exceptionDetails"]
         return found["result"].get("value")
 
+    def resize(self, width, height):
+        """Show the page in a window of this size; a narrow one is a phone's."""
+        self.call(
+            "Emulation.setDeviceMetricsOverride",
+            width=width, height=height, deviceScaleFactor=1, mobile=width < 600,
+        )  # fmt: skip
+
+    def visit(self, address, *, dark=False):
+        """Open a page and return what its console says that is an error."""
+        for part in ("Page", "Runtime", "Log", "Network"):
+            self.call(f"{part}.enable")
+        self.resize(1280, 900)
+        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+        self.call("Emulation.setEmulatedMedia", features=[scheme])
+        # By way of an empty page, which is waited for: a page may be opened twice.
+        self.call("Page.navigate", url="about:blank")
+        empty = "location.href == 'about:blank' && document.readyState == 'complete'"
+        wait_for(lambda: self.run(empty), 60, "an empty page")
+        self.events.clear()
+        self.call("Page.navigate", url=address)
+        ready = "location.href != 'about:blank' && document.readyState == 'complete'"
+        wait_for(lambda: self.run(ready), 60, address)
+        self.run("new Promise((done) => setTimeout(done, 200))")
+        return [words for event in self.events if (words := error_of(event))]
+
     def close(self):
         self.socket.close()
         stop(self.process)
+
+
+def error_of(event):
+    """Return what is wrong by an event of Chromium, or ''."""
+    given = event.get("params", {})
+    match event.get("method"):
+        case "Runtime.exceptionThrown":
+            details = given["exceptionDetails"]
+            return details.get("exception", {}).get("description", details["text"])
+        case "Log.entryAdded" if given["entry"]["level"] == "error":
+            return f"{given['entry']['text']} {given['entry'].get('url', '')}"
+        case "Runtime.consoleAPICalled" if given["type"] in ("error", "assert"):
+            return " ".join(str(each.get("value", "")) for each in given["args"])
+        case "Network.requestWillBeSent":
+            address = given["request"]["url"]
+            if not address.startswith(("file:", "data:", "blob:", "about:")):
+                return f"asks another machine for {address}"
+    return ""

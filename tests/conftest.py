@@ -56,8 +56,8 @@ def tiny_project(tmp_path):
         "sudlib/upper.py": "from sudlib import lower\n\n\n"
         "def count():\n    return lower.count()\n",
         "workflow/notebooks.yml": "profiles:\n  quick: {size: quick}\n"
-        "  paper: {size: paper}\nnotebooks:\n  first: {threads: 1}\n"
-        "  second: {threads: 1}\n  last: {needs: all, threads: 1}\n",
+        "  paper: {size: paper}\nnotebooks:\n  first: {minutes: {quick: 2}}\n"
+        "  second: {minutes: {quick: 1}}\n  last: {needs: all}\n",
     }.items():
         (project / path).parent.mkdir(parents=True, exist_ok=True)
         (project / path).write_text(text)

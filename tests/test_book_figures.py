@@ -127,7 +127,7 @@ def test_colour_is_never_alone():
 
 def test_all_words_in_figures_are_at_least_ten_points(drawn):
     for name, figure in drawn.items():
-        figures.mark_synthetic(figure)
+        figures._mark_synthetic(figure)
         for text in figure.findobj(Text):
             if text.get_text().strip():
                 assert text.get_fontsize() >= 10, (name, text.get_text())
@@ -158,7 +158,7 @@ def test_many_figures_fit_on_one_page(drawn):
 
 def test_the_same_figure_is_the_same_text():
     first, second = (
-        [figures.to_svg(figures.mark_synthetic(each), "words") for each in found]
+        [figures.to_svg(figures._mark_synthetic(each), "words") for each in found]
         for found in (every_figure().values(), every_figure().values())
     )
     assert first == second
@@ -216,7 +216,7 @@ def test_synthetic_stands_on_the_figure_in_its_caption_and_its_words():
     # Of the drawing, of the picture behind it, and in the caption.
     assert sent["text/html"].count("Synthetic data.") == 3
     assert len([t for t in figure.texts if t.get_text() == "synthetic data"]) == 1
-    figures.mark_synthetic(figure)
+    figures._mark_synthetic(figure)
     assert len([t for t in figure.texts if t.get_text() == "synthetic data"]) == 1
     other, _ = figures.canvas()
     assert "ynthetic" not in shown(other)["text/html"]
@@ -252,6 +252,15 @@ def test_tables_carry_a_caption_and_say_synthetic():
     ET.fromstring(page)
     with pytest.raises(InputError, match="a table needs caption text"):
         figures.table(frame, "")
+
+
+def test_a_folded_table_shows_its_caption_and_opens_by_a_click():
+    frame = pd.DataFrame({"column": [12]}, index=["row"])
+    page = figures.table(frame, "All < of it", synthetic=True, folded=True).data
+    root = ET.fromstring(page)
+    assert root.tag == "details" and "open" not in root.attrib
+    assert [each.tag for each in root] == ["summary", "table"]
+    assert root[0].text == "Synthetic data. All < of it"
 
 
 def test_a_confusion_matrix_has_true_classes_in_rows_and_shades_their_shares():

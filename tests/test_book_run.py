@@ -23,8 +23,8 @@ def test_results_come_back_as_written(tmp_path, monkeypatch):
     frame.attrs = {"data": "twin", "years": [2018], "synthetic": True, "sha256": None}
     assert run.uses(frame) is frame
     run.claim("a.x", np.float64(0.5), low=0.4, high=math.nan, n=np.int64(3))
-    assert run.value("share", 0.12345, "{:.1%}") == "12.3%"
-    run.table("t", pd.DataFrame({"b": [1.5]}, index=["row"]))
+    assert run.say("{share:.1%}", share=0.12345).data == "12.3%"
+    run.keep(t=pd.DataFrame({"b": [1.5]}, index=["row"]))
     run.started -= 90  # as if it had begun a minute and a half ago
     shown = run.finish().data
     result = book.read_results(tmp_path)["not_in_the_book"]

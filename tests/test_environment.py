@@ -2,6 +2,7 @@
 
 import ast
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -14,7 +15,7 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
 ROOT = Path(__file__).resolve().parent.parent
-CONDA_NAMES = {"matplotlib-base": "matplotlib"}
+CONDA_NAMES = {"matplotlib-base": "matplotlib", "jupyter_client": "jupyter-client"}
 
 
 def project():
@@ -68,6 +69,56 @@ def test_conda_and_pip_have_the_same_bounds():
     assert found.pop("python") == SpecifierSet(table["requires-python"])
     found.pop("pip")
     assert found == wanted
+
+
+def pip_part():
+    """Return the lines that conda gives to pip, without their comments."""
+    listed = yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"]
+    (lines,) = [entry["pip"] for entry in listed if isinstance(entry, dict)]
+    return lines
+
+
+def test_pip_can_read_every_line_that_conda_gives_it():
+    """A file of requirements knows ``-e .`` but no ``--no-deps`` before it."""
+    *packages, own = pip_part()
+    assert own == "-e ."
+    for line in packages:
+        Requirement(line)
+
+
+@pytest.mark.slow
+def test_the_pip_part_of_the_conda_file_installs_and_its_kernel_runs_a_page(tmp_path):
+    """Beside the packages that conda would bring: here those of this environment."""
+    subprocess.run([sys.executable, "-m", "venv", tmp_path / "venv"], check=True)
+    python = tmp_path / "venv" / "bin" / "python"
+    (place,) = (tmp_path / "venv" / "lib").glob("python*/site-packages")
+    here = [path for path in sys.path if path.endswith("site-packages")]
+    (place / "conda.pth").write_text("\n".join(here) + "\n")
+    copy = tmp_path / "checkout"
+    shutil.copytree(
+        ROOT,
+        copy,
+        ignore=shutil.ignore_patterns(".venv", "_build", ".git", ".snakemake"),
+    )
+    # Conda writes such a file beside environment.yml and calls pip there.
+    (copy / "pip.txt").write_text("\n".join(pip_part()) + "\n")
+    done = subprocess.run(
+        [python, "-m", "pip", "install", "-q", "-r", "pip.txt"],
+        cwd=copy,
+        capture_output=True,
+        text=True,
+    )
+    if (
+        "NameResolutionError" in done.stderr
+        or "No matching distribution" in done.stderr
+    ):
+        pytest.skip(f"pip reaches no packages: {done.stderr.splitlines()[-1]}")
+    assert done.returncode == 0, done.stderr
+    subprocess.run([python, "-m", "sudlib.book.jupyter_kernel", "install"], check=True)
+    words = ["workflow/book.py", "--only", "c01_the_idea", "--jobs", "1"]
+    done = subprocess.run([python, *words], cwd=copy, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert (copy / "_build/quick/results/c01_the_idea.json").exists()
 
 
 def test_every_line_of_the_conda_file_says_why():
@@ -161,6 +212,87 @@ def test_the_running_environment_is_the_locked_one():
     if len(differing) > 20:
         pytest.skip(f"not run in the locked environment: {len(differing)} differ")
     assert not differing
+
+
+#: What a package is imported as, where that is not its name.
+IMPORTED = {
+    "IPython": "ipython",
+    "PIL": "pillow",
+    "imblearn": "imbalanced-learn",
+    "jupyter_client": "jupyter-client",
+    "myst_nb": "myst-nb",
+    "sklearn": "scikit-learn",
+    "yaml": "pyyaml",
+}
+#: Backends of Keras and boosters that are used where they are installed.
+OPTIONAL = {"jax", "tensorflow", "torch"}
+
+
+def imports(folder):
+    """Return the packages that the code below a folder imports, each with a file."""
+    found = {}
+    for path in sorted(folder.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = []
+            if isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom) and not node.level:
+                names = [node.module]
+            for name in names:
+                found.setdefault(name.partition(".")[0], path.name)
+    return found
+
+
+def test_every_package_that_the_library_imports_is_declared():
+    declared = {need.name for need in project()} | {"sudlib"}
+    undeclared = {
+        name: file
+        for name, file in imports(ROOT / "sudlib").items()
+        if name not in sys.stdlib_module_names
+        and name not in OPTIONAL
+        and IMPORTED.get(name, name) not in declared
+    }
+    assert not undeclared
+
+
+EVERY_MODULE = """
+import importlib, pkgutil, sys
+import sudlib
+assert "site-packages" in sudlib.__file__, sudlib.__file__
+names = [m.name for m in pkgutil.walk_packages(sudlib.__path__, "sudlib.")]
+for name in names:
+    importlib.import_module(name)
+print(len(names))
+"""
+
+
+@pytest.mark.slow
+def test_every_module_of_the_wheel_imports_where_only_what_it_declares_is(tmp_path):
+    uv = (sys.executable, "-m", "uv")
+    subprocess.run([*uv, "build", "-q", "--wheel", ROOT, "-o", tmp_path], check=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    venv = tmp_path / "venv"
+    subprocess.run([*uv, "venv", "-q", "--python", sys.executable, venv], check=True)
+    python = venv / "bin" / "python"
+    # The versions of the lock file, which are in uv's cache.
+    pins = tmp_path / "pins.txt"
+    pins.write_text(
+        "".join(f"{n}=={v} ; {m}\n" if m else f"{n}=={v}\n" for n, v, m in locked())
+    )
+    install = ["pip", "install", "-q", "--python", python, "--constraint", pins]
+    done = subprocess.run(
+        [*uv, *install, f"sudlib[all] @ {wheel.as_uri()}"],
+        capture_output=True,
+        text=True,
+    )
+    if "dns error" in done.stderr or "Failed to fetch" in done.stderr:
+        pytest.skip("uv reaches no packages")
+    assert done.returncode == 0, done.stderr
+    done = subprocess.run(
+        [python, "-I", "-c", EVERY_MODULE], capture_output=True, text=True, cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert int(done.stdout.split()[-1]) > 100
 
 
 @pytest.mark.slow

@@ -232,6 +232,24 @@ class TestLayouts:
         assert {len(looks) for looks in cells.values()} == {1}
         assert len(set.union(*cells.values())) == len(cells)
 
+    def test_records_of_other_variables_are_drawn_with_the_same_digits(self):
+        high, wide = images.GRID_CELL
+        ages = np.zeros((10, 28), int)
+        ages[:, 0] = range(10)  # the levels of AGE: missing, then 1 to 9
+        digits = picture("grid").draw(ages)[:, :high, :wide]
+        drawn = images.draw_grid([[*range(10)], [9] * 10], columns=4)
+        assert drawn.shape == (2, 3 * high, 4 * wide)
+        for place in range(12):
+            top, left = place // 4 * high, place % 4 * wide
+            cell = drawn[:, top : top + high, left : left + wide]
+            expected = digits[[place, 9]] if place < 10 else np.zeros_like(cell)
+            assert np.array_equal(cell, expected)
+
+    @pytest.mark.parametrize("codes", [[[10]], [[-1]], [[0.5]], [1, 2], [[]]])
+    def test_a_code_that_is_no_digit_is_refused(self, codes):
+        with pytest.raises(InputError, match="codes must be"):
+            images.draw_grid(codes)
+
     def test_equal_pictures_have_equal_keys_and_others_do_not(self):
         made = [
             *map(images.TextImage, images.LAYOUTS),

@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+from unittest import mock
 
 import pytest
 
@@ -107,3 +108,60 @@ def test_the_backend_is_set_before_keras_is_imported(tmp_path):
         text=True,
     )
     assert done.stdout.strip() == "[]"
+
+
+# ---------------------------------------------------------------------------- threads
+
+
+def threads_of_a_kernel(monkeypatch, *, gpu=False, **given):
+    """Return the thread settings with which a kernel would start."""
+    from ipykernel.kernelapp import IPKernelApp
+
+    monkeypatch.setattr(IPKernelApp, "launch_instance", lambda words: None)
+    monkeypatch.setattr(jupyter_kernel, "see_gpus", lambda backend: ["a card"])
+    monkeypatch.setattr(jupyter_kernel, "require_backend", lambda backend: None)
+    with mock.patch.dict(os.environ, given):
+        jupyter_kernel.launch("tensorflow", gpu, [])
+        return {name: os.environ.get(name) for name in jupyter_kernel._THREADS}
+
+
+def test_a_kernel_computes_with_one_thread_whatever_the_machine_has_set(monkeypatch):
+    monkeypatch.delenv("SUDLIB_THREADS", raising=False)
+    found = threads_of_a_kernel(monkeypatch, OMP_NUM_THREADS="64")
+    assert set(found.values()) == {"1"} and len(found) > 5
+
+
+def test_more_threads_are_used_where_they_are_asked_for(monkeypatch):
+    found = threads_of_a_kernel(monkeypatch, SUDLIB_THREADS="4")
+    assert set(found.values()) == {"4"}
+
+
+def test_a_card_is_fed_by_as_many_threads_as_tensorflow_likes(monkeypatch):
+    for name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
+        monkeypatch.delenv(name, raising=False)
+    found = threads_of_a_kernel(monkeypatch, gpu=True)
+    assert found["TF_NUM_INTRAOP_THREADS"] is None and found["OMP_NUM_THREADS"] == "1"
+
+
+@pytest.mark.parametrize("asked", ["0", "-1", "two", "1.5"])
+def test_a_number_of_threads_that_is_none_is_said(asked):
+    with pytest.raises(SystemExit, match=f"1 or more, not {asked!r}"):
+        jupyter_kernel.thread_settings(asked)
+
+
+@pytest.mark.parametrize("asked", ["1", "2"])
+def test_the_stamp_says_how_many_threads_the_libraries_really_have(asked):
+    code = (
+        "import numpy, scipy.linalg, sklearn.ensemble\n"
+        "from sudlib.book import provenance; print(provenance.threads())"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, **jupyter_kernel.thread_settings(asked)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    # OpenMP starts as many as it is told to; BLAS no more than there are cores.
+    assert asked in done.stdout.strip().split(", ")[0]
+    assert asked != "1" or done.stdout.strip() == "1"

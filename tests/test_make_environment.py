@@ -120,3 +120,93 @@ def test_make_hides_another_pythons_variables_from_what_it_calls():
         assert f" {name}" in " ".join(
             line for line in makefile.splitlines() if line.startswith("unexport")
         )
+
+
+# ------------------------------------------------------- broken, moved, of another lock
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    """Stand a small environment in .venv's place; note what main() would do."""
+    done = []
+
+    def run(words, **keywords):
+        if "venv" in words:
+            done.append("made anew")
+            python = venv / "bin" / "python"
+            python.parent.mkdir(parents=True, exist_ok=True)
+            python.unlink(missing_ok=True)
+            shim(python.parent, "python", "exit 0")
+            return subprocess.CompletedProcess(words, 0)
+        return real(words, **keywords)
+
+    real, venv = subprocess.run, tmp_path / ".venv"
+    monkeypatch.setattr(environment, "VENV", venv)
+    monkeypatch.setattr(environment, "STAMP", venv / "installed.sha256")
+    monkeypatch.setattr(environment, "LOCK", tmp_path / "requirements.lock")
+    environment.LOCK.write_text("numpy==2\n")
+    monkeypatch.setattr(environment, "install_uv", lambda python: None)
+    monkeypatch.setattr(environment, "call", lambda *words: done.append(words[3]))
+    monkeypatch.setattr(environment.subprocess, "run", run)
+    environment.main()
+    assert done[0] == "made anew"
+    done.clear()
+
+    def again():
+        environment.main()
+        return done
+
+    again.venv = venv
+    return again
+
+
+def test_an_environment_that_is_whole_is_left_alone(place):
+    assert place() == []
+
+
+def test_another_lock_file_is_installed_into_the_same_environment(place):
+    environment.LOCK.write_text("numpy==3\n")
+    done = place()
+    assert done and "made anew" not in done
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (None, "it has no Python (the Python it was made from is gone)"),
+        ("echo papermill kernel", "it lacks papermill, kernel"),
+        ("echo 'No module named encodings' >&2; exit 1", "its Python stops: No module"),
+        ("", "it was made elsewhere"),
+    ],
+)
+def test_a_broken_or_moved_environment_is_made_anew(place, capsys, text, said):
+    python = place.venv / "bin" / "python"
+    if text is None:
+        python.unlink()
+        python.symlink_to(place.venv / "gone")
+    elif text:
+        shim(python.parent, "python", text)
+    else:
+        lines = environment.STAMP.read_text().replace(str(place.venv), "/elsewhere")
+        environment.STAMP.write_text(lines)
+    assert place()[0] == "made anew"
+    assert said in capsys.readouterr().out
+    assert environment.what_is_broken(python) == ""
+
+
+def test_what_an_environment_lacks_is_found_by_its_own_python(fresh):
+    said = environment.what_is_broken(fresh[0])
+    assert said.startswith("it lacks snakemake, ") and said.endswith(", kernel")
+
+
+def test_an_installation_that_was_interrupted_begins_again(place, monkeypatch):
+    def stop(*words):
+        raise KeyboardInterrupt
+
+    environment.LOCK.write_text("numpy==3\n")
+    with monkeypatch.context() as patch:
+        patch.setattr(environment, "call", stop)
+        with pytest.raises(KeyboardInterrupt):
+            place()
+    environment.LOCK.write_text("numpy==2\n")
+    assert place(), "the old stamp is not believed"

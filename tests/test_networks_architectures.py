@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from sudlib.files import InputError
-from sudlib.images import TextImage, levels
+from sudlib.images import VARIABLES, TextImage, levels
 
 keras = pytest.importorskip("keras")
 
@@ -249,6 +249,47 @@ class TestCells:
         loaded = keras.saving.load_model(tmp_path / "model.keras")
         found = training.logits(loaded, CODES, 6)
         assert np.array_equal(found, training.logits(cells[1], CODES, 6))
+
+
+class TestTransformer:
+    @pytest.mark.parametrize("tokens", ["cells", "codes"])
+    def test_ends_in_a_logit_that_depends_on_every_answer(self, tokens):
+        model = architectures.token_transformer(tokens, width=8, heads=2, depth=1)
+        model.set_weights(weights(model))
+        one = CODES[:1]
+        before = training.logits(model, one, 1)
+        assert before.shape == (1,)
+        for column in range(28):
+            other = one.copy()
+            other[0, column] = (other[0, column] + 1) % levels()[column]
+            assert training.logits(model, other, 1) != before
+
+    def test_knows_a_place_by_its_own_vector_and_by_nothing_else(self):
+        model = architectures.token_transformer(width=8, heads=2, depth=1)
+        model.set_weights(weights(model))
+        # Two flags, drawn with the same digits: their cells change places.
+        flags = [VARIABLES.index(name) for name in ("ALCFLG", "HERFLG")]
+        one = CODES[:1].copy()
+        one[0, flags] = 1, 2
+        swapped = one.copy()
+        swapped[0, flags] = 2, 1
+        both = np.concatenate([one, swapped])
+        known = training.logits(model, both, 2)
+        assert abs(known[0] - known[1]) > 1e-5
+        places = model.get_layer("places")
+        places.set_weights([np.zeros_like(places.get_weights()[0])])
+        unknown = training.logits(model, both, 2)
+        assert unknown[0] == pytest.approx(unknown[1], abs=1e-6)
+
+    def test_has_the_weights_that_are_counted_by_hand(self):
+        model = architectures.token_transformer("codes", width=8, heads=2, depth=3)
+        attention, dense = 4 * (8 * 8 + 8), (8 * 16 + 16) + (16 * 8 + 8)
+        by_hand = sum(levels()) * 8 + 3 * (attention + dense + 2 * 16) + 16 + 9
+        assert model.count_params() == by_hand
+
+    def test_other_tokens_are_refused(self):
+        with pytest.raises(InputError, match="tokens must be"):
+            architectures.token_transformer("words")
 
 
 class TestCosts:

@@ -76,7 +76,7 @@ FULL = "\n".join(f"a{number} = {number}" for number in range(14))
     [
         ([("visible", LONG)], "16 visible lines of 15"),
         ([("visible", FULL)] * 6, "the page has 84 visible lines of 80"),
-        ([("visible", "a = run.value('a', 1)")], "visible and calls run.value"),
+        ([("visible", "a = run.used('a', 1)")], "visible and calls run.used"),
         ([("visible", "figures.table(a, 'b')")], "visible and calls figures.table"),
         ([("visible", "import a\nprint(a)\nb = a + 1")], "only 1 of 3 visible lines"),
         (["It is {glue:text}`share`."], "has the role {glue:text}`share`"),

@@ -90,8 +90,18 @@ def is_annotated(each):
 
 @functools.cache
 def sphinx_roles():
-    """Teach docutils the roles of Sphinx, as text."""
-    from docutils.parsers.rst import roles
+    """Teach docutils the roles of Sphinx, as text, and its directive ``only``."""
+    from docutils.parsers.rst import Directive, directives, roles
+
+    class Only(Directive):
+        """What numpydoc writes for references, which stand elsewhere in HTML."""
+
+        optional_arguments, has_content = 1, True
+
+        def run(self):
+            return []
+
+    directives.register_directive("only", Only)
 
     for role in "attr class data doc exc func meth mod obj ref".split():
         roles.register_generic_role(role, nodes.literal)

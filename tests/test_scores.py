@@ -270,8 +270,8 @@ def test_side_by_side_shows_what_each_has():
             "printed": scores.evaluate_matrix([[5290, 1400], [877, 799]]),
         }
     )
-    assert list(table.columns) == ["F0.5", "precision", "recall", "PR area"]
-    assert table.loc["printed", "PR area"] == ""
+    assert list(table.columns) == ["F0.5", "precision", "recall", "average precision"]
+    assert table.loc["printed", "average precision"] == ""
     assert table.loc["printed", "F0.5"].startswith("0.381 (")
 
 
@@ -444,3 +444,29 @@ def test_rows_of_another_index_and_matrices_of_another_shape_are_refused():
     for matrix in ([[1, 2]], [[1, -2], [3, 4]], [[1, 2.5], [3, 4]]):
         with pytest.raises(InputError, match="matrix must be 2 x 2 counts"):
             scores.evaluate_matrix(matrix)
+
+
+def test_net_benefit_counts_people_reached_in_vain_at_the_price_of_the_threshold():
+    """By hand: at 0.75 one reached in vain cancels a third of one reached rightly."""
+    outcome, score = [1, 0, 0, 1, 0], [0.9, 0.8, 0.3, 0.5, 0.1]
+    table = scores.net_benefit(outcome, score, [0.25, 0.5, 0.75])
+    assert table["model"].to_numpy() == pytest.approx(
+        [2 / 5 - 2 / 5 / 3, 2 / 5 - 1 / 5, 1 / 5 - 1 / 5 * 3]
+    )
+    assert table["everybody"].to_numpy() == pytest.approx(
+        [2 / 5 - 3 / 5 / 3, 2 / 5 - 3 / 5, 2 / 5 - 3 / 5 * 3]
+    )
+    assert table.index.tolist() == [0.25, 0.5, 0.75]
+
+
+def test_a_score_that_knows_nothing_has_at_most_the_net_benefit_of_a_constant():
+    random = np.random.default_rng(1)
+    outcome, at = random.random(20_000) < 0.3, np.linspace(0.05, 0.95, 19)
+    table = scores.net_benefit(outcome, random.random(20_000), at)
+    assert (table["model"] <= table["everybody"].clip(lower=0) + 0.01).all()
+
+
+@pytest.mark.parametrize("at", [[0, 0.5], [0.5, 1], []])
+def test_net_benefit_has_no_price_at_0_or_1(at):
+    with pytest.raises(InputError, match="thresholds must lie between 0 and 1"):
+        scores.net_benefit([0, 1], [0.2, 0.8], at)

@@ -133,7 +133,7 @@ def test_record_read_aloud_names_what_matters_and_skips_what_is_missing():
         }
     )
     assert text == (
-        "A woman aged 30–34 years (race: White, pregnant, not in the labor force as a"
+        "A woman aged 30–34 years (race: White, pregnant, not in the labor force, as a"
         " student) entered short-term residential treatment (30 days or fewer) in the"
         " District of Columbia, referred by the courts or criminal justice."
         " Primary substance: PCP (smoked, first used at age 30 or over)."

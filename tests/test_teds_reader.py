@@ -131,7 +131,7 @@ def test_any_integer_is_written_in_full(tmp_path_factory, rows):
 
 
 def test_rows_beyond_one_block_come_back(tmp_path, monkeypatch):
-    frame = make(5000)
+    frame = make(600)
     path = teds.write(frame, tmp_path / "mine.csv")
     old = path.with_name("old mac.csv")
     old.write_bytes(as_text(frame, "\r").encode())

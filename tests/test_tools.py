@@ -26,6 +26,7 @@ DATA = ROOT / "data"
 SHARED = Path(os.environ.get("SUDLIB_SHARED", ROOT.parent / "shared"))
 sys.path.insert(0, str(ROOT / "tools"))
 
+import count_code  # noqa: E402
 import count_teds  # noqa: E402
 import fit_twin  # noqa: E402
 import make_claims_b  # noqa: E402
@@ -79,9 +80,27 @@ ELSEWHERE = {
     "twin_states",
     "fit_outcome",
     "draw_house",
+    "count_code",
     "mutate",
     "new_notebook",
 }
+
+
+def test_comments_docstrings_and_blank_lines_are_no_code():
+    source = '''"""A module.
+
+    Of two lines."""
+import os  # which is code
+
+# which is not
+def f(a,
+      b):
+    """Nor this."""
+    text = """but
+    this is"""
+    return text
+'''
+    assert count_code.count(source) == 6
 
 
 def test_readme_of_data_names_every_tool():

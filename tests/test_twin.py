@@ -333,7 +333,7 @@ def test_unfinished_stays_are_parted_by_court_and_by_length():
     assert completion.find_endings(columns).tolist() == wanted
 
 
-def score_by_hand(row, of_class, parameters, factors=None):
+def score_by_hand(row, of_class, parameters, factors=None, of_place=None):
     """Return the score of one record, added up one effect at a time."""
     inside = row["SERVICES"] in (4, 5)
     where = 0 if not inside else {5: 1, 6: 1, 7: 1, 2: 2}.get(row["SUB1"], 3)
@@ -365,7 +365,8 @@ def score_by_hand(row, of_class, parameters, factors=None):
     by_hand = lines * int(parameters["pull"][of_class])
     by_hand = (by_hand + joint * int(parameters["strength"][of_class])) // 64
     by_hand *= not row["_closed"]
-    by_hand += sum(map(effect, completion.BASE, parameters["base"]))
+    base = sum(map(effect, completion.BASE, parameters["base"]))
+    by_hand += base if of_place is None else of_place(row, base)
     by_hand += row["_closed"] * parameters["bulk"]
     return np.clip(by_hand, -16 * completion.UNIT, 16 * completion.UNIT)
 
@@ -390,16 +391,27 @@ def test_other_opioids_turn_some_of_the_effects_and_nobody_else_does(
     records, similarity
 ):
     some = pd.concat([records[records.SUB1 == 7].head(40), records.head(40)])
-    some = some.assign(_place=0, _closed=0)
+    some = some.assign(_place=np.arange(len(some)) % 52, _closed=some.AGE == 9)
     columns = {name: some[name].to_numpy(np.int64) for name in some.columns}
     parameters = read_parameters(2019)
     zero = np.zeros(len(some), int)
     found = completion.add_up(parameters, columns, zero, similarity)
     rest = np.sqrt(1 - similarity**2)
     factors = [[similarity + sign * rest for sign in s] for s in parameters["signs"]]
+    by_place, by_service, _ = parameters["completion"]
+
+    def of_place(row, base):
+        intercept = by_place[2 * row["_place"] + (row["SERVICES"] == 7)]
+        intercept = 256 * (intercept + by_service[row["SERVICES"] - 1])
+        turns = 13 <= row["_place"] < 26 or row["_place"] >= 39
+        factor = similarity + (-rest if turns else rest)
+        # From the middle, -1.5 logits, both together; the intercept is added later.
+        return -384 + factor * (base + intercept + 384) - intercept
+
     for row, score in zip(some.to_dict("records"), found, strict=True):
-        turned = factors if row["SUB1"] in (6, 7) else None
-        assert abs(score - score_by_hand(row, 0, parameters, turned)) <= 1
+        turned = row["SUB1"] in (6, 7) and not row["_closed"]
+        given = (factors, of_place) if turned else ()
+        assert abs(score - score_by_hand(row, 0, parameters, *given)) <= 2
     for signs in parameters["signs"]:
         assert set(signs) == {-1, 1}
 
@@ -697,12 +709,43 @@ def test_similarity_changes_other_opioids_and_nobody_else():
     assert len(changed) > 50 and set(changed) == {6, 7}
 
 
+@pytest.mark.parametrize("similarity", [0.5, 0])
+def test_similarity_is_about_the_correlation_of_the_log_odds(similarity, monkeypatch):
+    seen = []
+
+    def log_odds(parameters, rng, score, place, service, group, *rest):
+        by_place, by_service, _ = parameters["completion"]
+        places = completion.find_places(place, service)
+        seen.append(score / 256 + by_place[places] + by_service[service])
+        return np.ones(len(score), np.int8)
+
+    monkeypatch.setattr("sudlib.twin.sampler.draw_reason", log_odds)
+    for each in (1, similarity):
+        made = twin.sample(2018, rows=60_000, seed=5, similarity=each)
+    other = ((made.SUB1 == 7) & (made.SUB2 != 5) & (made.SUB3 != 5)).to_numpy()
+    alike, unlike = (each[other] for each in seen)
+    assert np.corrcoef(alike, unlike)[0, 1] == pytest.approx(similarity, abs=0.2)
+    assert unlike.std() == pytest.approx(alike.std(), rel=0.15)
+
+
 def test_an_unknown_mechanism_or_similarity_is_refused():
     with pytest.raises(InputError, match="mechanism must be one of additive, pairs"):
         twin.sample(2018, rows=10, mechanism="forest")
     for similarity in (1.2, -0.1, "1", True):
         with pytest.raises(InputError, match="similarity must be a number from 0 to 1"):
             twin.sample(2018, rows=10, similarity=similarity)
+
+
+def test_words_say_which_signs_hold_and_which_change():
+    table = pd.DataFrame(
+        {"one": [1, 2], "other": [3, -4], "holds": [True, False]}, index=["a", "b"]
+    )
+    kept = "Under all 2 mechanisms the sign is the same for: a."
+    assert twin.tell_signs(table) == f"{kept} It changes for: b."
+    assert twin.tell_signs(table[:1]) == kept
+    none = "No difference keeps its sign under all 2 mechanisms: b."
+    assert twin.tell_signs(table[1:]) == none
+    assert "one outcome" in twin.tell_signs(table[:0])
 
 
 def test_a_finding_holds_only_if_its_sign_is_the_same_in_every_mechanism():

@@ -10,7 +10,11 @@ import sys
 import time
 from pathlib import Path
 
+import plan
+import psutil
 import pytest
+
+from sudlib.files import InputError
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -121,6 +125,7 @@ def test_a_kernel_that_will_not_start_says_why(tiny_project, tmp_path, monkeypat
     [
         (["--profile", "huge"], "PROFILE must be quick or paper, not 'huge'"),
         (["--jobs", "many"], "JOBS must be a whole number of CPU cores"),
+        (["--threads", "0"], "THREADS must be a whole number of threads, not '0'"),
         (["--only", "third"], "NOTEBOOK must be of first, second, last, not 'third'"),
         (["--data", "no/such/file.csv"], "no/such/file.csv"),
         (["--kernel", "nowhere", "--only", "second"], "no Jupyter kernel 'nowhere'"),
@@ -178,7 +183,8 @@ def test_a_changed_file_of_ones_own_runs_its_pages_again(
         tiny_project / "notebooks" / "second.ipynb",
         'data: str = "twin"',
         "from sudlib import book, files\nrun = book.start('second', data=data)",
-        "run.value('rows', len(files.expand_path(data).read_text().splitlines()))",
+        "rows = len(files.expand_path(data).read_text().splitlines())",
+        "run.say('{rows}', rows=rows)",
         "run.finish()",
     )
     home = tmp_path / "it's {my} home: ä"
@@ -261,8 +267,6 @@ def test_what_a_workflow_takes_from_the_library_is_there(name):
 
 
 def test_a_page_says_which_open_studies_it_reads(tiny_project, monkeypatch):
-    import plan
-
     monkeypatch.setattr(plan, "ROOT", tiny_project)
     assert plan.uses_open_studies("first") == []
     path = tiny_project / "notebooks" / "first.ipynb"
@@ -294,3 +298,136 @@ def test_open_studies_are_fetched_before_the_build_or_not_asked_for_again(
     said = capsys.readouterr().out
     assert ("recorded results" in said) is not there
     assert os.environ["SUDLIB_OPEN_DATA"] == ("" if there else "recorded")
+
+
+# ------------------------------------------------------------- what stops some pages
+
+
+STAND_IN = """import os, pathlib, sys
+out = pathlib.Path(sys.argv[sys.argv.index("--out") + 1], "html")
+out.mkdir(parents=True)
+(out / "index.html").write_text(" ".join(sys.argv[1:]))
+"""
+
+
+def test_a_page_that_stops_keeps_none_of_the_others_from_the_site(
+    tiny_project, notebook_maker, tmp_path
+):
+    devices = tiny_project / "data" / "results" / "study_a" / "devices.csv"
+    devices.parent.mkdir(parents=True)
+    devices.write_text("device\n")
+    (tiny_project / "workflow" / "build_site.py").write_text(STAND_IN)
+    table = tiny_project / "workflow" / "notebooks.yml"
+    table.write_text(table.read_text() + "  after: {needs: [first]}\n")
+    cells = ["from sudlib import book", "run.finish()"]
+    cells[0] += "\nrun = book.start('{}', size=size)"
+    for name, use in (("first", "int('no `number`')"), ("after", "1")):
+        notebook_maker(
+            tiny_project / "notebooks" / f"{name}.ipynb",
+            'size: str = "quick"\ndata: str = "twin"',
+            cells[0].format(name),
+            use,
+            cells[1],
+        )
+    file = tmp_path / "mine (1).csv"
+    file.write_text("a\n")
+    status, said = book(tiny_project, "--kernel", "python3", "--data", str(file))
+    assert status == 1, "the exit status says that something is missing"
+    assert "The book is built without first, after" in said, said
+    [out] = tiny_project.glob("_build/quick-mine__1_-*")
+    ran = {path.stem for path in (out / "executed").glob("*.ipynb")}
+    assert ran == {"second", "last"}, "last shows the results there are"
+    page = (out / "html" / "index.html").read_text()
+    assert "--allow-missing" in page and str(out.name) in page
+    why = (out / "logs" / "first.why").read_text()
+    assert "ValueError" in why and why.count("`") == 2, "Markdown that holds it as code"
+    why = (out / "logs" / "after.why").read_text()
+    assert why == "it needs the results of first\n"
+
+
+@pytest.mark.parametrize(
+    ("sign", "by"),
+    [
+        (signal.SIGKILL, ()),
+        (signal.SIGTERM, ()),
+        (signal.SIGKILL, ("make", "-s", "-f", "by.mk")),
+    ],
+    ids=["killed", "told to end", "its make killed"],
+)
+def test_a_build_that_is_ended_leaves_no_process(
+    tiny_project, notebook_maker, sign, by
+):
+    slow = tiny_project / "notebooks" / "second.ipynb"
+    begun = tiny_project / "begun"
+    code = f"import time\nopen({str(begun)!r}, 'w').close()\ntime.sleep(600)"
+    notebook_maker(slow, 'size: str = "quick"', code)
+    running = book(tiny_project, "--kernel", "python3", "--only", "second", wait=False)
+    started = []
+    try:
+        for _ in range(1200):
+            if begun.exists():
+                break
+            time.sleep(0.1)
+        started = psutil.Process(running.pid).children(recursive=True)
+        assert len(started) >= 3, "Snakemake, the runner and the kernel"
+        os.kill(running.pid, sign)
+        assert running.wait(timeout=60) != 0
+        _, alive = psutil.wait_procs(started, timeout=60)
+        assert not alive
+    finally:
+        for process in started:
+            if process.is_running():
+                process.kill()
+        running.kill()
+        running.wait()
+
+
+@pytest.mark.parametrize("name", ["results/second.json", "executed/second.ipynb"])
+def test_what_is_damaged_is_named_and_made_again(monkeypatch, tmp_path, capsys, name):
+    import book as build
+
+    monkeypatch.setattr(build, "ROOT", tmp_path)
+    monkeypatch.setattr(plan, "NOTEBOOKS", {"first": {}, "second": {}})
+    for stem in plan.NOTEBOOKS:
+        whole = {"stamp": {"fingerprints": {}}, "claims": [], "values": {}, "cells": []}
+        for path in (f"results/{stem}.json", f"executed/{stem}.ipynb"):
+            (tmp_path / path).parent.mkdir(exist_ok=True)
+            (tmp_path / path).write_text(json.dumps(whole))
+    build.remove_damaged(Path())
+    assert capsys.readouterr().err == "", "nothing is damaged"
+    (tmp_path / name).write_text(json.dumps(whole)[:-20])
+    build.remove_damaged(Path())
+    assert f"{name} is damaged" in capsys.readouterr().err
+    left = {path.stem for path in tmp_path.rglob("*.*") if path.is_file()}
+    assert left == {"first"}, "both files of it go: Snakemake asks for one only"
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"stamp": {}}', '{"stamp": 3}'])
+def test_a_damaged_result_is_named_where_it_is_read(tmp_path, text):
+    from sudlib import book as library
+
+    (tmp_path / "a02.json").write_text(text)
+    with pytest.raises(InputError) as caught:
+        library.read_results(tmp_path)
+    assert f"{tmp_path / 'a02.json'} is damaged" in str(caught.value)
+
+
+def test_make_hands_on_what_is_asked_for_as_it_stands(tmp_path):
+    """Also a file whose name holds what a shell would read."""
+    makefile = (ROOT / "Makefile").read_text().replace("environment:  ", "nothing:  ")
+    makefile = makefile.replace("book: environment", "book:")
+    (tmp_path / "Makefile").write_text(makefile)
+    python = tmp_path / ".venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
+    python.chmod(0o755)
+    name = 'it\'s "mine" (1) `x`; y.csv'
+    done = subprocess.run(
+        ["make", "book", f"DATA={name}", "JOBS=3"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    said = done.stdout.splitlines()
+    assert f"--data={name}" in said, done
+    assert "--jobs=3" in said and "--profile=" in said

@@ -45,16 +45,16 @@ MODELS = {
 }
 
 NO_CLASSES = (
-    "The file of 2019 records prior treatments as none or one and more: the study's"
-    " classes 0 to 3 cannot be rebuilt from it."
+    "The file of 2019 says only whether a person was treated before, not how often: the"
+    " study's classes 0 to 3 cannot be rebuilt from it."
 )
 NO_CONDITION = (
-    "The study names no attribute to condition on, and does not say whether the ratio"
-    " is of predictions or of its weights."
+    "The study does not name the attribute on which it conditions, or say whether the"
+    " ratio is one of predictions or of its weights."
 )
 NO_WEIGHTS = (
-    "The study does not say how its weight entered the model; in most readings it is"
-    " nearly 1 for every row."
+    "The study does not say how its weight entered the model. In most of our readings"
+    " the weight is close to 1 for every row and changes little."
 )
 
 NETWORK = {

@@ -475,6 +475,7 @@ PRODUCTS = (
     Product("claims/study_d.csv", "transcribed", "", ("trials",), check=_claims("d")),
     Product("claims/judgements.csv", "ours", check=_judgements),
     Product("claims/headlines.csv", "ours", check=_headlines),
+    Product("claims/coverage.csv", "ours"),
     Product("claims/tables_b.csv", "transcribed", "", ("study-b",), check=_printed),
     Product(
         "claims/study_b.csv",
@@ -594,7 +595,7 @@ PRODUCTS = (
     ),
     Product(_RUN + "diabetes.csv", "recorded", "notebook c05, paper size"),
     Product(_RUN + "diabetes_second.csv", "recorded", "notebook c05, paper size"),
-    Product(_RUN + "beyond.csv", "recorded", "notebook c06, paper size"),
+    Product(_RUN + "beyond.csv", "recorded", "notebook c09, paper size"),
     Product(_RUN + "benchmark.json", "recorded", "tests/benchmarks/bench_policy.py"),
     Product(_RUN + "recorded.json", "ours", check=_recorded),
     Product(

@@ -8,15 +8,19 @@ import hashlib
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import tempfile
+import threading
+import time
 from contextlib import contextmanager
 from pathlib import Path
 
 import plan
 from execute import check_kernel
 
+from sudlib import book
 from sudlib.files import InputError
 
 ROOT = plan.ROOT
@@ -30,18 +34,22 @@ def arguments_of(words=None):
     parser.add_argument("--data", default="", help='"twin", "teds-d-2018" or a file')
     parser.add_argument("--kernel", default="", help="a Jupyter kernel (sudlib)")
     parser.add_argument("--jobs", default="", help="CPU cores to use (all)")
+    parser.add_argument("--threads", default="", help="threads of each notebook (1)")
     parser.add_argument("--only", default="", help="these notebooks, and no site")
     parser.add_argument("--dry-run", action="store_true", help="say what would run")
     given = parser.parse_args(words)
     given.profile = given.profile or "quick"
     given.kernel = given.kernel or "sudlib"
-    given.jobs = given.jobs or str(os.cpu_count())
+    given.jobs = given.jobs or str(cores())
+    given.threads = given.threads or "1"
     if given.profile not in plan.PROFILES:
         raise InputError(f"PROFILE must be {profiles}, not {given.profile!r}")
-    if not given.jobs.isdigit() or given.jobs == "0":
-        raise InputError(
-            f"JOBS must be a whole number of CPU cores, not {given.jobs!r}"
-        )
+    for name, what in (("jobs", "CPU cores"), ("threads", "threads")):
+        number = getattr(given, name)
+        if not number.isdigit() or int(number) < 1:
+            raise InputError(
+                f"{name.upper()} must be a whole number of {what}, not {number!r}"
+            )
     names = [name.strip() for name in given.only.split(",") if name.strip()]
     # Between spaces, too, where no name has one.
     known = set(names) <= set(plan.NOTEBOOKS)
@@ -64,6 +72,12 @@ def arguments_of(words=None):
     return given
 
 
+def cores():
+    """Return how many CPU cores this process may use (a container may allow fewer)."""
+    allowed = getattr(os, "sched_getaffinity", None)
+    return len(allowed(0)) if allowed else os.cpu_count()
+
+
 def output_folder(given):
     """Return the folder of a profile and a data source: none overwrites another."""
     name = given.profile
@@ -73,6 +87,11 @@ def output_folder(given):
             stem += "-" + hashlib.sha256(given.data.encode()).hexdigest()[:8]
         name += f"-{stem}"
     return Path("_build") / name
+
+
+def site_folder(out):
+    """Return where the site of a build goes: none overwrites another."""
+    return out.parent if out.name == "quick" else out
 
 
 @contextmanager
@@ -143,21 +162,169 @@ def is_writable(folder):
 
 def snakemake(given, out, *more):
     """Call Snakemake and return its exit status."""
-    settings = [f"out={out.as_posix()}", f"profile={given.profile}"]
+    settings = [f"out={out.as_posix()}", f"site={site_folder(out).as_posix()}"]
+    settings += [f"profile={given.profile}", f"threads={given.threads}"]
     settings += [f"kernel={given.kernel}"]
     settings += [f"given={json.dumps(given.parameters)}"]
     target = [f"{out.as_posix()}/executed/{name}.ipynb" for name in given.only]
     quiet = ["rules", "host"] + ([] if "--dry-run" in more else ["progress"])
-    return subprocess.run(
+    return call(
         [
             sys.executable, "-m", "snakemake", *target, *more,
             "--snakefile", str(ROOT / "Snakefile"), "--directory", str(ROOT),
             "--cores", given.jobs, "--rerun-incomplete",
+            # One that cannot be run keeps none of the others from it.
+            "--keep-going",
+            # By priority alone, and so always in the same order.
+            "--scheduler", "greedy",
             # The lock of this script is held: Snakemake's own can only be a dead
             # run's, and is taken away first.
             "--quiet", *quiet, "--config", *settings,
         ],
-    ).returncode  # fmt: skip
+    )  # fmt: skip
+
+
+def call(command):
+    """Run a command and all that it starts; leave none of them behind.
+
+    It gets a group of its own, which ends with it, also where this process is
+    interrupted or told to end; where this one is killed, they notice by themselves.
+    """
+    process = subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env={**os.environ, "SUDLIB_BUILD": str(os.getpid())},
+        start_new_session=True,
+    )
+    try:
+        return process.wait()
+    finally:
+        try:
+            os.killpg(process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        process.wait()
+
+
+def end_with_make():
+    """End this process once the ``make`` that started it is no more, if one did."""
+    parent = os.getppid()
+
+    def watch():
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    if os.environ.get("MAKELEVEL"):
+        threading.Thread(target=watch, daemon=True).start()
+
+
+def remove_damaged(out):
+    """Remove results and executed notebooks of which one cannot be read; name it."""
+    for name in plan.NOTEBOOKS:
+        result = ROOT / out / "results" / f"{name}.json"
+        executed = ROOT / out / "executed" / f"{name}.ipynb"
+        for path in (result, executed):
+            if path.exists() and not is_whole(path):
+                print(
+                    f"make book: {path.relative_to(ROOT)} is damaged; its notebook runs"
+                    " again",
+                    file=sys.stderr,
+                )
+                # Both: Snakemake asks for one of them only.
+                result.unlink(missing_ok=True)
+                executed.unlink(missing_ok=True)
+
+
+def is_whole(path):
+    """Return whether a result or an executed notebook can be read."""
+    try:
+        if path.suffix == ".json":
+            book.read_result(path)
+        else:
+            json.loads(path.read_text(encoding="utf-8"))["cells"]
+    except (InputError, ValueError, KeyError, TypeError):
+        return False
+    return True
+
+
+def announce(given, out):
+    """Say what will run and about how long it takes, before it does."""
+    results = ROOT / out / "results"
+    names = given.only or list(plan.NOTEBOOKS)
+    wanted = {*names}.union(*map(plan.waits_for, names))
+
+    def is_done(name):
+        if not (results / f"{name}.json").exists():
+            return False
+        # Looked at closely where hours depend on it; Snakemake does it for all.
+        close = given.profile == "paper"
+        return not close or plan.is_fresh(
+            name, given.profile, given.parameters, results
+        )
+
+    waiting = [n for n in plan.NOTEBOOKS if n in wanted and not is_done(n)]
+    if not waiting:
+        return
+    jobs = max(1, int(given.jobs) // int(given.threads))
+    total = in_words(plan.duration(waiting, given.profile, jobs, results))
+    print(
+        f"\nmake book: {len(waiting)} of {len(wanted)} notebooks to run at"
+        f" {given.profile} size, {jobs} at a time: {total}.\nWhat is finished is kept:"
+        " Ctrl-C stops, and the same command goes on."
+    )
+    cards = [name for name in waiting if plan.NOTEBOOKS[name].get("card")]
+    if given.profile == "paper" and cards:
+        print(
+            f"{', '.join(cards)} are counted as on a graphics card (KERNEL=sudlib-gpu);"
+            " without one each takes a day or more."
+        )
+    print(flush=True)
+
+
+def in_words(minutes):
+    """Return a length of time that is an estimate."""
+    if minutes < 90:
+        return f"about {max(1, round(minutes))} min"
+    return f"about {minutes / 60:.0f} hours"
+
+
+def finish_without(given, out):
+    """Build the site of what ran where some notebooks stopped; return these.
+
+    Pages that gather the results of the others show those there are.
+    """
+    folder = ROOT / out
+    lacking = [
+        name
+        for name in plan.NOTEBOOKS
+        if not (folder / "executed" / f"{name}.ipynb").exists()
+    ]
+    for name in lacking:
+        if plan.gathers(name):
+            call(
+                [
+                    sys.executable, "workflow/execute.py", plan.source(name),
+                    "--kernel", given.kernel, "--threads", given.threads,
+                    "--parameters",
+                    json.dumps(plan.parameters(name, given.profile, given.parameters)),
+                    "--executed", out / "executed" / f"{name}.ipynb",
+                    "--result", out / "results" / f"{name}.json",
+                    "--log", out / "logs" / f"{name}.log",
+                ]
+            )  # fmt: skip
+        why = folder / "logs" / f"{name}.why"
+        blocked = [other for other in lacking if other in plan.waits_for(name)]
+        if blocked and not why.exists():
+            why.write_text(f"it needs the results of {', '.join(blocked)}\n")
+    call(
+        [
+            sys.executable, "workflow/build_site.py", "--allow-missing",
+            "--results", out / "results", "--notebooks", out / "executed",
+            "--out", site_folder(out),
+        ]
+    )  # fmt: skip
+    return [n for n in lacking if not (folder / "executed" / f"{n}.ipynb").exists()]
 
 
 def get_open_studies(notebooks):
@@ -188,7 +355,11 @@ def get_open_studies(notebooks):
 
 def main(words=None):
     """Run the command line; return the exit status."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    signal.signal(signal.SIGHUP, lambda *_: sys.exit(129))
+    end_with_make()
     clear_surroundings()
+    lacking = []
     try:
         given = arguments_of(words)
         out = output_folder(given)
@@ -197,30 +368,33 @@ def main(words=None):
         with alone():
             if any((ROOT / ".snakemake" / "locks").glob("*")):
                 snakemake(given, out, "--unlock")
-            for old in (ROOT / out).glob("logs/*.error"):
+            logs = ROOT / out / "logs"
+            for old in (*logs.glob("*.error"), *logs.glob("*.why")):
                 old.unlink()
+            remove_damaged(out)
             get_open_studies(given.only or plan.NOTEBOOKS)
+            announce(given, out)
             status = snakemake(given, out)
+            stopped = sorted(logs.glob("*.error"))
+            ran = any((ROOT / out).glob("results/*.json"))
+            if status and stopped and ran and not given.only:
+                lacking = finish_without(given, out)
     except InputError as error:
         print(f"\nmake book: {error}\n", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        status = 130
+        print("\nmake book: stopped; the same command goes on from here.\n")
+        return 130
+    page = ROOT / site_folder(out) / "html" / "index.html"
     if status:
-        errors = [
-            path.read_text() for path in sorted((ROOT / out).glob("logs/*.error"))
-        ]
-        print(
-            "\nmake book: not finished.",
-            *errors or ["What stopped it is said above."],
-            f"Finished notebooks are kept in {out}: the next `make book` goes on there."
-            "\n",
-            sep="\n",
-            file=sys.stderr,
-        )
+        said = [path.read_text() for path in stopped]
+        said = said or ["What stopped it is said above."]
+        kept = f"Finished notebooks are kept in {out}: the next `make book` goes on."
+        if lacking:
+            kept += f"\nThe book is built without {', '.join(lacking)}: {page}"
+        print("\nmake book: not finished.", *said, kept, "", sep="\n", file=sys.stderr)
         return 1
     if not given.only:
-        page = ROOT / "_build" / "html" / "index.html"
         print(f"\nThe book is built. Its first page: {page}\n")
     return 0
 

@@ -17,7 +17,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import address
 import stage
+from execute import end_with_the_build
 
 from sudlib.files import InputError
 
@@ -124,6 +126,10 @@ def mend_page(text):
         ),
         (r'(<button class="btn search-button-field[^>]*) aria-label="Search"', r"\1"),
         (r'<summary aria-label="Toggle hidden content">', "<summary>"),
+        (
+            r'<summary>(?=<span class="toctree-toggle")',
+            '<summary aria-label="The pages below">',
+        ),
         # Links from source code back to the API know one name of each module, and
         # miss where a module's objects are documented under two.
         (r'<a class="viewcode-back"[^>]*>[^<]*</a>', ""),
@@ -163,6 +169,7 @@ def build(results, notebooks, out, *, allow_missing=False):
     shutil.rmtree(place, ignore_errors=True)
     made = call_jupyter_book(source, place)
     mend(made)
+    address.add_wheel(made)
     replace(made, out / "html")
     shutil.rmtree(place, ignore_errors=True)
     return out / "html" / "index.html", stale
@@ -176,6 +183,7 @@ def main(words=None):
     parser.add_argument("--out", type=Path, default=ROOT / "_build")
     parser.add_argument("--allow-missing", action="store_true")
     given = parser.parse_args(words)
+    end_with_the_build()
     try:
         page, stale = build(
             given.results,

@@ -109,17 +109,64 @@ def install_uv(python):
         )
 
 
+#: Run by the environment's own Python: what of it is missing, one word each.
+EXAMINE = """
+import importlib.util, json, sys
+names = "snakemake papermill jupyter_book ipykernel pandas sklearn keras sudlib".split()
+print(*(name for name in names if importlib.util.find_spec(name) is None))
+place = sys.prefix + "/share/jupyter/kernels/sudlib/kernel.json"
+try:
+    json.load(open(place))
+except (OSError, ValueError):
+    print("kernel")
+"""
+
+
+def what_is_broken(python):
+    """Return why an environment cannot be used, or an empty text.
+
+    Parameters
+    ----------
+    python : pathlib.Path
+        Its interpreter.
+    """
+    if not python.exists():
+        gone = " (the Python it was made from is gone)" if python.is_symlink() else ""
+        return f"it has no Python{gone}"
+    examine = [str(python), "-I", "-c", EXAMINE]
+    try:
+        done = subprocess.run(
+            examine, capture_output=True, text=True, env=clean_environment()
+        )
+    except OSError as error:
+        return f"its Python does not start ({error.strerror})"
+    if done.returncode:
+        return f"its Python stops: {(done.stderr.splitlines() or ['?'])[-1]}"
+    return f"it lacks {', '.join(done.stdout.split())}" if done.stdout.split() else ""
+
+
 def main():
-    """Make the environment if the lock file or pyproject.toml changed."""
+    """Make the environment where it is missing, broken, moved, or of another lock file.
+
+    What is broken or moved (its scripts name the old place) is made anew.
+    """
     lock = LOCK.read_bytes()
     pyproject = (ROOT / "pyproject.toml").read_bytes()
-    wanted = hashlib.sha256(lock + pyproject).hexdigest()
-    if STAMP.exists() and STAMP.read_text() == wanted:
-        return
+    wanted = f"{hashlib.sha256(lock + pyproject).hexdigest()} {VENV}"
+    found = STAMP.read_text() if STAMP.exists() else ""
     python = VENV / ("Scripts" if os.name == "nt" else "bin") / "python"
-    if not python.exists():
+    anew = ""
+    if found:
+        moved = found.partition(" ")[2] not in ("", str(VENV))
+        anew = "it was made elsewhere" if moved else what_is_broken(python)
+        if found == wanted and not anew:
+            return
+        # If this is interrupted, the next call begins again.
+        STAMP.unlink()
+    if anew or not python.exists():
         chosen = find_python()
-        print(f"make: a new environment in {VENV} (about 2.2 GB)", flush=True)
+        why = f" ({anew})" if anew else ""
+        print(f"make: a new environment in {VENV}{why} (about 2.2 GB)", flush=True)
         made = [chosen, "-m", "venv", "--clear", str(VENV)]
         if subprocess.run(made, env=clean_environment()).returncode:
             stop(

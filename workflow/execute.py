@@ -3,21 +3,31 @@
 Snakemake calls it, one call a notebook.  ``python workflow/execute.py --help``.
 """
 
+# ruff: noqa: E402
 import argparse
 import json
 import logging
 import os
 import shutil
+import signal
 import sys
 import tempfile
+import threading
+import time
 from pathlib import Path
 
+# A grammar of addresses, which checking a notebook's form does not use: a second of
+# computing for each notebook.
+sys.modules.setdefault("rfc3987_syntax", None)
+
 import papermill
+import psutil
 from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_client.manager import AsyncKernelManager
 from nbclient.exceptions import DeadKernelError
 
 from sudlib import book
+from sudlib.book import jupyter_kernel
 from sudlib.files import InputError
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -30,16 +40,20 @@ def message_of(error, words):
 
     A kernel that died has said why, if at all, in the file ``words``.
     """
+    text = f"with\n    {name_of(error)}"
     if isinstance(error, papermill.PapermillExecutionError):
-        return (
-            f"in cell [{error.exec_count}], which begins\n"
-            f"    {error.source.strip().splitlines()[0]}\n"
-            f"with\n    {error.ename}: {error.evalue}"
-        )
-    text = f"with\n    {type(error).__name__}: {error}"
+        first = error.source.strip().splitlines()[0]
+        return f"in cell [{error.exec_count}], which begins\n    {first}\n{text}"
     said = words.read_text(errors="replace").splitlines() if words.exists() else []
     own = [line for line in said if line.startswith("sudlib kernel: ")]
     return "\n    ".join([text, *own[-2:]])
+
+
+def name_of(error):
+    """Return an error as Python prints it; one of a notebook, as it stood there."""
+    if isinstance(error, papermill.PapermillExecutionError):
+        return f"{error.ename}: {error.evalue}"
+    return f"{type(error).__name__}: {error}"
 
 
 def check_kernel(name):
@@ -121,9 +135,44 @@ def execute(notebook, parameters, kernel, reading, log):
                     raise
 
 
-def report(log, text):
-    """Say what went wrong, and leave it where ``make book`` repeats it at its end."""
+def end_with_the_build():
+    """End this process and those beside it once ``make book`` is no more.
+
+    A build that is killed cannot end what it started; these look for it themselves.
+    """
+    number = os.environ.get("SUDLIB_BUILD")
+    if not number:
+        return
+
+    def lives():
+        try:
+            return builder.is_running() and builder.status() != psutil.STATUS_ZOMBIE
+        except psutil.NoSuchProcess:
+            return False
+
+    def watch():
+        while builder and lives():
+            time.sleep(0.5)
+        os.killpg(os.getpgrp(), signal.SIGKILL)
+
+    builder = psutil.Process(int(number)) if psutil.pid_exists(int(number)) else None
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def report(log, text, why):
+    """Say what went wrong, and leave it for the end of ``make book`` and for the page.
+
+    Parameters
+    ----------
+    log : pathlib.Path
+    text : str
+        For the person who builds.
+    why : str
+        For the reader of the page that has no numbers.
+    """
     log.with_suffix(".error").write_text(f"{text}\n", encoding="utf-8")
+    why = " ".join(why.replace("`", "'").split())
+    log.with_suffix(".why").write_text(f"`{why}`\n", encoding="utf-8")
     print(f"\n{text}\n", file=sys.stderr)
 
 
@@ -133,10 +182,15 @@ def main(arguments=None):
     parser.add_argument("notebook", type=Path)
     parser.add_argument("--parameters", type=json.loads, default={}, help="JSON")
     parser.add_argument("--kernel", default="sudlib")
+    parser.add_argument("--threads", default="", help="threads to compute with (1)")
     parser.add_argument("--executed", type=Path, required=True, help="notebook to make")
     parser.add_argument("--result", type=Path, required=True, help="JSON to make")
     parser.add_argument("--log", type=Path, required=True)
     given = parser.parse_args(arguments)
+    end_with_the_build()
+    # For any kernel; that of the book would set them itself.
+    os.environ["SUDLIB_THREADS"] = given.threads
+    os.environ.update(jupyter_kernel.thread_settings(given.threads))
     stem = given.notebook.stem
     reading = given.log.with_suffix(".ipynb")
     for path in (given.executed, given.result, given.log):
@@ -145,7 +199,7 @@ def main(arguments=None):
         book.check_parameters(given.notebook, given.parameters)
         check_kernel(given.kernel)
     except InputError as error:
-        report(given.log, f"{stem} was not started: {error}")
+        report(given.log, f"{stem} was not started: {error}", str(error))
         return 2
     os.environ["SUDLIB_RESULTS"] = str(given.log.parent.resolve() / "unfinished")
     os.environ["SUDLIB_FINISHED"] = str(given.result.parent.resolve())
@@ -162,6 +216,7 @@ def main(arguments=None):
             f"{stem} stopped {message_of(error, given.log.with_suffix('.kernel'))}\n"
             f"The notebook as far as it came, with the error: {reading}\n"
             f"Its log: {given.log}",
+            name_of(error),
         )
         return 1
     hide_injected(reading)

@@ -161,7 +161,7 @@ def a09_methadone_transfer(answer, network, seen, shown, source, training):
         score = training.probabilities(model, seen[rows])
         right = average_precision_score(source[1][rows], score)
         assert abs(area - right) < 0.005, (
-            "judge the last 1,500 general patients, whom neither has learned from, by"
+            "judge the last 1,500 people of the source, from whom neither learned, by"
             " both networks, the one that draws on its own layout first"
         )
 
@@ -173,6 +173,17 @@ def a10_heroin_to_other_opioids(answer, draws, logit, scores, target):
         threshold = scores.best_threshold(target[1][learn], logit[learn])
         right = scores.f_beta(target[1][report], logit[report] >= threshold)
         assert close(value, right), "choose on the training set, judge on the test set"
+
+
+@exercise("the shift in log-odds that makes the mean prediction right", "shift")
+def a11_all_years_at_once(answer, models, oldest, features_last, truth_last):
+    chance = models[oldest].predict_proba(features_last)[:, 1]
+    odds = chance / (1 - chance) * 2.718281828459045**answer
+    mean = (odds / (1 + odds)).mean()
+    assert abs(mean - truth_last.mean()) < 1e-3, (
+        f"with this shift the mean prediction is {mean:.3f}, and"
+        f" {truth_last.mean():.3f} completed"
+    )
 
 
 @exercise("the names of the columns that are removed now", "set(removed['column'])")
@@ -299,16 +310,13 @@ def c05_diabetes(answer, summary):
     assert now > answer.loc["all four", "value"] - 2, "T and the value are in points"
 
 
-@exercise(
-    "two numbers, the value lost by DNN-simple as the study ran it and by additive"
-    " Q-learning,",
-    "[with_many.loc[name, 'value lost'] for name in ('DNN-simple, as the study',"
-    " 'additive Q-learning')]",
-)
-def c06_beyond_the_paper(answer):
-    network, additive = answer
-    assert 0 <= additive < 0.1, "with 20,000 people additive Q-learning loses little"
-    assert network > additive, "the marginal propensity stays wrong"
+@exercise("the value that each order loses, by its number,", "lost_many")
+def c06_losses_and_structure(answer, lost_by_order):
+    assert set(answer) >= {1, 3}, "compare orders 1 and 3"
+    assert 0 <= answer[3] < lost_by_order.loc[0, "order 3"], (
+        "with ten times the people order 3 loses less"
+    )
+    assert 0 <= answer[1] < 0.05, "order 1 loses little while effects add up"
 
 
 @exercise("the adjusted misclassification rates, by the number of people,",
@@ -327,6 +335,31 @@ def c08_sharing_and_scale(answer, lost, DESIGNS):  # noqa: N803
     for name, before in lost.loc[0].iloc[:2].mean().items():
         assert abs(answer[name] - before) < 0.01, f"{name}: share 0, worlds 0 and 1"
     assert 0 < answer[wide[0]] < 1, "a share of the gain, between 0 and 1"
+
+
+@exercise(
+    "two numbers, the value lost by DNN-simple as the study ran it and by additive"
+    " Q-learning,",
+    "[with_many.loc[name, 'value lost'] for name in ('DNN-simple, as the study',"
+    " 'additive Q-learning')]",
+)
+def c09_weights_value_robustness(answer):
+    network, additive = answer
+    assert 0 <= additive < 0.1, "with 20,000 people additive Q-learning loses little"
+    assert network > additive, "the marginal propensity stays wrong"
+
+
+@exercise(
+    "the values, one row a cost and one column each for the best rules and no change,",
+    "costs",
+)
+def c10_outcomes_and_visits(answer):
+    cheap, dear = answer.iloc[0], answer.iloc[-1]
+    assert (answer["best rules"] >= answer["no change"] - 0.05).all(), (
+        "never changing cannot beat the best rules"
+    )
+    loss = [row["best rules"] - row["no change"] for row in (cheap, dear)]
+    assert loss[1] < loss[0], "the dearer a change, the less is lost by none"
 
 
 @exercise("the share of each route, one row a substance,", "table")
@@ -388,8 +421,7 @@ def d06_stroke(answer, plane):
     assert abs(answer - right) <= 0.05 * right, "deaths spared for each bleeding added"
 
 
-@exercise("two things, the best arm on average, and whether the rule gains measurably"
-          " (the summary below also needs the table `actg`),",
+@exercise("two things, the best arm on average, and whether the rule gains measurably,",
           "(actg['value'].drop(['rule', 'best for all', 'difference']).idxmax(),"
           " bool(actg.loc['difference', 'low'] > 0))")  # fmt: skip
 def d07_diabetes_observed(answer, trials):

@@ -51,8 +51,8 @@ COMPUTING = 0.75
 
 #: Calls that a reader of the argument need not see.
 PLUMBING = {
-    "run.value", "run.table", "run.keep", "run.claim", "run.say", "run.place",
-    "run.used", "book.page_table", "figures.table",
+    "run.keep", "run.claim", "run.say", "run.place", "run.used",
+    "book.page_table", "figures.table",
 }  # fmt: skip
 #: What a statement calls that shows or keeps, and computes nothing.
 SHOWING = ("print", "display", "Markdown", "HTML", "run.", "book.", "figures.",

@@ -43,6 +43,76 @@ def needs(name):
     return wanted
 
 
+def waits_for(name):
+    """Return the notebooks whose results a notebook needs, directly or through others.
+
+    One that gathers what there is (``needs: all``) needs none of them in earnest.
+    """
+    direct = [] if gathers(name) else needs(name)
+    return {*direct}.union(*map(waits_for, direct))
+
+
+def gathers(name):
+    """Return whether a notebook shows the results of all others that there are."""
+    return NOTEBOOKS[name].get("needs") == "all"
+
+
+def minutes(name, profile, results=None):
+    """Return how long a notebook computes, on one thread, in minutes.
+
+    Parameters
+    ----------
+    name, profile : str
+    results : path-like, optional
+        A folder with results of this profile: what a notebook took here counts, before
+        what ``notebooks.yml`` says.
+    """
+    path = Path(results or ROOT) / f"{name}.json"
+    if results and path.exists():
+        return book.read_result(path)["stamp"]["minutes"]
+    return NOTEBOOKS[name].get("minutes", {}).get(profile, 1)
+
+
+def urgency(name, profile):
+    """Return the minutes from a notebook's start to the end of all that wait for it.
+
+    Those with most are started first, so that no long one is left for the end.
+    """
+    after = [urgency(n, profile) for n in NOTEBOOKS if name in needs(n) and n != name]
+    return minutes(name, profile) + max(after, default=0)
+
+
+def duration(names, profile, jobs, results=None):
+    """Return how long some notebooks take together, in minutes.
+
+    They are laid out as Snakemake does it: whenever a core is free, the most urgent
+    of those that need nothing more is started.
+    """
+    waiting = sorted(names, key=lambda name: -urgency(name, profile))
+    now, running = 0.0, {}
+    while waiting or running:
+        for name in list(waiting):
+            if len(running) < jobs and not {*needs(name)} & {*waiting, *running}:
+                waiting.remove(name)
+                running[name] = now + minutes(name, profile, results)
+        first = min(running, key=running.get)
+        now = running.pop(first)
+    return now
+
+
+def is_fresh(name, profile, given, results):
+    """Return whether a notebook's result is there and is what it would be now."""
+    path = Path(results) / f"{name}.json"
+    if not path.exists():
+        return False
+    stamp = book.read_result(path)["stamp"]["fingerprints"]
+    return stamp == {
+        kind: digest
+        for kind, digest in fingerprint(name, profile, given).items()
+        if kind in stamp
+    }
+
+
 def check(profile, given):
     """Raise an InputError for a missing notebook or a parameter that cannot be used."""
     for name in NOTEBOOKS:

@@ -16,11 +16,15 @@ import sys
 from functools import partial
 from pathlib import Path
 
+import address
 import api_links
+import coverage
+import executed_copies
 import glossary
 import nbformat
 import notebook_style
 import pandas as pd
+import prose_tables
 import questions
 import stories
 import widgets
@@ -28,7 +32,7 @@ import yaml
 
 from sudlib import book
 from sudlib.book import freshness
-from sudlib.files import InputError, data_file
+from sudlib.files import InputError
 from sudlib.origin import ORIGINS
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -64,9 +68,9 @@ The numbers of this page no longer match what they were computed from: {reason}.
 Run `make book` again.
 ```
 """
-MISSING = """```{admonition} Not run
+MISSING = """```{{admonition}} Not run
 :class: warning
-This page has not been run in this build: it has no numbers.
+This page has not been run in this build, so it has no numbers: {reason}.
 ```
 """
 
@@ -132,8 +136,7 @@ def substitutions(results):
     ``paper_<key>``, ``ours_<key>`` and ``verdict_<key>`` for each claim (dots become
     underscores; ours is that of the study's own recipe), ``share_<cohort>`` (of people
     who completed, from a printed confusion matrix), ``<notebook>_<name>`` for each
-    field of a ``run.say`` and each ``run.value``, ``minutes_<notebook>``, and the
-    counts below.
+    field of a ``run.say``, ``minutes_<notebook>``, and the counts below.
     """
     table = book.compare(results)
     first = table[~table.index.duplicated()]
@@ -167,12 +170,13 @@ def substitutions(results):
     failed = checks[~checks["agrees"]]
     for study in book.STUDIES:
         names[f"inconsistent_{study}"] = str(failed["key"].str[0].eq(study).sum())
-        names[f"errata_table_{study}"] = errata_table(
+        names[f"errata_table_{study}"] = prose_tables.errata_table(
             checks[checks["key"].str[0] == study]
         )
-    names["judgements_table"] = judgements_table()
-    names["verdict_table"] = verdict_table(counts)
-    names["devices_table"] = devices_table(pd.read_csv(DEVICES))
+    names["judgements_table"] = prose_tables.judgements_table()
+    names |= coverage.names()
+    names["verdict_table"] = prose_tables.verdict_table(counts)
+    names["devices_table"] = prose_tables.devices_table(pd.read_csv(DEVICES))
     names["four_cells"] = f"{book.FOUR_CELLS:.2f}"
     names["enough_rows"] = f"{book.ENOUGH_ROWS:.0%}"
     for stem, result in results.items():
@@ -206,90 +210,6 @@ def data_words(results):
     return " and ".join(sorted(words))
 
 
-def errata_table(checks):
-    """Return the printed numbers that contradict each other, as a Markdown table."""
-    printed = book.published()
-    lines = [
-        "| number | printed | but | gives |",
-        "| --- | ---: | --- | ---: |",
-    ]
-    for _, check in checks[~checks["agrees"]].iterrows():
-        claim = printed.loc[check["key"]]
-        lines.append(
-            f"| {book.describe(claim)} ({claim['where']}) | {check['printed']}"
-            f" | {check['check']} | {check['expected']} |"
-        )
-    return "\n".join(lines)
-
-
-def title_of(page):
-    """Return a page's title as a link, from a page of prose."""
-    prose = ROOT / "book" / f"{page}.md"
-    if prose.exists():
-        first, where = prose.read_text(encoding="utf-8"), prose.name
-    else:
-        path = ROOT / "notebooks" / f"{page}.ipynb"
-        first, where = (
-            nbformat.read(path, as_version=4).cells[0].source,
-            f"../notebooks/{path.name}",
-        )
-    return f"[{first.partition(chr(10))[0].lstrip('# ')}]({where})"
-
-
-def judgements_table():
-    """Return what the book says against the studies, as a Markdown table."""
-    titles = {}
-    lines = ["| page | what it says | what would refute it |", "| --- | --- | --- |"]
-    register = pd.read_csv(data_file("claims/judgements.csv"), keep_default_na=False)
-    for _, row in register.iterrows():
-        name = row["page"]
-        if name not in titles:
-            titles[name] = title_of(name)
-        said = re.sub(r"\[([^]]*)\](\([^)]*\))?", r"\1", row["sentence"])
-        said = re.sub(r"\{[^}]*\}", "…", said).replace("**", "")
-        lines.append(
-            f"| {titles[name]} | … {said.rstrip('.')} … | {row['refuted_by']} |"
-        )
-    return "\n".join(lines)
-
-
-def verdict_table(counts):
-    """Return how many claims have which verdict, as a Markdown table."""
-    shown = [verdict for verdict in book.VERDICTS if counts[verdict].sum()]
-    lines = [
-        "| study | " + " | ".join(book.badge(verdict) for verdict in shown) + " |",
-        "| --- |" + " ---: |" * len(shown),
-    ]
-    for study, row in counts.iterrows():
-        numbers = " | ".join(str(row[verdict]) for verdict in shown)
-        lines.append(f"| {book.STUDIES[study]} | {numbers} |")
-    return "\n".join(lines)
-
-
-def devices_table(measured):
-    """Return how fast each device was, as a Markdown table; a GPU's absence is said.
-
-    Parameters
-    ----------
-    measured : pandas.DataFrame
-        What ``tests/benchmarks/bench_devices.py --save`` wrote.
-    """
-    lines = [
-        "| device | work | precision | records a second | measured |",
-        "| --- | --- | --- | ---: | --- |",
-    ]
-    for _, row in measured.iterrows():
-        rate = row["records_per_second"]
-        lines.append(
-            f"| {row['device']} | {row['work']}, {row['batch']} at a time"
-            f" | {row['precision'].replace('_', ' ')}"
-            f" | {rate:,.0f} | {row['date']} |"
-        )
-    if not measured["gpu"].any():
-        lines.append("| a GPU | not measured: none was at hand | | | |")
-    return "\n".join(lines)
-
-
 # ----------------------------------------------------------------------- laying out
 
 
@@ -298,14 +218,6 @@ def with_banner(notebook, banner):
     first = notebook.cells[0]
     title, _, rest = first.source.partition("\n")
     first.source = f"{title}\n\n{banner}\n{rest.lstrip()}"
-    return notebook
-
-
-def without_glue(notebook):
-    """Take away the numbers that only a run can give; return the notebook."""
-    for cell in notebook.cells:
-        if cell.cell_type == "markdown":
-            cell.source = re.sub(r"\{glue:\w*\}`[^`]*`", "(not run)", cell.source)
     return notebook
 
 
@@ -326,9 +238,12 @@ def for_the_site(notebook):
 
     That is Colab's titles, and the pictures for JupyterLab behind each drawing.
     """
+    published = address.is_published()
     for cell in notebook.cells:
         if cell.cell_type == "code":
             cell.source = notebook_style.without_title(cell.source)
+            if cell.source.startswith(notebook_style.COLAB) and not published:
+                cell.source = address.FROM_WHEEL
         for output in cell.get("outputs", []):
             if "text/html" in output.get("data", {}):
                 text = "".join(output["data"]["text/html"])
@@ -337,7 +252,9 @@ def for_the_site(notebook):
     return change_prose(notebook, notebook_style.with_citations)
 
 
-def stage_notebook(source, executed, result, out, root=ROOT):
+def stage_notebook(
+    source, executed, result, out, root=ROOT, why="it was not asked for"
+):
     """Write one page's notebook; return why it is stale, or None.
 
     Parameters
@@ -350,12 +267,15 @@ def stage_notebook(source, executed, result, out, root=ROOT):
         Its result file.
     out : pathlib.Path
         The page's place below ``_build/src``.
+    why : str
+        Why it has not been run, where it has not.
     """
-    notebook = nbformat.read(executed or source, as_version=4)
     reason = None
     if executed is None or result is None:
-        notebook = with_banner(without_glue(notebook), MISSING)
+        notebook = nbformat.read(source, as_version=4)
+        notebook = with_banner(notebook, MISSING.format(reason=why.rstrip(".")))
     else:
+        notebook = executed_copies.with_todays_words(source, executed)
         if banner := origin_banner(result):
             notebook = with_banner(notebook, banner)
         reason = freshness.stale(result, source, root)
@@ -433,6 +353,7 @@ def stage(results, notebooks, out, *, allow_missing=False, root=ROOT):
             found.get(stem),
             out / f"{name}.ipynb",
             root,
+            executed_copies.why_not_run(stem, notebooks),
         )
         if reason:
             stale[stem] = reason
@@ -459,6 +380,7 @@ def write_toc(path, toc, absent):
 def write_config(root, out, found, executed, allow_missing):
     """Write the settings with every number that the pages of prose ask for."""
     settings = yaml.safe_load((root / "_config.yml").read_text(encoding="utf-8"))
+    settings = address.with_buttons(settings, root)
     asked = set()
     for page in sorted((out / "book").rglob("*.md")):
         asked |= used_names(page.read_text(encoding="utf-8"))
@@ -499,12 +421,8 @@ def main(words=None):
     parser.add_argument("--allow-missing", action="store_true")
     given = parser.parse_args(words)
     try:
-        stale = stage(
-            given.results,
-            given.notebooks,
-            given.out,
-            allow_missing=given.allow_missing,
-        )
+        places = given.results, given.notebooks, given.out
+        stale = stage(*places, allow_missing=given.allow_missing)
     except InputError as error:
         print(f"\nstage: {error}\n", file=sys.stderr)
         return 2

@@ -17,6 +17,7 @@ import shutil
 import sys
 from pathlib import Path
 
+import executed_copies
 import marking
 import nbformat
 import notebook_style
@@ -215,7 +216,7 @@ def make(names, executed, out, root=ROOT):
         if not run.exists():
             missing.append(stem)
             continue
-        page = slides_of(nbformat.read(run, as_version=4))
+        page = slides_of(executed_copies.with_todays_words(known[stem], run))
         (out / "slides" / f"{stem}.html").write_text(page, encoding="utf-8")
     for folder in ("student", "solutions"):
         shutil.copy(marking.__file__, out / folder / "marking.py")

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from sudlib.book.claims import compare, count_verdicts
     from sudlib.book.claims_html import badge, explorer, page_table, show, to_html
     from sudlib.book.claims_text import describe, our_text, paper_text
-    from sudlib.book.consistency import check_printed
+    from sudlib.book.consistency import COMPAS, check_printed
     from sudlib.book.parameters import (
         ARMS,
         Parameter,
@@ -29,7 +29,13 @@ if TYPE_CHECKING:
     from sudlib.book.printed import STUDIES, published
     from sudlib.book.prose import direction
     from sudlib.book.provenance import device, git_commit, versions
-    from sudlib.book.results import ROOT, finished_results, read_results, write_json
+    from sudlib.book.results import (
+        ROOT,
+        finished_results,
+        read_result,
+        read_results,
+        write_json,
+    )
     from sudlib.book.run import Run, start
     from sudlib.book.verdicts import (
         ENOUGH_ROWS,
@@ -42,6 +48,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ARMS",
+    "COMPAS",
     "ENOUGH_ROWS",
     "FOUR_CELLS",
     "Parameter",
@@ -72,6 +79,7 @@ __all__ = [
     "page_table",
     "paper_text",
     "published",
+    "read_result",
     "read_results",
     "shares_of_classes",
     "show",

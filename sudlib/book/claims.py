@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping
+from functools import cache
 from typing import Any
 
 import pandas as pd
@@ -74,7 +75,13 @@ def compare(
             rows.append({**_row(claim, ours), "key": key})
     # As objects, so that None stays None and a count stays a whole number.
     table = pd.DataFrame(rows, dtype=object, columns=["key", *printed, *_ADDED])
-    return _with_consistency(table.set_index("key"), check_printed(every))
+    return _with_consistency(table.set_index("key"), _checks())
+
+
+@cache
+def _checks() -> pd.DataFrame:
+    """Return what all printed numbers say about each other, worked out once."""
+    return check_printed()
 
 
 def _with_consistency(table: pd.DataFrame, checks: pd.DataFrame) -> pd.DataFrame:

@@ -279,17 +279,20 @@ def _check_columns(printed: pd.DataFrame) -> Iterator[_Check]:
         yield key, check, said, expected, first == number
 
 
-# White defendants, Broward County: rows did not and did reoffend, columns rated low and
-# not low (Larson, Mattu, Kirchner and Angwin, "How we analyzed the COMPAS recidivism
-# algorithm", ProPublica, 2016).
-_COMPAS_WHITE = ((1139, 349), (461, 505))
+COMPAS = {"Black": ((990, 805), (532, 1369)), "white": ((1139, 349), (461, 505))}
+"""Defendants in Broward County, by the group that the source gives them.
+
+Rows did not and did reoffend, columns were rated low and not low (Larson, Mattu,
+Kirchner and Angwin, "How we analyzed the COMPAS recidivism algorithm", ProPublica,
+2016).
+"""
 
 
 def _check_compas(printed: pd.DataFrame) -> Iterator[_Check]:
     """Check what study B says of COMPAS against the counts it goes back to."""
     key = "b.introduction.compas"
     if key in printed.index:
-        (low, high), (missed, caught) = _COMPAS_WHITE
+        (low, high), (missed, caught) = COMPAS["white"]
         rates = {
             "wrongly predicted to reoffend": high / (low + high),
             "wrongly predicted not to reoffend": missed / (missed + caught),

@@ -57,6 +57,7 @@ _LOOK["axes.prop_cycle"] = plt.cycler(color=PALETTE.values(), linestyle=_DASHES)
 WIDTH, HEIGHT = _LOOK["figure.figsize"]
 #: The colour of text, axes and rules.  In SVG it becomes the page's own text colour.
 INK = _LOOK["text.color"]
+_TIGHT: dict[str, Any] = {"bbox_inches": "tight", "pad_inches": 0.05}
 _RULE = {"color": INK, "linewidth": 1, "linestyle": (0, (2, 2))}  # a line of reference
 
 # The book's theme lays a light card under every HTML output in dark mode, which these
@@ -121,9 +122,8 @@ def to_svg(figure: Figure, alt: str) -> str:
         One ``<svg>`` element; its ids are its own, so that many fit on one page.
     """
     buffer, undated = io.StringIO(), {"Date": None, "Creator": None}
-    small: dict[str, Any] = {"bbox_inches": "tight", "pad_inches": 0.05}
     with mpl.rc_context(_LOOK):
-        figure.savefig(buffer, format="svg", metadata=undated, **small)
+        figure.savefig(buffer, format="svg", metadata=undated, **_TIGHT)
     _, tag, text = buffer.getvalue().partition("<svg")
     text = tag + text
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.S)
@@ -141,11 +141,9 @@ def to_svg(figure: Figure, alt: str) -> str:
 def _png(figure: Figure, alt: str) -> str:
     """Return a figure as an image that is seen where its SVG is taken out."""
     buffer = io.BytesIO()
-    with mpl.rc_context(_LOOK):
-        small: dict[str, Any] = {"bbox_inches": "tight", "pad_inches": 0.05}
-        with warnings.catch_warnings():  # said already when the SVG was made
-            warnings.simplefilter("ignore", UserWarning)
-            figure.savefig(buffer, format="png", dpi=96, facecolor="white", **small)
+    with mpl.rc_context(_LOOK), warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # said when the SVG was made
+        figure.savefig(buffer, format="png", dpi=96, facecolor="white", **_TIGHT)
     data = base64.b64encode(buffer.getvalue()).decode()
     return (
         f'<img class="untrusted" alt="{html.escape(alt)}"'
@@ -153,19 +151,11 @@ def _png(figure: Figure, alt: str) -> str:
     )
 
 
-def mark_synthetic(figure: Figure) -> Figure:
+def _mark_synthetic(figure: Figure) -> Figure:
     """Return the figure with *synthetic data* written on it, once.
 
     For everything that was computed on a twin: the mark stays when a picture is copied
     without its caption.
-
-    Parameters
-    ----------
-    figure : matplotlib.figure.Figure
-
-    Returns
-    -------
-    matplotlib.figure.Figure
     """
     if not any(text.get_gid() == "synthetic" for text in figure.texts):
         corner: dict[str, Any] = {"ha": "right", "va": "bottom", "gid": "synthetic"}
@@ -199,7 +189,7 @@ def show(figure: Figure, alt: str, caption: str, *, synthetic: bool = False) -> 
         raise InputError(f"a figure needs alt text: the finding in words, got {alt!r}")
     caption = _labelled(caption, "a figure", synthetic)
     if synthetic:
-        mark_synthetic(figure)
+        _mark_synthetic(figure)
         alt = f"Synthetic data. {alt}"
     page = (
         f"<style>{_CARD}</style>"
@@ -219,7 +209,12 @@ def _labelled(caption: str, what: str, synthetic: bool) -> str:
 
 
 def table(
-    frame: pd.DataFrame, caption: str, *, synthetic: bool = False, index: bool = True
+    frame: pd.DataFrame,
+    caption: str,
+    *,
+    synthetic: bool = False,
+    index: bool = True,
+    folded: bool = False,
 ) -> HTML:
     """Return a small table with its caption, for a notebook to display.
 
@@ -233,6 +228,9 @@ def table(
         True if it was computed on a twin: the caption then says so.
     index : bool, default=True
         Whether the index is a column of its own.
+    folded : bool, default=False
+        Whether the caption alone is seen until the reader opens it: for tables that
+        the argument does not need.
 
     Returns
     -------
@@ -243,6 +241,8 @@ def table(
     caption = html.escape(_labelled(caption, "a table", synthetic))
     frame = frame.rename_axis(index=None, columns=None)
     page = frame.to_html(index=index, border=0, na_rep="", justify="left")
+    if folded:
+        return HTML(f"<details><summary>{caption}</summary>{page}</details>")
     style = "caption-side:top;text-align:left;color:inherit"
     words = f'<caption style="{style}">{caption}</caption>'
     return HTML(page.replace(">", f">{words}", 1))
@@ -277,7 +277,7 @@ def precision_recall(
     Parameters
     ----------
     evaluations : dict of str to sudlib.scores.Evaluation
-        One curve each; its average precision and interval stand in the legend, its
+        One curve each; the legend has its average precision with the interval, its
         95 % band is shaded, and a marker shows the threshold it was scored at.
     share : float, optional
         Share of the positive class, drawn as the line a constant score reaches.
@@ -300,7 +300,7 @@ def precision_recall(
         axes.plot(
             *curve.iloc[corners][["recall", "precision"]].to_numpy().T,
             drawstyle="steps-post",
-            label=f"{name}: area {estimates['average_precision']}",
+            label=f"{name}: {estimates['average_precision']:.2f}",
             **{**_look(index), "marker": ""},
         )
         at = estimates["recall"].value, estimates["precision"].value
@@ -335,7 +335,7 @@ def calibration(tables: Mapping[str, pd.DataFrame]) -> Figure:
         bars = {"capsize": 3, "elinewidth": 1.2, "label": name, **_look(index)}
         axes.errorbar(table["score"], share, yerr=arms, **bars)
     axes.set(xlim=(0, 1), ylim=(0, 1))
-    axes.set(xlabel="score given", ylabel="share that completed")
+    axes.set(xlabel="score given", ylabel="share who completed")
     _legend_below(axes)
     return figure
 

@@ -4,7 +4,8 @@ The library is followed module by module: ``from sudlib import policy`` with
 ``policy.PolicyTree`` depends on the module that defines it and on what that
 module imports, not on the whole package.  Only a name that cannot be traced (a package
 passed on as an object, a star import) stands for the package as a whole.  Python code
-is hashed without its comments and docstrings, so that words alone rerun nothing.
+is hashed without its comments and docstrings, and a notebook by its code cells alone,
+so that words, ids and the order of keys rerun nothing.
 """
 
 from __future__ import annotations
@@ -21,12 +22,10 @@ from pathlib import Path
 from symtable import symtable
 from typing import Any
 
-from sudlib.book.notebooks import code_of
+from sudlib.book.notebooks import cell_digests, code_digest, code_of
 from sudlib.book.parameters import given_files
 from sudlib.book.results import ROOT
 from sudlib.files import InputError, sha256
-
-_DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 
 def source_of(path: str | os.PathLike[str]) -> str:
@@ -68,32 +67,6 @@ def data_pattern(argument: ast.expr) -> str | None:
             for part in argument.values
         )
     return None
-
-
-def code_digest(source: str) -> str:
-    """Return the SHA-256 of Python code without its comments and docstrings.
-
-    Parameters
-    ----------
-    source : str
-        Where it reads docstrings itself (``__doc__``), these count.
-
-    Returns
-    -------
-    str
-
-    Examples
-    --------
-    >>> code_digest("x = 1  # one") == code_digest("x = 1")
-    True
-    >>> code_digest("x = 1") == code_digest("x = 2")
-    False
-    """
-    tree = ast.parse(source)
-    for node in ast.walk(tree) if "__doc__" not in source else []:
-        if isinstance(node, _DOCUMENTED) and ast.get_docstring(node) is not None:
-            node.body = node.body[1:] or [ast.Pass()]
-    return hashlib.sha256(ast.unparse(tree).encode()).hexdigest()
 
 
 @dataclass
@@ -408,11 +381,13 @@ def inputs(
 
 @cache
 def _digest_at(path: str, state: tuple[Any, ...]) -> str:
+    if path.endswith(".ipynb"):
+        return hashlib.sha256(" ".join(cell_digests(path)).encode()).hexdigest()
     return code_digest(source_of(path)) if path.endswith(".py") else sha256(path)
 
 
 def cached_digest(path: str | os.PathLike[str]) -> str:
-    """Return a file's SHA-256, of Python files that of their code.
+    """Return a file's SHA-256, of modules and notebooks that of their code.
 
     It is computed again only when the file's place, size or time has changed.
 

@@ -1,4 +1,4 @@
-"""The Jupyter kernel of the book: set the backend before any framework is imported.
+"""The Jupyter kernel of the book: set backend and threads before anything is imported.
 
 ``python -m sudlib.book.jupyter_kernel install`` registers the kernel ``sudlib`` in the
 running environment (``--gpu``: the kernel ``sudlib-gpu``, which stops where there is no
@@ -26,6 +26,46 @@ _ENVIRONMENT = {
     "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
     "TF_CPP_MIN_LOG_LEVEL": "2",
 }
+#: Variables by which the libraries that compute are told how many threads to start.
+_THREADS = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "BLIS_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+    "LOKY_MAX_CPU_COUNT",
+    "TF_NUM_INTRAOP_THREADS",
+    "TF_NUM_INTEROP_THREADS",
+)
+
+
+def thread_settings(asked: str | None, gpu: bool = False) -> dict[str, str]:
+    """Return the variables that set how many threads a kernel computes with.
+
+    One thread is the default: sums are then added in the same order on every machine,
+    small matrices are faster than on many, and pages that run side by side do not take
+    each other's cores.
+
+    Parameters
+    ----------
+    asked : str or None
+        A whole number (``SUDLIB_THREADS``); None or empty: 1.
+    gpu : bool, default=False
+        Where a graphics card computes, TensorFlow chooses how many threads feed it.
+
+    Returns
+    -------
+    dict of str to str
+    """
+    number = asked or "1"
+    if not number.isdigit() or int(number) < 1:
+        sys.exit(
+            "sudlib kernel: SUDLIB_THREADS must be a whole number of threads, 1 or"
+            f" more, not {number!r}"
+        )
+    names = [name for name in _THREADS if not (gpu and name.startswith("TF_"))]
+    return dict.fromkeys(names, str(int(number)))
 
 
 def kernel_specification(*, gpu: bool, backend: str) -> dict[str, Any]:
@@ -154,7 +194,7 @@ def first_with_gpu() -> str:
 
 
 def launch(backend: str, require_gpu: bool, rest: Sequence[str]) -> None:
-    """Set the environment of the frameworks, then become an IPython kernel.
+    """Set backend, threads and memory of the frameworks, then become an IPython kernel.
 
     Parameters
     ----------
@@ -168,6 +208,7 @@ def launch(backend: str, require_gpu: bool, rest: Sequence[str]) -> None:
     backend = os.environ.get("KERAS_BACKEND") or backend
     require_backend(backend)
     os.environ.update({**_ENVIRONMENT, **os.environ, "KERAS_BACKEND": backend})
+    os.environ.update(thread_settings(os.environ.get("SUDLIB_THREADS"), require_gpu))
     if require_gpu:
         gpus = see_gpus(backend)
         print(f"sudlib kernel: {backend} on {gpus or 'no GPU'}", file=sys.stderr)

@@ -7,6 +7,7 @@ IPython reads them; what nobody can read is an error that names notebook and cel
 from __future__ import annotations
 
 import ast
+import hashlib
 import json
 import os
 import platform
@@ -19,6 +20,9 @@ from sudlib.files import InputError
 
 #: Cell magics whose body is Python; that of any other is not.
 _PYTHON_MAGICS = ("%%time", "%%timeit", "%%capture", "%%prun")
+#: Tags of a cell that change what runs; the others change how a page looks.
+_RUNNING_TAGS = {"parameters", "raises-exception", "skip-execution"}
+_DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 _MERGE = re.compile(r"(?m)^(<{7}|>{7}|\|{7})( |$)")
 
 
@@ -169,3 +173,62 @@ def code_of(notebook: str | os.PathLike[str]) -> str:
     """
     cells = read_cells(notebook)
     return "\n".join(cell.python() for cell in cells if cell.kind == "code")
+
+
+def code_digest(source: str) -> str:
+    """Return the SHA-256 of Python code without its comments and docstrings.
+
+    Parameters
+    ----------
+    source : str
+        Where it reads docstrings itself (``__doc__``), these count.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> code_digest("x = 1  # one") == code_digest("x = 1")
+    True
+    >>> code_digest("x = 1") == code_digest("x = 2")
+    False
+    """
+    tree = ast.parse(source)
+    for node in ast.walk(tree) if "__doc__" not in source else []:
+        if isinstance(node, _DOCUMENTED) and ast.get_docstring(node) is not None:
+            node.body = node.body[1:] or [ast.Pass()]
+    return hashlib.sha256(ast.unparse(tree).encode()).hexdigest()
+
+
+def cell_digests(
+    notebook: str | os.PathLike[str], *, injected: bool = True
+) -> list[str]:
+    """Return one SHA-256 for each code cell of a notebook.
+
+    Parameters
+    ----------
+    notebook : path-like
+        Its prose, outputs, execution counts, ids and metadata do not count, nor does a
+        cell without code.
+    injected : bool, default=True
+        Whether a cell that papermill added counts.
+
+    Returns
+    -------
+    list of str
+    """
+    digests = []
+    for cell in read_cells(notebook):
+        if cell.kind == "code" and cell.source.strip():
+            if "injected-parameters" in cell.tags and not injected:
+                continue
+            magic = cell.source.partition("\n")[0] if cell.source[:2] == "%%" else ""
+            # A cell in another language counts as it stands; a text on top of one in
+            # Python is shown, so it is no docstring; a last ";" shows nothing.
+            python = cell.python()
+            code = code_digest(f"0\n{python}") if python else cell.source
+            tags = sorted(_RUNNING_TAGS.intersection(cell.tags))
+            text = json.dumps([magic, code, cell.source.rstrip()[-1] == ";", tags])
+            digests.append(hashlib.sha256(text.encode()).hexdigest())
+    return digests

@@ -106,10 +106,10 @@ def fill(template: str, numbers: dict[str, Any]) -> tuple[str, dict[str, str]]:
         )
     text = "".join(pieces)
     for pattern, words in _RAW.items():
-        found = re.search(pattern, text)
-        if found:
+        raw = re.search(pattern, text)
+        if raw:
             raise InputError(
-                f"say() got {words}, {found[0].strip()!r}: that belongs in a Markdown"
+                f"say() got {words}, {raw[0].strip()!r}: that belongs in a Markdown"
                 " cell; allowed are paragraphs, lists, tables, formulas and links"
             )
     return text, texts

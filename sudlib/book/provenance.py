@@ -73,6 +73,30 @@ def device() -> str:
     return text
 
 
+def threads() -> str:
+    """Return how many threads the loaded libraries compute with, in words.
+
+    Returns
+    -------
+    str
+        As they say themselves: ``"1"``, or each that differs, with its name.
+    """
+    from threadpoolctl import threadpool_info  # scikit-learn brings it
+
+    found = {pool["internal_api"]: pool["num_threads"] for pool in threadpool_info()}
+    if "tensorflow" in sys.modules:
+        threading = sys.modules["tensorflow"].config.threading
+        # 0: as many as there are cores.
+        within = threading.get_intra_op_parallelism_threads()
+        found["tensorflow"] = within or int(
+            os.environ.get("TF_NUM_INTRAOP_THREADS") or os.cpu_count() or 1
+        )
+    if len(set(found.values())) == 1:
+        return str(next(iter(found.values())))
+    each = sorted(f"{name} {number}" for name, number in found.items())
+    return ", ".join(each) or UNKNOWN
+
+
 def _kinds(backend: str) -> list[str]:
     """Return the graphics cards a loaded backend computes on, by their makers' names.
 
@@ -137,6 +161,7 @@ def provenance(result: dict[str, Any]) -> str:
         **{f"SHA-256 of {kind}": value for kind, value in hashes.items()},
         "versions": ", ".join(f"{k} {v}" for k, v in stamp["versions"].items()),
         "device": stamp["device"],
+        "threads": stamp.get("threads", UNKNOWN),
         "minutes": f"{stamp['minutes']:.2f}",
         "date": stamp["date"],
     }

@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from sudlib.files import PACKAGE, expand_path
+from sudlib.files import PACKAGE, InputError, expand_path
 
 #: The checkout.
 ROOT = PACKAGE.parent
@@ -109,7 +109,33 @@ def read_results(folder: str | os.PathLike[str]) -> dict[str, Any]:
     -------
     dict of str to dict
     """
-    return {
-        path.stem: json.loads(path.read_text(encoding="utf-8"))
-        for path in sorted(expand_path(folder).glob("*.json"))
-    }
+    folder = expand_path(folder)
+    return {path.stem: read_result(path) for path in sorted(folder.glob("*.json"))}
+
+
+def read_result(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Return one result.
+
+    Parameters
+    ----------
+    path : path-like
+        As :meth:`sudlib.book.Run.finish` wrote it.
+
+    Returns
+    -------
+    dict
+
+    Raises
+    ------
+    InputError
+        If the file is damaged, or is no result.
+    """
+    try:
+        result = json.loads(Path(path).read_text(encoding="utf-8"))
+        result["stamp"]["fingerprints"], result["claims"], result["values"]
+    except (ValueError, KeyError, TypeError):
+        raise InputError(
+            f"{os.fspath(path)} is damaged: it is not what a notebook writes at its"
+            " end. Delete it; `make book` runs its notebook again"
+        ) from None
+    return result

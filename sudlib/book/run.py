@@ -22,7 +22,13 @@ from typing import TYPE_CHECKING, Any
 from sudlib.book.freshness import fingerprints
 from sudlib.book.parameters import ARMS, Parameter, check_parameters, check_value
 from sudlib.book.prose import fill
-from sudlib.book.provenance import device, git_commit, provenance, versions
+from sudlib.book.provenance import (
+    device,
+    git_commit,
+    provenance,
+    threads,
+    versions,
+)
 from sudlib.book.results import ROOT, plain, results_folder, write_json
 from sudlib.files import InputError
 from sudlib.origin import IS_SYNTHETIC, ORIGINS, joint_origin, origin_of
@@ -217,32 +223,6 @@ class Run:
         self.claim(key, value, arm="published", note=note)
         return value
 
-    def value(self, name: str, value: Any, form: str = "{}") -> str:
-        """Name a number for prose: here by ``glue``, elsewhere by substitution.
-
-        Parameters
-        ----------
-        name : str
-            Name to glue it by.
-        value : object
-            The number.
-        form : str
-            How it is printed, as in :meth:`str.format`.
-
-        Returns
-        -------
-        str
-            The printed number.
-        """
-        text = form.format(value)
-        self.values[name] = text
-        try:
-            from myst_nb import glue
-        except ImportError:  # Colab: the page is not built there
-            return text
-        glue(name, text, display=False)
-        return text
-
     def say(
         self, template: str, /, *, at: str | None = None, **numbers: Any
     ) -> Markdown | None:
@@ -321,7 +301,7 @@ class Run:
         Parameters
         ----------
         **tables
-            A data frame, or a series, for each name.
+            A data frame, or a series, for each name; its index is kept as columns.
         """
         for name, frame in tables.items():
             if not hasattr(frame, "reset_index"):
@@ -329,24 +309,8 @@ class Run:
                     f"keep({name}=...) takes a data frame or a series, not"
                     f" {type(frame).__name__}"
                 )
-            self.table(name, frame.to_frame() if frame.ndim == 1 else frame)
-
-    def table(self, name: str, frame: pd.DataFrame) -> pd.DataFrame:
-        """Keep a small table with the results; return it.
-
-        Parameters
-        ----------
-        name : str
-        frame : pandas.DataFrame
-            Its index is kept as columns.
-
-        Returns
-        -------
-        pandas.DataFrame
-            ``frame``, unchanged.
-        """
-        self.tables[name] = plain(frame.reset_index().to_dict(orient="records"))
-        return frame
+            records = frame.reset_index().to_dict(orient="records")
+            self.tables[name] = plain(records)
 
     def check_read_only(self) -> None:
         """Raise an InputError when a parameter is no longer what it was at the start.
@@ -386,7 +350,9 @@ class Run:
             "commit": git_commit(),
             "versions": versions(),
             "device": device(),
+            "threads": threads(),
             "minutes": round((time.perf_counter() - self.started) / 60, 2),
+            "cpu_minutes": round(time.process_time() / 60, 2),
             "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="minutes"),
         }
         result = {
@@ -425,8 +391,8 @@ def start(notebook: str, **parameters: Any) -> Run:
     Examples
     --------
     >>> run = start("a02_forest_general", size="quick", seed=33)
-    >>> run.value("share", 0.3795, "{:.1%}")
-    '38.0%'
+    >>> run.say("{share:.1%} complete.", share=0.3795).data
+    '38.0% complete.'
     """
     names = sys._getframe(1).f_globals
     path = ROOT / "notebooks" / f"{notebook}.ipynb"

@@ -9,8 +9,9 @@ interact, and does reweighing help?* and *What do the printed numbers prove?*.
 It needs NumPy, SciPy, pandas and scikit-learn only.
 """
 
-from sudlib.fairness.comparison import MEASURES, ConditionalDisparity, Disparity
+from sudlib.fairness.comparison import MEASURES
 from sudlib.fairness.contingency import interactions
+from sudlib.fairness.disparity import ConditionalDisparity, Disparity
 from sudlib.fairness.measures import (
     conditional_statistical_parity_ratio,
     demographic_parity_difference,

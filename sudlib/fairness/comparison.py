@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple, Self, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from sudlib.fairness.disparity import Disparity
 from sudlib.fairness.inputs import Floats, judged_classes
 from sudlib.fairness.published import paper_disparity
 from sudlib.fairness.rates import divide, extremes, fractions, rates_of
@@ -35,86 +36,6 @@ AGGREGATES = ("worst", "worst_case", "mean", "paper")
 METHODS = ("between_groups", "to_overall")
 
 Rates: TypeAlias = Mapping[str, Floats]
-
-
-class Disparity(float):
-    """A difference or ratio of rates: a float that knows where it comes from.
-
-    Attributes
-    ----------
-    reason : str
-        Why it is NaN; empty when it is defined.
-    label : object
-        The class whose rates are furthest apart (None when it is undefined).
-    rate : str or None
-        The rate that is furthest apart.
-    lowest, highest : str or None
-        The groups that attain the extremes.
-    lowest_rate, highest_rate : float
-        Their rates.
-    lowest_n, highest_n : int or None
-        How many rows their rates are shares of: for a true positive rate, those of the
-        class.
-    n_groups, n_empty, n_small, n_undefined : int
-        Groups in the family; those without a row; those with rows, but fewer than
-        ``min_n`` (left out) or, without ``min_n``, than 30 (kept) in the denominator of
-        a rate that is compared; those that are not left out, with denominator 0.
-    n_undefined_classes : int
-        Classes left out of the extreme over classes because nothing is defined there.
-    """
-
-    reason: str = ""
-    label: Any = None
-    rate: str | None = None
-    lowest: str | None = None
-    highest: str | None = None
-    lowest_rate: float = np.nan
-    highest_rate: float = np.nan
-    lowest_n: int | None = None
-    highest_n: int | None = None
-    n_groups: int = 0
-    n_empty: int = 0
-    n_small: int = 0
-    n_undefined: int = 0
-    n_undefined_classes: int = 0
-
-    def __new__(cls, value: float, **facts: Any) -> Self:
-        """Return the float with its facts."""
-        made = super().__new__(cls, value)
-        made.__dict__.update(facts)
-        return made
-
-    def __repr__(self) -> str:
-        return f"undefined ({self.reason})" if np.isnan(self) else super().__repr__()
-
-    __str__ = __repr__
-
-    def facts(self) -> dict[str, Any]:
-        """Return the attributes by name, as a part of a row of a table.
-
-        Returns
-        -------
-        dict of str to object
-        """
-        return {name: getattr(self, name) for name in Disparity.__annotations__}
-
-
-class ConditionalDisparity(Disparity):
-    """The smallest of the disparities at the levels of a condition.
-
-    Attributes
-    ----------
-    levels : dict of object to Disparity
-        The disparity at each level.
-    level : object
-        The level with the smallest one; None when all are undefined.
-    n_undefined_levels : int
-        Levels that are undefined and skipped.
-    """
-
-    levels: dict[Any, Disparity]
-    level: Any
-    n_undefined_levels: int
 
 
 def disparity(
@@ -233,7 +154,7 @@ class Shares(NamedTuple):
 def _shares(weights: Floats, squares: Floats, judged: list[int]) -> dict[str, Shares]:
     """Return the rates of tables that hold sums of weights and of their squares."""
     summed, squared = fractions(weights), fractions(squares)
-    found = {}
+    rates = {}
     for name, pair in summed.items():
         top, bottom, hit, every = (
             each[:, 0, judged] for each in (*pair, *squared[name])
@@ -241,8 +162,8 @@ def _shares(weights: Floats, squares: Floats, judged: list[int]) -> dict[str, Sh
         rate = divide(top, bottom)
         spread = (1 - rate) ** 2 * hit + rate**2 * (every - hit)
         n = divide(rate * (1 - rate) * bottom**2, spread)
-        found[name] = Shares(rate, np.fmin(divide(bottom**2, every), n))
-    return found
+        rates[name] = Shares(rate, np.fmin(divide(bottom**2, every), n))
+    return rates
 
 
 @dataclass(frozen=True)
@@ -283,12 +204,12 @@ class Comparison:
         """The tables of the groups: rows, sums of weights, and of their squares."""
         counts, family = self.counts, self.family
         count = sum_to_groups(family, counts.tables(counts.count))
-        found = {"count": count, "weight": count, "square": count}
+        summed = {"count": count, "weight": count, "square": count}
         if (counts.weight != counts.count).any():
             for name in ("weight", "square"):
                 table = counts.tables(getattr(counts, name))
-                found[name] = sum_to_groups(family, table)
-        return found
+                summed[name] = sum_to_groups(family, table)
+        return summed
 
     @cached_property
     def rows(self) -> Rates:
@@ -373,7 +294,7 @@ class Comparison:
         rows = {name: self.rows[name][groups] for name in names}
         words, n = (each[groups] for each in self._groups)
         fewest = np.min([*rows.values()], axis=0)
-        kept = (fewest >= self.min_n).any(axis=1) & (n > 0)
+        compared = (fewest >= self.min_n).any(axis=1) & (n > 0)
         by_class, comparable = spread_of(rates, measure, [0], self.overall)
         if self.agg == "paper":
             value = float(paper_disparity(rates, kind, [0])[0, 0])
@@ -389,7 +310,7 @@ class Comparison:
             "n_undefined_classes": int(np.isnan(spreads).all(axis=0).sum()),
         }
         if np.isnan(value):
-            facts["reason"] = _why_undefined(rates, kind, kept)
+            facts["reason"] = _why_undefined(rates, kind, compared)
         elif not np.isnan(spreads).all():  # only study B's formulas are defined then
             # Of equal extremes a difference names the first rate, a ratio the last.
             order = np.arange(len(names))[:: -1 if kind == "ratio" else 1]
@@ -483,29 +404,3 @@ def _why_undefined(rates: Rates, kind: str, compared: NDArray[np.bool_]) -> str:
     if kind == "ratio":
         return f"{' and '.join(rates)} are 0 in every group (0/0)"
     return "the rates that are compared are defined in different classes"
-
-
-def smallest_over_levels(levels: Mapping[Any, Disparity]) -> ConditionalDisparity:
-    """Return the smallest defined disparity of the levels of a condition.
-
-    Parameters
-    ----------
-    levels : dict of object to Disparity
-        The disparity at each level, at least one.
-
-    Returns
-    -------
-    ConditionalDisparity
-    """
-    defined = {level: value for level, value in levels.items() if not np.isnan(value)}
-    level = min(defined, key=lambda each: float(defined[each]), default=None)
-    chosen = defined[level] if defined else next(iter(levels.values()))
-    facts = chosen.facts()
-    if not defined:
-        facts["reason"] = (
-            f"undefined at each of the {len(levels)} levels of the condition"
-        )
-    skipped = len(levels) - len(defined)
-    return ConditionalDisparity(
-        chosen, **facts, levels=dict(levels), level=level, n_undefined_levels=skipped
-    )

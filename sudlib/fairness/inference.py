@@ -18,6 +18,7 @@ from scipy.special import ndtr, ndtri
 
 from sudlib.estimates import exact_limits
 from sudlib.fairness import comparison
+from sudlib.fairness.disparity import Disparity
 from sudlib.fairness.inputs import Floats
 from sudlib.fairness.rates import divide, fractions
 from sudlib.validation import Ints
@@ -101,11 +102,11 @@ def critical_values(
                         error = random.standard_normal((len(known), size))
                     width = rounded_width(n[known, at])
                     draws = slice(first, first + size)
-                    for starts, found in zip(partitions, largest[name], strict=True):
+                    for starts, worst in zip(partitions, largest[name], strict=True):
                         here = largest_difference(
                             error * width[:, None], width, known, starts
                         )
-                        np.fmax(found[:, draws], here, out=found[:, draws])
+                        np.fmax(worst[:, draws], here, out=worst[:, draws])
     values: list[dict[str, Floats]] = [{} for _ in partitions]
     for at, starts in enumerate(partitions):
         for measure in measures:
@@ -157,21 +158,21 @@ def largest_difference(
     numpy.ndarray of shape (n_sets, n_resamples)
         0 with fewer than two groups.
     """
-    found = np.zeros((len(starts), error.shape[1]))
+    largest = np.zeros((len(starts), error.shape[1]))
     ends = np.searchsorted(group, [*starts, np.iinfo(np.intp).max])
     for at, (start, end) in enumerate(zip(ends[:-1], ends[1:], strict=True)):
         if end - start < 2:
             continue
-        widths, place = np.unique(width[start:end], return_inverse=True)
-        order = np.argsort(place, kind="stable")
-        firsts = np.searchsorted(place[order], np.arange(len(widths)))
+        widths, which = np.unique(width[start:end], return_inverse=True)
+        order = np.argsort(which, kind="stable")
+        firsts = np.searchsorted(which[order], np.arange(len(widths)))
         sorted_error = error[start:end][order]
         high = np.maximum.reduceat(sorted_error, firsts, axis=0)
         low = np.minimum.reduceat(sorted_error, firsts, axis=0)
         for one, top in zip(widths, high, strict=True):
             apart = (top - low) / np.hypot(one, widths)[:, None]
-            np.fmax(found[at], apart.max(axis=0), out=found[at])
-    return found
+            np.fmax(largest[at], apart.max(axis=0), out=largest[at])
+    return largest
 
 
 def bounds(
@@ -199,14 +200,14 @@ def bounds(
         Lower and upper bound; NaN where a measure is undefined, and for study B's
         formulas.
     """
-    found, by_names = {}, {}
+    ends_of, by_names = {}, {}
     for measure in measures:
         names, kind = comparison.MEASURES[measure]
         spreads, comparable = comparison.spread_of(
             chosen.rates, measure, starts, chosen.overall
         )
         if chosen.agg == "paper":
-            found[measure] = np.full((len(starts), 2), np.nan)
+            ends_of[measure] = np.full((len(starts), 2), np.nan)
             continue
         if names not in by_names:  # a difference and a ratio share their limits
             by_names[names] = np.stack(
@@ -216,7 +217,7 @@ def bounds(
                 ]
             )
         ends = by_names[names][..., 0 if kind == "difference" else 1, :]
-        found[measure] = np.stack(
+        ends_of[measure] = np.stack(
             [
                 comparison.combine(
                     np.where(np.isnan(spreads), np.nan, ends[:, :, None, :, side]),
@@ -228,7 +229,7 @@ def bounds(
             ],
             axis=1,
         )
-    return found
+    return ends_of
 
 
 def _ends_of_rate(
@@ -283,13 +284,13 @@ def _front(first: Floats, second: Floats) -> Ints:
     """Return the places that at most one other exceeds in both, of two arrays."""
     if len(first) <= _FEW:
         return np.arange(len(first))
-    order, found = np.lexsort((-second, -first)), []
+    order, front = np.lexsort((-second, -first)), []
     for _ in range(2):
         best = np.maximum.accumulate(second[order])
         leads = np.append(True, second[order][1:] > best[:-1])[: len(order)]
-        found.append(order[leads])
+        front.append(order[leads])
         order = order[~leads]
-    return np.concatenate(found)
+    return np.concatenate(front)
 
 
 def _pairs(high: Ints, low: Ints, n: int, to_last: bool) -> tuple[Ints, Ints]:
@@ -319,8 +320,8 @@ def _ratio_low(top: Floats, down: Floats, bottom: Floats, up: Floats) -> Floats:
 def _ratio_high(top: Floats, up: Floats, bottom: Floats, down: Floats) -> Floats:
     """Return the upper limit of a ratio, infinite where the denominator may be 0."""
     inner = (bottom * up) ** 2 + down**2 * (top**2 - up**2)
-    found = divide(top * bottom + np.sqrt(np.fmax(inner, 0)), bottom**2 - down**2)
-    return np.where(np.isnan(found), np.inf, found)
+    limit = divide(top * bottom + np.sqrt(np.fmax(inner, 0)), bottom**2 - down**2)
+    return np.where(np.isnan(limit), np.inf, limit)
 
 
 def shrunk(chosen: comparison.Comparison, measure: str, starts: Ints) -> Floats:
@@ -359,16 +360,16 @@ def shrunk(chosen: comparison.Comparison, measure: str, starts: Ints) -> Floats:
         groups = total(np.ones_like(n) * ~np.isnan(n))
         excess = total(n * (rate - centre) ** 2) - (groups - 1) * noise
         between = np.fmax(divide(excess, rows - divide(total(n**2), rows)), 0)
-        kept = divide(between * n, between * n + noise)
+        weight = divide(between * n, between * n + noise)
         # Nothing to learn from: all hits or none, so that nothing moves.
-        drawn[name] = (centre + np.nan_to_num(kept) * (rate - centre))[:, None]
+        drawn[name] = (centre + np.nan_to_num(weight) * (rate - centre))[:, None]
     return comparison.disparity(drawn, measure, starts, chosen.agg, chosen.overall)[
         :, 0
     ]
 
 
 def detectable(
-    chosen: comparison.Comparison, found: comparison.Disparity, critical: float
+    chosen: comparison.Comparison, found: Disparity, critical: float
 ) -> dict[str, float]:
     """Return how far the extreme groups would have to differ from everybody else.
 

@@ -8,11 +8,16 @@ from typing import Any
 from numpy.typing import ArrayLike
 
 from sudlib.fairness import comparison, tables
+from sudlib.fairness.disparity import (
+    ConditionalDisparity,
+    Disparity,
+    smallest_over_levels,
+)
 from sudlib.fairness.inputs import Columns
 from sudlib.fairness.published import warn_about_paper
 
 
-def _define(name: str, what: str, notes: str) -> Callable[..., comparison.Disparity]:
+def _define(name: str, what: str, notes: str) -> Callable[..., Disparity]:
     """Return the public function of a measure, with its documentation."""
 
     def measure(
@@ -28,7 +33,7 @@ def _define(name: str, what: str, notes: str) -> Callable[..., comparison.Dispar
         pos_label: Any = None,
         labels: Iterable[Any] | None = None,
         missing: str = "error",
-    ) -> comparison.Disparity:
+    ) -> Disparity:
         """Return {what}.
 
         Taught in the notebook *How fair are the models, variable by variable?*.
@@ -166,7 +171,7 @@ def conditional_statistical_parity_ratio(
     pos_label: Any = None,
     labels: Iterable[Any] | None = None,
     missing: str = "error",
-) -> comparison.ConditionalDisparity:
+) -> ConditionalDisparity:
     """Return the smallest demographic parity ratio over levels of a condition.
 
     Among rows with the same value of a legitimate attribute, how unequal are the
@@ -175,9 +180,11 @@ def conditional_statistical_parity_ratio(
 
     Parameters
     ----------
+    y_true, y_pred : array-like
+        Classes, one a row.
     condition : array-like
         The legitimate attribute, one value a row.
-    y_true, y_pred, sensitive_features, sample_weight, family, agg, method, min_n
+    sensitive_features, sample_weight, family, agg, method, min_n
         As in :func:`demographic_parity_ratio`.
     pos_label, labels, missing
         As there.
@@ -210,9 +217,9 @@ def conditional_statistical_parity_ratio(
     counted = tables.tabulate_levels(
         condition, y_true, y_pred, sensitive_features, sample_weight, labels, missing
     )
-    found = {}
+    at_levels = {}
     for level, counts in counted.items():
         groups = tables.families(counts, family)
         chosen = comparison.compare(counts, groups, agg, min_n, pos_label, method)
-        found[level] = chosen.describe("demographic_parity_ratio")
-    return comparison.smallest_over_levels(found)
+        at_levels[level] = chosen.describe("demographic_parity_ratio")
+    return smallest_over_levels(at_levels)

@@ -41,14 +41,16 @@ def fair_null(
 
     Parameters
     ----------
-    y_true, y_pred, sensitive_features, labels, missing
+    y_true, y_pred, sensitive_features
         As in :func:`sudlib.fairness.tabulate`.
-    family, measure, min_n, agg, pos_label
+    family, measure
         As in :func:`sudlib.fairness.assess`, one family and one measure.
     condition : array-like, optional
         A legitimate attribute: the measure is then taken at each of its levels, and
         the worst level counts.  With the demographic parity ratio that is the
         conditional statistical parity ratio.
+    min_n, agg, pos_label, labels, missing
+        As in :func:`sudlib.fairness.assess`.
     n_resamples : int, default=1000
         Number of permutations.
     seed : int, default=33
@@ -91,11 +93,11 @@ def fair_null(
         chosen = comparison.compare(counts, groups, agg, min_n, pos_label)
         permutations = _permuted_tables(counts, measure, n_resamples, random)
         rates = chosen.select(tables.sum_to_groups(groups, permutations))
-        for found, differences, each in (
+        for collected, differences, each in (
             (values, apart, chosen.rates),
             (permuted, permuted_apart, rates),
         ):
-            found.append(comparison.disparity(each, measure, [0], chosen.agg)[0])
+            collected.append(comparison.disparity(each, measure, [0], chosen.agg)[0])
             differences.append(_apart(chosen, each, measure))
     ratio = comparison.MEASURES[measure][1] == "ratio"
     worst = np.fmin if ratio else np.fmax
@@ -114,7 +116,7 @@ def _apart(
     chosen: comparison.Comparison, rates: comparison.Rates, measure: str
 ) -> Floats:
     """Return the largest difference of two groups, in standard errors, a resample."""
-    found = [np.zeros(next(iter(rates.values())).shape[1])]
+    largest = [np.zeros(next(iter(rates.values())).shape[1])]
     for name in comparison.MEASURES[measure][0]:
         for at, pooled in enumerate(chosen.everybody[name].rate[0]):
             rows = chosen.rows[name][:, at]
@@ -122,10 +124,10 @@ def _apart(
             if 0 < pooled < 1 and len(known):
                 error = rates[name][known, :, at] / np.sqrt(pooled * (1 - pooled))
                 width = inference.rounded_width(rows[known])
-                found += list(
+                largest += list(
                     inference.largest_difference(error, width, known, np.zeros(1, int))
                 )
-    return np.max(found, axis=0)
+    return np.max(largest, axis=0)
 
 
 def _permuted_tables(

@@ -121,13 +121,15 @@ def group_rates(
 
     Parameters
     ----------
-    y_true, y_pred, sensitive_features, sample_weight, labels, missing
+    y_true, y_pred, sensitive_features, sample_weight, labels
         As in :func:`sudlib.fairness.tabulate`.
     family
         As in :func:`sudlib.fairness.families`.
     min_n : int, default=0
         A group one of whose rates has fewer rows in its denominator (a true positive
         rate: rows of the class) gets the status "small" (below 30 in any case).
+    missing
+        As in :func:`sudlib.fairness.tabulate`.
 
     Returns
     -------

@@ -13,6 +13,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from sudlib.fairness import comparison, inference, tables
+from sudlib.fairness.disparity import Disparity, smallest_over_levels
 from sudlib.fairness.inputs import Columns, Floats
 from sudlib.fairness.published import warn_about_paper
 from sudlib.fairness.rates import rate_table
@@ -86,7 +87,7 @@ def assess(
 
     Parameters
     ----------
-    y_true, y_pred, sensitive_features, sample_weight, labels, missing
+    y_true, y_pred, sensitive_features, sample_weight
         As in :func:`sudlib.fairness.tabulate`.
     families : str or sequence, optional
         As in :func:`sudlib.fairness.families`; by default each column alone, pairs and
@@ -95,13 +96,15 @@ def assess(
         Keys of :data:`sudlib.fairness.MEASURES`.
     condition : array-like, optional
         A legitimate attribute: adds the conditional statistical parity ratio.
-    agg, method, min_n, pos_label
+    agg, method
         As in :func:`sudlib.fairness.demographic_parity_ratio`.  Study B's formulas
         (``agg="paper"``) have no bounds.
     max_difference : float, default=0.2
         The largest difference that passes.
     min_ratio : float, default=0.8
         The smallest ratio that passes.
+    min_n, pos_label, labels, missing
+        As in :func:`sudlib.fairness.demographic_parity_ratio`.
     n_resamples : int, default=1000
         Number of draws for the critical values; 0 gives no bounds.
     confidence_level : float, default=0.95
@@ -201,21 +204,21 @@ def assess(
 
 def _default_families(counts: tables.Counts) -> list[tables.FamilyName]:
     """Return the families that there are columns for, without too many groups."""
-    found: list[tables.FamilyName] = []
+    chosen: list[tables.FamilyName] = []
     total = 0
     sizes = [len(levels) for levels in counts.levels]
     for name, crossed in tables.FAMILIES.items():
         if crossed <= len(sizes):
             total += sum(math.prod(each) for each in combinations(sizes, crossed))
-            if found and total > _MOST_GROUPS:
+            if chosen and total > _MOST_GROUPS:
                 break
-            found.append(name)
-    return found
+            chosen.append(name)
+    return chosen
 
 
 def _row(
     chosen: comparison.Comparison,
-    found: comparison.Disparity,
+    found: Disparity,
     ends: Iterable[float],
     critical: float,
     shrunk: float,
@@ -253,8 +256,8 @@ def _rows(
         kind = comparison.MEASURES[measure][1]
         rule = kind, thresholds[kind]
         for at, (start, end, name) in enumerate(zip(starts, ends, names, strict=True)):
-            found = chosen.describe(measure, slice(start, end))
-            row = _row(chosen, found, bounds[measure][at], reach[at], shrunk[at], rule)
+            value = chosen.describe(measure, slice(start, end))
+            row = _row(chosen, value, bounds[measure][at], reach[at], shrunk[at], rule)
             rows[at].append({**name, "measure": measure, **row})
     return rows
 
@@ -270,16 +273,16 @@ def _conditional(
     """
     measure, whole = "demographic_parity_ratio", np.zeros(1, np.intp)
     at_levels = {level: each.describe(measure) for level, each in compared.items()}
-    found = comparison.smallest_over_levels(at_levels)
+    smallest = smallest_over_levels(at_levels)
     defined = [
         each for level, each in compared.items() if not np.isnan(at_levels[level])
     ]
     low = high = shrunk = critical = np.nan
-    chosen = compared[found.level] if found.level is not None else None
+    chosen = compared[smallest.level] if smallest.level is not None else None
     if chosen is not None:
-        found.reason = f"at level {found.level!r} of the condition"
-        if found.n_undefined_levels:
-            found.reason += f"; {found.n_undefined_levels} levels undefined"
+        smallest.reason = f"at level {smallest.level!r} of the condition"
+        if smallest.n_undefined_levels:
+            smallest.reason += f"; {smallest.n_undefined_levels} levels undefined"
         [values] = inference.critical_values(defined, [measure], [whole], *draws)
         ends = [
             inference.bounds(each, [measure], whole, values)[measure][0]
@@ -291,7 +294,7 @@ def _conditional(
     rule = ("ratio", min_ratio)
     row = _row(
         next(iter(compared.values())) if chosen is None else chosen,
-        found,
+        smallest,
         (low, high),
         critical,
         shrunk,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from numbers import Integral
 from typing import Any, Self
 
@@ -66,6 +67,7 @@ def effective_sample_size(weights: ArrayLike) -> float:
     return float(checked.sum() ** 2 / squares) if squares else np.nan
 
 
+@dataclass(eq=False, repr=False)
 class Reweighing(BaseEstimator):
     r"""Weights of rows, learnt from group columns and target of the training rows.
 
@@ -88,10 +90,10 @@ class Reweighing(BaseEstimator):
           missing from the text we have:
           :math:`1 - \prod (1 - n_{vk}/n_k)` over all sets that are significant without
           correction.  It makes large cells heavier and saturates at 1.
-    sets : {"significant", "each", "pairs", "triples", "joint"} or list, \
-default="significant"
-        Sets of columns; ``"significant"`` tests all sets of ``sizes`` (Holm's
-        correction; none for ``"published"``).
+    sets : str or list of sequence of str, default="significant"
+        Sets of columns: "each", "pairs", "triples", "joint", or those given;
+        "significant" tests all sets of ``sizes`` (Holm's correction; none for
+        ``"published"``).
     sizes : tuple of int, default=(2, 3)
         How many columns the tests cross at a time.
     alpha : float, default=0.05
@@ -153,27 +155,15 @@ default="significant"
     [0.75, 0.75, 1.5, 1.5, 0.75, 0.75]
     """
 
-    def __init__(
-        self,
-        variant: str = "kamiran_calders",
-        sets: str | Sequence[str | Sequence[str]] = "significant",
-        sizes: Sequence[int] = (2, 3),
-        alpha: float = 0.05,
-        min_n: int = 5,
-        shrinkage: float = 5.0,
-        max_iter: int = 200,
-        tol: float = 1e-6,
-        random_state: Any = 33,
-    ) -> None:
-        self.variant = variant
-        self.sets = sets
-        self.sizes = sizes
-        self.alpha = alpha
-        self.min_n = min_n
-        self.shrinkage = shrinkage
-        self.max_iter = max_iter
-        self.tol = tol
-        self.random_state = random_state
+    variant: str = "kamiran_calders"
+    sets: str | Sequence[str | Sequence[str]] = "significant"
+    sizes: Sequence[int] = (2, 3)
+    alpha: float = 0.05
+    min_n: int = 5
+    shrinkage: float = 5.0
+    max_iter: int = 200
+    tol: float = 1e-6
+    random_state: Any = 33
 
     def fit(self, X: Columns, y: ArrayLike) -> Self:
         """Learn the weights of training rows; return the estimator.

@@ -269,11 +269,11 @@ def tabulate_levels(
         return {None: counts}
     level_of_cell, levels = counts.cells[:, 0], counts.levels[0]
     columns = tuple(name.removeprefix("group ") for name in counts.columns[1:])
-    found = {}
+    by_level = {}
     for at in sorted(np.unique(level_of_cell), key=lambda at: str(levels[at])):
         cells = np.flatnonzero(level_of_cell == at)
         rows = np.isin(counts.cell, cells)
-        found[levels[at]] = Counts(
+        by_level[levels[at]] = Counts(
             columns=columns,
             levels=counts.levels[1:],
             cells=counts.cells[cells, 1:],
@@ -285,7 +285,7 @@ def tabulate_levels(
             weight=counts.weight[rows],
             square=counts.square[rows],
         )
-    return found
+    return by_level
 
 
 def named_sets(
@@ -408,21 +408,21 @@ def families(counts: Counts, family: FamilyName = "joint") -> Family:
     starts = np.cumsum([0, *sizes[:-1]])
     words: list[str] = []
     codes = np.ascontiguousarray(counts.cells.T, np.int32)
-    place = np.empty((len(sets), len(counts.cells)), np.int32)
+    group_of = np.empty((len(sets), len(counts.cells)), np.int32)
     for at, (crossed, shape) in enumerate(zip(axes, shapes, strict=True)):
-        place[at] = codes[crossed[0]]
+        group_of[at] = codes[crossed[0]]
         for axis, size in zip(crossed[1:], shape[1:], strict=True):
-            place[at] = place[at] * size + codes[axis]
-        place[at] += starts[at]
+            group_of[at] = group_of[at] * size + codes[axis]
+        group_of[at] += starts[at]
         words += map(", ".join, itertools.product(*(in_words[c] for c in crossed)))
     for at, crossed in enumerate(axes):
-        place[at, (codes[crossed] < 0).any(axis=0)] = -1
-    known = place.T >= 0
+        group_of[at, (codes[crossed] < 0).any(axis=0)] = -1
+    known = group_of.T >= 0
     # One row a cell, with its group in each set: the transpose needs no sorting.
     member = sparse.csr_matrix(
         (
             np.ones(known.sum(), np.float32),
-            place.T[known],
+            group_of.T[known],
             np.r_[0, known.sum(axis=1).cumsum()],
         ),
         (len(counts.cells), len(words)),

@@ -3,9 +3,9 @@
 Everything is scikit-learn's or LightGBM's: what stands here is which rows, which
 settings and in which order.  :func:`learn` is called once for each recipe, so that
 published and repaired differ in what they should and in nothing else;
-:func:`fit_on` says which of two cohorts a recipe may see.  Taught in the notebooks
-*How good is the tuned forest?*, *Does it hold for people in methadone treatment?* and
-*Does a network carry over from heroin to other opioids?*.
+:func:`fit_on` says which of two cohorts a recipe may see.
+Taught in ``a02_forest_general``, ``a03_forest_methadone`` and
+``a10_heroin_to_other_opioids``.
 """
 
 from __future__ import annotations

@@ -33,7 +33,7 @@ ROWS = {
 class Effort(NamedTuple):
     """How much of the study's work one size of a page does.
 
-    Attributes
+    Parameters
     ----------
     records : int or None
         Made-up records drawn; None draws as many as the agency's file has.

@@ -2,6 +2,7 @@
 
 from sudlib.images.codes import LEVELS, VARIABLES, as_codes, encode, levels
 from sudlib.images.layouts import GRID_CELL, LAYOUTS, font_file, layout, words
+from sudlib.images.rendering import draw_grid
 from sudlib.images.text_image import TextImage
 
 __all__ = [
@@ -11,6 +12,7 @@ __all__ = [
     "TextImage",
     "VARIABLES",
     "as_codes",
+    "draw_grid",
     "encode",
     "font_file",
     "layout",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 import functools
 import os
@@ -10,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from sudlib.files import InputError, data_file, sha256
+from sudlib.files import InputError, data_file, read_rows, sha256
 from sudlib.images.codes import VARIABLES
 from sudlib.teds.codebook import MISSING
 from sudlib.validation import check_choice
@@ -157,10 +156,9 @@ def words() -> dict[str, dict[int, tuple[str, str]]]:
         to choose.
     """
     table: dict[str, dict[int, tuple[str, str]]] = {}
-    with open(data_file("study_a/words.csv"), newline="", encoding="utf-8") as stream:
-        for row in csv.DictReader(stream):
-            said = row["words"], row["source"]
-            table.setdefault(row["variable"], {})[int(row["code"])] = said
+    for row in read_rows(data_file("study_a/words.csv")):
+        said = row["words"], row["source"]
+        table.setdefault(row["variable"], {})[int(row["code"])] = said
     return table
 
 

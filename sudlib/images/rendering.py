@@ -1,18 +1,20 @@
-"""The texts of a cell drawn from a font, by Pillow."""
+"""Texts and signs drawn from a font, by Pillow."""
 
 from __future__ import annotations
 
 import functools
+import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from sudlib.files import InputError
 from sudlib.images.codes import LEVELS
-from sudlib.images.layouts import Cell, Layout, text
+from sudlib.images.layouts import GRID_CELL, Cell, Layout, font_file, text
+from sudlib.validation import check_whole
 
 #: y, x, height and width of a cell's ink on the canvas, in pixels.
 Box = tuple[int, int, int, int]
@@ -119,3 +121,61 @@ def place_ink(
             f" {layout.width - 1}"
         )
     return y, x, high, end - x
+
+
+def draw_grid(
+    codes: ArrayLike,
+    columns: int = 4,
+    font: str | os.PathLike[str] = "liberation-sans",
+) -> NDArray[np.uint8]:
+    """Return records of any variables as pictures: equal cells, one digit in each.
+
+    The cells are those of the layout ``"grid"``, filled from the left and downwards, so
+    that a code looks as it does on study A's records.
+
+    Parameters
+    ----------
+    codes : array-like of int, records x variables
+        0 to 9; 0 is missing and drawn as a question mark.
+    columns : int, default=4
+        Cells beside each other; those that are left over stay black.
+    font : str or path
+        See :func:`sudlib.images.font_file`.
+
+    Returns
+    -------
+    numpy.ndarray
+        uint8, records x height x width; 255 is full ink.
+
+    Raises
+    ------
+    InputError
+        If a code is no whole number from 0 to 9.
+
+    Examples
+    --------
+    >>> draw_grid([[3, 0, 1, 2, 9]]).shape  # five cells of 8 x 16 pixels, two rows
+    (1, 16, 64)
+    """
+    given, (high, wide) = np.asarray(codes), GRID_CELL
+    if given.ndim != 2 or given.dtype.kind not in "iu" or not given.size:
+        raise InputError(
+            "codes must be a table of whole numbers, records x variables, not"
+            f" {given.dtype} of shape {given.shape}"
+        )
+    if given.min() < 0 or given.max() > 9:
+        raise InputError(
+            f"codes must be 0 to 9, one digit a cell; they are {given.min()} to"
+            f" {given.max()}"
+        )
+    columns, ink = check_whole("columns", columns, 1), []
+    for sign in "?123456789 ":
+        picture = Image.new("L", (wide, high))
+        pen = open_font(font_file(font), 10)
+        ImageDraw.Draw(picture).text((2, -2), sign, fill=255, font=pen)
+        ink.append(np.asarray(picture))
+    lines = -(-given.shape[1] // columns)
+    blank = np.full((len(given), lines * columns), 10)  # the last sign, a space
+    blank[:, : given.shape[1]] = given
+    cells = np.stack(ink)[blank].reshape(len(given), lines, columns, high, wide)
+    return cells.swapaxes(2, 3).reshape(len(given), lines * high, columns * wide)

@@ -130,7 +130,7 @@ class TextImage:
 
     @functools.cached_property
     def _font_path(self) -> Path:
-        """Where the font is; who loads a saved picture need not have it."""
+        """Where the font is; a saved picture can be loaded without it."""
         return font_file(self.font)
 
     def draw_pil(self, codes_row: ArrayLike) -> Image.Image:
@@ -437,7 +437,7 @@ class TextImage:
     def to_config(self) -> dict[str, Any]:
         """Return all this as JSON-like data, the patches included, for a saved model.
 
-        Whoever loads it draws the same pixels, without the font.
+        The loaded picture draws the same pixels, without the font.
 
         Returns
         -------

@@ -1,11 +1,11 @@
 """Networks trained from scratch on records drawn as pictures.
 
 :func:`published_network` is the study's; :func:`cell_network` is ours, whose first
-layer reads one cell at a time.  Both take the 28 codes of a record and draw inside.
-Both can also leave the drawing out: a picture is made of few patches, so what the first
-layers make of every patch is computed once a batch and looked up (``blocks="atlas"``),
-which is exact and, on a CPU, several times as fast.  Taught in
-``a07_network_from_scratch``.
+layer reads one cell at a time; :func:`token_transformer` lets cells look at each other.
+All take the 28 codes of a record and draw inside.  They can also leave the drawing out:
+a picture is made of few patches, so what the first layers make of every patch is
+computed once a batch and looked up (``blocks="atlas"``), which is exact and, on a CPU,
+several times as fast.  Taught in ``a07_network_from_scratch``.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from keras import layers
 from numpy.typing import NDArray
 
 from sudlib.files import InputError
-from sudlib.images import TextImage
+from sudlib.images import TextImage, levels
 from sudlib.networks.atlas import (
     AtlasBlocks,
     GreyConv2D,
@@ -28,6 +28,7 @@ from sudlib.networks.atlas import (
     glyphs,
 )
 from sudlib.networks.devices import has_gpu
+from sudlib.networks.entity_embedding import EntityEmbedding
 from sudlib.networks.layers import DrawRecords, codes_input
 from sudlib.networks.training import Recipe
 from sudlib.validation import check_choice
@@ -196,6 +197,64 @@ def cell_network(
         x = layers.Dense(units, activation="relu", name=f"hidden_{number}")(x)
         x = layers.Dropout(dropout, name=f"dropout_{number}")(x)
     return keras.Model(codes, layers.Dense(1, name="logit")(x), name="cells")
+
+
+def token_transformer(
+    tokens: str = "cells",
+    *,
+    width: int = 32,
+    heads: int = 4,
+    depth: int = 2,
+    dropout: float = 0.1,
+) -> keras.Model:
+    """Return a small transformer over the 28 answers of a record.
+
+    With cells of the picture as tokens it is a vision transformer whose patches are the
+    cells of the grid; with codes it has an embedding for each variable and never sees
+    a picture.  The rest is the same: attention and two dense layers, each normalised
+    before and added after, then the mean of the tokens and one logit.
+
+    Parameters
+    ----------
+    tokens : {"cells", "codes"}, default="cells"
+        What a token is made of.
+    width : int, default=32
+        Length of a token.
+    heads : int, default=4
+        Of the attention.
+    depth : int, default=2
+        Number of blocks.
+    dropout : float, default=0.1
+        Within the attention and after each block's dense layers.
+
+    Returns
+    -------
+    keras.Model
+        Takes codes, ends in a logit.
+    """
+    check_choice("tokens", tokens, ("cells", "codes"))
+    codes = codes_input()
+    if tokens == "codes":
+        x = EntityEmbedding(levels(), width, name="read_codes")(codes)
+    else:
+        cells = ReadCells(_as_picture("grid"), width, scale=1 / 255, name="read_cells")
+        x = layers.Reshape((-1, width), name="tokens")(cells(codes))
+        # A cell says what is written there; where it stands is a vector of its own.
+        place = EntityEmbedding((1,) * x.shape[1], width, name="places")
+        x = x + place(keras.ops.zeros_like(codes))
+    for number in range(1, depth + 1):
+        normal = layers.LayerNormalization(name=f"normal_{number}")(x)
+        attention = layers.MultiHeadAttention(
+            heads, width // heads, dropout=dropout, name=f"attention_{number}"
+        )
+        x = x + attention(normal, normal)
+        y = layers.LayerNormalization(name=f"normal_dense_{number}")(x)
+        y = layers.Dense(2 * width, activation="gelu", name=f"wide_{number}")(y)
+        y = layers.Dense(width, name=f"narrow_{number}")(y)
+        x = x + layers.Dropout(dropout, name=f"dropout_{number}")(y)
+    x = layers.LayerNormalization(name="normal")(x)
+    x = layers.GlobalAveragePooling1D(name="mean")(x)
+    return keras.Model(codes, layers.Dense(1, name="logit")(x), name="transformer")
 
 
 def embeddings(model: keras.Model) -> list[NDArray[np.float64]]:

@@ -32,7 +32,21 @@ class GreyConv2D(keras.layers.Conv2D):
     Its weights are those of a convolution of three channels.  Since the channels are
     equal, the kernel can be added up over them first: a third of the work, the same
     result but for rounding.
+
+    Parameters
+    ----------
+    filters : int
+        Channels that it returns.
+    kernel_size : int or tuple of int
+        Height and width of a kernel.
+    **kwargs
+        For :class:`keras.layers.Conv2D`.
     """
+
+    def __init__(
+        self, filters: int, kernel_size: int | tuple[int, int], **kwargs: Any
+    ) -> None:
+        super().__init__(filters, kernel_size, **kwargs)
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Make the weights that three channels would have.
@@ -185,26 +199,11 @@ class _Reader(PictureLayer):
         self.filters = filters
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple:
-        """Return (records, rows, columns, filters).
-
-        Parameters
-        ----------
-        input_shape : tuple
-            Of the inputs, the number of records unknown.
-
-        Returns
-        -------
-        tuple
-        """
+        """Return (records, rows, columns, filters)."""
         return (input_shape[0], *self.grid, self.filters)
 
     def get_config(self) -> dict[str, Any]:
-        """Return what rebuilds the layer: the patches too, but not the font.
-
-        Returns
-        -------
-        dict
-        """
+        """Return what rebuilds the layer: the patches too, but not the font."""
         return {**super().get_config(), "filters": self.filters}
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import keras
@@ -167,6 +168,7 @@ class _CodesClassifier(ClassifierMixin, BaseEstimator):
         return (self.predict_proba(X)[:, 1] > 0.5).astype(int)
 
 
+@dataclass(eq=False, repr=False)
 class PictureClassifier(_CodesClassifier):
     """A network that reads records drawn as pictures.
 
@@ -222,27 +224,15 @@ class PictureClassifier(_CodesClassifier):
 
     _batch_size = 128  # drawn pictures need room
 
-    def __init__(
-        self,
-        architecture: str = "published",
-        picture: images.TextImage | str | None = None,
-        recipe: training.Recipe | None = None,
-        preprocessing: str = "unit",
-        blocks: str | None = None,
-        random_state: int | RandomState | Generator | None = 33,
-        folder: str | os.PathLike[str] | None = None,
-        distribution: Any = None,
-        progress: bool = True,
-    ) -> None:
-        self.architecture = architecture
-        self.picture = picture
-        self.recipe = recipe
-        self.preprocessing = preprocessing
-        self.blocks = blocks
-        self.random_state = random_state
-        self.folder = folder
-        self.distribution = distribution
-        self.progress = progress
+    architecture: str = "published"
+    picture: images.TextImage | str | None = None
+    recipe: training.Recipe | None = None
+    preprocessing: str = "unit"
+    blocks: str | None = None
+    random_state: int | RandomState | Generator | None = 33
+    folder: str | os.PathLike[str] | None = None
+    distribution: Any = None
+    progress: bool = True
 
     def _default_recipe(self) -> training.Recipe:
         return ARCHITECTURES[self.architecture]
@@ -262,6 +252,7 @@ class PictureClassifier(_CodesClassifier):
         )
 
 
+@dataclass(eq=False, repr=False)
 class EmbeddingNetwork(_CodesClassifier):
     """The network of :mod:`sudlib.networks.entity_embedding`, on codes as they are.
 
@@ -308,25 +299,14 @@ class EmbeddingNetwork(_CodesClassifier):
 
     _splits = True
 
-    def __init__(
-        self,
-        width: int = 8,
-        hidden: Sequence[int] = (128, 64),
-        dropout: float = 0.25,
-        recipe: training.Recipe | None = None,
-        random_state: int | RandomState | Generator | None = 33,
-        folder: str | os.PathLike[str] | None = None,
-        distribution: Any = None,
-        progress: bool = True,
-    ) -> None:
-        self.width = width
-        self.hidden = hidden
-        self.dropout = dropout
-        self.recipe = recipe
-        self.random_state = random_state
-        self.folder = folder
-        self.distribution = distribution
-        self.progress = progress
+    width: int = 8
+    hidden: Sequence[int] = (128, 64)
+    dropout: float = 0.25
+    recipe: training.Recipe | None = None
+    random_state: int | RandomState | Generator | None = 33
+    folder: str | os.PathLike[str] | None = None
+    distribution: Any = None
+    progress: bool = True
 
     def _default_recipe(self) -> training.Recipe:
         return entity_embedding.RECIPE

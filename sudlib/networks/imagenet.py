@@ -10,7 +10,6 @@ arrays and nothing else.  Taught in ``a05_resnet50_transfer``.
 from __future__ import annotations
 
 import collections
-import csv
 import hashlib
 import importlib.util
 import os
@@ -22,7 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sudlib.files import InputError, data_file, expand_path
+from sudlib.files import InputError, data_file, expand_path, read_rows
 from sudlib.validation import check_choice
 
 #: The Python package that holds the weights of EfficientNet-Lite0.
@@ -107,8 +106,7 @@ def known() -> dict[str, WeightsFile]:
     >>> known()["resnet50"].bytes
     94765736
     """
-    with open(data_file("weights.csv"), newline="", encoding="utf-8") as stream:
-        rows: list[dict[str, Any]] = list(csv.DictReader(stream))
+    rows: Any = read_rows(data_file("weights.csv"))
     return {
         row["architecture"]: WeightsFile(**{**row, "bytes": int(row["bytes"])})
         for row in rows
@@ -275,8 +273,8 @@ def read_torch(path: str | os.PathLike[str]) -> dict[str, NDArray[Any]]:
         for name, ((storage, dtype), offset, shape, strides) in tensors.items():
             # NumPy checks that the array lies inside its storage.
             steps = [step * dtype.itemsize for step in strides]
-            place = storages[storage], offset * dtype.itemsize, steps
-            arrays[name] = np.ndarray(shape, dtype, *place).copy()
+            buffer = storages[storage], offset * dtype.itemsize, steps
+            arrays[name] = np.ndarray(shape, dtype, *buffer).copy()
         return arrays
     except Exception as error:  # a pickle that was cut or made up may raise anything
         raise InputError(

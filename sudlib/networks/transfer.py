@@ -10,7 +10,6 @@ each says how many weights it trained.  Taught in ``a09_methadone_transfer`` and
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -24,7 +23,7 @@ from sudlib.files import InputError
 from sudlib.images import TextImage
 from sudlib.networks import training
 from sudlib.networks.batches import predict
-from sudlib.networks.heads import check_both_outcomes, logistic_head
+from sudlib.networks.heads import check_both_outcomes
 from sudlib.validation import check_whole
 
 Array = NDArray[Any]
@@ -296,6 +295,8 @@ def platt(
     *,
     recipe: training.Recipe | None = None,
     start: float | None = None,
+    validation_data: training.Pair | None = None,
+    seed: int = 33,
     **settings: Any,
 ) -> Transferred:
     """Return the source network with a dense layer of one unit on its old logit.
@@ -316,10 +317,12 @@ def platt(
         likelihood exactly.
     start : float, optional
         The first slope; without it Keras draws one, which may be negative.
+    validation_data : tuple of (inputs, outcomes), optional
+        Picks the epoch; without a recipe it joins the other rows.
+    seed : int, default=33
+        Draws the order of the rows, and the first slope where none is given.
     **settings
-        For :func:`sudlib.networks.training.train`, whose ``validation_data`` picks the
-        epoch and whose ``seed`` (by default 33) draws the first slope too.  Without a
-        recipe the validation set joins the other rows.
+        For :func:`sudlib.networks.training.train`.
 
     Returns
     -------
@@ -330,103 +333,30 @@ def platt(
     ----------
     Platt (2000), Probabilities for SV machines.
     """
-
-    def line(logits: Array, outcome: Array) -> list[Array]:
-        regression = LogisticRegression(C=np.inf).fit(logits, outcome)
-        return [regression.coef_, regression.intercept_]
-
     last_layer(source)
-    return _fit_top(source, inputs, completed, line, recipe, start, **settings)
-
-
-def new_head(
-    source: keras.Model,
-    inputs: Array,
-    completed: ArrayLike,
-    *,
-    recipe: training.Recipe | None = None,
-    **settings: Any,
-) -> Transferred:
-    """Return the source network with a new last layer, trained on its features.
-
-    :func:`platt` is often taken for it.
-
-    Parameters
-    ----------
-    source : keras.Model
-        Ends in one logit.
-    inputs : array
-        Target rows.
-    completed : array-like of 0 and 1
-        Their outcomes.
-    recipe : Recipe, optional
-        Hyperparameters for Keras; without it the head is a logistic regression whose
-        penalty is chosen by cross-validation.
-    **settings
-        As for :func:`platt`.
-
-    Returns
-    -------
-    Transferred
-    """
-
-    def head(features: Array, outcome: Array) -> list[Array]:
-        return logistic_head(features, outcome).weights
-
-    return _fit_top(features_of(source), inputs, completed, head, recipe, **settings)
-
-
-def _fit_top(
-    base: keras.Model,
-    inputs: Array,
-    completed: ArrayLike,
-    exact: Callable[[Array, Array], list[Array]],
-    recipe: training.Recipe | None,
-    start: float | None = None,
-    *,
-    validation_data: training.Pair | None = None,
-    seed: int = 33,
-    **settings: Any,
-) -> Transferred:
-    """Return a frozen network under a new dense layer, exact or trained by Keras."""
     outcome, history = check_both_outcomes(completed), None
-    # The frozen network gives the same features in every epoch: computed once.
-    features = predict(base, inputs)
+    # The frozen network gives the same logits in every epoch: computed once.
+    logits = predict(source, inputs)
     if validation_data is not None:
-        validation_data = predict(base, validation_data[0]), validation_data[1]
+        validation_data = predict(source, validation_data[0]), validation_data[1]
     if recipe is None:
         if validation_data is not None:
-            features = np.concatenate([features, validation_data[0]])
+            logits = np.concatenate([logits, validation_data[0]])
             outcome = np.append(outcome, np.asarray(validation_data[1]).astype(int))
-        weights = exact(features, outcome)
+        regression = LogisticRegression(C=np.inf).fit(logits, outcome)
+        weights = [regression.coef_, regression.intercept_]
     else:
         keras.utils.set_random_seed(seed)
-        shape = keras.Input(features.shape[1:])
-        small = keras.Sequential([shape, keras.layers.Dense(1)])
+        small = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
         if start is not None:
             small.set_weights([np.array([[start]]), np.zeros(1)])
         settings |= {"validation_data": validation_data, "recipe": recipe, "seed": seed}
-        history = training.train(small, features, outcome, **settings)
+        history = training.train(small, logits, outcome, **settings)
         weights = small.get_weights()
     top = keras.layers.Dense(1, name="new_logit")
-    model = _replace_top(base, top)
+    model = _replace_top(source, top)
     top.set_weights(weights)
     return Transferred(model, history)
-
-
-def slope_of(transferred: Transferred) -> float:
-    """Return the slope that :func:`platt` found.
-
-    Parameters
-    ----------
-    transferred : Transferred
-        From :func:`platt`.
-
-    Returns
-    -------
-    float
-    """
-    return float(last_layer(transferred.model).get_weights()[0][0, 0])
 
 
 def unfrozen(

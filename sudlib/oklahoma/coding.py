@@ -51,6 +51,16 @@ Variables and groups stand in the order of the study's tables.
 VARIABLES = tuple(BUCKETS)
 
 
+WORDS = {
+    **{"GENDER": "gender", "AGE": "age", "VET": "veteran status", "EDUC": "education"},
+    **{"MARSTAT": "marital status", "EMPLOY": "employment", "RACE": "race"},
+    **{"ETHNIC": "ethnicity", "PREG": "pregnancy", "COMPLETED": "completion"},
+    **{"NOPRIOR": "earlier treatments", "REASON": "reason of discharge"},
+    "COMPLETED_NOPRIOR": "completion and earlier treatments",
+}
+"""What the nine sensitive features and the targets are called in figures."""
+
+
 FEATURES = (
     *("SERVICES", "PSOURCE", "METHUSE", "LIVARAG"),
     *(name for name in codebook.COLUMNS if name.endswith("FLG")),
@@ -293,8 +303,8 @@ def clean(records: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     """
     why = {}
     for name, column in records.items():
-        place = name in ("STFIPS", "REGION", "DIVISION")
-        if place or (name in codebook.COLUMNS and codebook.scale(name) == "identifier"):
+        local = name in ("STFIPS", "REGION", "DIVISION")
+        if local or (name in codebook.COLUMNS and codebook.scale(name) == "identifier"):
             why[name] = "identifies the record, its year or its place"
         elif column.nunique() <= 1:
             why[name] = "has one value only"

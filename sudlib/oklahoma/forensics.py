@@ -13,6 +13,7 @@ from sudlib.fairness import Reweighing
 from sudlib.files import data_file
 from sudlib.oklahoma.coding import FEATURES, STUDY_YEAR, VARIABLES
 from sudlib.oklahoma.cohort import Cohort
+from sudlib.origin import label
 from sudlib.smoten import SMOTEN
 from sudlib.teds import codebook
 from sudlib.validation import check_choice
@@ -103,14 +104,7 @@ def noise_records(
         records["REASON"] = np.where(target == "COMPLETE", 1, 2)
     else:
         records["NOPRIOR"] = target
-    records.attrs = {
-        "data": "noise",
-        "years": [STUDY_YEAR],
-        "synthetic": True,
-        "origin": "synthetic",
-        "sha256": None,
-        "rows_in_file": rows,
-    }
+    records.attrs = label("noise", rows, years=[STUDY_YEAR])
     return records
 
 

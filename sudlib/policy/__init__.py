@@ -15,9 +15,11 @@ from sudlib.policy import (
     worlds,
 )
 from sudlib.policy.a_learning import ContrastLearner
+from sudlib.policy.alternatives import angle_based_rule, ranking_rule, value_search
 from sudlib.policy.base import TreatmentRule, fit_together
 from sudlib.policy.best_rule import BestRule, BoostedOutcome
 from sudlib.policy.censoring import restricted_time
+from sudlib.policy.constraints import Bounded, best_within
 from sudlib.policy.doubly_robust import (
     augmented_scores,
     augmented_value,
@@ -58,6 +60,7 @@ from sudlib.policy.trial import Trial
 __all__ = [
     "AdditiveQLearner",
     "BestRule",
+    "Bounded",
     "BoostedOutcome",
     "BoundedEffectsNetwork",
     "ContrastLearner",
@@ -75,10 +78,12 @@ __all__ = [
     "TreatmentRule",
     "Trial",
     "agreement",
+    "angle_based_rule",
     "augmented_scores",
     "augmented_value",
     "batched",
     "best_combination",
+    "best_within",
     "boltzmann_start",
     "combination_number",
     "combinations",
@@ -97,6 +102,7 @@ __all__ = [
     "one_by_one",
     "outcome_weights",
     "over_splits",
+    "ranking_rule",
     "restricted_time",
     "simulation",
     "simulation_study",
@@ -104,5 +110,6 @@ __all__ = [
     "stagewise_owl",
     "support",
     "two_stage_q_learning",
+    "value_search",
     "worlds",
 ]

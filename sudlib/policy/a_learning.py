@@ -26,7 +26,8 @@ class ContrastLearner(TreatmentRule):
     :math:`R - \hat m(x) = \sum_k (a_k - \hat e_k(x))\,\tau_k(x)` is fitted by ridge
     regression, where :math:`\hat m(x)=E[R|x]` and :math:`\hat e_k(x)=E[a_k|x]` are
     cross-fitted.  Errors in either are multiplied by errors in the other.  One decision
-    a treatment (binary relevance).  Taught in notebook ``c06_beyond_the_paper``.
+    a treatment (binary relevance).  Taught in notebook
+    ``c09_weights_value_robustness``.
 
     Parameters
     ----------

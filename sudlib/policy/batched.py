@@ -277,9 +277,9 @@ def proximal_step(
         length = xp.sqrt(xp.sum(matrix * matrix, axis=-1, keepdims=True) + 1e-20)
         # the node is dropped where its weights, in units of their rates, are too short
         pull = matrix / xp.maximum(moves, 1e-20)
-        kept = xp.sum(pull * pull, axis=-1, keepdims=True) > 1.0
+        long_enough = xp.sum(pull * pull, axis=-1, keepdims=True) > 1.0
         shrunk = matrix * xp.maximum(1.0 - moves / length, 0.0)
-        pieces.append(_flat(xp, xp.where(kept, shrunk, 0.0 * matrix)))
+        pieces.append(_flat(xp, xp.where(long_enough, shrunk, 0.0 * matrix)))
     return xp.concatenate(pieces, axis=-1)
 
 

@@ -1,6 +1,6 @@
 """One rule of several families, stacked by what a study observes.
 
-Taught in notebook ``c06_beyond_the_paper``.
+Taught in notebook ``c09_weights_value_robustness``.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from sklearn.linear_model import RidgeCV
 from sklearn.model_selection import KFold
 from sklearn.utils.validation import check_is_fitted
 
-from sudlib.estimates import Estimate, normal_estimate
+from sudlib.estimates import Estimate
 from sudlib.files import InputError
 from sudlib.policy.a_learning import ContrastLearner
 from sudlib.policy.base import TreatmentRule, draw_seed
@@ -276,7 +276,8 @@ class BestRule(OutcomeRule):
             )
         gain = worth[0] - worth[1]
         error = float(gain.std(ddof=1) / np.sqrt(len(gain)))
-        self.gain_ = normal_estimate(float(gain.mean()), error, n=len(gain))
+        value, reach = float(gain.mean()), 1.96 * error
+        self.gain_ = Estimate(value, value - reach, value + reach, error, len(gain))
         if gain.mean() < -error:
             return first, first
         return shares / shares.sum(), weights

@@ -61,23 +61,23 @@ def _pseudo(time: Array, event: Array, horizon: float) -> Array:
     n = len(time)
     whole = _restricted_mean(time, event, horizon, np.ones(n))
     cut = np.minimum(time, horizon)
-    kinds, place = np.unique(
+    kinds, kind_of = np.unique(
         np.column_stack([cut, event & (time <= horizon)]), axis=0, return_inverse=True
     )
     values = np.empty(len(kinds))
     for kind in range(len(kinds)):
         counts = np.ones(n)
-        counts[np.flatnonzero(place.ravel() == kind)[0]] = 0
-        left = _restricted_mean(time, event, horizon, counts)
-        values[kind] = n * whole - (n - 1) * left
-    return values[place.ravel()]
+        counts[np.flatnonzero(kind_of.ravel() == kind)[0]] = 0
+        without_one = _restricted_mean(time, event, horizon, counts)
+        values[kind] = n * whole - (n - 1) * without_one
+    return values[kind_of.ravel()]
 
 
 def _restricted_mean(time: Array, event: Array, horizon: float, counts: Array) -> float:
     """Return the area under the Kaplan-Meier curve up to the horizon."""
-    cuts, place = np.unique(np.minimum(time, horizon), return_inverse=True)
-    happened = np.bincount(place, counts * (event & (time <= horizon)))
-    present = np.bincount(place, counts)
+    cuts, cut_of = np.unique(np.minimum(time, horizon), return_inverse=True)
+    happened = np.bincount(cut_of, counts * (event & (time <= horizon)))
+    present = np.bincount(cut_of, counts)
     at_risk = present[::-1].cumsum()[::-1]
     share = np.divide(happened, at_risk, np.zeros(len(cuts)), where=at_risk > 0)
     alive = np.r_[1.0, np.cumprod(1 - share)]

@@ -3,7 +3,7 @@
 An outcome model predicts, and the residual of the combination that was received,
 divided by its probability, corrects the prediction.  The estimate is consistent when
 the outcome model or the propensity is correctly specified.  Taught in notebooks
-``c05_diabetes`` and ``c06_beyond_the_paper``.
+``c05_diabetes`` and ``c09_weights_value_robustness``.
 
 References
 ----------

@@ -1,6 +1,6 @@
 """Dynamic treatment regimes over two stages.
 
-Taught in notebook ``c06_beyond_the_paper``.
+Taught in notebook ``c10_outcomes_and_visits``.
 """
 
 from __future__ import annotations
@@ -232,17 +232,13 @@ def history(state: Array, first: Array) -> Array:
     return np.column_stack([state, first])
 
 
-def two_stage_q_learning(
-    course: Course, learner: Callable[[], AdditiveQLearner] = AdditiveQLearner
-) -> Regime:
+def two_stage_q_learning(course: Course) -> Regime:
     """Return a pair of rules by Q-learning, from the second stage back to the first.
 
     Parameters
     ----------
     course : Course
         The data.
-    learner : callable, default=AdditiveQLearner
-        Makes an unfitted :class:`AdditiveQLearner`.
 
     Returns
     -------
@@ -254,9 +250,9 @@ def two_stage_q_learning(
     Murphy (2005), A generalization error for Q-learning.
     """
     known = history(course.state, course.first)
-    later = learner().fit(known, course.second, course.later)
+    later = AdditiveQLearner().fit(known, course.second, course.later)
     best = later.outcomes(known).max(axis=1)
-    now = learner().fit(course.start, course.first, course.gain + best)
+    now = AdditiveQLearner().fit(course.start, course.first, course.gain + best)
     return now.predict, lambda state, first: later.predict(history(state, first))
 
 

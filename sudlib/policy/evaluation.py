@@ -1,6 +1,6 @@
 """The one door to the value of a rule: cross-fitted, supported, and against the best.
 
-Taught in notebook ``c06_beyond_the_paper``.
+Taught in notebook ``c09_weights_value_robustness``.
 """
 
 from __future__ import annotations

@@ -27,6 +27,9 @@ from sudlib.validation import check_whole
 #: From training studies and test covariates, of every split, to recommendations.
 Method = Callable[[Sequence[Any], Sequence[Any]], Any]
 
+#: Splits in one computation.
+AT_ONCE = 20
+
 
 def splits(
     given: ArrayLike,
@@ -84,18 +87,15 @@ def network_advice(
     hidden: Sequence[int] = (),
     weights: str = "raw",
     propensity: str = "marginal",
-    alphas: Sequence[float] = STUDY_ALPHAS,
     steps: int = 2000,
     early_stopping: bool = False,
-    validation_fraction: float = 0.2,
-    least: float = 0.01,
-    at_once: int = 20,
     seed: int = 33,
 ) -> Array:
     """Return what the study's networks advise on many splits, trained together.
 
-    On each split a share of the training people chooses the penalty, by
-    ``observed_gain`` in ``sudlib.policy.owl``.
+    On each split a fifth of the training people chooses the penalty, by
+    ``observed_gain`` in ``sudlib.policy.owl``.  Propensities below 0.01 are raised to
+    it.
 
     Parameters
     ----------
@@ -107,18 +107,10 @@ def network_advice(
         ``()`` is DNN-simple, ``(45,)`` DNN-1hdd.
     weights, propensity
         As in :class:`sudlib.policy.OutcomeWeightedClassifier`.
-    alphas : sequence of float
-        Strengths of the lasso penalty to choose from.
     steps : int, default=2000
         Steps of the optimiser.
     early_stopping : bool, default=False
         Keep the step with the best gain, as section 6 of the study suggests.
-    validation_fraction : float, default=0.2
-        Share of the training people in the validation set.
-    least : float, default=0.01
-        Smaller propensities are raised to this.
-    at_once : int, default=20
-        Splits in one computation.
     seed : int, default=33
         Of the validation sets, starts and order of rows.
 
@@ -128,23 +120,23 @@ def network_advice(
         Coded -1 and +1.
     """
     advice = []
-    for begin in range(0, len(trains), at_once):
+    for begin in range(0, len(trains), AT_ONCE):
         studies, new = [], []
-        block = slice(begin, begin + at_once)
+        block = slice(begin, begin + AT_ONCE)
         for data, test in zip(trains[block], tests[block], strict=True):
             study = check_study(*data)
             scaler = StandardScaler().fit(study.X)
             X = scaler.transform(study.X)
-            chance = np.maximum(estimate_propensity(X, study.A, propensity), least)
+            chance = np.maximum(estimate_propensity(X, study.A, propensity), 0.01)
             study = study._replace(X=X, propensity=chance)
             order = np.random.default_rng([seed, len(X)]).permutation(len(X))
-            held, kept = np.split(order, [round(validation_fraction * len(X))])
-            studies.append((*study.rows(kept), study.rows(held)))
+            held, rest = np.split(order, [round(0.2 * len(X))])
+            studies.append((*study.rows(rest), study.rows(held)))
             new.append(scaler.transform(check_covariates(test)))
         rule = OutcomeWeightedClassifier(
             hidden=hidden,
             weights=weights,
-            alpha=alphas,
+            alpha=STUDY_ALPHAS,
             steps=steps,
             early_stopping=early_stopping,
             standardise=False,

@@ -18,7 +18,7 @@ from sudlib.policy.study import (
     same_rows,
 )
 from sudlib.policy.treatments import Array
-from sudlib.validation import check_number, check_same_length, numbers
+from sudlib.validation import check_number, check_rows, numbers
 
 
 def agreement(given: ArrayLike, recommended: ArrayLike) -> Array:
@@ -100,7 +100,7 @@ def matched_average(
     counts = np.ones(len(agree))
     if sample_weight is not None:
         same_rows(outcome=outcome, sample_weight=sample_weight)
-        check_same_length(outcome=outcome, sample_weight=sample_weight)
+        check_rows(outcome=outcome, sample_weight=sample_weight)
         counts = numbers("sample_weight", sample_weight)
         check_number("the smallest sample_weight", counts.min(), 0)
     weights = agree * counts / check_propensity(propensity, len(agree))

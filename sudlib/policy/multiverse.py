@@ -120,7 +120,6 @@ def run_forks(
     methods: Sequence[str] | None = None,
     setting: str = "right",
     seed: int = simulation_study.SEED,
-    test: int = 20_000,
 ) -> pd.DataFrame:
     """Return the scores of the study's methods with one choice changed at a time.
 
@@ -141,8 +140,6 @@ def run_forks(
         Section 6.1 or 6.2.
     seed : int, default=33
         Seed of the study.
-    test : int, default=20000
-        People to test on.
 
     Returns
     -------
@@ -164,7 +161,7 @@ def run_forks(
             repeats,
             seed=seed,
             methods=recipes,
-            test=test,
+            test=20_000,
             propensity=fork.propensity,
             covariates=fork.covariates,
             best=fork.best,

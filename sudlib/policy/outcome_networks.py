@@ -1,6 +1,6 @@
 """Networks fitted to outcomes: contrasts and bounded effects.
 
-Our own rules; taught in notebooks c02, c03 and c06.
+Our own rules; taught in notebooks c02, c03 and c09.
 """
 
 from __future__ import annotations

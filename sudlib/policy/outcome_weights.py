@@ -1,6 +1,6 @@
 """What a row counts in outcome-weighted learning.
 
-Taught in notebooks c04 (which weights reproduce the study) and c06 (which are better).
+Taught in notebooks c04 (which weights reproduce the study) and c09 (which are better).
 """
 
 from __future__ import annotations

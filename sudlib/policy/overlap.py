@@ -1,7 +1,7 @@
 """Has a rule's advice support in the data?
 
 The value of a rule can be learnt only where people like those it advises received what
-it advises.  Taught in notebook ``c06_beyond_the_paper``.
+it advises.  Taught in notebook ``c09_weights_value_robustness``.
 """
 
 from __future__ import annotations

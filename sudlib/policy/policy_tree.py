@@ -27,7 +27,7 @@ class PolicyTree(BaseEstimator):
     :func:`sudlib.policy.augmented_scores`), find the tree of depth 1 or 2 whose mean
     score is largest.  The search over the candidate cuts is exhaustive.  A leaf
     recommends one combination (label powerset).  Taught in notebook
-    ``c06_beyond_the_paper``.
+    ``c09_weights_value_robustness``.
 
     Parameters
     ----------

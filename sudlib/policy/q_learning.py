@@ -1,7 +1,7 @@
 """Q-learning: model the outcome as a sum of effects, then choose.
 
 Rules for combinations of treatments that need no network, the baselines of every table.
-Taught in notebook ``c06_beyond_the_paper``.
+Taught in notebook ``c09_weights_value_robustness``.
 """
 
 from __future__ import annotations

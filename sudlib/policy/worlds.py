@@ -2,7 +2,7 @@
 
 Each is a form of the outcome and of how treatments are assigned, with K = 5 treatments
 and 30 covariates unless its name says otherwise.  Taught in notebook
-``c06_beyond_the_paper``.
+``c09_weights_value_robustness``.
 """
 
 from __future__ import annotations

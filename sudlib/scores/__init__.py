@@ -4,7 +4,7 @@ Point values are scikit-learn's.  What is added: 95 % intervals by a stratified
 bootstrap fast enough for 90,000 rows, exact ones where all or none of the people are
 counted, differences of two models on the same draws, a threshold chosen on rows of its
 own, and undefined values that stay undefined.
-Taught in the notebook *How good is the tuned forest?*.
+Taught in ``a02_forest_general``.
 """
 
 from sudlib.scores.comparison import difference, side_by_side, values
@@ -15,7 +15,7 @@ from sudlib.scores.evaluation import (
     evaluate_matrix,
     resamples,
 )
-from sudlib.scores.thresholds import best_threshold, calibration, f_beta
+from sudlib.scores.thresholds import best_threshold, calibration, f_beta, net_benefit
 
 __all__ = [
     "Evaluation",
@@ -26,6 +26,7 @@ __all__ = [
     "evaluate",
     "evaluate_matrix",
     "f_beta",
+    "net_benefit",
     "resamples",
     "side_by_side",
     "values",

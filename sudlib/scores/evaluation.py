@@ -28,7 +28,7 @@ MEASURES = {
     "balanced_accuracy": "balanced accuracy",
     "accuracy": "accuracy",
     "f1": "F1",
-    "average_precision": "PR area",
+    "average_precision": "average precision",
     "brier": "Brier score",
 }
 
@@ -165,8 +165,8 @@ def _exact_ends(matrix: NDArray[Any], level: float) -> dict[str, tuple[float, fl
             if np.isfinite(end):
                 moved = end * of_class
                 corners.append((moved, fp) if of_class is positives else (tp, moved))
-    found, flagged = np.array(corners, float).T
-    tried = _measures(found, flagged, positives - found, negatives - flagged)
+    hits, flagged = np.array(corners, float).T
+    tried = _measures(hits, flagged, positives - hits, negatives - flagged)
     ends = {
         name: (float(np.fmin.reduce(each)), float(np.fmax.reduce(each)))
         for name, each in tried.items()

@@ -1,4 +1,4 @@
-"""F-beta, the threshold at which it is best, and how well a score is calibrated."""
+"""F-beta, net benefit, the best threshold, and how well a score is calibrated."""
 
 from __future__ import annotations
 
@@ -134,3 +134,58 @@ def calibration(
     ]
     table["low"], table["high"] = zip(*ends, strict=True)
     return table.assign(n=done["size"]).reset_index(drop=True)
+
+
+def net_benefit(
+    outcome: ArrayLike, score: ArrayLike, thresholds: ArrayLike
+) -> pd.DataFrame:
+    """Return the net benefit of acting on a score, at each threshold.
+
+    To act at a probability of t is to say that one person reached in vain costs
+    t / (1 - t) of what one person reached rightly is worth.  Net benefit is the share
+    reached rightly, less the share reached in vain at that price: TP/n - FP/n t/(1-t).
+
+    Parameters
+    ----------
+    outcome : array-like of 0 and 1, shape (n,)
+        1 for the people who are to be reached.
+    score : array-like of float, shape (n,)
+        The probability of that outcome, as the model gives it.
+    thresholds : array-like of float, shape (m,)
+        Between 0 and 1; the action is taken at or above.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a threshold: ``model``, and ``everybody`` where all are reached.  To
+        reach nobody has a net benefit of 0.
+
+    Raises
+    ------
+    InputError
+        If a threshold is 0 or less, or 1 or more: the price would be 0 or infinite.
+
+    Notes
+    -----
+    Drawn over all thresholds it is the decision curve of Vickers and Elkin (2006).
+    Taught in ``a03_forest_methadone``.
+
+    Examples
+    --------
+    >>> net_benefit([1, 1, 0, 0], [0.9, 0.4, 0.6, 0.1], [0.5]).round(3).values.tolist()
+    [[0.0, 0.0]]
+    """
+    outcome, score = _check(outcome, score)
+    at = numbers("thresholds", thresholds)
+    if not len(at) or at.min() <= 0 or at.max() >= 1:
+        raise InputError(
+            f"thresholds must lie between 0 and 1, both excluded, not {at.tolist()}"
+        )
+    reached = score >= at[:, None]
+    rightly, in_vain = (reached & outcome).mean(1), (reached & ~outcome).mean(1)
+    price, share = at / (1 - at), outcome.mean()
+    index = pd.Index(at, name="threshold")
+    everybody = share - (1 - share) * price
+    return pd.DataFrame(
+        {"model": rightly - in_vain * price, "everybody": everybody}, index
+    )

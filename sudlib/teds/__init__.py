@@ -2,6 +2,7 @@
 
 from sudlib.teds import codebook, cohorts
 from sudlib.teds.agency_files import cache_folder, fetch
+from sudlib.teds.archive import Archive
 from sudlib.teds.gate import official_codes
 from sudlib.teds.narration import read_aloud
 from sudlib.teds.reader import is_discharges, read
@@ -9,6 +10,7 @@ from sudlib.teds.registry import PAGE, Download, read_registry
 from sudlib.teds.writer import write
 
 __all__ = [
+    "Archive",
     "Download",
     "PAGE",
     "cache_folder",

@@ -10,13 +10,11 @@ Taught in ``a01_discharge_records``.
 
 from __future__ import annotations
 
-import csv
 import functools
-from pathlib import Path
 
 import pandas as pd
 
-from sudlib.files import InputError, data_file
+from sudlib.files import InputError, data_file, read_rows
 
 MISSING = -9
 """The code that stands for missing, unknown, not collected or invalid."""
@@ -44,12 +42,6 @@ _HEAD_2015 = "DISYR CASEID STFIPS AGE SERVICES SUB1 SUB2 SUB3 DETCRIM NOPRIOR".s
 
 
 _TAIL_2015 = "OTHERFLG NUMSUBS IDU DIVISION REGION ALCDRUG YEAR CBSA GENDER".split()
-
-
-def read_rows(path: Path) -> list[dict[str, str]]:
-    """Return a small CSV table as a list of dictionaries."""
-    with open(path, newline="", encoding="utf-8") as stream:
-        return list(csv.DictReader(stream))
 
 
 _VARIABLES = {

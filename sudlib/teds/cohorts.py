@@ -87,7 +87,7 @@ def _pick(
 def general(records: pd.DataFrame) -> pd.DataFrame:
     """Return people in outpatient treatment for other substances than opioids.
 
-    Study A, experiment 1: no medication-assisted opioid therapy is planned.
+    Study A, experiment 1: no opioid treatment with medication is planned.
 
     Parameters
     ----------

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from sudlib.files import InputError, data_file
+from sudlib.files import InputError, data_file, read_rows
 from sudlib.teds import codebook
 from sudlib.teds.codebook import MISSING
 from sudlib.teds.gate import OLDER_CODES, code_of, spell, told
@@ -18,7 +18,7 @@ from sudlib.teds.gate import OLDER_CODES, code_of, spell, told
 def _phrases() -> dict[str, dict[int, str]]:
     """Return the words of codes whose label would not read well in a sentence."""
     phrases: dict[str, dict[int, str]] = {}
-    for row in codebook.read_rows(data_file("codebook/phrases.csv")):
+    for row in read_rows(data_file("codebook/phrases.csv")):
         phrases.setdefault(row["variable"], {})[int(row["code"])] = row["words"]
     return phrases
 
@@ -108,7 +108,7 @@ def _who(values: dict[str, int]) -> str:
     origin = _label(values, "ETHNIC") if values.get("ETHNIC") != 4 else ""
     school, work = _phrase(values, "EDUC"), _phrase(values, "EMPLOY")
     if values.get("EMPLOY") == 4:
-        work = _join(" ", work, _phrase(values, "DETNLF"))
+        work = _join(", ", work, _phrase(values, "DETNLF"))
     facts = _join(
         ", ",
         race and f"race: {race}",

@@ -14,7 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from sudlib.files import InputError, expand_path
-from sudlib.origin import IS_SYNTHETIC, made_up_cases
+from sudlib.origin import label, made_up_cases
 from sudlib.teds import codebook, gate, registry
 from sudlib.teds.codebook import MISSING
 from sudlib.teds.csv_blocks import CsvBlocks
@@ -224,17 +224,16 @@ class _Reading:
                 " the CASEID of an earlier one and are dropped",
                 stacklevel=3,
             )
-        frame.attrs = {
-            "data": stream.name,
-            "years": sorted(self.years),
-            "synthetic": IS_SYNTHETIC[origin],
-            "origin": origin,
-            "sha256": digest,
-            "rows_in_file": self.rows,
-            "dropped": self.rows - len(frame),
-            "verified": verified,
-            "blanks": dict(sorted(self.blanks.items())),
-        }
+        frame.attrs = label(
+            stream.name,
+            self.rows,
+            years=sorted(self.years),
+            origin=origin,
+            sha256=digest,
+            dropped=self.rows - len(frame),
+            verified=verified,
+            blanks=dict(sorted(self.blanks.items())),
+        )
         if self.blanks:
             listed = ", ".join(f"{k} {v}" for k, v in frame.attrs["blanks"].items())
             warnings.warn(

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import csv
 from dataclasses import dataclass
 
-from sudlib.files import data_file
+from sudlib.files import data_file, read_rows
 
 PAGE = "https://www.samhsa.gov/data/data-we-collect/teds/datafiles"
 """The agency's page from which the files can be downloaded by hand."""
@@ -51,20 +50,19 @@ def read_registry() -> dict[int, Download]:
     >>> read_registry()[2019].csv_bytes
     318572676
     """
-    downloads = {}
-    with open(data_file("registry.csv"), newline="", encoding="utf-8") as stream:
-        for row in csv.DictReader(stream):
-            downloads[int(row["year"])] = Download(
-                year=int(row["year"]),
-                zip=row["zip"],
-                zip_bytes=int(row["zip_bytes"] or 0) or None,
-                zip_sha256=row["zip_sha256"] or None,
-                csv=row["csv"],
-                csv_bytes=int(row["csv_bytes"] or 0) or None,
-                csv_sha256=row["csv_sha256"] or None,
-                urls=tuple(row["urls"].split()),
-            )
-    return downloads
+    return {
+        int(row["year"]): Download(
+            year=int(row["year"]),
+            zip=row["zip"],
+            zip_bytes=int(row["zip_bytes"] or 0) or None,
+            zip_sha256=row["zip_sha256"] or None,
+            csv=row["csv"],
+            csv_bytes=int(row["csv_bytes"] or 0) or None,
+            csv_sha256=row["csv_sha256"] or None,
+            urls=tuple(row["urls"].split()),
+        )
+        for row in read_rows(data_file("registry.csv"))
+    }
 
 
 def official_download(csv_name: str) -> Download | None:

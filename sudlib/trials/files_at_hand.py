@@ -63,8 +63,8 @@ def at_hand(name: str) -> bool:
         False where SUDLIB_OPEN_DATA is ``recorded``.
     """
     folder = open_folder()
-    found = [_found(folder, file, entry) for file, entry in study(name).files.items()]
-    return all(found) and os.environ.get(VARIABLE) != RECORDED
+    paths = [_found(folder, file, entry) for file, entry in study(name).files.items()]
+    return all(paths) and os.environ.get(VARIABLE) != RECORDED
 
 
 def fetch(name: str) -> dict[str, Path]:
@@ -116,18 +116,18 @@ def _wrong(path: Path, entry: Mapping[str, Any], place: str = "") -> str:
     """Return how a file differs from what it should be; empty if it does not."""
     should = entry.get("same", {}).get(place, entry["sha256"])
     if should:
-        found = sha256(path)
-        same = found == should
-        return "" if same else f"its SHA-256 is {found}, it should be {should}"
+        digest = sha256(path)
+        same = digest == should
+        return "" if same else f"its SHA-256 is {digest}, it should be {should}"
     try:
         with zipfile.ZipFile(path) as bundle:
             by_name = {Path(each).name: each for each in bundle.namelist()}
             for inside, should in entry["inside"].items():
                 if inside not in by_name:
                     return f"it does not hold {inside}"
-                found = sha256_inside(bundle, by_name[inside])
-                if found != should:
-                    return f"the SHA-256 of its {inside} is {found}, not {should}"
+                digest = sha256_inside(bundle, by_name[inside])
+                if digest != should:
+                    return f"the SHA-256 of its {inside} is {digest}, not {should}"
     except zipfile.BadZipFile as error:
         return f"it is no whole zip ({error})"
     return ""

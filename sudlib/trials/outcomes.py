@@ -118,10 +118,10 @@ def weeks(people: pd.DataFrame, number: int = 24) -> Weeks:
     samples = [each[["who", "when"]] for each in (table("uds_temp"), urine, attended)]
     reports = table("tlfb")
     reports = _from_origin(reports[reports["what"].isin(_REPORT)], people)
-    found = urine[urine["what"].isin(_URINE)]
+    opioids = urine[urine["what"].isin(_URINE)]
     return Weeks(
         sample=_by_week(_from_origin(pd.concat(samples), people), people, number),
-        positive=_by_week(_from_origin(found, people), people, number),
+        positive=_by_week(_from_origin(opioids, people), people, number),
         reported=_by_week(reports, people, number),
         days=reports[["who", "day"]].drop_duplicates(),
     )
@@ -174,7 +174,7 @@ def relapsed(
     """
     check_whole("in_a_row", in_a_row, low=1)
     used = weeks.used(missing, reports=reports).loc[:, first_week:]
-    found = _run(used.to_numpy(), in_a_row)
+    relapse = _run(used.to_numpy(), in_a_row)
     if seven_days:
         last = 7 * used.columns[-1]
         rows = weeks.days[weeks.days["day"].between(20, last)]
@@ -182,8 +182,8 @@ def relapsed(
         daily = daily.reindex(
             index=used.index, columns=range(20, last + 1), fill_value=False
         )
-        found = found | _run(daily.to_numpy(), 7)
-    return pd.Series(found, index=used.index, name="relapsed")
+        relapse = relapse | _run(daily.to_numpy(), 7)
+    return pd.Series(relapse, index=used.index, name="relapsed")
 
 
 def _run(events: np.ndarray, length: int) -> np.ndarray:
@@ -215,8 +215,8 @@ def succeeded(weeks: Weeks, phase: int = 2, *, missing: str = "positive") -> pd.
     """
     if check_choice("phase", phase, (1, 2)) == 2:
         clean = ~weeks.used(missing)
-        found = clean[12] & (clean[[9, 10, 11]].sum(axis=1) >= 2)
-        return found.rename("succeeded")
+        success = clean[12] & (clean[[9, 10, 11]].sum(axis=1) >= 2)
+        return success.rename("succeeded")
     # Visits are weekly first and every other week after the fourth.
     due = [[1], [2], [3], [4], [5, 6], [7, 8], [9, 10], [11, 12]]
     sample = np.column_stack([weeks.sample[each].any(axis=1) for each in due])
@@ -224,5 +224,5 @@ def succeeded(weeks: Weeks, phase: int = 2, *, missing: str = "positive") -> pd.
     days = weeks.days[weeks.days["day"].between(0, 83)]
     month = pd.crosstab(days["who"], (days["day"] // 28).astype(int))
     most = month.max(axis=1).reindex(weeks.sample.index, fill_value=0)
-    found = (most <= 4) & ((~sample).sum(axis=1) <= 1) & ~_run(positive, 2)
-    return found.rename("succeeded")
+    success = (most <= 4) & ((~sample).sum(axis=1) <= 1) & ~_run(positive, 2)
+    return success.rename("succeeded")

@@ -29,8 +29,8 @@ class Noting(Protocol):
     def uses(self, records: pd.DataFrame) -> pd.DataFrame:
         """Remember which data were used."""
 
-    def table(self, name: str, frame: pd.DataFrame) -> pd.DataFrame:
-        """Keep a small table."""
+    def keep(self, **tables: pd.DataFrame | pd.Series) -> None:
+        """Keep small tables."""
 
 
 class Page:
@@ -97,7 +97,7 @@ class Page:
                 )
             self.run.tables[name] = self.recorded["tables"][name]
         else:
-            self.run.table(name, check_counts(function(), name))
+            self.run.keep(**{name: check_counts(function(), name)})
         return _frame(self.run.tables[name])
 
     def label(self) -> str:
@@ -208,8 +208,8 @@ def record(result: dict[str, Any], folder: Path) -> Path:
     stamp, name = result["stamp"], result["notebook"]
     if any("recorded" in used["data"] for used in stamp["data"]):
         raise InputError(f"{name} was not computed: its result shows a recorded one")
-    kept = ("date", "commit", "data", "parameters", "versions", "minutes")
-    content = {"notebook": name, **{key: stamp[key] for key in kept}}
+    names = ("date", "commit", "data", "parameters", "versions", "minutes")
+    content = {"notebook": name, **{key: stamp[key] for key in names}}
     content["tables"] = result["tables"]
     path = folder / f"{name}.json"
     folder.mkdir(parents=True, exist_ok=True)

@@ -35,8 +35,9 @@ def share(events: int, people: int, level: float = 0.95) -> Estimate:
     people = check_whole("people", people)
     if not 0 <= check_whole("events", events) <= people or people == 0:
         raise InputError(f"a share needs some of some people, not {events}/{people}")
-    found = stats.binomtest(int(events), int(people)).proportion_ci(level, "wilson")
-    return Estimate(events / people, float(found.low), float(found.high), n=int(people))
+    ends = stats.binomtest(int(events), int(people)).proportion_ci(level, "wilson")
+    low, high = map(float, ends)
+    return Estimate(events / people, low, high, n=int(people))
 
 
 def shares(outcome: pd.Series, by: pd.Series) -> pd.DataFrame:
@@ -74,9 +75,9 @@ def shares(outcome: pd.Series, by: pd.Series) -> pd.DataFrame:
     events = code_outcomes(outcome=outcome[known])[0].astype(int)
     groups = pd.Series(events).groupby(by[known].array, observed=True)
     table = groups.agg(people="size", events="sum")
-    found = [share(row.events, row.people) for row in table.itertuples()]
+    estimates = [share(row.events, row.people) for row in table.itertuples()]
     for end in ("value", "low", "high"):
-        table[end] = [getattr(each, end) for each in found]
+        table[end] = [getattr(each, end) for each in estimates]
     return table
 
 

@@ -10,7 +10,7 @@ from sudlib.twin.fidelity import (
     count_bytes,
     read_correlations,
 )
-from sudlib.twin.mechanisms import across_mechanisms
+from sudlib.twin.mechanisms import across_mechanisms, tell_signs
 from sudlib.twin.parameters import margin, read_states, read_targets
 from sudlib.twin.sampler import sample
 from sudlib.twin.scorecard import (
@@ -50,4 +50,5 @@ __all__ = [
     "sample",
     "score_card",
     "skill",
+    "tell_signs",
 ]

@@ -116,6 +116,10 @@ by primary substance."""
 UNIT = 256
 """Scores are whole numbers of 1/256 of a logit: sums are exact on every machine."""
 
+_MIDDLE = -3 * UNIT // 2
+"""The effect of state, service and length of stay that does not turn: with other
+opioids about its mean, so that as many complete."""
+
 _REACH = 16 * UNIT
 _CHANCE = (1 / (1 + np.exp(-np.arange(-_REACH, _REACH + 1) / UNIT))).astype(np.float32)
 
@@ -200,23 +204,45 @@ def add_up(
     strength_class : numpy.ndarray of int, shape (n,)
         See :func:`find_groups`.
     similarity : float, default=1.0
-        Of the effects on completion with other opioids to those with heroin.
+        Correlation of what makes completion with other opioids with what makes it with
+        heroin.
 
     Returns
     -------
     numpy.ndarray of int16, shape (n,)
     """
     score = _personal(parameters, columns, strength_class)
-    if similarity < 1:
-        other = np.flatnonzero((columns["SUB1"] == 6) | (columns["SUB1"] == 7))
-        part = {name: column[other] for name, column in columns.items()}
-        turned = turn_signs(parameters, similarity)
-        score[other] = _personal(turned, part, strength_class[other])
-    score[columns["_closed"] == 1] = 0  # whoever they were
+    place = np.zeros(len(score), np.int32)
     for names, table in zip(BASE, parameters["base"], strict=True):
-        score += table[find_cells([SCORE_PARTS[name] for name in names], columns)]
-    score += columns["_closed"] * np.int32(parameters["bulk"])
+        place += table[find_cells([SCORE_PARTS[name] for name in names], columns)]
+    if similarity < 1:
+        other = (columns["SUB1"] == 6) | (columns["SUB1"] == 7)
+        here = np.flatnonzero(other & (columns["_closed"] == 0))
+        part = {name: column[here] for name, column in columns.items()}
+        turned = turn_signs(parameters, similarity)
+        score[here] = _personal(turned, part, strength_class[here])
+        place[here] = _turn_places(parameters, part, place[here], similarity)
+    score[columns["_closed"] == 1] = 0  # whoever they were
+    score += place + columns["_closed"] * np.int32(parameters["bulk"])
     return np.clip(score, -_REACH, _REACH).astype(np.int16)
+
+
+def _turn_places(
+    parameters: dict[str, Any], columns: Columns, effect: Ints, similarity: float
+) -> NDArray[np.int32]:
+    """Return effects of where and how long, turned in half of the states.
+
+    Without that, other opioids would still be completed where heroin is, and whoever
+    knows the states would know both.  The intercepts, added later, turn with them.
+    """
+    state, service = columns["_place"], columns["SERVICES"] - 1
+    by_place, by_service, _ = parameters["completion"]
+    added = by_place[find_places(state, service)] + by_service[service]
+    added = np.rint(added * UNIT).astype(np.int32)
+    sign = np.where(state % 26 < 13, 1, -1)  # the quarters of the file, in turn
+    factor = similarity + sign * np.sqrt(1 - similarity**2)
+    moved = _MIDDLE + factor * (effect + added - _MIDDLE)
+    return np.rint(moved).astype(np.int32) - added
 
 
 def turn_signs(parameters: dict[str, Any], similarity: float) -> dict[str, Any]:

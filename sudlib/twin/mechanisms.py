@@ -60,14 +60,45 @@ def across_mechanisms(
     for mechanism in MECHANISMS:
         for similarity in similarities:
             given = {"mechanism": mechanism, "similarity": similarity}
-            found = [
+            results = [
                 dict(compare(sample(year, rows, seed, **given)))  # type: ignore[arg-type]
                 for seed in seeds
             ]
             several = len(similarities) > 1
             name = f"{mechanism}, {similarity:g}" if several else mechanism
-            columns[name] = pd.DataFrame(found).mean()
+            columns[name] = pd.DataFrame(results).mean()
     table = pd.DataFrame(columns)
     signs = np.sign(table.to_numpy())
     holds = (signs == signs[:, :1]).all(axis=1) & (signs[:, 0] != 0)
     return table.assign(holds=holds)
+
+
+def tell_signs(table: pd.DataFrame) -> str:
+    """Return in words which differences keep their sign under all mechanisms.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        From :func:`across_mechanisms`; without rows where records are real, which have
+        one outcome and no mechanism.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> print(tell_signs(pd.DataFrame(
+    ...     {"pairs": [1, 2], "trees": [1, -2], "holds": [True, False]},
+    ...     index=["boosting ahead of the forest", "words ahead of codes"])))
+    Under all 2 mechanisms the sign is the same for: boosting ahead of the forest. \
+It changes for: words ahead of codes.
+    """
+    if not len(table):
+        return "These people have one outcome, so nothing here depends on a mechanism."
+    holds, every = table["holds"].astype(bool), f"all {table.shape[1] - 1} mechanisms"
+    keep, turn = ("; ".join(table.index[rows]) for rows in (holds, ~holds))
+    kept = f"Under {every} the sign is the same for: {keep}."
+    if not keep:
+        return f"No difference keeps its sign under {every}: {turn}."
+    return f"{kept} It changes for: {turn}." if turn else kept

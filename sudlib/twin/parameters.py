@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import functools
 from typing import Any
 
@@ -10,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from sudlib.files import data_file
+from sudlib.files import data_file, read_rows
 from sudlib.teds import codebook
 from sudlib.twin.completion import BASE, MECHANISMS, N_SERVICES
 from sudlib.twin.specification import STEPS
@@ -25,8 +24,8 @@ def read_states() -> tuple[dict[str, str], ...]:
     tuple of dict
         ``STFIPS``, ``postal``, ``DIVISION``, ``REGION`` and ``areas``, as text.
     """
-    with open(data_file("twin/states.csv"), newline="", encoding="utf-8") as stream:
-        return tuple(sorted(csv.DictReader(stream), key=lambda row: row["postal"]))
+    rows = read_rows(data_file("twin/states.csv"))
+    return tuple(sorted(rows, key=lambda row: row["postal"]))
 
 
 @functools.cache

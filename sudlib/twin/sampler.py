@@ -33,7 +33,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from sudlib.origin import SYNTHETIC_CASES
+from sudlib.origin import SYNTHETIC_CASES, label
 from sudlib.teds import codebook
 from sudlib.twin.completion import (
     MECHANISMS,
@@ -204,8 +204,10 @@ def sample(
         trees; or by tables of two and three variables without any order.  The people
         are the same, and so are the totals.
     similarity : float, default=1.0
-        How far completion with other opioids than heroin depends on the same things in
-        the same way as with heroin: 1, wholly; 0, not at all.
+        How far completion with other opioids than heroin comes about as with heroin:
+        about the correlation of the two log odds, over people, states and services. 1,
+        wholly alike; 0, not at all, so that states that complete one complete the other
+        no oftener than chance.
 
     Returns
     -------
@@ -281,14 +283,7 @@ def sample(
     if noprior == "0-5":
         out["NOPRIOR"] = _split_prior(out, rng)
     frame = pd.DataFrame(out, copy=False)
-    frame.attrs = {
-        "data": "twin",
-        "years": [year],
-        "synthetic": True,
-        "origin": "synthetic",
-        "sha256": None,
-        "rows_in_file": n,
-    }
+    frame.attrs = label("twin", n, years=[year])
     return frame
 
 

@@ -17,28 +17,11 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from sudlib.files import data_file
+from sudlib.teds import codebook
 from sudlib.twin.parameters import read_states
 
 NO_EXPANSION = (
-    1,
-    12,
-    13,
-    16,
-    20,
-    23,
-    28,
-    29,
-    31,
-    37,
-    40,
-    45,
-    46,
-    47,
-    48,
-    49,
-    51,
-    55,
-    56,
+    *(1, 12, 13, 16, 20, 23, 28, 29, 31, 37, 40, 45, 46, 47, 48, 49, 51, 55, 56),
 )
 """States without expanded Medicaid in 2017."""
 
@@ -202,10 +185,10 @@ def real_terms() -> pd.DataFrame:
         " ETHNIC ARRESTS_D SUB2 MEDEXP"
     ).split()
     pattern = f"^({'|'.join(map(re.escape, known))})(-?[0-9]+)$"
-    found = read_real("logistic_2017")
-    parts = found["term"].str.extract(pattern)
-    found = found.assign(variable=parts[0], code=parts[1]).dropna(subset="code")
-    return found.astype({"code": int}).reset_index(drop=True)
+    terms = read_real("logistic_2017")
+    parts = terms["term"].str.extract(pattern)
+    terms = terms.assign(variable=parts[0], code=parts[1]).dropna(subset="code")
+    return terms.astype({"code": int}).reset_index(drop=True)
 
 
 def regress(
@@ -298,7 +281,7 @@ def measure_areas(records: pd.DataFrame, seed: int = 33) -> dict[str, float]:
     from sklearn.preprocessing import OneHotEncoder
 
     rng = np.random.default_rng(seed)
-    found: dict[str, list[float]] = {
+    areas_of: dict[str, list[float]] = {
         "boosting": [],
         "logistic": [],
         "within a state": [],
@@ -316,7 +299,7 @@ def measure_areas(records: pd.DataFrame, seed: int = 33) -> dict[str, float]:
         chances = {}
         for name, model in (("boosting", boosting), ("logistic", logistic)):
             chances[name] = model.fit(X[fit], y[fit]).predict_proba(X[test])[:, 1]
-            found[name].append(roc_auc_score(y[test], chances[name]))
+            areas_of[name].append(roc_auc_score(y[test], chances[name]))
         states, sizes, areas = X[test, -1], [], []
         for state in np.unique(states):
             here = states == state
@@ -324,8 +307,8 @@ def measure_areas(records: pd.DataFrame, seed: int = 33) -> dict[str, float]:
             if min(done.sum(), (~done).sum()) >= 20:
                 sizes.append(here.sum())
                 areas.append(roc_auc_score(done, chances["boosting"][here]))
-        found["within a state"].append(float(np.average(areas, weights=sizes)))
-    return {name: float(np.mean(areas)) for name, areas in found.items()}
+        areas_of["within a state"].append(float(np.average(areas, weights=sizes)))
+    return {name: float(np.mean(areas)) for name, areas in areas_of.items()}
 
 
 def score_card(
@@ -354,23 +337,47 @@ def score_card(
     names = {int(row["STFIPS"]): row["postal"] for row in read_states()}
     far = compare_substances(last)
     lines = [
-        ("state by substance, 2019", "mean total variation", far.mean(), 0.10, True),
         (
-            f"the worst state ({names[int(far.idxmax())]})",
-            "the same",
+            "substances of each state, 2019",
+            "mean total variation",
+            far.mean(),
+            0.10,
+            True,
+        ),
+        (
+            f"substances of the state furthest off ({names[int(far.idxmax())]})",
+            "total variation",
             far.max(),
             0.25,
             True,
         ),
-        ("women by state", "points off, 9 of 10 states", gap.quantile(0.9), 3, True),
-        ("completion by state", "points off, 9 of 10", miss.quantile(0.9), 5, True),
-        ("who left, by level", "median skill", left.median(), 0.5, False),
-        (f"the worst variable ({left.idxmin()})", "the same", left.min(), 0, False),
+        (
+            "women in each state",
+            "points off, 9 of 10 states",
+            gap.quantile(0.9),
+            3,
+            True,
+        ),
+        (
+            "completion in each state",
+            "points off, 9 of 10 states",
+            miss.quantile(0.9),
+            5,
+            True,
+        ),
+        ("who left, by answer", "median skill", left.median(), 0.5, False),
+        (
+            f"who left, by {codebook.label(left.idxmin()).lower()} (furthest off)",
+            "skill",
+            left.min(),
+            0,
+            False,
+        ),
     ]
     coefficients = compare_coefficients(first)
     for name, part in coefficients[coefficients["error"] < 1].groupby("model"):
         r = float(np.corrcoef(part["real"], part["ours"])[0, 1])
-        lines.append((f"regression of 2017: {name}", "correlation", r, 0.6, False))
+        lines.append((f"coefficients of 2017, {name}", "correlation", r, 0.6, False))
     real = read_real("real_figures").query("kind == 'area'").set_index("key")["value"]
     for name, area in areas.items():
         off = abs(area - real[name])

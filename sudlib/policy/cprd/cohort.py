@@ -19,6 +19,7 @@ from numpy.typing import ArrayLike
 from scipy.special import expit, logit
 
 from sudlib.files import InputError, data_file
+from sudlib.origin import label
 from sudlib.policy.cprd.variables import (
     COVARIATES,
     OUTCOME,
@@ -80,14 +81,7 @@ def sample(
     frame[OUTCOME] = -np.round(drop + noise, 1)
     if missing:
         _hide(frame, np.random.default_rng(hidden_seed))
-    frame.attrs = {
-        "data": "twin of the diabetes extract",
-        "years": [],
-        "synthetic": True,
-        "origin": "synthetic",
-        "sha256": None,
-        "rows_in_file": people,
-    }
+    frame.attrs = label("twin of the diabetes extract", people)
     return frame
 
 

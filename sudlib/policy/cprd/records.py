@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from sudlib.files import InputError, expand_path, sha256
+from sudlib.origin import label
 from sudlib.policy.cprd.cohort import sample
 from sudlib.policy.cprd.variables import (
     COVARIATES,
@@ -90,14 +91,8 @@ def read(source: str | Path) -> pd.DataFrame:
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as why:
         raise InputError(f"{path.name} is not a readable CSV file: {why}") from why
     frame = check(raw, name=path.name)
-    frame.attrs = {
-        "data": path.name,
-        "years": [],
-        "synthetic": None,
-        "origin": "unverified",
-        "sha256": sha256(path),
-        "rows_in_file": len(frame),
-    }
+    digest = sha256(path)
+    frame.attrs = label(path.name, len(frame), origin="unverified", sha256=digest)
     return frame
 
 

@@ -1,0 +1,74 @@
+"""Which notebook is started when, and how long a build is said to take."""
+
+import json
+from pathlib import Path
+
+import plan
+import pytest
+
+
+@pytest.fixture
+def four(monkeypatch):
+    """Make a plan of four notebooks, of which one waits for the shortest."""
+    monkeypatch.setattr(
+        plan,
+        "NOTEBOOKS",
+        {
+            "long": {"minutes": {"quick": 5}},
+            "short": {"minutes": {"quick": 2}},
+            "waits": {"minutes": {"quick": 4}, "needs": ["short"]},
+            "all": {"minutes": {"quick": 1}, "needs": "all"},
+        },
+    )
+    return ["all", "long", "short", "waits"]
+
+
+def test_the_notebook_that_most_waits_for_goes_first(four):
+    urgency = {name: plan.urgency(name, "quick") for name in four}
+    assert urgency == {"short": 7, "long": 6, "waits": 5, "all": 1}
+
+
+@pytest.mark.parametrize(("jobs", "minutes"), [(1, 12), (2, 7), (9, 7)])
+def test_the_sum_is_what_the_cores_need_for_it(four, jobs, minutes):
+    assert plan.duration(four, "quick", jobs) == minutes
+
+
+def test_a_core_does_not_wait_while_something_can_run(monkeypatch):
+    """By hand: of 3, 3 and 2, 2, 2 minutes two cores make 6; in this order, 3+2+2."""
+    table = {f"n{n}": {"minutes": {"quick": m}} for n, m in enumerate((2, 3, 2, 3, 2))}
+    monkeypatch.setattr(plan, "NOTEBOOKS", table)
+    assert plan.duration(list(table), "quick", 2) == 7
+
+
+def test_what_a_notebook_took_here_counts_before_the_table(four, tmp_path):
+    stamp = {"minutes": 30, "fingerprints": {}}
+    result = {"stamp": stamp, "claims": [], "values": {}}
+    (tmp_path / "long.json").write_text(json.dumps(result))
+    assert plan.duration(four, "quick", 2, tmp_path) == 31
+
+
+def test_one_that_gathers_needs_none_in_earnest(four):
+    assert plan.waits_for("waits") == {"short"}
+    assert plan.waits_for("all") == set()
+
+
+def test_every_notebook_says_how_long_it_takes_at_each_size():
+    for name, entry in plan.NOTEBOOKS.items():
+        assert set(entry["minutes"]) == set(plan.PROFILES), name
+        assert all(value > 0 for value in entry["minutes"].values()), name
+
+
+@pytest.mark.parametrize("profile", ["quick", "paper"])
+def test_the_time_is_said_before_anything_runs(monkeypatch, capsys, tmp_path, profile):
+    import book as build
+
+    monkeypatch.setattr(build, "ROOT", tmp_path)
+    given = build.arguments_of(
+        ["--profile", profile, "--jobs", "2", "--kernel", "python3"]
+    )
+    build.announce(given, Path("nothing"))
+    said = capsys.readouterr().out
+    assert f"{len(plan.NOTEBOOKS)} of {len(plan.NOTEBOOKS)} notebooks to run" in said
+    assert "2 at a time: about" in said
+    assert ("hours" in said) is (profile == "paper")
+    assert ("a07_network_from_scratch" in said) is (profile == "paper")

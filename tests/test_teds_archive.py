@@ -1,0 +1,119 @@
+"""Many years in one folder: the same counts as by hand, and no label lost."""
+
+import pandas as pd
+import pytest
+
+from sudlib import teds, twin
+from sudlib.files import InputError
+
+
+@pytest.fixture(scope="module")
+def years():
+    return {year: twin.sample(year, rows=400) for year in (2016, 2018, 2019)}
+
+
+@pytest.fixture
+def archive(years, tmp_path):
+    archive = teds.Archive(tmp_path / "archive")
+    for frame in years.values():
+        archive.add(frame)
+    return archive
+
+
+def test_counts_are_those_of_all_rows_at_once(archive, years):
+    together = pd.concat(years.values())
+    by = ["DISYR", "GENDER", "REASON"]
+    expected = together[together.SERVICES.isin([6, 7, 8]) & (together.METHUSE == 2)]
+    expected = expected.groupby(by).size().rename("records").reset_index()
+    counted = archive.count(by, {"SERVICES": (6, 7, 8), "METHUSE": 2})
+    pd.testing.assert_frame_equal(counted, expected, check_dtype=False)
+
+
+def test_records_are_read_as_they_were_kept(archive, years):
+    columns = ["CASEID", "DISYR", "AGE", "SUB1"]
+    read = archive.read(columns, {"DISYR": (2016, 2019), "STFIPS": 40})
+    kept = pd.concat([years[2016], years[2019]])
+    kept = kept.loc[kept.STFIPS == 40, columns].reset_index(drop=True)
+    assert len(read)
+    pd.testing.assert_frame_equal(read, kept, check_dtype=False)
+    assert read.attrs["years"] == [2016, 2019]
+    assert read.attrs["synthetic"] is True
+
+
+def test_a_year_that_is_added_again_replaces_the_one_kept(archive):
+    archive.add(twin.sample(2018, rows=50))
+    assert archive.count("DISYR").records.tolist() == [400, 50, 400]
+
+
+def test_a_frame_of_several_years_is_sorted_into_them(years, tmp_path):
+    archive = teds.Archive(tmp_path)
+    archive.add(pd.concat(years.values()))
+    assert list(archive.files) == [2016, 2018, 2019]
+    assert archive.count("DISYR").records.tolist() == [400] * 3
+
+
+def test_a_column_that_one_year_lacks_is_missing_there(archive, years):
+    archive.add(years[2016].drop(columns="HLTHINS"))
+    counted = archive.count(["DISYR", "HLTHINS"]).set_index("DISYR")
+    assert counted.loc[2016].to_dict() == {"HLTHINS": -9, "records": 400}
+    assert counted.loc[2018].records.sum() == 400
+
+
+def test_made_up_years_among_others_make_a_mixture(archive, years):
+    assert archive.origin == "synthetic"
+    other = years[2019].assign(CASEID=range(20191000000, 20191000400))
+    other.attrs = {}
+    archive.add(other)
+    assert archive.origin == "mixture"
+    assert archive.read(["AGE"]).attrs["synthetic"] is True
+
+
+def test_nothing_in_an_archive_is_called_real(years, tmp_path):
+    archive = teds.Archive(tmp_path)
+    frame = years[2018].assign(CASEID=range(20181000000, 20181000400))
+    frame.attrs = {"origin": "real", "synthetic": False}
+    archive.add(frame)
+    assert archive.origin == "unverified"
+    assert archive.read(["AGE"]).attrs["synthetic"] is None
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (lambda frame: frame.drop(columns="DISYR"), "sorted by year"),
+        (lambda frame: frame.iloc[:0], "0 records"),
+        (lambda frame: frame.assign(AGE="21-24"), "other.*AGE"),
+        (lambda frame: frame.assign(WEIGHT=1), "WEIGHT is no column"),
+        (lambda frame: frame.assign(DISYR=1999), "1999"),
+    ],
+    ids=["no year", "no row", "labels", "another column", "another year"],
+)
+def test_what_cannot_be_kept_is_told(archive, years, spoil, said):
+    with pytest.raises(InputError, match=said):
+        archive.add(spoil(years[2018]))
+    assert archive.count("DISYR").records.sum() == 1200
+
+
+@pytest.mark.parametrize(
+    ("ask", "said"),
+    [
+        (lambda archive: archive.count("AGEE"), "AGEE is no column"),
+        (lambda archive: archive.count("AGE", {"SUBJ": 1}), "SUBJ is no column"),
+        (lambda archive: archive.count("NUMSUBS"), "has no column NUMSUBS"),
+        (lambda archive: archive.count([]), "at least one column"),
+        (lambda archive: archive.count("AGE", {"AGE": 999}), "by its codes.*999"),
+        (lambda archive: archive.count("AGE", {"AGE": "5"}), "by its codes.*'5'"),
+    ],
+)
+def test_a_question_about_no_column_is_told(archive, ask, said):
+    with pytest.raises(InputError, match=said):
+        ask(archive)
+
+
+def test_an_archive_is_a_folder_with_a_year_in_it(tmp_path):
+    with pytest.raises(InputError, match="keeps no year yet"):
+        teds.Archive(tmp_path).count("AGE")
+    path = tmp_path / "file"
+    path.touch()
+    with pytest.raises(InputError, match="is a file"):
+        teds.Archive(path)
