@@ -29,7 +29,7 @@ rule site:
             for path in sorted(Path("book").rglob("*"))
             if path.is_file() and ".ipynb_checkpoints" not in path.parts
         ],
-        settings=["_config.yml", "workflow/build_site.py", "workflow/stage.py"],
+        settings=["_config.yml", *map(str, sorted(Path("workflow").glob("*.py")))],
         claims=[
             *map(str, sorted(Path("sudlib/book").glob("*.py"))),
             *map(str, sorted(Path("data/claims").glob("*"))),

@@ -400,3 +400,12 @@ def test_every_public_name_is_there_and_no_other():
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         book.nothing  # noqa: B018
     assert Path(book.figures.__file__).name == "figures.py"
+
+
+def test_files_in_a_list_of_a_parameter_count_by_their_content(tmp_path):
+    first, second = tmp_path / "a.csv", tmp_path / "b.csv"
+    first.write_text("1")
+    second.write_text("2")
+    given = {"data": [str(first), str(second)], "sizes": [3, 4]}
+    named = book.parameters.given_files(given, tmp_path)
+    assert named == {"data: a.csv": first, "data 1: b.csv": second}

@@ -236,11 +236,15 @@ def test_a_share_is_of_known_outcomes_of_the_same_people():
         pd.Series([0.5, 0.2, 0.1, 0.9]),
         pd.Series(["yes", "no", "no", "yes"]),
         pd.Series(["1", "0", "0", "1"]),
-        pd.Series([1, 0, 0, 1], index=[3, 2, 1, 0]),
+        pd.Series([1, 0, 0, 1], index=[0, 0, 1, 1]),
+        pd.Series([1, 0, 0, 1], index=[7, 8, 9, 10]),
         pd.Series([1, 2, 1, 2]),
     ):
         with pytest.raises(InputError):
             trials.shares(wrong, by)
+    for order in ([3, 1, 2, 0], [0, 1, 3]):
+        found = trials.shares(outcome.loc[order], by)
+        assert found["value"].to_dict() == {"a": 0.5, "b": 1.0}
     with pytest.raises(InputError, match="the group must be one of a, b"):
         trials.difference(trials.shares(outcome, by), "a", "z")
     with pytest.raises(InputError, match="events must be a whole number"):

@@ -16,7 +16,11 @@ ROWS = coverage.rows()
 def test_an_item_has_a_section_that_exists_or_a_reason(row):
     assert row.state in coverage.STATES
     assert bool(row.reason) == (row.state != "complete")
-    if row.state != "missing":
+    assert not row.reason or (row.reason[0].isupper() and row.reason.endswith("."))
+    if row.state == "missing":
+        assert not row.page
+        assert not row.section
+    else:
         assert row.section in coverage.headings(row.page)
 
 

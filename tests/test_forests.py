@@ -17,7 +17,7 @@ from sklearn.model_selection import (
 )
 
 from sudlib import book, encoding, forests, scores, twin
-from sudlib.files import InputError
+from sudlib.files import InputError, data_file
 from sudlib.forests import estimators
 from sudlib.teds import cohorts
 
@@ -477,4 +477,16 @@ def test_who_cannot_go_on_is_told(cohorts_of_two):
 def test_no_printed_score_lies_above_the_best_of_its_printed_curve():
     printed = book.published("a")["value"]
     for stem, best in forests.printed_curves().items():
-        assert printed[f"{stem}.f05"] - 0.005 <= best < 1
+        assert printed[f"{stem.removesuffix(' (README)')}.f05"] - 0.005 <= best < 1
+
+
+def test_points_of_a_printed_curve_agree_with_its_printed_area():
+    curves = pd.read_csv(data_file("study_a/printed_curves.csv"), index_col="key")[
+        "area"
+    ]
+    assert set(forests.printed_points()) == {*curves.index} - {"a.methadone.cnn"}
+    for key, curve in forests.printed_points().items():
+        assert (curve.diff().dropna() <= 0.005).all()
+        recall = np.r_[0, curve.index]
+        area = np.trapezoid(np.r_[curve.iloc[0], curve], recall)
+        assert abs(area - curves[key]) < 0.03, key

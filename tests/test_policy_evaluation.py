@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from sudlib import disclosure, policy
 from sudlib.files import InputError
@@ -67,7 +68,7 @@ def test_interval_of_T_is_that_of_people_drawn_again_one_by_one(normalise):
     given = np.where(random.random((400, 1)) < chance[:, None], advice, -advice)
     outcome = 5 * chance + random.standard_normal(400)
     data = outcome, given, advice, chance
-    estimate = policy.matched_interval(*data, normalise=normalise, n_resamples=4000)
+    estimate = policy.matched_interval(*data, normalise=normalise, n_resamples=40_000)
     plain = []
     for _ in range(4000):
         rows = random.integers(0, 400, 400)
@@ -75,7 +76,13 @@ def test_interval_of_T_is_that_of_people_drawn_again_one_by_one(normalise):
         plain.append(policy.matched_average(*resample, normalise=normalise)[0])
     error = np.std(plain)
     assert estimate.standard_error == pytest.approx(error, rel=0.08)
-    low, high = np.quantile(plain, [0.025, 0.975])
+    # Student's quantile, and n - 1, of the effective number of people who agree.
+    weights = 1 / chance[(given == advice).all(axis=1)]
+    people = weights.sum() ** 2 / (weights**2).sum()
+    reach = stats.t.ppf(0.975, people - 1) * np.sqrt(people / (people - 1))
+    assert 1.97 < reach < 2.2
+    tail = stats.norm.sf(reach)
+    low, high = np.quantile(plain, [tail, 1 - tail])
     assert estimate.low == pytest.approx(low, abs=0.15 * error)
     assert estimate.high == pytest.approx(high, abs=0.15 * error)
 

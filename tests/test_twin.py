@@ -740,8 +740,10 @@ def test_words_say_which_signs_hold_and_which_change():
     table = pd.DataFrame(
         {"one": [1, 2], "other": [3, -4], "holds": [True, False]}, index=["a", "b"]
     )
-    kept = "Under all 2 mechanisms the sign is the same for: a."
-    assert twin.tell_signs(table) == f"{kept} It changes for: b."
+    kept = "Under all 2 mechanisms the difference is positive for: a."
+    assert twin.tell_signs(table) == f"{kept} Its sign changes for: b."
+    behind = (-table[["one", "other"]][:1]).assign(holds=True)
+    assert twin.tell_signs(behind) == kept.replace("positive", "negative")
     assert twin.tell_signs(table[:1]) == kept
     none = "No difference keeps its sign under all 2 mechanisms: b."
     assert twin.tell_signs(table[1:]) == none

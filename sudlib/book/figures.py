@@ -288,29 +288,65 @@ def precision_recall(
     """
     figure, axes = canvas(height=HEIGHT + 0.28 * (len(evaluations) + 1))
     for index, (name, evaluation) in enumerate(evaluations.items()):
-        curve, band = evaluation.curve, evaluation.band
-        point, estimates = _point(index, 10), evaluation.estimates
-        if band is not None:
-            shade = {"color": point["color"], "alpha": 0.25, "linewidth": 0}
-            axes.fill_between(band["recall"], band["low"], band["high"], **shade)
-        # A curve of 90,000 people has as many corners: some hundreds can be seen.
-        steps = np.searchsorted(curve["recall"], np.linspace(0, 1, 600))
-        marked = np.flatnonzero(curve["threshold"] >= evaluation.threshold)[-1]
-        corners = np.unique([0, marked, *steps.clip(max=len(curve) - 1)])
-        axes.plot(
-            *curve.iloc[corners][["recall", "precision"]].to_numpy().T,
-            drawstyle="steps-post",
-            label=f"{name}: {estimates['average_precision']:.2f}",
-            **{**_look(index), "marker": ""},
-        )
-        at = estimates["recall"].value, estimates["precision"].value
-        axes.plot(*at, markeredgecolor=INK, **point)
+        label = f"{name}: {evaluation.estimates['average_precision']:.2f}"
+        _draw_curve(axes, index, evaluation, label)
     if share is not None:
         axes.axhline(share, **_RULE)
         below = {"xytext": (4, -3), "textcoords": "offset points", "va": "top"}
         axes.annotate("constant score", (0, share), fontsize=10, **below)
     axes.set(xlim=(0, 1.01), ylim=(0, 1.01), xlabel="recall", ylabel="precision")
     _legend_below(axes)
+    return figure
+
+
+def _draw_curve(axes: Axes, index: int, evaluation: Any, label: str) -> None:
+    """Draw one precision-recall curve, its band and the threshold it was scored at."""
+    curve, band = evaluation.curve, evaluation.band
+    point, estimates = _point(index, 10), evaluation.estimates
+    if band is not None:
+        shade = {"color": point["color"], "alpha": 0.25, "linewidth": 0}
+        axes.fill_between(band["recall"], band["low"], band["high"], **shade)
+    # A curve of 90,000 people has as many corners: some hundreds can be seen.
+    steps = np.searchsorted(curve["recall"], np.linspace(0, 1, 600))
+    marked = np.flatnonzero(curve["threshold"] >= evaluation.threshold)[-1]
+    corners = np.unique([0, marked, *steps.clip(max=len(curve) - 1)])
+    axes.plot(
+        *curve.iloc[corners][["recall", "precision"]].to_numpy().T,
+        drawstyle="steps-post",
+        label=label,
+        **{**_look(index), "marker": ""},
+    )
+    at = estimates["recall"].value, estimates["precision"].value
+    axes.plot(*at, markeredgecolor=INK, **point)
+
+
+def beside_printed(
+    evaluations: Mapping[str, Any], printed: Mapping[str, Mapping[str, pd.Series]]
+) -> Figure:
+    """Return our precision-recall curves beside printed ones, a panel a model.
+
+    Parameters
+    ----------
+    evaluations : dict of str to sudlib.scores.Evaluation
+        One panel each.
+    printed : dict of str to dict of str to pandas.Series
+        For each panel the curves that are printed, by their names: precision at some
+        values of recall (the index), read off a figure.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    height = 2.9 * len(evaluations) + 0.3
+    figure, panels = canvas(len(evaluations), height=height, sharex=True, squeeze=False)
+    marks = ("x", "+")
+    for axes, (name, evaluation) in zip(panels.flat, evaluations.items(), strict=True):
+        _draw_curve(axes, 0, evaluation, "ours")
+        for mark, (source, curve) in zip(marks, printed[name].items(), strict=False):
+            axes.plot(curve.index, curve, f"{mark}:", color=INK, label=source)
+        axes.set(title=name, xlim=(0, 1.01), ylim=(0, 1.01), ylabel="precision")
+        axes.legend(loc="upper right", frameon=False)
+    panels.flat[-1].set_xlabel("recall")
     return figure
 
 

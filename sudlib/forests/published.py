@@ -107,8 +107,30 @@ def printed_curves() -> pd.Series:
     >>> float(printed_curves()["a.methadone.forest"])
     0.414
     """
-    path = data_file("study_a/printed_curves.csv")
-    return pd.read_csv(path, index_col="key")["best_f05"]
+    return _read_curves()["best_f05"]
+
+
+def printed_points() -> dict[str, pd.Series]:
+    """Return points of the precision-recall curves that study A prints.
+
+    Returns
+    -------
+    dict of str to pandas.Series
+        For each curve whose points were read off, precision by recall.  The README
+        prints another curve of the network in opioid treatment than its notebook.
+
+    Examples
+    --------
+    >>> float(printed_points()["a.general.forest"][0.5])
+    0.717
+    """
+    points = _read_curves().filter(like="precision_").dropna()
+    points.columns = points.columns.str.removeprefix("precision_").astype(float)
+    return dict(points.iterrows())
+
+
+def _read_curves() -> pd.DataFrame:
+    return pd.read_csv(data_file("study_a/printed_curves.csv"), index_col="key")
 
 
 def published_best() -> dict[str, Any]:

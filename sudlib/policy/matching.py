@@ -124,7 +124,9 @@ def matched_interval(
 
     People are drawn again with replacement; the rule and the propensities stay, so the
     interval says how well the sample tells the value of *this* rule.  Resamples in
-    which nobody agrees are left out.
+    which nobody agrees are left out.  Percentiles are expanded for the effective number
+    of people who agree, of whom there may be few (Hesterberg 2015, What teachers should
+    know about the bootstrap).
 
     Parameters
     ----------
@@ -139,11 +141,6 @@ def matched_interval(
     -------
     sudlib.estimates.Estimate
         With the 95 % interval; ``n`` is the number of people who agree.
-
-    References
-    ----------
-    Hesterberg (2015), What teachers should know about the bootstrap: percentiles
-    expanded for the effective number of people.
     """
     value, people = matched_average(
         outcome, given, recommended, propensity, normalise=normalise

@@ -29,6 +29,10 @@ NOT_GIVEN = ("no", "none", "not given", "false", "0", "0.0", "-1", "-1.0", "untr
 LARGEST = 1e100
 
 
+class NotNumbers(InputError, TypeError):
+    """Raised for cells that are no numbers, where scikit-learn asks for a TypeError."""
+
+
 class Study(NamedTuple):
     """Checked data of a study, one row a person.
 
@@ -242,7 +246,9 @@ def check_covariates(
             values = check_array(X, **wanted)
         else:
             values = validate_data(estimator, X, reset=reset, **wanted)
-    except (TypeError, ValueError) as why:
+    except TypeError as why:
+        raise NotNumbers(f"covariates must be a table of numbers: {why}") from why
+    except ValueError as why:
         raise InputError(f"covariates must be a table of numbers: {why}") from why
     bad = ~(np.abs(values) < LARGEST)
     if bad.any():

@@ -48,7 +48,7 @@ def shares(outcome: pd.Series, by: pd.Series) -> pd.DataFrame:
     outcome : pandas.Series
         0 and 1, or bool; NaN where it is not known.
     by : pandas.Series
-        Each person's group.
+        Each person's group; series with other indexes are matched by their labels.
 
     Returns
     -------
@@ -62,6 +62,13 @@ def shares(outcome: pd.Series, by: pd.Series) -> pd.DataFrame:
     b    1.0
     Name: value, dtype: float64
     """
+    if isinstance(outcome, pd.Series) and isinstance(by, pd.Series):
+        if not outcome.index.equals(by.index):  # the same people by their labels
+            if not (outcome.index.is_unique and by.index.is_unique):
+                raise InputError(
+                    "outcome and by have different indexes, which are not unique"
+                )
+            outcome, by = outcome.align(by, join="inner")
     check_rows(outcome=outcome, by=by)
     outcome, by = pd.Series(outcome), pd.Series(by)
     known = (outcome.notna().to_numpy()) & by.notna().to_numpy()

@@ -91,14 +91,22 @@ def tell_signs(table: pd.DataFrame) -> str:
     >>> print(tell_signs(pd.DataFrame(
     ...     {"pairs": [1, 2], "trees": [1, -2], "holds": [True, False]},
     ...     index=["boosting ahead of the forest", "words ahead of codes"])))
-    Under all 2 mechanisms the sign is the same for: boosting ahead of the forest. \
-It changes for: words ahead of codes.
+    Under all 2 mechanisms the difference is positive for: boosting ahead of the \
+forest. Its sign changes for: words ahead of codes.
     """
     if not len(table):
         return "These people have one outcome, so nothing here depends on a mechanism."
-    holds, every = table["holds"].astype(bool), f"all {table.shape[1] - 1} mechanisms"
-    keep, turn = ("; ".join(table.index[rows]) for rows in (holds, ~holds))
-    kept = f"Under {every} the sign is the same for: {keep}."
-    if not keep:
-        return f"No difference keeps its sign under {every}: {turn}."
-    return f"{kept} It changes for: {turn}." if turn else kept
+    every = f"all {table.shape[1] - 1} mechanisms"
+    holds, above = table["holds"].astype(bool), table.iloc[:, 0] > 0
+    sorted_by_sign = (
+        (f"under {every} the difference is positive for", holds & above),
+        (f"under {every} the difference is negative for", holds & ~above),
+        ("its sign changes for", ~holds),
+    )
+    if not holds.any():
+        return f"No difference keeps its sign under {every}: {'; '.join(table.index)}."
+    return " ".join(
+        f"{words[0].upper()}{words[1:]}: {'; '.join(table.index[rows])}."
+        for words, rows in sorted_by_sign
+        if rows.any()
+    )
