@@ -8,7 +8,7 @@ export PYTHON PROFILE DATA KERNEL JOBS THREADS NOTEBOOK
 unexport PYTHONHOME PYTHONPATH PYTHONUSERBASE PYTHONSTARTUP PYTHONWARNINGS
 unexport PYTHONOPTIMIZE PYTHONSAFEPATH __PYVENV_LAUNCHER__ VIRTUAL_ENV
 
-.PHONY: book teach test test-all lab lint notebook house lines mutants clean clean-all environment help
+.PHONY: book teach test test-all lab lint notebook house lines mutants bench clean clean-all environment help
 
 help:           ## list what can be made
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*##/:/'
@@ -46,6 +46,9 @@ house: environment  ## draw the rooms and arrows of the library into the README
 
 lines:          ## count the library's lines of code, room by room
 	@python3 tools/count_code.py
+
+bench: environment  ## run the benchmarks beside their peers, keep their tables (NAME=fairness for one)
+	$(BIN)/python tools/run_benchmarks.py $(NAME)
 
 mutants: environment  ## which slips would the tests not notice? (ROOM=fairness N=50; minutes)
 	$(BIN)/python tools/mutate.py "$(ROOM)" --number "$(or $(N),50)"

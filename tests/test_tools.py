@@ -646,3 +646,57 @@ def test_the_log_of_training_is_read_out_of_a_notebook(tmp_path, capsys):
     path.write_text(json.dumps({"cells": []}))
     with pytest.raises(InputError, match="hold no log of Keras"):
         make_transfer_log.main(words)
+
+
+class TestBenchmarks:
+    """`make bench` keeps what a benchmark printed, and nothing of one that stopped."""
+
+    @pytest.fixture
+    def benchmarks(self, tmp_path, monkeypatch):
+        import run_benchmarks
+
+        scripts = tmp_path / "scripts"
+        scripts.mkdir()
+        monkeypatch.setattr(run_benchmarks, "SCRIPTS", scripts)
+        monkeypatch.setattr(run_benchmarks, "KEPT", tmp_path / "kept")
+        monkeypatch.setattr(run_benchmarks, "ROOT", tmp_path)
+        monkeypatch.setattr(
+            run_benchmarks,
+            "BENCHMARKS",
+            {"good": ("Fast?", ["7"]), "bad": ("Fast?", []), "long": ("Fast?", [])},
+        )
+        (scripts / "bench_good.py").write_text("import sys; print('s', sys.argv[1])")
+        (scripts / "bench_bad.py").write_text("print('s'); raise ValueError('no')")
+        (scripts / "bench_long.py").write_text("import time; time.sleep(60)")
+        return run_benchmarks
+
+    def test_what_it_printed_is_kept_with_where_it_ran(self, benchmarks):
+        assert benchmarks.run("good", 1) == ""
+        kept = (benchmarks.KEPT / "good.txt").read_text().splitlines()
+        assert kept[:2] == ["Fast?", "python scripts/bench_good.py 7"]
+        assert "cores" in kept[2] and kept[3:] == ["", "s 7"]
+
+    def test_one_that_stops_or_takes_too_long_keeps_nothing(self, benchmarks):
+        assert benchmarks.run("bad", 1) == "ValueError: no"
+        assert benchmarks.run("long", 0.01) == "took more than 0.01 minutes"
+        assert not benchmarks.KEPT.exists()
+
+    def test_a_name_that_is_none_is_told(self, benchmarks, monkeypatch):
+        monkeypatch.setattr(sys, "argv", ["run_benchmarks.py", "godo"])
+        with pytest.raises(SystemExit, match="no benchmark godo; there are good"):
+            benchmarks.main()
+
+    def test_every_benchmark_that_is_listed_has_its_script(self):
+        import run_benchmarks
+
+        for name in run_benchmarks.BENCHMARKS:
+            assert (run_benchmarks.SCRIPTS / f"bench_{name}.py").exists()
+
+    def test_the_page_shows_each_with_its_question(self, tmp_path):
+        import prose_tables
+
+        (tmp_path / "a.txt").write_text("Fast?\npython a.py\n2026; here\n\nx 1.0\n")
+        shown = prose_tables.benchmarks(tmp_path)
+        assert shown.startswith("## Fast?\n\n`python a.py`\n\nMeasured 2026; here.")
+        assert "```text\nx 1.0\n```" in shown
+        assert "make bench" in prose_tables.benchmarks(tmp_path / "none")

@@ -619,6 +619,10 @@ PRODUCTS = (
         )
         for path in sorted((DATA / "results/trials").glob("*.json"))
     ),
+    *(
+        Product(f"results/benchmarks/{path.name}", "recorded", "run_benchmarks.py")
+        for path in sorted((DATA / "results/benchmarks").glob("*.txt"))
+    ),
     Product("style/explorer.html", "ours"),
     Product("style/explorer.js", "ours"),
     Product("sources.csv", "ours", check=_sources),

@@ -10,6 +10,7 @@ from sudlib import book
 from sudlib.files import data_file
 
 ROOT = Path(__file__).resolve().parent.parent
+BENCHMARKS = ROOT / "data" / "results" / "benchmarks"
 
 
 def errata_table(checks):
@@ -88,3 +89,14 @@ def devices_table(measured):
     if not measured["gpu"].any():
         lines.append("| a GPU | not measured: none was at hand | | | |")
     return "\n".join(lines)
+
+
+def benchmarks(folder=BENCHMARKS):
+    """Return the benchmarks that were kept, each with its question and provenance."""
+    parts = []
+    for path in sorted(folder.glob("*.txt")):
+        question, command, where, _, *table = path.read_text("utf-8").splitlines()
+        fence = ["```text", *table, "```"]
+        parts += [f"## {question}", "", f"`{command}`", "", f"Measured {where}.", ""]
+        parts += [*fence, ""]
+    return "\n".join(parts) or "No benchmark is kept: `make bench` runs them."

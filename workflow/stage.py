@@ -176,6 +176,7 @@ def substitutions(results):
     names["judgements_table"] = prose_tables.judgements_table()
     names |= coverage.names()
     names["verdict_table"] = prose_tables.verdict_table(counts)
+    names["benchmarks"] = prose_tables.benchmarks()
     names["devices_table"] = prose_tables.devices_table(pd.read_csv(DEVICES))
     names["four_cells"] = f"{book.FOUR_CELLS:.2f}"
     names["enough_rows"] = f"{book.ENOUGH_ROWS:.0%}"
