@@ -125,7 +125,7 @@ def noise_bars(results):
             ("printed by the study, on its records", printed, "study"),
         ],
         100,
-        " %",
+        "%",
     )
 
 
