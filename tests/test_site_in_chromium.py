@@ -19,6 +19,8 @@ PAGES = sorted(
     if "_static" not in path.relative_to(SITE).parts
     # Listings of source code are the theme's, made from one template.
     and "_modules" not in path.relative_to(SITE).parts
+    # The site's own first file only sends the reader on to the first page.
+    and path != SITE / "index.html"
 )
 #: The version whose rules the book is held to.
 AXE = "axe-core@4.10.3"
