@@ -34,7 +34,10 @@ rule site:
             *map(str, sorted(Path("sudlib/book").glob("*.py"))),
             *map(str, sorted(Path("data/claims").glob("*"))),
         ],
-        devices="data/results/study_a/devices.csv",
+        measured=[
+            "data/results/study_a/devices.csv",
+            *map(str, sorted(Path("data/results/benchmarks").glob("*.txt"))),
+        ],
     output:
         SITE + "/html/index.html",
     params:
