@@ -212,6 +212,25 @@ def test_codes_are_read_alike_from_r_and_from_text():
         assert tidy["place"].tolist()[:2] == ["x", "7"]
 
 
+@pytest.mark.parametrize(
+    "by",
+    [
+        pd.Series([1, 1, 2, 2], [4, 5, 6, 7], name="fifth"),
+        pd.Series([False, False, True, True], [4, 5, 6, 7]),
+        pd.Series(["a", "a", "b", "b"], [4, 5, 6, 7], dtype="category"),
+        pd.Series(["a", "a", "b", "b"], [4, 5, 6, 7]),
+        pd.Series([1.5, 1.5, 2.5, 2.5], [4, 5, 6, 7]),
+    ],
+    ids=["whole numbers", "yes and no", "categories", "text", "numbers"],
+)
+def test_groups_of_any_kind_are_counted(by):
+    table = trials.shares(pd.Series([1, 0, 1, 1], [4, 5, 6, 7]), by)
+    assert table.index.tolist() == by.unique().tolist()
+    assert table.index.name is None
+    assert table["people"].tolist() == [2, 2]
+    assert table["events"].tolist() == [1, 2]
+
+
 def test_the_difference_of_two_shares_is_newcombes():
     # His table II, 56/70 against 48/80: .0524 to .3339.
     groups = pd.Series(["a"] * 70 + ["b"] * 80)

@@ -73,7 +73,8 @@ def shares(outcome: pd.Series, by: pd.Series) -> pd.DataFrame:
     outcome, by = pd.Series(outcome), pd.Series(by)
     known = (outcome.notna().to_numpy()) & by.notna().to_numpy()
     events = code_outcomes(outcome=outcome[known])[0].astype(int)
-    groups = pd.Series(events).groupby(by[known].array, observed=True)
+    named = by[known].reset_index(drop=True).rename(None)
+    groups = pd.Series(events).groupby(named, observed=True)
     table = groups.agg(people="size", events="sum")
     estimates = [share(row.events, row.people) for row in table.itertuples()]
     for end in ("value", "low", "high"):
