@@ -166,11 +166,12 @@ class Archive:
         columns = list(columns)
         years = np.atleast_1d((where or {}).get("DISYR", list(self.files))).tolist()
         frame = self._table(columns, where).to_pandas()
+        origin = self.origin
         frame.attrs = {
             "data": self.folder.name,
             "years": sorted(years),
-            "synthetic": IS_SYNTHETIC[self.origin],
-            "origin": self.origin,
+            "synthetic": IS_SYNTHETIC[origin],
+            "origin": origin,
             "sha256": None,
             "rows_in_file": len(frame),
         }
