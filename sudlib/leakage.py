@@ -42,7 +42,7 @@ ALARMS = {
 }
 """What each alarm looks for, and the value below which it never rings."""
 
-#: An alarm rings at a p-value up to this: four that are tried make at most 4 %.
+#: An alarm rings at a p-value up to this: four that are tried make at most 4%.
 LEVEL = 0.01
 
 #: The best single column must beat all others together by this.

@@ -215,7 +215,7 @@ def stability(
     Returns
     -------
     dict of str to float
-        ``value``, ``low``, ``high`` (median and 95 % range of the resamples) and
+        ``value``, ``low``, ``high`` (median and 95% range of the resamples) and
         ``noise`` (the median for permuted variables).
     """
     random = np.random.default_rng(seed)

@@ -113,7 +113,7 @@ def measures(
         True and predicted classes.
     n_resamples : int, default=0
         Draws for the intervals; with some, ``accuracy_low`` and so on are the ends of
-        95 % percentile intervals of a bootstrap of the rows.  If people of a class are
+        95% percentile intervals of a bootstrap of the rows.  If people of a class are
         all predicted alike, no resample can differ in that: the intervals then also
         reach as far as half a person more in each place of the matrix would take them.
     seed : int

@@ -540,7 +540,7 @@ def count(value):
     ],
 )
 def test_a_total_must_split_into_the_printed_parts(said, expected, agrees):
-    # 1,000 rows, 30 % set aside and halved: 700, 150, 150; 999 and 1,001 do not.
+    # 1,000 rows, 30% set aside and halved: 700, 150, 150; 999 and 1,001 do not.
     rows = {"a.methadone.rows": count(said)}
     for part, size in {"train": 700, "validation": 150, "test": 150}.items():
         rows[f"a.methadone_large.{part}.rows"] = count(size)
@@ -550,7 +550,7 @@ def test_a_total_must_split_into_the_printed_parts(said, expected, agrees):
 def test_parts_of_the_training_rows_add_up():
     rows = {
         "a.general.train.rows": count(1001),
-        "a.general.train.images": count(701),  # 30 % of 1,001, rounded down, is 300
+        "a.general.train.images": count(701),  # 30% of 1,001, rounded down, is 300
         "a.general.train.validation_images": count(301),
         "a.methadone.sample.rows": count(100),
         "a.methadone.train.rows": count(50),
@@ -645,7 +645,7 @@ def test_the_verdict_says_how_far_off_and_what_is_allowed():
     assert "gap +0.004, tolerance 0.005" in cell(F05, 0.674)
     assert "gap -1, tolerance 0" in cell("a.general.train.rows", 435_973)
     matrix = cell(MATRIX, [[5000, 1690], [877, 799]], n=8_366)
-    # Printed FP 1,400 of 8,366, ours 1,690: 16.7 % against 20.2 %.
+    # Printed FP 1,400 of 8,366, ours 1,690: 16.7% against 20.2%.
     assert "gap +3.5 points, tolerance 1.5, in the cell furthest out" in matrix
     assert "gap" not in cell(INPUT, [1])
     assert "gap" not in cell("a.general.finetune.f05", 0.5)

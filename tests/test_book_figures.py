@@ -49,7 +49,7 @@ def every_figure():
         "confusion": figures.confusion({"forest": first.matrix, "all": second.matrix}),
         "heat": figures.heat(
             {"accuracy": pd.DataFrame([[0.2, 0.8]], ["rbf"], ["C = 1", "C = 10"])},
-            {"accuracy": [["20 %", "80 %"]]},
+            {"accuracy": [["20%", "80%"]]},
             xlabel="C",
         ),
         "dots": figures.dots(table, xlabel="F0.5", reference=0.5),

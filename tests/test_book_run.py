@@ -224,7 +224,7 @@ def test_sha256_matches_the_standard_vector(tmp_path):
     assert sha256(path).startswith("ba7816bf8f01cfea414140de5dae2223b00361a396177a9c")
 
 
-@pytest.mark.parametrize("text", ["33,744", "0.670", "(1, 2)", "it's 5 % (4 to 6)"])
+@pytest.mark.parametrize("text", ["33,744", "0.670", "(1, 2)", "it's 5% (4 to 6)"])
 def test_a_glued_number_is_shown_as_it_was_printed(text):
     from IPython.core.formatters import PlainTextFormatter
     from myst_nb.core.variables import format_plain_text

@@ -222,7 +222,7 @@ def test_what_cannot_be_carried_over_is_said(source):
 
 
 def test_the_first_sample_is_the_one_of_the_studys_notebook():
-    # 232,131 people of whom 1 % are 2,322: two calls of scikit-learn with seed 33.
+    # 232,131 people of whom 1% are 2,322: two calls of scikit-learn with seed 33.
     everybody = np.arange(232_131)
     _, tenth = train_test_split(everybody, test_size=0.01, random_state=33)
     learn, report = train_test_split(tenth, test_size=0.50, random_state=33)

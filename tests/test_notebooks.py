@@ -61,7 +61,7 @@ class TestNotebook:
         assert "--no-deps" in first.source
 
     def test_says_no_number_that_it_could_compute(self, path):
-        # Share-like numbers in prose (0.67, .38, 37.9 %) are glued, not typed;
+        # Share-like numbers in prose (0.67, .38, 37.9%) are glued, not typed;
         # parameters, sizes named by the study and years are words of the method.
         text = "\n".join(
             re.sub(r"`[^`]*`|\$[^$]*\$|\([^)]*\)", "", cell.source)

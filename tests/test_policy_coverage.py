@@ -103,9 +103,9 @@ def covered_by_matching(world, repeats, people=400, seed=3):
 @pytest.mark.slow
 @pytest.mark.parametrize("world", WORLDS)
 def test_intervals_of_values_cover_in_every_world(world):
-    """At least 93 % of 400 repeats (T, which is quick: 1,600), nominally 95 %.
+    """At least 93% of 400 repeats (T, which is quick: 1,600), nominally 95%.
 
-    Of 400 repeats at 95 % one in thirty is below 93 %; Student's interval of the
+    Of 400 repeats at 95% one in thirty is below 93%; Student's interval of the
     hundred people who agree is, too, on the draws of this seed.
     """
     shares = covered(world, 400, people=400, seed=3)
@@ -115,7 +115,7 @@ def test_intervals_of_values_cover_in_every_world(world):
 
 @pytest.mark.parametrize("world", WORLDS)
 def test_intervals_of_values_cover_in_a_few_repeats(world):
-    """At 95 % coverage 25 or fewer of 30 inside happens once in 130 times."""
+    """At 95% coverage 25 or fewer of 30 inside happens once in 130 times."""
     shares = covered(world, 30, people=400, seed=1)
     assert min(shares.values()) >= 25 / 30, shares
 

@@ -201,7 +201,7 @@ def test_known_chances_are_never_clipped(treatments):
 def test_a_little_lack_of_support_widens_the_interval_by_the_worst():
     random = np.random.default_rng(5)
     X = random.normal(size=(2000, 2))
-    rare = X[:, 0] > 1.9  # 3 % never get the treatment
+    rare = X[:, 0] > 1.9  # 3% never get the treatment
     A = np.where(rare, -1, random.choice([-1, 1], 2000))[:, None]
     outcome = A[:, 0] + random.normal(size=2000)
     scores = policy.augmented_scores(X, A, outcome)

@@ -101,7 +101,7 @@ def test_a_figure_of_a_prose_page_is_a_cell_of_its_notebook(stem, cell):
 
 def test_bars_say_their_numbers_and_are_as_long(tmp_path):
     text = stories.bars("Wrong", [("<a>", 25, "ours"), ("b", 60, "")], 50, " %")
-    assert "&lt;a&gt;" in text and "25 %" in text and "60 %" in text
+    assert "&lt;a&gt;" in text and "25%" in text and "60%" in text
     assert re.findall(r"--part:([0-9.]*)", text) == ["0.500", "1.000"]
 
 
@@ -310,7 +310,7 @@ def test_what_a_page_says_is_made_ready_for_the_site(small):
     path = small.out / "executed" / "one.ipynb"
     notebook = nbformat.read(path, as_version=4)
     said = (
-        "42 % [[Breiman, 2001]](../book/references.md#breiman_2001) ([two](two.ipynb))"
+        "42% [[Breiman, 2001]](../book/references.md#breiman_2001) ([two](two.ipynb))"
     )
     cell = nbformat.v4.new_code_cell("# @title\nrun.say(...)")
     cell.outputs = [nbformat.v4.new_output("display_data", {"text/markdown": said})]
@@ -320,7 +320,7 @@ def test_what_a_page_says_is_made_ready_for_the_site(small):
     page = nbformat.read(small.out / "src" / "notebooks" / "one.ipynb", as_version=4)
     assert page.cells[-1].source == "run.say(...)"
     shown = page.cells[-1].outputs[0].data["text/markdown"]
-    assert shown == "42 % {cite:p}`breiman_2001` (two)"
+    assert shown == "42% {cite:p}`breiman_2001` (two)"
 
 
 def test_pictures_for_jupyterlab_are_not_on_the_site(small):

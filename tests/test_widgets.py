@@ -159,7 +159,7 @@ def test_the_sentences_without_a_script_say_the_numbers():
         "touch_threshold"
     )
     assert (
-        "15 groups of at least 10 people: 0.14, 95 % interval 0.07 to 0.28; fair means"
+        "15 groups of at least 10 people: 0.14, 95% interval 0.07 to 0.28; fair means"
         " at least 0.8. Verdict: fails. Furthest apart: veteran (12 people) and male,"
         " other (1,200)."
     ) in sentence("touch_fairness")
@@ -347,7 +347,7 @@ def test_every_choice_of_fairness_has_its_answer(page):
             ("smallest", "min_n"),
         ):
             said = move(page, "fairness", field, row[column])
-        assert f": {row['value']:.2f}, 95 % interval {row['low']:.2f} to" in said
+        assert f": {row['value']:.2f}, 95% interval {row['low']:.2f} to" in said
 
 
 @browser_needed

@@ -39,6 +39,11 @@ def test_a_page_keeps_the_list_of_words(page):
     assert not list(wording.find(wording.written(text_of(page)), WORDS))
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_a_percentage_has_no_space_before_its_sign(page):
+    assert not re.findall(r".{20}\d %", wording.written(text_of(page)))
+
+
 @pytest.mark.skipif(not SITE.is_dir(), reason="no site is built: run `make book`")
 def test_the_built_site_keeps_the_list_of_words():
     pages = list(wording.pages(SITE))

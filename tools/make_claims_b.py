@@ -319,7 +319,7 @@ def claims_of_prose(record, claim):
             kind="share",
         )
     elif measure == "compas_47_7_percent":
-        yield claim("", "what 47.7 % of them were", value) | {
+        yield claim("", "what 47.7% of them were", value) | {
             "key": "b.introduction.compas",
             "cohort": "white defendants (COMPAS)",
             "kind": "words",

@@ -206,7 +206,7 @@ def problems(notebook):
 
     * At most 15 lines in a visible cell and 80 on the page, blank lines included.
     * No plumbing (:data:`PLUMBING`) in a visible cell.
-    * At least 75 % of the visible lines, blank ones, comments, docstrings and the
+    * At least 75% of the visible lines, blank ones, comments, docstrings and the
       parameters aside, compute (:func:`computing`).
     * No role and no fenced directive in a Markdown cell: they stay raw in JupyterLab.
     * Every code cell has the metadata of its kind; only cells of prose say sentences.

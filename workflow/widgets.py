@@ -181,7 +181,7 @@ def record(results):
     }
     sentence = (
         f"The 28 answers light {lit:,} of {all_pixels:,} pixels,"
-        f" {_of_100(lit, all_pixels)} % of the picture."
+        f" {_of_100(lit, all_pixels)}% of the picture."
     )
     made_up = '<p class="touch-stamp">The person is made up (<span class="verdict'
     made_up += (
@@ -328,7 +328,7 @@ def _fair_row(row):
     )
     side = "at least" if kind == "ratio" else "at most"
     sentence = (
-        f"{scope}: {row['value']:.2f}, 95 % interval {row['low']:.2f} to"
+        f"{scope}: {row['value']:.2f}, 95% interval {row['low']:.2f} to"
         f" {row['high']:.2f}; fair means {side} {limit}. Verdict: {row['verdict']}."
         f" Furthest apart: {lowest} ({row['lowest_n']:,.0f} people) and {highest}"
         f" ({row['highest_n']:,.0f})."

@@ -52,7 +52,7 @@
       }
       before = now;
       const all = data.side * data.side;
-      let text = `The 28 answers light ${count(lit)} of ${count(all)} pixels, ${percent(lit, all)} % of the picture.`;
+      let text = `The 28 answers light ${count(lit)} of ${count(all)} pixels, ${percent(lit, all)}% of the picture.`;
       const place = names.indexOf(changed);
       mark.hidden = place < 0;
       if (place >= 0) {

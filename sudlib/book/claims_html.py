@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from sudlib.book.run import Run
 
-_HEADS = ("Claim", "The study", "Ours (95 % interval)", "Verdict")
+_HEADS = ("Claim", "The study", "Ours (95% interval)", "Verdict")
 _SIGNS = {"reproduced": "✓", "differs": "✗", "agrees": "✓", "disagrees": "✗"}
 _SIGNS |= {
     "inconsistent": "✗",

@@ -298,7 +298,7 @@ def _check_compas(printed: pd.DataFrame) -> Iterator[_Check]:
             "wrongly predicted not to reoffend": missed / (missed + caught),
         }
         expected = min(rates, key=lambda words: abs(rates[words] - 0.477))
-        check = "the error rates in ProPublica's counts, of which 47.7 % is one"
+        check = "the error rates in ProPublica's counts, of which 47.7% is one"
         others = "; ".join(f"{words}: {rate:.1%}" for words, rate in rates.items())
         said = printed.loc[key, "printed"]
         yield key, check, said, others, said == expected

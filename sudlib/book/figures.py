@@ -278,7 +278,7 @@ def precision_recall(
     ----------
     evaluations : dict of str to sudlib.scores.Evaluation
         One curve each; the legend has its average precision with the interval, its
-        95 % band is shaded, and a marker shows the threshold it was scored at.
+        95% band is shaded, and a marker shows the threshold it was scored at.
     share : float, optional
         Share of the positive class, drawn as the line a constant score reaches.
 
@@ -476,7 +476,7 @@ def dots(
     ----------
     table : pandas.DataFrame
         Index: what stands at the left.  Columns ``value``; optionally ``low`` and
-        ``high`` (95 % interval), ``paper`` (a printed value, drawn hollow) and
+        ``high`` (95% interval), ``paper`` (a printed value, drawn hollow) and
         ``group`` (colour and marker).  A value that is missing is written *undefined*.
     xlabel : str
         What the horizontal axis shows, with its unit.

@@ -23,7 +23,7 @@ def direction(
     Parameters
     ----------
     difference : object
-        With ``low`` and ``high``, the ends of its 95 % interval, such as
+        With ``low`` and ``high``, the ends of its 95% interval, such as
         :class:`sudlib.estimates.Estimate`; or the two ends as a tuple.
     up, down, same : str
         What to say if the interval lies above zero, below it, or contains it (or is

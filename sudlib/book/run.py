@@ -148,7 +148,7 @@ class Run:
             Our number; a confusion matrix as a list of rows; or anything with
             ``value``, ``low`` and ``high``.
         low, high : float, optional
-            Ends of the 95 % interval.
+            Ends of the 95% interval.
         arm : str, optional
             ``"published"`` or ``"repaired"``; by default this run's variant.
         n : int, optional

@@ -37,7 +37,7 @@ ENOUGH_ROWS = 0.9
 _NOISE = 1e-12
 
 
-#: A matrix is four numbers compared at once: Bonferroni keeps the family at 5 %.
+#: A matrix is four numbers compared at once: Bonferroni keeps the family at 5%.
 FOUR_CELLS = NormalDist().inv_cdf(1 - 0.05 / 8)
 
 
@@ -72,7 +72,7 @@ def tolerance(
     r"""Return how far our number may lie from the printed one.
 
     With :math:`r` half a unit of the last printed decimal, :math:`s` the printed
-    standard error (0 if none) and :math:`h` the length of our 95 % interval on the
+    standard error (0 if none) and :math:`h` the length of our 95% interval on the
     side of the printed number (0 without an interval), it is
     :math:`r + \sqrt{h^2 + (2s)^2}`.
 
@@ -85,7 +85,7 @@ def tolerance(
     standard_error : float, optional
         The printed standard error.
     low, high : float, optional
-        Ends of our 95 % interval.
+        Ends of our 95% interval.
 
     Returns
     -------
@@ -129,7 +129,7 @@ def judge(gap: float, allowed: float) -> str:
 def compare_matrices(paper: Any, ours: Any) -> tuple[float, float]:
     """Return the gap and tolerance of two confusion matrices, in shares of all rows.
 
-    Each of the four cells is a share of its matrix.  A cell may differ by the 95 %
+    Each of the four cells is a share of its matrix.  A cell may differ by the 95%
     limit of the difference of two shares that are the same in truth (both matrices
     are samples), with Bonferroni's correction for four cells.  Returned is the cell
     that is furthest out, so that the matrix is reproduced if and only if this cell is.

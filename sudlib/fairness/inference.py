@@ -5,7 +5,7 @@ and in a bootstrap resample further still.  So nothing is resampled here.  Every
 groups of a family have an interval for their difference and their ratio, made of exact
 (Clopper-Pearson) limits of both rates by squaring and adding (Newcombe 1998; Donner and
 Zou 2012), and all of them hold at once: the limits are taken at the critical value that
-the largest standardised difference of any two groups exceeds in 5 % of samples in which
+the largest standardised difference of any two groups exceeds in 5% of samples in which
 no rates differ (max-t; Hothorn, Bretz and Westfall 2008).
 """
 
@@ -32,7 +32,7 @@ _AT_ONCE = 8_000_000
 # Cells in groups, counted for each class: with more, errors are drawn independently.
 _MOST_MEMBERS = 1_000_000
 
-# A "detectable" difference is found with a chance of 80 %: the normal quantile of that.
+# A "detectable" difference is found with a chance of 80%: the normal quantile of that.
 _POWER = float(ndtri(0.8))
 
 # So few groups are all compared with each other; of more, those that can be extreme.

@@ -60,7 +60,7 @@ def fair_null(
     -------
     pandas.Series
         ``value`` (of the predictions given), ``null_median``, ``null_low`` and
-        ``null_high`` (95 % band), ``p`` (share of fair predictors two of whose groups
+        ``null_high`` (95% band), ``p`` (share of fair predictors two of whose groups
         are at least as many standard errors apart, with the usual +1) and
         ``undefined_draws``.  A few people who happen to have no hit put ``value`` at
         an extreme; ``p`` weighs every difference by its standard error, as the verdicts

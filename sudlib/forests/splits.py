@@ -14,7 +14,7 @@ from sudlib.classes import code_outcomes
 from sudlib.files import InputError
 from sudlib.forests.published import FOLDS
 
-#: People in the study's methadone experiment: 10 % of its 167,301.
+#: People in the study's methadone experiment: 10% of its 167,301.
 METHADONE_PEOPLE = 16_731
 
 #: People of the test set that the pages on experiment 1 compare every model on;
@@ -145,9 +145,9 @@ class Parts:
 
 
 def split_general(completed: ArrayLike, seed: int = 33) -> Parts:
-    """Return the rows of experiment 1: 70 % to fit, 15 % spare, 15 % to report.
+    """Return the rows of experiment 1: 70% to fit, 15% spare, 15% to report.
 
-    The study never used its spare 15 %; the repaired recipes choose their threshold
+    The study never used its spare 15%; the repaired recipes choose their threshold
     there.  With the study's 622,821 people the parts have its 435,974, 93,423 and
     93,424.
 
@@ -168,7 +168,7 @@ def split_general(completed: ArrayLike, seed: int = 33) -> Parts:
 
 
 def split_methadone(completed: ArrayLike, seed: int = 33) -> Parts:
-    """Return the rows of experiment 2: 10 % of the people, in halves.
+    """Return the rows of experiment 2: 10% of the people, in halves.
 
     With fewer people than 167,301 a tenth would be less than the study had: then as
     many as it had (16,731), or everybody, are taken.  The repaired recipes divide the

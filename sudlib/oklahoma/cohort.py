@@ -24,7 +24,7 @@ from sudlib.teds import cohorts
 from sudlib.validation import check_choice, check_rows, check_whole
 
 STUDY_ROWS = 2475
-"""People in the study's records, from the sizes of its test sets (743 = 30 %)."""
+"""People in the study's records, from the sizes of its test sets (743 = 30%)."""
 
 
 NOPRIOR_COUNTS = {1: 192, 2: 18, 3: 6}
@@ -32,7 +32,7 @@ NOPRIOR_COUNTS = {1: 192, 2: 18, 3: 6}
 
 
 FEWEST_PEOPLE = 100
-"""With fewer, a 30 % test set has hardly anyone in the rarer class."""
+"""With fewer, a 30% test set has hardly anyone in the rarer class."""
 
 
 DRAWN = {"quick": 600_000, "paper": None}

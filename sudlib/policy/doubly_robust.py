@@ -430,7 +430,7 @@ def augmented_value(scores: Scores, recommended: ArrayLike) -> Estimate:
     Returns
     -------
     sudlib.estimates.Estimate
-        In the outcome's own units, with the 95 % interval.
+        In the outcome's own units, with the 95% interval.
 
     Raises
     ------

@@ -140,7 +140,7 @@ def matched_interval(
     Returns
     -------
     sudlib.estimates.Estimate
-        With the 95 % interval; ``n`` is the number of people who agree.
+        With the 95% interval; ``n`` is the number of people who agree.
     """
     value, people = matched_average(
         outcome, given, recommended, propensity, normalise=normalise

@@ -69,7 +69,7 @@ class Overlap:
     Examples
     --------
     >>> print(Overlap(200, 50, 41.2, 0.03, 0.0, 0.0))
-    50 of 200 people agree, effectively 41.2; smallest chance 0.03; 0 % clipped
+    50 of 200 people agree, effectively 41.2; smallest chance 0.03; 0% clipped
     """
 
     people: int
@@ -83,7 +83,7 @@ class Overlap:
         return (
             f"{self.agree:,} of {self.people:,} people agree, effectively"
             f" {self.effective:.1f}; smallest chance {self.smallest:.2g};"
-            f" {100 * self.clipped:.2g} % clipped"
+            f" {100 * self.clipped:.2g}% clipped"
         )
 
     @property

@@ -1,6 +1,6 @@
 """How well a score finds the people who completed, with intervals.
 
-Point values are scikit-learn's.  What is added: 95 % intervals by a stratified
+Point values are scikit-learn's.  What is added: 95% intervals by a stratified
 bootstrap fast enough for 90,000 rows, exact ones where all or none of the people are
 counted, differences of two models on the same draws, a threshold chosen on rows of its
 own, and undefined values that stay undefined.

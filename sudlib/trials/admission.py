@@ -99,7 +99,7 @@ def without_gaps(X: pd.DataFrame) -> pd.DataFrame:  # noqa: N803
     Returns
     -------
     pandas.DataFrame
-        Medians where something is missing, and, if that is so for more than 2 % of the
+        Medians where something is missing, and, if that is so for more than 2% of the
         people in a column, a column ``not answered`` that says of whom.
     """
     gaps = X.isna()

@@ -207,7 +207,7 @@ def propensities(covariates: pd.DataFrame) -> Array:
 def effects(covariates: pd.DataFrame) -> Array:
     """Return what each treatment adds, before burden and baseline, by person.
 
-    In percentage points of HbA1c for somebody who starts at 9 %.  Average sizes are the
+    In percentage points of HbA1c for somebody who starts at 9%.  Average sizes are the
     study's (DPP4 0.5, sulfonylurea 1.0) and textbook ones; directions are published:
     women and heavier people respond better to thiazolidinediones, men and leaner people
     to sulfonylureas (Dennis 2018); obesity and high triglycerides weaken DPP4
@@ -233,7 +233,7 @@ def expected_drops(covariates: pd.DataFrame, *, burden: float = BURDEN) -> Array
     """Return each person's expected drop in HbA1c under each of the 16 combinations.
 
     The effects add up; each medicine after the first costs a share ``burden`` of a
-    positive sum; all is scaled by how far HbA1c stands above 5 % (1 at 9 %), for
+    positive sum; all is scaled by how far HbA1c stands above 5% (1 at 9%), for
     people who start high fall further; to this comes what happens without medicine
     (regression to the mean, advice and diet, and the disease going on).
 
@@ -258,7 +258,7 @@ def expected_drops(covariates: pd.DataFrame, *, burden: float = BURDEN) -> Array
 
 
 def _room(covariates: pd.DataFrame) -> Array:
-    """Return how far HbA1c can fall: 1 for somebody who starts at 9 %."""
+    """Return how far HbA1c can fall: 1 for somebody who starts at 9%."""
     return np.clip((covariates["hba1c"].to_numpy(float) - 5) / 4, 0.3, 2.0)
 
 
