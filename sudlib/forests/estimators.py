@@ -103,13 +103,9 @@ def estimator(recipe: str, *, seed: int = 33, n_jobs: int = -1) -> Pipeline:
     else:
         from lightgbm import LGBMClassifier
 
-        model = LGBMClassifier(  # the same to the last digit on any number of cores
-            random_state=seed,
-            n_jobs=1,
-            deterministic=True,
-            force_row_wise=True,
-            verbose=-1,
-        )
+        # the same to the last digit on any number of cores
+        steady: Any = {"n_jobs": 1, "deterministic": True, "force_row_wise": True}
+        model = LGBMClassifier(random_state=seed, verbose=-1, **steady)
     return Pipeline([("encode", encoder), ("model", model)])
 
 

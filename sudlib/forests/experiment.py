@@ -267,11 +267,8 @@ def fit_on(
         fitted = fitted or model.fit(seen, completed)
         encoder, first = fitted["encode"], fitted["model"]
         last = clone(first).set_params(**(more or {}))
-        last.fit(
-            encoder.transform(target[0]),
-            np.asarray(target[1]).astype(np.int8),
-            init_model=first.booster_,
-        )
+        outcome = np.asarray(target[1]).astype(np.int8)
+        last.fit(encoder.transform(target[0]), outcome, init_model=first.booster_)
     return Pipeline([("encode", encoder), ("model", last)])
 
 

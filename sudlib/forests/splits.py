@@ -134,14 +134,13 @@ class Parts:
     def table(self) -> pd.DataFrame:
         """One line a part: its rows and what they are for."""
         uses = {
-            "study": "published: tuned and fitted",
-            "fit": "repaired: tuned and fitted",
-            "threshold": "repaired: threshold chosen",
-            "report": "both: reported",
+            "published: tuned and fitted": self.study,
+            "repaired: tuned and fitted": self.fit,
+            "repaired: threshold chosen": self.threshold,
+            "both: reported": self.report,
         }
-        people = [len(getattr(self, part)) for part in uses]
-        index = pd.Index(list(uses.values()), name="rows used for")
-        return pd.DataFrame({"people": people}, index)
+        people = pd.Series({use: len(rows) for use, rows in uses.items()})
+        return people.rename_axis("rows used for").to_frame("people")
 
 
 def split_general(completed: ArrayLike, seed: int = 33) -> Parts:

@@ -189,12 +189,10 @@ class TextImage:
             If a code has no glyph or ``out`` does not fit.
         """
         codes = as_codes(codes)
+        shape = len(codes), *self.shape
         if out is None:
-            out = np.zeros((len(codes), *self.shape), np.uint8)
-        elif out.dtype != np.uint8 or out[: len(codes)].shape != (
-            len(codes),
-            *self.shape,
-        ):
+            out = np.zeros(shape, np.uint8)
+        elif out.dtype != np.uint8 or out[: len(codes)].shape != shape:
             raise InputError(
                 f"out must have room for {len(codes)} uint8 pictures of"
                 f" {self.shape[0]} x {self.shape[1]} pixels, not {out.dtype} of shape"
@@ -279,13 +277,9 @@ class TextImage:
             counts[rows, texts.get_indexer(of_level)[codes[:, column]]] += 1
         return pd.DataFrame(counts, columns=texts)
 
-    def _again(
-        self,
-        layout: Layout | None = None,
-        font: str | os.PathLike[str] | None = None,
-    ) -> TextImage:
+    def _again(self, layout: Layout, font: str | os.PathLike[str]) -> TextImage:
         """Return the same picture with another layout or font, blanks and side kept."""
-        made = TextImage(layout or self.layout, font or self.font)
+        made = TextImage(layout, font)
         made = made.blanked(self.blank) if self.blank else made
         return made.resized(self.side) if self.side else made
 
@@ -301,7 +295,7 @@ class TextImage:
         -------
         TextImage
         """
-        return self._again(font=font)
+        return self._again(self.layout, font)
 
     def with_layout_shuffled(self, seed: int = 33) -> TextImage:
         """Return a picture whose cells have changed places, each text as before.
@@ -344,10 +338,8 @@ class TextImage:
                     cells = moved
                     break
         name = f"{self.layout.name}, shuffled {seed}"
-        moved_cells = tuple(cells.values())
-        return self._again(
-            dataclasses.replace(self.layout, name=name, cells=moved_cells)
-        )
+        layout = dataclasses.replace(self.layout, name=name, cells=(*cells.values(),))
+        return self._again(layout, self.font)
 
     def blanked(self, which: str | Sequence[str] = "words") -> TextImage:
         """Return a picture in which some cells stay empty.
@@ -380,13 +372,12 @@ class TextImage:
                 f'blank "words", "codes" or some of {", ".join(VARIABLES)}; not'
                 f" {', '.join(map(str, unknown))}"
             )
-        blank = tuple(name for name in VARIABLES if name in {*self.blank, *names})
+        blank = {*self.blank, *names}
         made = copy.copy(self)
-        made.blank = blank
-        patches = zip(VARIABLES, self.patches, strict=True)
-        made._finish(
-            self.boxes, [patch * (name not in blank) for name, patch in patches]
-        )
+        made.blank = tuple(name for name in VARIABLES if name in blank)
+        named = zip(VARIABLES, self.patches, strict=True)
+        patches = [patch * (name not in blank) for name, patch in named]
+        made._finish(self.boxes, patches)
         return made
 
     def resized(self, side: int) -> TextImage:
@@ -480,18 +471,14 @@ class TextImage:
                 "this picture was saved with other codes than the codebook has now;"
                 " make it again"
             )
-        cells = (Cell(**cell) for cell in config["layout"]["cells"])
+        cells = tuple(Cell(**cell) for cell in config["layout"]["cells"])
         made = object.__new__(cls)
-        made.layout = Layout(**{**config["layout"], "cells": tuple(cells)})
+        made.layout = Layout(**config["layout"] | {"cells": cells})
         made.font, made.side = config["font"], config["side"]
         made.blank, made.shape = tuple(config["blank"]), tuple(config["shape"])
         ink = np.frombuffer(zlib.decompress(base64.b64decode(config["patches"])), "u1")
-        shapes = [
-            (number, high, wide)
-            for number, (_, _, high, wide) in zip(
-                levels(), config["boxes"], strict=True
-            )
-        ]
+        boxes = zip(levels(), config["boxes"], strict=True)
+        shapes = [(number, *box[2:]) for number, box in boxes]
         ends = np.cumsum([np.prod(shape) for shape in shapes])[:-1]
         pieces = zip(np.split(ink, ends), shapes, strict=True)
         made._finish(config["boxes"], [ink.reshape(shape) for ink, shape in pieces])

@@ -278,7 +278,5 @@ def embeddings(model: keras.Model) -> list[NDArray[np.float64]]:
     kernel, bias = (np.asarray(weight, float) for weight in layer.get_weights())
     source = layer if isinstance(layer, ReadCells) else model.get_layer("draw")
     kernel = kernel.reshape(-1, kernel.shape[-1])
-    return [
-        cells.reshape(len(cells), -1) / 255 @ kernel + bias
-        for cells in glyphs(source.picture)
-    ]
+    tables = (cells.reshape(len(cells), -1) for cells in glyphs(source.picture))
+    return [table / 255 @ kernel + bias for table in tables]

@@ -152,13 +152,9 @@ def atlas(
     wanted = [(window, (column,)) for column, window in enumerate(windows)]
     shared = {}
     for first, second in itertools.combinations(windows, 2):
-        rectangle = _common(first, second)
-        if rectangle is not None:
-            shared[rectangle] = tuple(
-                column
-                for column, window in enumerate(windows)
-                if _common(window, rectangle) is not None
-            )
+        if rectangle := _common(first, second):
+            near = [_common(window, rectangle) is not None for window in windows]
+            shared[rectangle] = tuple(np.flatnonzero(near).tolist())
     return [
         (rectangle, columns, _draw_combinations(picture, rectangle, columns))
         for rectangle, columns in [*wanted, *shared.items()]
@@ -205,6 +201,12 @@ class _Reader(PictureLayer):
     def get_config(self) -> dict[str, Any]:
         """Return what rebuilds the layer: the patches too, but not the font."""
         return {**super().get_config(), "filters": self.filters}
+
+    def _add_convolution(self, *shape: int, end: str = "") -> tuple[Any, Any]:
+        """Make kernel and bias of a convolution: height, width and channels."""
+        kernel = self.add_weight(shape=(*shape, self.filters), name=f"kernel{end}")
+        biases = {"shape": (self.filters,), "initializer": "zeros"}
+        return kernel, self.add_weight(**biases, name=f"bias{end}")
 
 
 @keras.saving.register_keras_serializable("sudlib")
@@ -257,9 +259,8 @@ class AtlasBlocks(_Reader):
         self._start, self._step, self._part = np.zeros((3, *self.grid), "int32")
         for number, ((top, left, rows, wide), _, _) in enumerate(self.parts):
             here = slice(top, top + rows), slice(left, left + wide)
-            self._start[here] = starts[number] + np.arange(rows * wide).reshape(
-                rows, wide
-            )
+            inside = np.arange(rows * wide).reshape(rows, wide)
+            self._start[here] = starts[number] + inside
             self._step[here], self._part[here] = rows * wide, number
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
@@ -270,16 +271,9 @@ class AtlasBlocks(_Reader):
         input_shape : tuple
             Of the inputs, the number of records unknown.
         """
-        self.kernel_1, self.bias_1 = self._add_convolution(1, 3)
-        self.kernel_2, self.bias_2 = self._add_convolution(2, self.filters)
-
-    def _add_convolution(self, number: int, channels: int) -> tuple[Any, Any]:
-        shape = (3, 3, channels, self.filters)
-        kernel = self.add_weight(shape=shape, name=f"kernel_{number}")
-        bias = self.add_weight(
-            shape=(self.filters,), initializer="zeros", name=f"bias_{number}"
-        )
-        return kernel, bias
+        add = self._add_convolution
+        self.kernel_1, self.bias_1 = add(3, 3, 3, end="_1")
+        self.kernel_2, self.bias_2 = add(3, 3, self.filters, end="_2")
 
     def blocks(self, pixels: NDArray[np.uint8]) -> Any:
         """Return both blocks of pictures with one channel.
@@ -400,9 +394,8 @@ def glyphs(picture: TextImage) -> list[NDArray[np.uint8]]:
     """
     high, wide = cell_of(picture)
     cells = []
-    for (y, x, height, width), patch in zip(
-        picture.boxes.tolist(), picture.patches, strict=True
-    ):
+    for box, patch in zip(picture.boxes.tolist(), picture.patches, strict=True):
+        y, x, height, width = box
         top, left = y % high, x % wide
         around = (top, high - top - height), (left, wide - left - width)
         cells.append(np.pad(patch, ((0, 0), *around)))
@@ -442,9 +435,8 @@ class ReadCells(_Reader):
         self.starts = np.cumsum([0, *numbers[:-1]]).astype("int32")
         # A glyph that several cells share is read once.
         shown = np.concatenate([cells[variable] for variable in self.order])
-        self.distinct, which = np.unique(
-            shown.reshape(len(shown), -1), axis=0, return_inverse=True
-        )
+        shown = shown.reshape(len(shown), -1)
+        self.distinct, which = np.unique(shown, axis=0, return_inverse=True)
         self.which = which.reshape(-1).astype("int32")
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
@@ -455,11 +447,7 @@ class ReadCells(_Reader):
         input_shape : tuple
             Of the inputs, the number of records unknown.
         """
-        shape = (*self.cell, 1, self.filters)
-        self.kernel = self.add_weight(shape=shape, name="kernel")
-        self.bias = self.add_weight(
-            shape=(self.filters,), initializer="zeros", name="bias"
-        )
+        self.kernel, self.bias = self._add_convolution(*self.cell, 1)
 
     def call(self, codes: Any) -> Any:
         """Return what is read in each cell of the records' pictures.
@@ -473,9 +461,8 @@ class ReadCells(_Reader):
         -------
         tensor
         """
-        ink = ops.convert_to_tensor(
-            self.distinct * np.float32(self.scale), self.compute_dtype
-        )
+        scaled = self.distinct * np.float32(self.scale)
+        ink = ops.convert_to_tensor(scaled, self.compute_dtype)
         kernel = ops.reshape(self.kernel, (-1, self.filters))
         table = ops.matmul(ink, kernel) + self.bias
         levels = ops.take(ops.cast(codes, "int32"), self.order, axis=1) + self.starts

@@ -280,9 +280,8 @@ def _load(model: keras.Model, tensors: dict[str, Array]) -> None:
         if not layer.weights:
             continue
         name = "_" + layer.name
-        if layer.name.startswith(
-            "blocks_"
-        ):  # blocks_3_bn0 here is _blocks.3._bn0 there
+        # blocks_3_bn0 here is _blocks.3._bn0 there
+        if layer.name.startswith("blocks_"):
             _, number, rest = layer.name.split("_", 2)
             name = f"_blocks.{number}._{rest}"
         kinds = ("weight", "bias", "running_mean", "running_var")[: len(layer.weights)]
@@ -292,9 +291,8 @@ def _load(model: keras.Model, tensors: dict[str, Array]) -> None:
             values[0] = values[0].transpose(_AXES[type(layer)])
         layer.set_weights(values)
     if unused - {"_fc.weight", "_fc.bias"}:
-        raise InputError(
-            f"the file has weights of no layer: {', '.join(sorted(unused))}"
-        )
+        names = ", ".join(sorted(unused))
+        raise InputError(f"the file has weights of no layer: {names}")
 
 
 def _draw_weights(model: keras.Model, name: str, seed: int) -> None:

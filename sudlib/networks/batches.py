@@ -112,9 +112,8 @@ def predict_within_memory(
     while True:
         # The last batch is filled up: another shape would be compiled again.
         filled = np.arange(math.ceil(len(inputs) / size) * size)
-        batches = Batches(
-            inputs, batch_size=size, rows=np.minimum(filled, len(inputs) - 1)
-        )
+        rows = np.minimum(filled, len(inputs) - 1)
+        batches = Batches(inputs, batch_size=size, rows=rows)
         try:
             outputs = model.predict(batches, verbose=0)
         except Exception as error:

@@ -43,9 +43,7 @@ class _CodesClassifier(ClassifierMixin, BaseEstimator):
     _splits = False  # whether a validation set is split off when none is given
 
     def _pair(
-        self,
-        X: Records,
-        y: ArrayLike,  # noqa: N803
+        self, X: Records, y: ArrayLike
     ) -> tuple[NDArray[np.uint8], NDArray[np.int_]]:
         """Return codes and outcomes, or say what is wrong with them."""
         codes, completed = images.as_codes(X), np.asarray(y)
@@ -60,7 +58,7 @@ class _CodesClassifier(ClassifierMixin, BaseEstimator):
 
     def fit(
         self,
-        X: Records,  # noqa: N803
+        X: Records,
         y: ArrayLike,
         validation_data: tuple[Records, ArrayLike] | None = None,
     ) -> _CodesClassifier:
@@ -106,9 +104,8 @@ class _CodesClassifier(ClassifierMixin, BaseEstimator):
             progress=self.progress,
         )
         self.history_ = self.training_.history
-        self.multiply_adds_ = flops.multiply_adds(
-            self.model_, self.training_.batch_size
-        )
+        size = self.training_.batch_size
+        self.multiply_adds_ = flops.multiply_adds(self.model_, size)
         self.classes_ = np.array([0, 1])
         self.n_features_in_ = len(images.VARIABLES)
         self.feature_names_in_ = np.array(images.VARIABLES, dtype=object)
@@ -130,9 +127,7 @@ class _CodesClassifier(ClassifierMixin, BaseEstimator):
         return self._build()
 
     def predict_proba(
-        self,
-        X: Records,
-        batch_size: int | None = None,  # noqa: N803
+        self, X: Records, batch_size: int | None = None
     ) -> NDArray[np.float64]:
         """Return the probabilities of not completing and of completing.
 
@@ -152,7 +147,7 @@ class _CodesClassifier(ClassifierMixin, BaseEstimator):
         completes = training.probabilities(self.model_, images.as_codes(X), size)
         return np.column_stack([1 - completes, completes])
 
-    def predict(self, X: Records) -> NDArray[np.int_]:  # noqa: N803
+    def predict(self, X: Records) -> NDArray[np.int_]:
         """Return whether each person is predicted to complete.
 
         Parameters
@@ -242,14 +237,11 @@ class PictureClassifier(_CodesClassifier):
         if self.architecture == "cells":
             if self.preprocessing != "unit":
                 raise InputError('cells are read as preprocessing="unit" only')
-            return architectures.cell_network(
-                self.picture or "grid", blocks=self.blocks or "atlas"
-            )
-        picture = self.picture or "general"
+            blocks = self.blocks or "atlas"
+            return architectures.cell_network(self.picture or "grid", blocks=blocks)
+        picture, scale = self.picture or "general", self.preprocessing
         blocks = self.blocks or architectures.fastest(picture)
-        return architectures.published_network(
-            picture, self.preprocessing, blocks=blocks
-        )
+        return architectures.published_network(picture, scale, blocks=blocks)
 
 
 @dataclass(eq=False, repr=False)

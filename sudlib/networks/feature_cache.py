@@ -132,7 +132,19 @@ def compute(
         If the picture does not fit the backbone, a code has no glyph, or float16 does
         not hold a value.
     """
-    _check(base, picture, pooled, stages, dtype)
+    check_choice("pooled", pooled, POOLINGS)
+    check_choice("stages", stages, (0, 1, 2))
+    check_choice("dtype", dtype, ("float16", "float32"))
+    if stages and pooled != "map":
+        raise InputError(
+            f'features before the last stages are a map: pooled="map", not {pooled!r}'
+        )
+    if tuple(picture.shape) != tuple(base.side):
+        raise InputError(
+            f"the backbone takes pictures of {' x '.join(map(str, base.side))} pixels,"
+            f" and these have {' x '.join(map(str, picture.shape))}: ask for"
+            f" base(..., side={tuple(picture.shape)})"
+        )
     codes = images.as_codes(codes)
     if len(codes) == 0:
         raise InputError("there are no records to compute features of")
@@ -172,24 +184,6 @@ def compute(
             values[rows] = piece[pooled][inverse[rows] - start]
             bar.update(len(records))
     return Features(values, passes, len(codes), len(distinct), seconds, size)
-
-
-def _check(
-    base: Base, picture: images.TextImage, pooled: str, stages: int, dtype: str
-) -> None:
-    check_choice("pooled", pooled, POOLINGS)
-    check_choice("stages", stages, (0, 1, 2))
-    check_choice("dtype", dtype, ("float16", "float32"))
-    if stages and pooled != "map":
-        raise InputError(
-            f'features before the last stages are a map: pooled="map", not {pooled!r}'
-        )
-    if tuple(picture.shape) != tuple(base.side):
-        raise InputError(
-            f"the backbone takes pictures of {' x '.join(map(str, base.side))} pixels,"
-            f" and these have {' x '.join(map(str, picture.shape))}: ask for"
-            f" base(..., side={tuple(picture.shape)})"
-        )
 
 
 def _key(

@@ -180,9 +180,8 @@ def averages(
     -------
     numpy.ndarray of shape (n, channels)
     """
-    return predict(
-        keras.Model(top.input, top.get_layer("average").output), maps, batch_size
-    )
+    average = keras.Model(top.input, top.get_layer("average").output)
+    return predict(average, maps, batch_size)
 
 
 def tune(

@@ -160,13 +160,9 @@ def logistic_head(
         best = min(losses, key=losses.__getitem__)
         if validation_data is None:
             heads[best].fit(rows, outcome)
-    return Head(
-        model=make_pipeline(scaler.set_params(copy=True), heads[best]),
-        C=best,
-        losses=losses,
-        n_iter=int(heads[best].n_iter_[0]),
-        seconds=time.perf_counter() - begin,
-    )
+    model = make_pipeline(scaler.set_params(copy=True), heads[best])
+    n_iter, seconds = int(heads[best].n_iter_[0]), time.perf_counter() - begin
+    return Head(model, C=best, losses=losses, n_iter=n_iter, seconds=seconds)
 
 
 def check_both_outcomes(completed: ArrayLike) -> NDArray[np.int_]:

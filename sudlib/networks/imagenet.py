@@ -107,10 +107,8 @@ def known() -> dict[str, WeightsFile]:
     94765736
     """
     rows: Any = read_rows(data_file("weights.csv"))
-    return {
-        row["architecture"]: WeightsFile(**{**row, "bytes": int(row["bytes"])})
-        for row in rows
-    }
+    files = [WeightsFile(**row | {"bytes": int(row["bytes"])}) for row in rows]
+    return {file.architecture: file for file in files}
 
 
 def locate(
@@ -201,12 +199,8 @@ def _download(wanted: WeightsFile, folder: Path) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         if path.exists():
             os.replace(path, path.with_name(path.name + ".wrong"))
-        downloads.download(
-            [wanted.url],
-            path,
-            good=wanted.matches,
-            wrong=f"another file (wrong size or {wanted.algorithm.upper()})",
-        )
+        wrong = f"another file (wrong size or {wanted.algorithm.upper()})"
+        downloads.download([wanted.url], path, good=wanted.matches, wrong=wrong)
     except (downloads.DownloadError, OSError) as error:
         raise InputError(
             f"the ImageNet weights of {wanted.architecture} could not be downloaded:\n"

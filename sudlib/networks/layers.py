@@ -76,7 +76,7 @@ class PictureLayer(keras.layers.Layer):
         dict
         """
         own = {"picture": self.picture.to_config(), "scale": self.scale}
-        return {**super().get_config(), **own}
+        return super().get_config() | own
 
 
 @keras.saving.register_keras_serializable("sudlib")

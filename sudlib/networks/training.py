@@ -308,8 +308,7 @@ def _check_rows(name: str, inputs: Array, completed: ArrayLike) -> tuple[Array, 
 
 
 def _check_model(model: keras.Model) -> None:
-    if tuple(model.output_shape) != (None, 1):
-        shape = tuple(model.output_shape)
+    if (shape := tuple(model.output_shape)) != (None, 1):
         raise InputError(f"the model must end in one logit, (None, 1), not {shape}")
     last = model.layers[-1]
     if getattr(last, "activation", None) is keras.activations.sigmoid:

@@ -193,11 +193,8 @@ def bucketise(records: pd.DataFrame, missing: str = "undefined") -> pd.DataFrame
             groups[absent] = NOT_RECORDED
             if name == "PREG":
                 groups[absent & (source["GENDER"] != 2)] = NOT_APPLICABLE
-        order = [
-            group
-            for group in (*bucket, NOT_RECORDED, NOT_APPLICABLE)
-            if (groups == group).any()
-        ]
+        present, known = set(groups), (*bucket, NOT_RECORDED, NOT_APPLICABLE)
+        order = [group for group in known if group in present]
         columns[name] = pd.Categorical(groups, categories=order)
     return pd.DataFrame(columns, index=records.index)
 
@@ -220,6 +217,7 @@ def group_counts(groups: pd.DataFrame, target: pd.Series | None = None) -> pd.Da
     """
     if target is not None:
         check_rows(groups=groups.iloc[:, 0], target=target)
+    classes = [] if target is None else sorted(target.dropna().unique())
     rows = []
     for name, column in groups.items():
         column = column.astype("category")
@@ -228,9 +226,7 @@ def group_counts(groups: pd.DataFrame, target: pd.Series | None = None) -> pd.Da
             members = labels == group
             row = {"variable": name, "group": group, "people": int(members.sum())}
             row["share"] = float(members.mean())
-            if target is not None:
-                for label in sorted(target.dropna().unique()):
-                    row[str(label)] = int((target[members] == label).sum())
+            row |= {str(k): int((target[members] == k).sum()) for k in classes}
             rows.append(row)
     return pd.DataFrame(rows)
 
@@ -432,17 +428,15 @@ def unlike_words(printed: str, official: str) -> list[str]:
     ['one']
     """
     known = _content_words(official)
-    return [
-        word
-        for word in _content_words(printed)
-        if not difflib.get_close_matches(
-            word, [other for other in known if other[0] == word[0]], n=1, cutoff=0.75
-        )
-    ]
+
+    def is_known(word: str) -> bool:
+        alike = [other for other in known if other[0] == word[0]]
+        return bool(difflib.get_close_matches(word, alike, n=1, cutoff=0.75))
+
+    return [word for word in _content_words(printed) if not is_known(word)]
 
 
 def _content_words(text: str) -> list[str]:
     """Return the words of a label, lower case, without the small ones."""
     joined = text.casefold().replace("-", "").replace("non ", "non")
-    words = re.findall(r"[a-z0-9]+", joined)
-    return [word for word in words if word not in _SMALL_WORDS]
+    return [w for w in re.findall(r"[a-z0-9]+", joined) if w not in _SMALL_WORDS]

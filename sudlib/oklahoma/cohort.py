@@ -68,9 +68,8 @@ def load_people(
     """
     check_choice("size", size, DRAWN)
     rows = DRAWN[size] if str(data) == "twin" else None
-    everybody = record_files.load(
-        data, years=(coding.STUDY_YEAR,), rows=rows, seed=seed
-    )
+    years = (coding.STUDY_YEAR,)
+    everybody = record_files.load(data, years=years, rows=rows, seed=seed)
     return select_people(everybody, size=size, seed=seed, reading=reading)
 
 
@@ -288,10 +287,8 @@ def subset(cohort: Cohort, rows: ArrayLike) -> Cohort:
     Cohort
         The people in the order of ``rows``.
     """
-    kept = {
-        name: getattr(cohort, name).iloc[rows].reset_index(drop=True)
-        for name in ("levels", "y", "groups")
-    }
+    parts = {name: getattr(cohort, name) for name in ("levels", "y", "groups")}
+    kept = {k: part.iloc[rows].reset_index(drop=True) for k, part in parts.items()}
     return replace(cohort, **kept)
 
 

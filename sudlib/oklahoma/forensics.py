@@ -142,9 +142,8 @@ def make_leaks(cohort: Cohort, seed: int = 33) -> dict[str, tuple[NDArray, NDArr
         accidents["the weight as a column"] = (with_weight(recipe), y)
     assert recipe.tests_ is not None  # the published variant tests every set
     ten = recipe.tests_.sort_values("p", kind="stable")["variables"].head(10)
-    weighted = with_weight(
-        Reweighing(variant="published", sets=list(ten)).fit(groups, y)
-    )
+    some = Reweighing(variant="published", sets=list(ten))
+    weighted = with_weight(some.fit(groups, y))
     accidents["the weight of ten interactions"] = (weighted, y)
     accidents["that weight, and every row twice"] = (weighted[twice], y[twice])
     return accidents

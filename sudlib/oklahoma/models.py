@@ -8,7 +8,6 @@ kernels predict completion?* and *Do trees, forests and networks do better?*.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -190,35 +189,26 @@ class SupportVectorMachine(SVC):
             Itself.
         """
         asked, settings = self.get_params()["max_iter"], get_config()
-
-        def work() -> None:
-            with config_context(**settings):  # scikit-learn keeps them by thread
-                super(SupportVectorMachine, self).fit(X, y, sample_weight)
-
-        self.set_params(max_iter=MAX_ITER if asked == -1 else asked)
-        try:
-            self._wait_for(work)
-        finally:
-            self.set_params(max_iter=asked)
-        return self
-
-    @staticmethod
-    def _wait_for(work: Callable[[], None]) -> None:
-        """Call a function in a thread that dies with the process; pass on its error."""
         failed: list[BaseException] = []
 
-        def guarded() -> None:
+        def work() -> None:
             try:
-                work()
+                with config_context(**settings):  # scikit-learn keeps them by thread
+                    super(SupportVectorMachine, self).fit(X, y, sample_weight)
             except BaseException as error:
                 failed.append(error)
 
-        thread = threading.Thread(target=guarded, daemon=True)
-        thread.start()
-        while thread.is_alive():
-            thread.join(0.2)
+        self.set_params(max_iter=MAX_ITER if asked == -1 else asked)
+        thread = threading.Thread(target=work, daemon=True)  # dies with the process
+        try:
+            thread.start()
+            while thread.is_alive():
+                thread.join(0.2)
+        finally:
+            self.set_params(max_iter=asked)
         if failed:
             raise failed[0]
+        return self
 
 
 def printed_models(target: str) -> dict[str, SupportVectorMachine]:
@@ -236,9 +226,8 @@ def printed_models(target: str) -> dict[str, SupportVectorMachine]:
         By kernel.
     """
     costs = PRINTED_C["COMPLETED" if target == "COMPLETED" else "NOPRIOR"]
+    kernels = {name: DenseKernel(name, coef0=OFFSET) for name in KERNELS}
     return {
-        name: SupportVectorMachine(
-            C=costs[name], kernel=DenseKernel(name, coef0=OFFSET)
-        )
-        for name in KERNELS
+        name: SupportVectorMachine(C=costs[name], kernel=kernel)
+        for name, kernel in kernels.items()
     }

@@ -108,19 +108,17 @@ class NetworkGridSearch(ClassifierMixin, BaseEstimator):
         if not isinstance(seed, Integral):
             seed = check_random_state(seed).randint(2**31 - 1)
 
-        def fit(chosen: Any, settings: list[dict[str, Any]]) -> Any:
-            return fit_side_by_side(
-                rows[chosen], wanted[chosen], settings, weights[chosen], seed
-            )
+        def fit(part: Any, settings: list[dict[str, Any]]) -> Any:
+            data = rows[part], wanted[part], settings, weights[part]
+            return fit_side_by_side(*data, seed)
 
         scores = []
         if len(candidates) > 1:
             cv = check_cv(self.cv, labels, classifier=True)
             for train, test in cv.split(rows, labels):
                 predicted = fit(train, candidates)(rows[test]).argmax(axis=2)
-                scores.append(
-                    [measures(codes[test], each)[self.scoring] for each in predicted]
-                )
+                tested = (measures(codes[test], each) for each in predicted)
+                scores.append([each[self.scoring] for each in tested])
         mean = np.mean(scores or [[np.nan] * len(candidates)], axis=0)
         self.cv_results_ = {"params": candidates, "mean_test_score": mean}
         self.best_index_ = int(np.argmax(mean))
@@ -219,19 +217,13 @@ def side_by_side(
 
     def dense(equation: str, units: int, activation: Any) -> Any:
         shape = (len(candidates), units)
-        return keras.layers.EinsumDense(
-            equation, shape, bias_axes="nr", activation=activation
-        )
+        return keras.layers.EinsumDense(equation, shape, activation, bias_axes="nr")
 
     def hidden(equation: str, layer: str) -> Any:
         units = np.arange(max(candidate[layer] for candidate in candidates))
-        masks = {
-            name: np.array(
-                [(c["activation"] == name) & (units < c[layer]) for c in candidates],
-                np.float32,
-            )
-            for name in {candidate["activation"] for candidate in candidates}
-        }
+        kinds = np.array([[candidate["activation"]] for candidate in candidates])
+        there = units < np.array([[candidate[layer]] for candidate in candidates])
+        masks = {k: np.float32(there & (kinds == k)) for k in set(kinds.flat)}
 
         def activate(value: Any) -> Any:
             each = (keras.activations.get(name)(value) * masks[name] for name in masks)
@@ -239,14 +231,13 @@ def side_by_side(
 
         return dense(equation, len(units), activate)
 
-    model = keras.Sequential(
-        [
-            keras.Input((columns,)),
-            hidden("bl,nlr->bnr", "layer1"),
-            hidden("bnl,nlr->bnr", "layer2"),
-            dense("bnl,nlr->bnr", classes, "softmax"),
-        ]
+    layers = (
+        keras.Input((columns,)),
+        hidden("bl,nlr->bnr", "layer1"),
+        hidden("bnl,nlr->bnr", "layer2"),
+        dense("bnl,nlr->bnr", classes, "softmax"),
     )
+    model = keras.Sequential(layers)
     padded = [np.zeros(weight.shape, np.float32) for weight in model.weights]
     for number, candidate in enumerate(candidates):
         start = first_weights(columns, classes, candidate, seed)

@@ -140,9 +140,9 @@ def make_splits(
         once = ShuffleSplit if cohort.variant == "published" else StratifiedShuffleSplit
         return once(1, test_size=0.3, random_state=state)
 
-    # Each round has its own seed, so that a longer series begins with the shorter one.
-    rounds = [splitter(seed + repeat).split(rows, labels) for repeat in range(repeats)]
     splits = []
+    # Each round has its own seed, so that a longer series begins with the shorter one.
+    rounds = (splitter(seed + repeat).split(rows, labels) for repeat in range(repeats))
     for train, test in itertools.chain.from_iterable(rounds):
         rows_train, y_train = rows.iloc[train], labels[train]
         if absent := sorted(set(labels) - set(y_train)):
@@ -278,23 +278,14 @@ def predict(
     """
     published = cohort.variant == "published"
     models = printed_models(cohort.target) if models is None else models
-    splits = make_splits(
-        cohort,
-        balance or ("before" if published else "inside"),
-        folds=folds if folds or published else 5,
-        seed=seed,
-    )
+    balance = balance or ("before" if published else "inside")
+    folds = folds if folds or published else 5
+    splits = make_splits(cohort, balance, folds=folds, seed=seed)
     predicted = []
     for split in splits:
         weight = reweigh and reweigh(split.groups_train, split.y_train)
-        predicted.append(
-            pd.DataFrame(
-                {
-                    name: split.fit_predict(model, sample_weight=weight)
-                    for name, model in models.items()
-                }
-            )
-        )
+        said = {name: split.fit_predict(each, weight) for name, each in models.items()}
+        predicted.append(pd.DataFrame(said))
     return Predictions(
         y=pd.Series(np.concatenate([s.y_test for s in splits]), name=cohort.target),
         predicted=pd.concat(predicted, ignore_index=True),

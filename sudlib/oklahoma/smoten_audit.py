@@ -109,11 +109,8 @@ def find_impossible(X: pd.DataFrame, *, drop_first: bool = False) -> NDArray[np.
     numpy.ndarray of bool
         One a row.
     """
-    binary = [
-        pd.api.types.is_numeric_dtype(X.dtypes.iloc[place])
-        and bool(X.iloc[:, place].isin((0, 1)).all())
-        for place in range(X.shape[1])
-    ]
+    is_numeric = pd.api.types.is_numeric_dtype
+    binary = [is_numeric(x) and bool(x.isin((0, 1)).all()) for _, x in X.items()]
     variables = X.columns.astype(str).str.rsplit("_", n=1).str[0].to_numpy()
     several = pd.Series(variables).duplicated(keep=False).to_numpy()
     # a column by itself is a level of something only where all columns are encoded

@@ -70,12 +70,10 @@ class ContrastLearner(TreatmentRule):
             probability[rest] = model.treatment_probabilities(Z[rest])
         surprise = A - (2 * np.clip(probability, 0.01, 0.99) - 1)
         design = surprise[:, :, None] * with_intercept(Z)[:, None]
-        model = RidgeCV(alphas=RIDGE_ALPHAS, fit_intercept=False)
-        model.fit(design.reshape(len(Z), -1), outcome - main)
-        self.coef_ = model.coef_.reshape(A.shape[1], -1)
-        self.main_ = RidgeCV(alphas=RIDGE_ALPHAS).fit(Z, outcome)
-        how = "marginal" if self.randomised else "product"
-        self.propensity_ = Propensity(how).fit(Z, A)
+        contrast = RidgeCV(alphas=RIDGE_ALPHAS, fit_intercept=False)
+        contrast.fit(design.reshape(len(Z), -1), outcome - main)
+        self.coef_ = contrast.coef_.reshape(A.shape[1], -1)
+        self.main_, self.propensity_ = ridge.fit(Z, outcome), model.fit(Z, A)
 
     def decision_function(self, X: ArrayLike) -> Array:
         r"""Return the estimated contrasts :math:`\tau_k(x)`, half the gain from k.

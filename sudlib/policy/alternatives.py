@@ -34,7 +34,11 @@ def _linear_scores(
     ``loss`` returns its value and its slope by the scores.
     """
     scaler = StandardScaler().fit(np.asarray(X, float))
-    Z = with_intercept(scaler.transform(np.asarray(X, float)))
+
+    def inputs(new: ArrayLike) -> Array:
+        return with_intercept(scaler.transform(np.asarray(new, float)))
+
+    Z = inputs(X)
 
     def objective(flat: Array) -> tuple[float, Array]:
         weights = flat.reshape(Z.shape[1], outputs)
@@ -45,20 +49,16 @@ def _linear_scores(
 
     start = np.zeros(Z.shape[1] * outputs)
     found = minimize(objective, start, jac=True, method="L-BFGS-B").x
-    weights = found.reshape(-1, outputs)
-    return lambda new: (
-        with_intercept(scaler.transform(np.asarray(new, float))) @ weights
-    )
+    return lambda new: inputs(new) @ found.reshape(-1, outputs)
 
 
 def _signed_weights(
     X: ArrayLike, A: ArrayLike, outcome: ArrayLike, propensity: ArrayLike
 ) -> tuple[Array, Array, Array]:
     """Return treatments, and the size and the sign of centred weights."""
-    study = check_study(X, A, outcome, propensity)
-    given = study.X, study.A, study.outcome, study.propensity
-    A, weights = outcome_weights(*given)  # type: ignore[arg-type]
-    return A, np.abs(weights[:, 0]) / np.abs(weights).mean(), np.sign(weights[:, 0])
+    A, weights = outcome_weights(*check_study(X, A, outcome, propensity))
+    size = np.abs(weights[:, 0])
+    return A, size / size.mean(), np.sign(weights[:, 0])
 
 
 def angle_based_rule(

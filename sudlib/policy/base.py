@@ -30,6 +30,7 @@ from sudlib.policy.treatments import (
     Array,
     best_combination,
     combination_number,
+    combinations,
     contrast_basis,
     describe,
 )
@@ -198,6 +199,11 @@ class TreatmentRule(BaseEstimator):
             )
         return allowed
 
+    def _options(self) -> Array:
+        """Return the combinations that may be recommended, all of them if any may."""
+        allowed = self._allowed()
+        return combinations(self.n_treatments_, "int8") if allowed is None else allowed
+
     def _advise(self, scores: Array) -> Array:
         """Return the best of the allowed combinations."""
         best = best_combination(scores, self.n_treatments_)
@@ -255,20 +261,15 @@ class TreatmentRule(BaseEstimator):
             :func:`sudlib.policy.overlap`.
         """
         recommended = self.predict(X)
-        study = check_study(
-            *(X, y, outcome, propensity, treatment),
-            estimator=self,
-            reset=False,
-            varying=False,
-        )
-        chance = study.propensity
+        given = X, y, outcome, propensity, treatment
+        study = check_study(*given, estimator=self, reset=False, varying=False)
+        X, A, outcome, chance = study
         if chance is None:
-            how = getattr(self, "propensity", "auto")
-            model = Propensity(how).fit(study.X, study.A)
-            chance = model.predict_received(study.X, study.A)
-            check_support(*study[:2], recommended, model)
-        given = study.outcome, study.A, recommended, chance
-        return matched_average(*given, sample_weight=sample_weight)[0]
+            model = Propensity(getattr(self, "propensity", "auto")).fit(X, A)
+            chance = model.predict_received(X, A)
+            check_support(X, A, recommended, model)
+        followed = outcome, A, recommended, chance
+        return matched_average(*followed, sample_weight=sample_weight)[0]
 
     score = value
 
@@ -293,6 +294,10 @@ class TreatmentRule(BaseEstimator):
 @dataclass(eq=False, repr=False)
 class NetworkRule(TreatmentRule):
     """Base class of rules that are networks, trained on stacked data sets.
+
+    A rule has ``_rows`` and ``_validation_rows``, what is trained on and what decides;
+    ``_train``, networks of each of the stacked data sets; and ``_finish``, which makes
+    the choices that need the validation set.
 
     Parameters
     ----------
@@ -377,14 +382,8 @@ class NetworkRule(TreatmentRule):
         return fit_together([self], [study])[0]
 
     def _prepare(
-        self,
-        X: Any,
-        y: Any,
-        outcome: Any = None,
-        propensity: Any = None,
-        validation: Any = None,
-        treatment: Any = None,
-    ) -> tuple[tuple[Any, ...], Any]:
+        self, X, y, outcome=None, propensity=None, validation=None, treatment=None
+    ):
         """Return what to train on and, or None, what to validate on."""
         study = check_study(X, y, outcome, propensity, treatment, estimator=self)
         self.seed_ = draw_seed(self.random_state)
@@ -396,7 +395,6 @@ class NetworkRule(TreatmentRule):
             check_whole("a width in hidden", width, 1)
         check_number("learning_rate", self.learning_rate, 0, open_low=True)
         check_number("validation_fraction", self.validation_fraction, 0, 1)
-        self._check_settings()
         study = self._with_propensity(study)
         study = study._replace(X=self._scale(study.X))
         if not self._validates():
@@ -420,23 +418,6 @@ class NetworkRule(TreatmentRule):
 
     def _validates(self) -> bool:
         return True
-
-    def _check_settings(self) -> None:
-        raise NotImplementedError
-
-    def _rows(self, study: Study) -> tuple[Any, ...]:
-        raise NotImplementedError
-
-    def _validation_rows(self, study: Study) -> tuple[Any, ...]:
-        raise NotImplementedError
-
-    def _train(self, data: tuple[Array, ...], held: Any, alike: bool) -> list[Any]:
-        """Return what was trained on each of the stacked data sets."""
-        raise NotImplementedError
-
-    def _finish(self, trained: Any, held: Any) -> None:
-        """Make the choices that need the validation set, and keep what decides."""
-        raise NotImplementedError
 
     def _steps(self, people: int) -> int:
         """Return how many steps there are, where each row is seen a few times."""

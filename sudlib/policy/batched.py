@@ -90,14 +90,11 @@ class Shape:
         -------
         list of arrays of shape (..., inputs + 1, outputs)
         """
-        lead = tuple(flat.shape[:-1])
-        return [
-            xp.reshape(
-                flat[..., start : start + (inputs + 1) * outputs],
-                (*lead, inputs + 1, outputs),
-            )
-            for start, inputs, outputs in self.places
-        ]
+        lead, matrices = tuple(flat.shape[:-1]), []
+        for start, inputs, outputs in self.places:
+            layer = flat[..., start : start + (inputs + 1) * outputs]
+            matrices.append(xp.reshape(layer, (*lead, inputs + 1, outputs)))
+        return matrices
 
     def initial(self, generator: np.random.Generator, lead: tuple[int, ...]) -> Array:
         """Return Keras' default start: Glorot uniform weights, biases of zero.
@@ -115,8 +112,9 @@ class Shape:
         flat = np.zeros((*lead, self.size), dtype="float32")
         for start, inputs, outputs in self.places:
             limit, end = math.sqrt(6 / (inputs + outputs)), start + inputs * outputs
-            drawn = generator.uniform(-limit, limit, (*lead, inputs * outputs))
-            flat[..., start:end] = drawn
+            flat[..., start:end] = generator.uniform(
+                -limit, limit, (*lead, end - start)
+            )
         return flat
 
     def penalised(self) -> Array:

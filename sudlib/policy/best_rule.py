@@ -5,7 +5,7 @@ Taught in notebook ``c09_weights_value_robustness``.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
@@ -25,7 +25,7 @@ from sudlib.policy.base import TreatmentRule, draw_seed
 from sudlib.policy.propensity import estimate_propensity
 from sudlib.policy.q_learning import RIDGE_ALPHAS, AdditiveQLearner
 from sudlib.policy.study import Study, check_covariates, check_treatments
-from sudlib.policy.treatments import Array, combination_number, combinations
+from sudlib.policy.treatments import Array, combination_number
 from sudlib.validation import check_choice, check_whole
 
 
@@ -68,10 +68,6 @@ class OutcomeRule(TreatmentRule):
         inputs = self._inputs(X)
         codes = (np.tile(code, (len(inputs), 1)) for code in self._options())
         return np.column_stack([self._expected(inputs, code) for code in codes])
-
-    def _options(self) -> Array:
-        allowed = self._allowed()
-        return combinations(self.n_treatments_, "int8") if allowed is None else allowed
 
     def predict(self, X: ArrayLike) -> Array:
         """Return the recommended combinations.
@@ -266,15 +262,14 @@ class BestRule(OutcomeRule):
         chance = study.propensity
         if chance is None:  # known chances stay as they are
             chance = estimate_propensity(study.X, study.A, "auto").clip(0.01)
-        received, options = combination_number(study.A), self._options()
-        worth = []
-        for scores in (expected, differ[:, :, 0]):
+        received, numbers = map(combination_number, (study.A, self._options()))
+
+        def worth(scores: Array) -> Array:
             advice = scores.argmax(axis=1)
-            agree = combination_number(options)[advice] == received
-            worth.append(
-                expected[np.arange(len(advice)), advice] + agree * surprise / chance
-            )
-        gain = worth[0] - worth[1]
+            agree = numbers[advice] == received
+            return expected[np.arange(len(advice)), advice] + agree * surprise / chance
+
+        gain = worth(expected) - worth(differ[:, :, 0])
         error = float(gain.std(ddof=1) / np.sqrt(len(gain)))
         value, reach = float(gain.mean()), 1.96 * error
         self.gain_ = Estimate(value, value - reach, value + reach, error, len(gain))
@@ -287,11 +282,16 @@ class BestRule(OutcomeRule):
         return check_covariates(X, estimator=self)
 
     def _expected(self, X: Array, A: Array) -> Array:
-        total = np.zeros(len(X))
+        return self._blend(X, lambda rule, table: rule.expected(X, A)[:, None])[:, 0]
+
+    def _blend(self, X: Array, said: Callable[[Any, Array], Array]) -> Array:
+        """Return the weighted sum of what rules say, usual part and differences."""
+        total: Any = 0.0
         for name, rule in self.rules_.items():
-            usual = _table(rule, X, self._options()).mean(axis=1)
-            total += self.usual_weights_[name] * usual
-            total += self.weights_[name] * (rule.expected(X, A) - usual)
+            table = _table(rule, X, self._options())
+            usual = table.mean(axis=1, keepdims=True)
+            total = total + self.usual_weights_[name] * usual
+            total = total + self.weights_[name] * (said(rule, table) - usual)
         return total
 
     def decision_function(self, X: ArrayLike) -> Array:
@@ -306,14 +306,7 @@ class BestRule(OutcomeRule):
         -------
         numpy.ndarray of shape (n, combinations)
         """
-        X = self._inputs(X)
-        total: Any = 0.0
-        for name, rule in self.rules_.items():
-            table = _table(rule, X, self._options())
-            usual = table.mean(axis=1, keepdims=True)
-            total = total + self.usual_weights_[name] * usual
-            total = total + self.weights_[name] * (table - usual)
-        return total
+        return self._blend(self._inputs(X), lambda rule, table: table)
 
 
 def _table(rule: Any, X: Array, options: Array) -> Array:

@@ -61,16 +61,10 @@ def _pseudo(time: Array, event: Array, horizon: float) -> Array:
     n = len(time)
     whole = _restricted_mean(time, event, horizon, np.ones(n))
     cut = np.minimum(time, horizon)
-    kinds, kind_of = np.unique(
-        np.column_stack([cut, event & (time <= horizon)]), axis=0, return_inverse=True
-    )
-    values = np.empty(len(kinds))
-    for kind in range(len(kinds)):
-        counts = np.ones(n)
-        counts[np.flatnonzero(kind_of.ravel() == kind)[0]] = 0
-        without_one = _restricted_mean(time, event, horizon, counts)
-        values[kind] = n * whole - (n - 1) * without_one
-    return values[kind_of.ravel()]
+    pairs, people = np.column_stack([cut, event & (time <= horizon)]), np.arange(n)
+    _, first, kind = np.unique(pairs, axis=0, return_index=True, return_inverse=True)
+    without = [_restricted_mean(time, event, horizon, people != one) for one in first]
+    return (n * whole - (n - 1) * np.array(without))[kind.ravel()]
 
 
 def _restricted_mean(time: Array, event: Array, horizon: float, counts: Array) -> float:

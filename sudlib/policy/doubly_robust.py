@@ -154,7 +154,6 @@ class Scores(np.ndarray):
         -1 where less of the outcome is better.
     """
 
-    _KEPT = ("names", "codes", "known", "least", "limits", "sign")
     _ROWS = ("X", "chances", "received", "clusters")
 
     names: list[str]
@@ -174,8 +173,7 @@ class Scores(np.ndarray):
         if isinstance(key, tuple) or values.ndim != 2:
             return values
         some = values.view(Scores)
-        for name in self._KEPT:
-            setattr(some, name, getattr(self, name))
+        vars(some).update(vars(self))
         for name in self._ROWS:
             each = getattr(self, name)
             setattr(some, name, None if each is None else each[key])
@@ -246,26 +244,64 @@ def augmented_scores(
     """
     how = propensity if isinstance(propensity, str) else "auto"
     check_choice("propensity", how, ("auto", *PROPENSITIES))
-    settings = how, model, n_splits, least, seed
-    if isinstance(X, Trial):
-        return _trial_scores(X, outcome, *settings)
+    if not isinstance(X, Trial):
+        settings = {"model": model, "n_splits": n_splits, "least": least, "seed": seed}
+        return _every_combination(X, A, outcome, propensity, how, **settings)
+    trial = X
+    target, codes = trial.target(outcome), trial.codes
+    seen = np.isfinite(target)
+    if not seen.any():
+        raise InputError("every outcome is missing")
+    shape = len(trial), len(trial.arms)
+    scores = np.empty(shape).view(Scores)
+    scores.chances, scores.names = np.empty(shape), list(trial.arms)
+    scores.codes, scores.received = codes.to_numpy(), trial.arm
+    scores.known = trial.chances is not None
+    scores.least = least_chance(shape[1]) if least is None else least
+    check_number("least", scores.least, 0, 1, open_high=True)
+    scores.clusters, scores.X = trial.clusters, trial.X.to_numpy()
+    scores.limits = float(target[seen].min()), float(target[seen].max())
+    single = None if isinstance(outcome, Mapping) else trial.main(outcome)
+    scores.sign = -1 if single in trial.lower_is_better else 1
+    A = codes.iloc[trial.arm].set_axis(trial.X.index)
+    model = AdditiveQLearner() if model is None else model
+    for train, rest in folds(len(trial), n_splits, seed, trial.clusters):
+        fitted = clone(model).fit(*trial.study(outcome, train)[:3])
+        new = trial.X.iloc[rest]
+        each = [codes.iloc[[arm] * len(rest)] for arm in range(shape[1])]
+        expected = np.column_stack([fitted.expected(new, arm) for arm in each])
+        here = np.arange(len(rest)), trial.arm[rest]
+        chances, scores.chances[rest] = _chances(trial, how, train, rest, scores.least)
+        chance = chances[here]
+        if not seen.all():
+            chance = chance * _observed(trial.X.join(A), seen, train, rest)
+        surprise = np.where(seen[rest], target[rest], expected[here]) - expected[here]
+        expected[here] += surprise / chance
+        scores[rest] = expected
+    return scores
+
+
+def _every_combination(
+    X: Any, A: Any, outcome: Any, propensity: Any, how: str, **settings: Any
+) -> Scores:
+    """Return the scores of a study given as tables; NaN for what nobody received."""
     study = check_study(X, A, outcome)
     every = combinations(study.A.shape[1])
     shape = len(study.X), len(every)
     check_bytes("scores of every combination", 16 * shape[0] * shape[1])
     number = combination_number(study.A)
-    known: Any = None if isinstance(propensity, str) else propensity
-    table = np.asarray(known, float) if np.ndim(known) == 2 else None
-    if table is None and known is not None:
-        known = check_propensity(known, shape[0])
-    if table is not None:
+    known, table = None if isinstance(propensity, str) else propensity, None
+    if np.ndim(known) == 2:
+        table = np.asarray(known, float)
         if table.shape != shape:
             raise InputError(
                 f"known probabilities must have shape {shape}, not {table.shape}"
             )
         known = table[np.arange(len(table)), number]
+    elif known is not None:
+        known = check_propensity(known, shape[0])
     trial = as_trial(X, A, study, known)
-    few = _trial_scores(trial, None, *settings)
+    few = augmented_scores(trial, propensity=how, **settings)
     seen = np.unique(number)
     scores = np.full(shape, np.nan).view(Scores)
     vars(scores).update(vars(few))
@@ -298,49 +334,6 @@ def as_trial(X: Any, A: Any, study: Study, known: Any = None) -> Trial:
     received = pd.DataFrame(study.A, columns=list(map(str, names)))
     covariates = pd.DataFrame(study.X, columns=getattr(X, "columns", None))
     return Trial(covariates, received, study.outcome, known)
-
-
-def _trial_scores(
-    trial: Trial,
-    outcome: Any,
-    how: str,
-    model: Any,
-    n_splits: int,
-    least: float | None,
-    seed: int,
-) -> Scores:
-    """Return the scores of each arm."""
-    target, codes = trial.target(outcome), trial.codes
-    seen = np.isfinite(target)
-    if not seen.any():
-        raise InputError("every outcome is missing")
-    shape = len(trial), len(trial.arms)
-    scores = np.empty(shape).view(Scores)
-    scores.chances, scores.names = np.empty(shape), list(trial.arms)
-    scores.codes, scores.received = codes.to_numpy(), trial.arm
-    scores.known = trial.chances is not None
-    scores.least = least_chance(shape[1]) if least is None else least
-    check_number("least", scores.least, 0, 1, open_high=True)
-    scores.clusters, scores.X = trial.clusters, trial.X.to_numpy()
-    scores.limits = float(target[seen].min()), float(target[seen].max())
-    single = None if isinstance(outcome, Mapping) else trial.main(outcome)
-    scores.sign = -1 if single in trial.lower_is_better else 1
-    A = codes.iloc[trial.arm].set_axis(trial.X.index)
-    model = AdditiveQLearner() if model is None else model
-    for train, rest in folds(len(trial), n_splits, seed, trial.clusters):
-        fitted = clone(model).fit(*trial.study(outcome, train)[:3])
-        new = trial.X.iloc[rest]
-        each = [codes.iloc[[arm] * len(rest)] for arm in range(shape[1])]
-        expected = np.column_stack([fitted.expected(new, arm) for arm in each])
-        here = np.arange(len(rest)), trial.arm[rest]
-        chances, scores.chances[rest] = _chances(trial, how, train, rest, scores.least)
-        chance = chances[here]
-        if not seen.all():
-            chance = chance * _observed(trial.X.join(A), seen, train, rest)
-        surprise = np.where(seen[rest], target[rest], expected[here]) - expected[here]
-        expected[here] += surprise / chance
-        scores[rest] = expected
-    return scores
 
 
 def _chances(
@@ -464,9 +457,8 @@ def mean_score(
     sudlib.estimates.Estimate
         In the outcome's own units; the standard error counts clusters.
     """
-    columns = [
-        _column(scores, each) for each in (recommended, instead) if each is not None
-    ]
+    advised = [recommended] if instead is None else [recommended, instead]
+    columns = [_column(scores, advice) for advice in advised]
     ends: Any = np.zeros((3, len(scores)))
     for sign, column in zip((1, -1), columns, strict=False):
         rows = np.arange(len(scores)), column

@@ -85,13 +85,12 @@ class DiseaseCourse:
         -------
         numpy.ndarray of shape (n, 3)
         """
-        return np.column_stack(
-            [
-                0.4 + 0.7 * x[:, 1] + 0.3 * x[:, 0],
-                0.6 - 0.6 * x[:, 1] + 0.4 * x[:, 2],
-                -0.2 + 0.3 * x[:, 0] - 0.3 * x[:, 3],
-            ]
+        effects = (
+            0.4 + 0.7 * x[:, 1] + 0.3 * x[:, 0],
+            0.6 - 0.6 * x[:, 1] + 0.4 * x[:, 2],
+            -0.2 + 0.3 * x[:, 0] - 0.3 * x[:, 3],
         )
+        return np.column_stack(effects)
 
     def gains(self, start: Array) -> Array:
         """Return the expected first outcome under each first combination.
@@ -298,7 +297,6 @@ def stagewise_owl(
     else:
         used, propensity = (recommended == course.second).all(axis=1), even**2
         total = course.gain + course.later
-    now = make(1).fit(
-        course.start[used], course.first[used], total[used], propensity=propensity[used]
-    )
+    some = (each[used] for each in (course.start, course.first, total))
+    now = make(1).fit(*some, propensity=propensity[used])
     return now.predict, lambda state, first: later.predict(history(state, first))

@@ -144,8 +144,7 @@ def evaluate(
         raise InputError(
             f"scores must be of the {len(trial)} people, not {len(scores)}"
         )
-    place = np.empty(len(trial), int)
-    best = np.empty(len(trial), int)
+    place, best = np.empty((2, len(trial)), int)
     fixed = isinstance(rule, str)
     if fixed and rule not in scores.names:
         raise InputError(
@@ -157,12 +156,12 @@ def evaluate(
         means = np.asarray(scores)[train][:, received].mean(axis=0)
         best[rest] = received[means.argmax()]
         if fixed:
-            place[rest] = scores.names.index(rule)
-            continue
-        fresh = rule() if _makes(rule) else clone(rule)
-        advice = _learn(fresh, trial, single, train, more, seed).predict(
-            trial.X.iloc[rest]
-        )
+            advice = np.full(len(rest), rule)
+        else:
+            makes = isinstance(rule, type) or not hasattr(rule, "fit")
+            fresh = rule() if makes else clone(rule)
+            learnt = _learn(fresh, trial, single, train, more, seed)
+            advice = learnt.predict(trial.X.iloc[rest])
         place[rest] = place_of(advice, scores.names, scores.codes)
     names = np.asarray(scores.names, dtype=object)
     found = support(scores, names[place])
@@ -192,25 +191,17 @@ def _widen(estimate: Estimate, factor: float) -> Estimate:
     )
 
 
-def _makes(rule: Any) -> bool:
-    return isinstance(rule, type) or not hasattr(rule, "fit")
-
-
 def _learn(
     rule: Any, trial: Trial, outcome: Any, rows: Array, more: dict[str, Any], seed: int
 ) -> Any:
     """Return a rule fitted to some people."""
     if not isinstance(rule, PolicyTree):
-        X, A, target, chance = trial.study(outcome, rows)
-        if chance is None:
-            return rule.fit(X, A, target)
-        return rule.fit(X, A, target, chance)
-    clusters = None if trial.clusters is None else trial.clusters[rows]
+        return rule.fit(*(x for x in trial.study(outcome, rows) if x is not None))
+    known = (trial.chances, trial.clusters)
     some = Trial(
         trial.X.iloc[rows],
         trial.treatments.iloc[rows],
         {"target": trial.target(outcome)[rows]},
-        None if trial.chances is None else trial.chances[rows],
-        clusters,
+        *(None if each is None else each[rows] for each in known),
     )
     return rule.fit(some.X, augmented_scores(some, seed=seed, **more))

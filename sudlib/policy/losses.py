@@ -218,9 +218,8 @@ class WeightedHamming:
         array of shape (..., n, K)
         """
         bounded, margin = self._margin(xp, outputs, targets)
-        slope = (
-            weights * self._counts(xp, margin) * targets * self.derivative(xp, margin)
-        )
+        counted = weights * self._counts(xp, margin)
+        slope = counted * targets * self.derivative(xp, margin)
         return slope * (1.0 - bounded * bounded) if self.output == "tanh" else slope
 
 

@@ -32,22 +32,15 @@ class Fork:
     ----------
     question, choice : str
         In words.
-    covariates, best : str
-        As in :func:`sudlib.policy.simulation.draw_truth` and ``draw``.
-    same_world : bool
-        Whether all repeats draw their people from one world.
-    propensity : float or None
-        Known propensity of every combination.
+    repeats : dict
+        What changes in :func:`sudlib.policy.simulation_study.run_repeats`.
     network, naive : dict
         Changed parameters of both networks, and of the naive rule.
     """
 
     question: str
     choice: str
-    covariates: str = "normal"
-    best: str = "realised"
-    same_world: bool = False
-    propensity: float | None = None
+    repeats: dict[str, Any] = field(default_factory=dict)
     network: dict[str, Any] = field(default_factory=dict)
     naive: dict[str, Any] = field(default_factory=dict)
 
@@ -60,24 +53,25 @@ def _network(question: str, choice: str, **changes: Any) -> Fork:
     return Fork(question, choice, network=changes)
 
 
-_X, _NEGATIVE, _OUTPUT = (
-    "distribution of X",
-    "negative outcomes",
-    "output of the network",
-)
+_X, _NEGATIVE = "distribution of X", "negative outcomes"
+_OUTPUT = "output of the network"
 _ROWS, _ONE = "rows in a step", "one of each combination"
 
 #: Every fork, the base first.
 FORKS = {
     "base": Fork("our reading", "as in the tables"),
-    "uniform": Fork(_X, "uniform, -1 to 1", covariates="uniform"),
-    "unit": Fork(_X, "uniform, 0 to 1", covariates="unit"),
-    "binary": Fork(_X, "fair coins, 0 or 1", covariates="binary"),
+    "uniform": Fork(_X, "uniform, -1 to 1", {"covariates": "uniform"}),
+    "unit": Fork(_X, "uniform, 0 to 1", {"covariates": "unit"}),
+    "binary": Fork(_X, "fair coins, 0 or 1", {"covariates": "binary"}),
     "same_world": Fork(
-        "what is redrawn", "people only, one world for all repeats", same_world=True
+        "what is redrawn",
+        "people only, one world for all repeats",
+        {"same_world": True},
     ),
     "expected": Fork(
-        "the best combination", "by expected outcome, not realised", best="expected"
+        "the best combination",
+        "by expected outcome, not realised",
+        {"best": "expected"},
     ),
     "raw": _network(_NEGATIVE, "kept as they are", weights="raw"),
     "shifted": _network(_NEGATIVE, "less the smallest", weights="shifted"),
@@ -96,7 +90,7 @@ FORKS = {
     "steps_more": _network("iterations", "6,000", steps=6000),
     "naive_fewer": _naive("iterations", "100", steps=100),
     "naive_more": _naive("iterations", "1,000", steps=1000),
-    "known": Fork("propensity", "known, 1 in 32", propensity=1 / 32),
+    "known": Fork("propensity", "known, 1 in 32", {"propensity": 1 / 32}),
     "naive_shifted": _naive(_NEGATIVE, "less the smallest", weights="shifted"),
     "naive_logistic": _naive("surrogate", "logistic", loss="logistic"),
     "naive_sgd": _naive("optimiser", "SGD", optimiser="sgd"),
@@ -155,18 +149,8 @@ def run_forks(
     for name in names:
         fork = FORKS[check_choice("a fork", name, FORKS)]
         recipes = _changed(fork, size, methods)
-        scores = simulation_study.run_repeats(
-            setting,
-            size,
-            repeats,
-            seed=seed,
-            methods=recipes,
-            test=20_000,
-            propensity=fork.propensity,
-            covariates=fork.covariates,
-            best=fork.best,
-            same_world=fork.same_world,
-        )
+        more = {"seed": seed, "methods": recipes, "test": 20_000} | fork.repeats
+        scores = simulation_study.run_repeats(setting, size, repeats, **more)
         scores.insert(0, "fork", name)
         frames.append(scores[scores["method"].isin([*recipes, "bayes"])])
     return pd.concat(frames, ignore_index=True).drop(columns=["alpha", "seconds"])
@@ -233,10 +217,9 @@ def forks_table(
         ``question``, ``choice``, ``repeats``, and columns such as ``DNN-simple`` and
         ``Bayes, AMCR``; texts, empty where a choice cannot touch a method.
     """
-    shown = {
-        simulation_study.METHODS[method]: (method, "adjusted_mcr")
-        for method in ("naive", "dnn_simple", "dnn_1hdd", "bayes")
-    }
+    methods = ("naive", "dnn_simple", "dnn_1hdd", "bayes")
+    words = simulation_study.METHODS
+    shown = {words[method]: (method, "adjusted_mcr") for method in methods}
     shown["Bayes, AMCR"] = "bayes", "adjusted_amcr"
     shown["Bayes, AB"] = "bayes", "ab"
     rows = []

@@ -93,14 +93,11 @@ class OneAgainstOne(TreatmentRule):
         # "augmented" weighs single decisions, which a pair of combinations has not.
         check_choice("weights of OneAgainstOne", self.weights, WEIGHTS[:-1])
         every = combinations(self.n_treatments_)
-        propensity = study.propensity
-        if propensity is None:
-            propensity = estimate_propensity(study.X, study.A)
-        X = self._scale(study.X).astype("float32")
-        weights = outcome_weights(X, study.A, study.outcome, propensity, self.weights)[
-            1
-        ]
-        number = combination_number(study.A)
+        X, A, outcome, chance = study
+        chance = estimate_propensity(X, A) if chance is None else chance
+        X = self._scale(X).astype("float32")
+        _, weights = outcome_weights(X, A, outcome, chance, self.weights)
+        number = combination_number(A)
         self.seen_ = np.unique(number)
         if len(self.seen_) < 2:
             raise InputError("one-against-one needs two combinations that were given")
@@ -114,10 +111,8 @@ class OneAgainstOne(TreatmentRule):
         )
         first, second = np.triu_indices(len(self.seen_), 1)
         self.pairs_ = np.column_stack([self.seen_[first], self.seen_[second]])
-        rows = np.arange(len(first))
-        self.votes_ = np.zeros((len(first), len(every)), "f4")
-        self.votes_[rows, self.pairs_[:, 0]] = 1
-        self.votes_[rows, self.pairs_[:, 1]] = -1
+        for_one = np.eye(len(every), dtype="f4")
+        self.votes_ = for_one[self.pairs_[:, 0]] - for_one[self.pairs_[:, 1]]
         self.coef_ = self._train(X, number, weights.astype("f4"), first, second)
 
     def _train(
@@ -162,11 +157,9 @@ class OneAgainstOne(TreatmentRule):
         sizes = step_sizes(self.learning_rate, self.steps, optimiser=self.optimiser)
         take_steps = numpy_steps(gradient, self.optimiser)
         state = flat, np.zeros_like(flat), np.zeros_like(flat)
+        given = with_ones(X), [weights], order, sizes.astype("f4")
         with threadpool_limits(1, "blas"):
-            moved = take_steps(
-                state, with_ones(X), [weights], order, sizes.astype("f4")
-            )
-        return moved[0]
+            return take_steps(state, *given)[0]
 
     def _votes(self, X: ArrayLike, index: int) -> Array:
         scores = with_ones(self._inputs(X)) @ self.coef_[index].T

@@ -120,13 +120,8 @@ def numpy_steps(
         flat, mean, square = (np.array(array) for array in state)
         spare = np.empty_like(flat)
         for step, (chosen, size) in enumerate(zip(order, sizes, strict=True)):
-            slope = gradient(
-                np,
-                flat,
-                np.take(X, chosen, axis=-2),
-                [np.take(array, chosen, axis=-2) for array in rows],
-                [mask[step] for mask in masks],
-            )
+            inputs, *picked = (np.take(array, chosen, axis=-2) for array in (X, *rows))
+            slope = gradient(np, flat, inputs, picked, [mask[step] for mask in masks])
             if optimiser == "sgd":
                 flat -= size * slope
                 if shrink:
@@ -165,7 +160,7 @@ def keras_steps(
     -------
     callable
     """
-    from keras import ops
+    from keras import ops, tree
 
     shrink = shrink or (lambda xp, flat, rate: flat)
 
@@ -174,13 +169,10 @@ def keras_steps(
     ) -> tuple[Any, ...]:
         def body(step: Any, state: Any) -> tuple[Any, ...]:
             flat, mean, square = state
-            slope = gradient(
-                ops,
-                flat,
-                ops.take(X, order[step], axis=2),
-                [ops.take(array, order[step], axis=2) for array in rows],
-                [mask[step] for mask in masks],
+            inputs, *picked = (
+                ops.take(each, order[step], axis=2) for each in (X, *rows)
             )
+            slope = gradient(ops, flat, inputs, picked, [mask[step] for mask in masks])
             if optimiser == "sgd":
                 flat = flat - sizes[step] * slope
                 return shrink(ops, flat, sizes[step]), mean, square
@@ -194,12 +186,7 @@ def keras_steps(
     whole = compiled(steps)  # once: stretches of equal length share it
 
     def take_steps(*arguments: Any) -> tuple[Array, ...]:
-        tensors = [
-            [ops.convert_to_tensor(array) for array in argument]
-            if isinstance(argument, list | tuple)
-            else ops.convert_to_tensor(argument)
-            for argument in arguments
-        ]
+        tensors = tree.map_structure(ops.convert_to_tensor, arguments)
         return tuple(np.array(ops.convert_to_numpy(array)) for array in whole(*tensors))
 
     return take_steps

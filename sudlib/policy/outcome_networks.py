@@ -98,15 +98,12 @@ class ContrastNetwork(_OutcomeNetwork):
     members: int = 5
     alpha: float = 40.0
 
-    def _check_settings(self) -> None:
-        check_choice("order", self.order, ("auto", 1, 2))
-
     def _train(self, data: tuple[Array, ...], held: Any, alike: bool) -> list[Any]:
         """Return the networks of each data set, by order."""
         X, A, outcome = data
         by_order = {}
-        orders: Any = (1, 2) if self.order == "auto" else (self.order,)
-        for order in orders:
+        asked = check_choice("order", self.order, ("auto", 1, 2))
+        for order in (1, 2) if asked == "auto" else (asked,):
             basis = np.stack([contrast_basis(treatments, order) for treatments in A])
 
             def fit(networks: Any, *rows: Any, order: Any = order) -> Array:
@@ -237,7 +234,7 @@ class BoundedEffectsNetwork(_OutcomeNetwork):
     members: int = 3
     alpha: float = 20.0
 
-    def _check_settings(self) -> None:
+    def _rows(self, study: Study) -> tuple[Any, ...]:
         bounds, curvatures = np.asarray(self.bounds), np.asarray(self.curvatures)
         if bounds.ndim != 1 or not bounds.size or not (bounds > 0).all():
             raise InputError(f"bounds must be numbers above 0, not {self.bounds!r}")
@@ -246,6 +243,7 @@ class BoundedEffectsNetwork(_OutcomeNetwork):
             raise InputError(f"curvatures must be numbers, not {self.curvatures!r}")
         check_number("search", self.search, 0, 1, open_low=True)
         combinations(self.n_treatments_)  # says how many treatments it can compare
+        return super()._rows(study)
 
     def _train(self, data: tuple[Array, ...], held: Any, alike: bool) -> list[Any]:
         """Return, of every data set, networks of the best bound and curvature."""
@@ -346,7 +344,6 @@ class BoundedEffectsNetwork(_OutcomeNetwork):
             Coded -1 and +1.
         """
         effects = self.decision_function(X)
-        every = self._allowed()
-        every = combinations(self.n_treatments_, "int8") if every is None else every
+        every = self._options()
         totals = effects @ (every > 0).astype(effects.dtype).T
         return every[(totals + self.curvature_ * totals**2).argmax(axis=1)]

@@ -5,8 +5,6 @@ Taught in notebooks c04 (which weights reproduce the study) and c09 (which are b
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.linear_model import RidgeCV
@@ -77,19 +75,13 @@ def outcome_weights(
     check_choice("weights", how, WEIGHTS)
     same_rows(X=X, A=A, outcome=outcome, propensity=propensity)
     A = check_treatments(A, len(X))  # type: ignore[arg-type]
-    outcome, propensity = (
-        check_outcome(outcome, len(A)),
-        check_propensity(propensity, len(A)),
-    )
+    outcome = check_outcome(outcome, len(A))
+    propensity = check_propensity(propensity, len(A))
     if how == "augmented":
         contrasts = doubly_robust_contrasts(X, A, outcome, propensity, seed)
         return signs(contrasts), np.abs(contrasts)
-    baseline: Any = 0.0
-    if how == "shifted":
-        baseline = outcome.min()
-    elif how == "centred":
-        baseline = outcome.mean()
-    elif how == "residual":
+    baseline = {"shifted": outcome.min(), "centred": outcome.mean()}.get(how, 0.0)
+    if how == "residual":
         folds = KFold(5, shuffle=True, random_state=seed)
         ridge = RidgeCV(alphas=RIDGE_ALPHAS)
         baseline = cross_val_predict(ridge, X, outcome, cv=folds)

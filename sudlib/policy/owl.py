@@ -158,20 +158,12 @@ class OutcomeWeightedClassifier(NetworkRule):
     early_stopping: bool = False
     start: ArrayLike | None = None
 
-    def _check_settings(self) -> None:
-        auto = isinstance(self.order, str)
-        self.order_: Any = 1 if auto else self.order
-        if auto:
-            check_choice("order", self.order, ("auto",))
-        self._loss()
-
     def _loss(self) -> WeightedHamming:
         return WeightedHamming(self.loss, self.order_, self.n_treatments_, self.output)
 
     def _choose_order(self, study: Study) -> int:
         """Return the order whose rules are worth most to people they did not see."""
-        X, A, outcome, propensity = study
-        chance: Any = propensity
+        X, A, outcome, chance = study
         orders = sorted({1, min(2, A.shape[1]), A.shape[1]})
         scores = augmented_scores(X, A, outcome, propensity=chance, seed=self.seed_)
         worth = np.full((len(orders), len(X)), np.nan)
@@ -189,8 +181,11 @@ class OutcomeWeightedClassifier(NetworkRule):
         return np.size(self.alpha) > 1 or bool(self.early_stopping)
 
     def _rows(self, study: Study) -> tuple[Any, ...]:
-        if self.order == "auto":
+        self.order_: Any = self.order
+        if isinstance(self.order, str):
+            check_choice("order", self.order, ("auto",))
             self.order_ = self._choose_order(study)
+        self._loss()
         return self._weighted(study, self.weights)
 
     def _validation_rows(self, study: Study) -> tuple[Any, ...]:
@@ -199,18 +194,15 @@ class OutcomeWeightedClassifier(NetworkRule):
         return self._weighted(study, how)
 
     def _weighted(self, study: Study, how: str) -> tuple[Any, ...]:
-        X, A, outcome, propensity = study
-        chance: Any = propensity
-        return X, *outcome_weights(X, A, outcome, chance, how, self.seed_)
+        return study.X, *outcome_weights(*study, how, self.seed_)
 
     def _train(self, data: tuple[Array, ...], held: Any, alike: bool) -> list[Any]:
         """Return networks of each data set, (1, alphas times members)."""
         X, targets, weights = data
         alphas = np.atleast_1d(np.asarray(self.alpha, dtype=float))
-        start = None
-        if self.start is not None:
-            fits = np.tile(np.asarray(self.start, "f4"), (len(alphas), 1))
-            start = np.repeat(fits[None], len(X), axis=0)
+        start = self.start
+        if start is not None:
+            start = np.tile(np.asarray(start, "f4"), (len(X), len(alphas), 1))
 
         def gains(step: int, networks: Networks) -> Array:
             return score_each(held, lambda i, *rows: observed_gain(networks[i], *rows))

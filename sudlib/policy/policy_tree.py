@@ -113,10 +113,8 @@ class PolicyTree(BaseEstimator):
             for cut in np.unique(np.quantile(X[:, column], quantiles))
             if cut < X[:, column].max()
         ]
-        below = np.column_stack(
-            [X[:, column] <= cut for column, cut in self._cuts]
-            or [np.zeros((len(X), 0), bool)]
-        )
+        none = np.zeros((len(X), 0), bool)
+        below = np.column_stack([none, *(X[:, k] <= cut for k, cut in self._cuts)])
         everybody = np.ones(len(X), bool)
         self.tree_ = self._grow(below, scores, everybody, self.max_depth)[1]
         return self
@@ -200,13 +198,8 @@ class PolicyTree(BaseEstimator):
 
         def walk(node: dict[str, Any], path: list[str]) -> None:
             if "leaf" in node:
-                rows.append(
-                    {
-                        "who": " and ".join(path) or "everybody",
-                        "treatments": arms[node["leaf"]],
-                        "people": node["people"],
-                    }
-                )
+                who = " and ".join(path) or "everybody"
+                rows.append((who, arms[node["leaf"]], node["people"]))
                 return
             column = node["column"]
             name = f"covariate {column}" if names is None else names[column]
@@ -214,7 +207,7 @@ class PolicyTree(BaseEstimator):
             walk(node["high"], [*path, f"{name} > {node['cut']:g}"])
 
         walk(self.tree_, [])
-        return pd.DataFrame(rows)
+        return pd.DataFrame(rows, columns=["who", "treatments", "people"])
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

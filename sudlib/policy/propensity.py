@@ -91,8 +91,7 @@ class Propensity(BaseEstimator):
         self.n_treatments_ = A.shape[1]
         number = combination_number(A)
         weights = len(np.unique(number)) * (1 + X.shape[1])
-        small = weights <= AUTO_WEIGHTS
-        auto = "multinomial" if small else "product"
+        auto = "multinomial" if weights <= AUTO_WEIGHTS else "product"
         self.how_ = auto if self.how == "auto" else self.how
         if self.how_ == "multinomial" and weights > MOST_WEIGHTS:
             raise InputError(
@@ -129,9 +128,8 @@ class Propensity(BaseEstimator):
             given = combinations(self.n_treatments_) > 0
             return self.predict_proba(X) @ given
         X = check_covariates(X, estimator=self)
-        return np.column_stack(
-            [model.predict_proba(X) @ model.classes_ for model in self.models_]
-        )
+        shares = [model.predict_proba(X) @ model.classes_ for model in self.models_]
+        return np.column_stack(shares)
 
     def predict_proba(self, X: ArrayLike) -> Array:
         """Return every person's probability of every combination.
@@ -167,11 +165,9 @@ class Propensity(BaseEstimator):
         codes = check_treatments(codes)
         if self.how_ == "product":
             probabilities: Any = 1.0
-            shares = self.treatment_probabilities(X).T
+            shares = self.treatment_probabilities(X).T[:, :, None]
             for given, code in zip(shares, codes.T, strict=True):
-                probabilities = probabilities * np.where(
-                    code > 0, given[:, None], 1 - given[:, None]
-                )
+                probabilities = probabilities * np.where(code > 0, given, 1 - given)
             return probabilities
         X = check_covariates(X, estimator=self)
         model = self.models_[0]

@@ -168,12 +168,8 @@ class AdditiveQLearner(TreatmentRule):
             return Z @ self.main_, Z @ self.coef_.T
         check_is_fitted(self)
         X = check_covariates(X, estimator=self)
-        sums = np.column_stack(
-            [
-                np.sum([tree.predict(X) for tree in trees], axis=0)
-                for trees in self.trees_
-            ]
-        )
+        said = ([tree.predict(X) for tree in trees] for trees in self.trees_)
+        sums = np.column_stack([np.sum(each, axis=0) for each in said])
         sums *= self.learning_rate
         return self.start_ + sums[:, 0], sums[:, 1:]
 

@@ -73,28 +73,16 @@ def recipes(size: int) -> dict[str, Any]:
     # What the study leaves open is filled in as notebook c04 finds it to fit best.
     steps = max(2000, round(12 * size * TREATMENTS / 100))  # twelve passes or more
     paper: dict[str, Any] = {"alpha": STUDY_ALPHAS, "standardise": False}
-    descent: dict[str, Any] = {
-        "optimiser": "sgd",
-        "learning_rate": 0.01,
-        "steps": steps,
-    }
-    wide: dict[str, Any] = {
-        "hidden": (100,),
-        "members": 3,
-        "alpha": 20.0,
-        "batch_size": 200,
-    }
+    descent: dict[str, Any] = {"optimiser": "sgd", "steps": steps}
+    large = {"batch_size": 200} if size >= 4000 else {}
+    wide: dict[str, Any] = large and {"hidden": (100,), "members": 3, "alpha": 20.0}
     return {
         "naive": OneAgainstOne(steps=300, **paper),
         "dnn_simple": OutcomeWeightedClassifier(**paper, **descent),
         "dnn_1hdd": OutcomeWeightedClassifier(hidden=(45,), **paper, **descent),
         "ridge_q": AdditiveQLearner(effect_penalty=4.0),
-        "contrast": ContrastNetwork(
-            order=1, steps=steps, **(wide if size >= 4000 else {})
-        ),
-        "bounded": BoundedEffectsNetwork(
-            steps=steps, batch_size=200 if size >= 4000 else 100
-        ),
+        "contrast": ContrastNetwork(1, steps=steps, **wide, **large),
+        "bounded": BoundedEffectsNetwork(steps=steps, **large),
     }
 
 
@@ -222,9 +210,8 @@ def run_repeats(
     methods = recipes(size) if methods is None else methods
     fitted = fit_rules_together(trains, validations, methods, propensity)
     table = []
-    for (seeds, truth, *_), (rules, alphas, seconds) in zip(
-        worlds, fitted, strict=True
-    ):
+    for world, (rules, alphas, seconds) in zip(worlds, fitted, strict=True):
+        seeds, truth, *_ = world
         scored = score_rules(truth, test or 10 * rows, [*seeds, 3], rules, best=best)
         for name, scores in scored.items():
             row = {"setting": setting, "n_train": size, "repeat": seeds[-1]}

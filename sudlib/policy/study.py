@@ -51,7 +51,7 @@ class Study(NamedTuple):
     X: Array
     A: Array
     outcome: Array
-    propensity: Array | None = None
+    propensity: Any = None
 
     def rows(self, chosen: Any) -> Study:
         """Return the chosen people.
@@ -111,13 +111,11 @@ def same_rows(**tables: Any) -> None:
     sudlib.files.InputError
         If two indexes differ.
     """
-    labelled = [
-        (name, table)
-        for name, table in tables.items()
-        if isinstance(table, pd.DataFrame | pd.Series)
-    ]
-    for name, table in labelled[1:]:
-        first, other = labelled[0]
+    kinds = pd.DataFrame | pd.Series
+    labelled = [name for name, table in tables.items() if isinstance(table, kinds)]
+    for name in labelled[1:]:
+        first, table = labelled[0], tables[name]
+        other = tables[first]
         if len(other) == len(table) and not other.index.equals(table.index):
             raise InputError(
                 f"the rows of {first} and {name} must be the same people in the same"
@@ -397,10 +395,10 @@ def check_study(
     if A.shape[1] != wanted:
         raise InputError(f"the fit had {wanted} treatments, these are {A.shape[1]}")
     result = check_outcome(result, len(X))
-    given = (A > 0).mean(axis=0)
-    if varying and ((given == 0) | (given == 1)).any():
-        column = int(np.flatnonzero((given == 0) | (given == 1))[0])
-        group = "nobody" if given[column] == 0 else "everybody"
+    alike = np.flatnonzero((A == A[0]).all(axis=0)) if varying else ()
+    if len(alike):
+        column = alike[0]
+        group = "nobody" if A[0, column] < 0 else "everybody"
         name = list(getattr(received, "columns", range(A.shape[1])))[column]
         raise InputError(
             f"treatment {name} is given to {group} (n_samples={len(X)}): its effect"
@@ -409,9 +407,8 @@ def check_study(
     if propensity is not None:
         propensity = check_propensity(propensity, len(X))
     if estimator is not None and reset:
+        names = getattr(received, "columns", None)
+        estimator.treatment_names_ = None if names is None else list(map(str, names))
         estimator.n_treatments_ = A.shape[1]
-        estimator.treatment_names_ = (
-            list(map(str, received.columns)) if hasattr(received, "columns") else None
-        )
         estimator.received_ = np.unique(A, axis=0)
     return Study(X, A, result, propensity)

@@ -149,9 +149,8 @@ class Trial:
         parts = {"X": X, "treatments": treatments, "outcomes": outcomes}
         same_rows(**parts, propensities=propensities, clusters=clusters)
         frame = with_names(X if isinstance(X, pd.DataFrame) else pd.DataFrame(X), "X")
-        if all(isinstance(name, int) for name in getattr(X, "columns", range(1))) and (
-            not isinstance(X, Mapping)
-        ):
+        numbered = all(isinstance(name, int) for name in getattr(X, "columns", [0]))
+        if numbered and not isinstance(X, Mapping):
             frame.columns = [f"covariate {name}" for name in frame.columns]
         values = check_covariates(frame)
         self.X = pd.DataFrame(values, columns=frame.columns)
@@ -185,10 +184,8 @@ class Trial:
             given = pd.DataFrame(given)
         elif not isinstance(given, pd.DataFrame):
             given = pd.DataFrame(np.asarray(given))
-            named = len(given.columns) > 1
-            given.columns = [
-                f"treatment {k + 1}" if named else "treatment" for k in given.columns
-            ]
+            names = [f"treatment {k + 1}" for k in given.columns]
+            given.columns = names if len(names) > 1 else ["treatment"]
         given = with_names(given, "treatments").reset_index(drop=True)
         self._check_rows("treatments", given)
         self.treatments = given.apply(_factor)
@@ -196,15 +193,13 @@ class Trial:
         if allowed is not None:
             self._check_allowed(list(allowed))
         levels = self.treatments.drop_duplicates().sort_values(list(columns))
-        codes, kept = [], []
-        for name in columns:
-            every = self.treatments[name].cat.categories
-            for level in every[1:]:
-                codes.append(np.where(levels[name] == level, 1, -1))
-                kept.append(self._say(name, level, every))
+        every = {name: self.treatments[name].cat.categories for name in columns}
+        given = [(name, level) for name in columns for level in every[name][1:]]
+        codes = [np.where(levels[name] == level, 1, -1) for name, level in given]
+        kept = [self._say(name, level, every[name]) for name, level in given]
         names = [
             " + ".join(
-                self._say(name, level, self.treatments[name].cat.categories)
+                self._say(name, level, every[name])
                 for name, level in zip(columns, row, strict=True)
                 if len(columns) == 1 or level.lower() not in NOT_GIVEN
             )
@@ -218,9 +213,8 @@ class Trial:
         self.codes = pd.DataFrame(
             np.column_stack(codes).astype("int8"), index=self.levels.index, columns=kept
         )
-        keys = pd.MultiIndex.from_frame(levels.astype(str))
-        people = pd.MultiIndex.from_frame(self.treatments.astype(str))
-        self.arm = keys.get_indexer(people)
+        groups = self.treatments.groupby(list(columns), observed=True)
+        self.arm = groups.ngroup().to_numpy()
 
     @staticmethod
     def _say(name: str, level: str, every: Sequence[str]) -> str:
@@ -261,15 +255,14 @@ class Trial:
         try:
             frame = frame.astype(float)
         except (TypeError, ValueError) as why:
-            raise InputError(
-                f"outcomes must be numbers (NaN where missing): {why}"
-            ) from why
+            said = f"outcomes must be numbers (NaN where missing): {why}"
+            raise InputError(said) from why
         for name in frame:
             check_outcome(frame[name].dropna(), int(frame[name].notna().sum()))
         self.outcomes = frame
-        self.lower_is_better = tuple(
-            (frame.columns if lower else ()) if isinstance(lower, bool) else lower
-        )
+        if isinstance(lower, bool):
+            lower = tuple(frame.columns) if lower else ()
+        self.lower_is_better = tuple(lower)
         for name in self.lower_is_better:
             check_choice("a name in lower_is_better", name, frame.columns)
 
@@ -282,31 +275,28 @@ class Trial:
             check_choice("propensities", given, ("randomised",))
             given = np.bincount(self.arm, minlength=shape[1]) / len(self)
             return np.broadcast_to(given, shape)
-        if isinstance(given, pd.Series) and set(map(str, given.index)) == set(
-            self.arms
-        ):
+        arms = set(self.arms)
+        if isinstance(given, pd.Series) and set(map(str, given.index)) == arms:
             given = {str(arm): chance for arm, chance in given.items()}
         if isinstance(given, Mapping | pd.DataFrame):
-            if set(map(str, given)) != set(self.arms):
+            if set(map(str, given)) != arms:
                 raise InputError(
                     f"propensities must be of the arms {', '.join(self.arms)}, not"
                     f" {', '.join(map(str, given))}"
                 )
             given = np.stack([np.asarray(given[arm]) for arm in self.arms], axis=-1)
-        given = np.asarray(given, float)
+        given, received = np.asarray(given, float), (np.arange(len(self)), self.arm)
         if given.shape in (shape, shape[1:]):
             chances = np.broadcast_to(given, shape)
-            if (chances < 0).any() or not np.allclose(
-                chances.sum(axis=1), 1, atol=1e-3
-            ):
+            total = chances.sum(axis=1)
+            if (chances < 0).any() or not np.allclose(total, 1, atol=1e-3):
                 raise InputError(
                     "propensities of all arms must sum to 1 for each person"
                 )
         else:
             chances = np.full(shape, np.nan)
-            received = check_propensity(given, len(self))
-            chances[np.arange(len(self)), self.arm] = received
-        check_propensity(chances[np.arange(len(self)), self.arm], len(self))
+            chances[received] = check_propensity(given, len(self))
+        check_propensity(chances[received], len(self))
         return chances
 
     def target(self, outcome: str | Mapping[str, float] | None = None) -> Array:
@@ -340,10 +330,8 @@ class Trial:
         -------
         str
         """
-        first = self.outcomes.columns[0]
-        return check_choice(
-            "outcome", first if outcome is None else outcome, self.outcomes.columns
-        )
+        names = self.outcomes.columns
+        return check_choice("outcome", names[0] if outcome is None else outcome, names)
 
     def study(
         self,
@@ -370,9 +358,8 @@ class Trial:
         chosen = chosen[np.isfinite(target[chosen])]
         A = self.codes.iloc[self.arm[chosen]].reset_index(drop=True)
         X = self.X.iloc[chosen].reset_index(drop=True)
-        chance = None
-        if self.chances is not None:
-            chance = self.chances[chosen, self.arm[chosen]]
+        known = self.chances
+        chance = None if known is None else known[chosen, self.arm[chosen]]
         return X, A, target[chosen], chance
 
     def place(self, advice: Any) -> Array:

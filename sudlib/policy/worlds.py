@@ -129,10 +129,8 @@ def make_world(name: str, seed: int = 33) -> World:
     if name == "sparse":
         slopes *= np.arange(p)[:, None] < 3
         slopes *= np.sqrt(p / 3)
-    offsets, main = (
-        random.normal(size=treatments) / 2,
-        random.normal(size=p) / np.sqrt(p),
-    )
+    offsets = random.normal(size=treatments) / 2
+    main = random.normal(size=p) / np.sqrt(p)
     picks = random.permutation(p)[: 2 * treatments].reshape(2, treatments)
     assigned = random.normal(size=(p, treatments)) / np.sqrt(p) + main[:, None]
     pairs = np.triu_indices(treatments, 1)

@@ -11,9 +11,7 @@ import pandas as pd
 from sudlib.estimates import Estimate
 from sudlib.files import InputError
 from sudlib.scores.evaluation import MEASURES, Evaluation, _estimate
-from sudlib.validation import (
-    check_choice,
-)
+from sudlib.validation import check_choice
 
 
 def difference(
@@ -57,10 +55,9 @@ def difference(
     exact = (np.nan, np.nan)
     if drawn.nunique() == against.nunique() == 1:  # no draw can differ: exact limits
         value = one.value - other.value
-        exact = (
-            value - np.hypot(one.value - one.low, other.high - other.value),
-            value + np.hypot(one.high - one.value, other.value - other.low),
-        )
+        below = np.hypot(one.value - one.low, other.high - other.value)
+        above = np.hypot(one.high - one.value, other.value - other.low)
+        exact = value - below, value + above
     return _estimate(measure, one.value - other.value, drawn - against, level, exact)
 
 
@@ -105,11 +102,5 @@ def values(evaluations: Mapping[Any, Evaluation], measure: str) -> pd.DataFrame:
     pandas.DataFrame
         One row each: ``value``, ``low``, ``high``.
     """
-    return pd.DataFrame(
-        [
-            evaluation.estimates[measure].as_dict()
-            for evaluation in evaluations.values()
-        ],
-        index=list(evaluations),
-        columns=["value", "low", "high"],
-    )
+    rows = [each.estimates[measure].as_dict() for each in evaluations.values()]
+    return pd.DataFrame(rows, list(evaluations), ["value", "low", "high"])

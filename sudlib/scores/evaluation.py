@@ -15,10 +15,7 @@ from sklearn import metrics
 from sudlib.estimates import Estimate, exact_limits, percentile_estimate
 from sudlib.files import InputError
 from sudlib.scores.thresholds import _check
-from sudlib.validation import (
-    check_number,
-    check_whole,
-)
+from sudlib.validation import check_number, check_whole
 
 #: The measures of an :class:`Evaluation`, in the order of its table.
 MEASURES = {
@@ -70,9 +67,7 @@ class Evaluation:
     def table(self) -> pd.DataFrame:
         """One row a measure: value, low, high, reason."""
         rows = {MEASURES[k]: each.as_dict() for k, each in self.estimates.items()}
-        return pd.DataFrame(
-            list(rows.values()), index=pd.Index(list(rows), name="measure")
-        )
+        return pd.DataFrame([*rows.values()], pd.Index(list(rows), name="measure"))
 
 
 def resamples(
@@ -235,16 +230,14 @@ def evaluate(
     completed, score = _check(completed, score)
     n_resamples = check_whole("n_resamples", n_resamples)
     check_number("threshold", threshold)
-    matrix = metrics.confusion_matrix(
-        completed, score >= threshold, labels=[False, True]
-    )
+    flags = score >= threshold
+    matrix = metrics.confusion_matrix(completed, flags, labels=[False, True])
     (tn, fp), (fn, tp) = matrix
     positives, negatives = tp + fn, tn + fp
     probability = score.min() >= 0 and score.max() <= 1
     values: dict[str, Any] = _measures(tp, fp, fn, tn)
-    values["average_precision"] = (
-        metrics.average_precision_score(completed, score) if positives else np.nan
-    )
+    area = metrics.average_precision_score
+    values["average_precision"] = area(completed, score) if positives else np.nan
     values["brier"] = np.mean((completed - score) ** 2) if probability else np.nan
 
     # The distinct scores, highest first: ties move together, as in scikit-learn.
@@ -271,11 +264,8 @@ def evaluate(
             briers[draw] = squares.sum() / len(score)
     tp, marked = counts.T
     drawn = pd.DataFrame(
-        {
-            **_measures(tp, marked - tp, positives - tp, negatives - marked + tp),
-            "average_precision": areas,
-            "brier": briers,
-        }
+        _measures(tp, marked - tp, positives - tp, negatives - marked + tp)
+        | {"average_precision": areas, "brier": briers}
     )
     exact = _exact_ends(matrix, level)
     for name, people in (("average_precision", positives), ("brier", len(score))):
@@ -305,11 +295,8 @@ def _curve(completed: NDArray[np.bool_], score: NDArray[np.float64]) -> pd.DataF
     if not completed.any():
         return pd.DataFrame(columns=["precision", "recall", "threshold"], dtype=float)
     precision, recall, threshold = metrics.precision_recall_curve(completed, score)
-    curve = {
-        "precision": precision,
-        "recall": recall,
-        "threshold": np.append(threshold, np.inf),
-    }
+    curve = {"precision": precision, "recall": recall}
+    curve["threshold"] = np.append(threshold, np.inf)
     return pd.DataFrame(curve)[::-1].reset_index(drop=True)
 
 

@@ -48,9 +48,8 @@ def f_beta(completed: ArrayLike, predicted: ArrayLike, beta: float = 0.5) -> flo
     """
     check_number("beta", beta, 0)
     completed, predicted = _check(completed, predicted=predicted)
-    return float(
-        metrics.fbeta_score(completed, predicted, beta=beta, zero_division=np.nan)
-    )
+    score = metrics.fbeta_score(completed, predicted, beta=beta, zero_division=np.nan)
+    return float(score)
 
 
 def best_threshold(completed: ArrayLike, score: ArrayLike, beta: float = 0.5) -> float:
@@ -184,8 +183,6 @@ def net_benefit(
     reached = score >= at[:, None]
     rightly, in_vain = (reached & outcome).mean(1), (reached & ~outcome).mean(1)
     price, share = at / (1 - at), outcome.mean()
-    index = pd.Index(at, name="threshold")
-    everybody = share - (1 - share) * price
-    return pd.DataFrame(
-        {"model": rightly - in_vain * price, "everybody": everybody}, index
-    )
+    worth = {"model": rightly - in_vain * price}
+    worth["everybody"] = share - (1 - share) * price
+    return pd.DataFrame(worth, pd.Index(at, name="threshold"))

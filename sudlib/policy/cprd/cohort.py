@@ -114,19 +114,17 @@ def _draw_covariates(people: int, generator: np.random.Generator) -> pd.DataFram
     terms: dict[str, Array] = {}
     for name, row in recipe.iterrows():
         rule, predictor = cached_schema().loc[name], _linear("covariate", name, terms)
-        if row["family"] in ("share", "logistic"):
-            start = logit(rule["mean"]) if row["family"] == "share" else row["start"]
-            values = generator.random(people) < expit(start + predictor)
-            values = values.astype(float)
+        family, start, scale = row["family"], row["start"], row["scale"]
+        if family in ("share", "logistic"):
+            start = logit(rule["mean"]) if family == "share" else start
+            values = (generator.random(people) < expit(start + predictor)).astype(float)
         else:
-            if row["family"] == "gamma":
-                scale = row["scale"] / row["shape"]
-                spread = generator.gamma(row["shape"], scale, people)
-                values = row["start"] + spread * np.exp(predictor)
+            if family == "gamma":
+                spread = generator.gamma(row["shape"], scale / row["shape"], people)
+                values = start + spread * np.exp(predictor)
             else:
-                predictor += row["scale"] * generator.standard_normal(people)
-                normal = row["family"] == "normal"
-                start = row["start"]
+                predictor += scale * generator.standard_normal(people)
+                normal = family == "normal"
                 values = start + predictor if normal else start * np.exp(predictor)
             values = np.clip(values, rule["low"], rule["high"])
             values = np.round(values, int(row["decimals"]))

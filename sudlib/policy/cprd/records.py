@@ -42,20 +42,13 @@ def load(
     pandas.DataFrame
         See :func:`read`.
     """
-    if _of_another_study(data):
-        return sample(people, seed=seed)
-    return read(data)
-
-
-def _of_another_study(data: str | Path) -> bool:
-    """Return whether these are records of treatment for substance use.
-
-    The door of studies A and B says what they are, so that both doors judge alike.
-    """
     from sudlib import records, teds
 
+    # The door of studies A and B says what is theirs, so that both doors judge alike.
     kind, place = records.door(data)
-    return kind != "file" or teds.is_discharges(place)
+    if kind != "file" or teds.is_discharges(place):
+        return sample(people, seed=seed)
+    return read(data)
 
 
 def read(source: str | Path) -> pd.DataFrame:
