@@ -17,7 +17,7 @@ import sources
 from sudlib.files import InputError
 
 
-def record(result, folder:
+def record(result, folder):
     """Write what the book shows where a notebook's files are not at hand.
 
     Parameters
