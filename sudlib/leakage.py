@@ -7,13 +7,14 @@ of *What do the printed numbers prove?*.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
+from sklearn.base import clone
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.metrics import balanced_accuracy_score
 from sklearn.model_selection import (
@@ -136,6 +137,8 @@ def audit(
     def said(model: Any, columns: Any = slice(None)) -> NDArray:
         return cross_val_predict(model, rows[:, columns], classes, cv=cv)
 
+    shuffled = map(np.random.default_rng(seed).permutation, [y] * shuffles)
+    permuted = (_numbers(*prepare(frame, each)) for each in shuffled)
     ends = [each[-1] if isinstance(each, tuple) else each for each in frame.columns]
     names = list(map(str, ends))
     late = [name for name in names if _is_late(name.upper())]
@@ -143,8 +146,8 @@ def audit(
         "late": (len(late), 0.0, 0.0 if late else 1.0, ", ".join(late)),
         "lone": _lone(said, forest, rows, classes, names, seed),
         "tree": _tree(said, forest, classes, seed),
-        "copies": _copies(rows, classes, trees, folds, seed, n_jobs),
-        "shuffled": _shuffled(prepare, frame, y, forest, shuffles, seed),
+        "copies": _copies(rows, classes, forest, folds, seed),
+        "shuffled": _shuffled(permuted, forest, seed),
     }
     columns = ["value", "null", "p_value", "detail"]
     table = pd.DataFrame.from_dict(signs, orient="index", columns=columns)
@@ -216,7 +219,7 @@ def _oftener(one: NDArray, other: NDArray) -> float:
 
 
 def _copies(
-    rows: NDArray, classes: NDArray, trees: int, folds: int, seed: int, n_jobs: int
+    rows: NDArray, classes: NDArray, forest: Any, folds: int, seed: int
 ) -> tuple[float, float, float, str]:
     """Compare classes of equal rows with what people with such values would have."""
     same = pd.util.hash_pandas_object(pd.DataFrame(rows), index=False).to_numpy()
@@ -235,9 +238,7 @@ def _copies(
     start = np.r_[0, np.cumsum(counts)[:-1]][counts > 1]
     one, two = order[start], order[start + 1]
     alone = order[np.r_[0, np.cumsum(counts)[:-1]]]  # one person of each kind
-    model = RandomForestClassifier(
-        trees, min_samples_leaf=5, random_state=seed, n_jobs=n_jobs
-    )
+    model = clone(forest).set_params(min_samples_leaf=5)
     labels = np.unique(classes, return_inverse=True)[1]
     chance = np.zeros((len(alone), labels.max() + 1))
     for fit, rest in GroupKFold(folds).split(alone, groups=same[alone]):
@@ -253,26 +254,19 @@ def _copies(
 
 
 def _shuffled(
-    prepare: Callable[[pd.DataFrame, Any], tuple[Any, Any]],
-    frame: pd.DataFrame,
-    y: NDArray,
-    forest: Any,
-    shuffles: int,
-    seed: int,
+    tables: Iterable[tuple[NDArray, NDArray]], forest: Any, seed: int
 ) -> tuple[float, float, float, str]:
     """Compare the score with permuted classes with that of a coin."""
-    random = np.random.default_rng(seed)
     above, spread = [], []
-    for _ in range(shuffles):
-        permuted = _numbers(*prepare(frame, random.permutation(y)))
+    for rows, classes in tables:
         X_train, X_test, y_train, y_test = train_test_split(
-            *permuted, test_size=0.3, random_state=seed, stratify=permuted[1]
+            rows, classes, test_size=0.3, random_state=seed, stratify=classes
         )
         guess = forest.fit(X_train, y_train).predict(X_test)
         kinds, sizes = np.unique(y_test, return_counts=True)
         shares = np.array([(guess == kind).mean() for kind in kinds])
         above.append(balanced_accuracy_score(y_test, guess) - 1 / len(kinds))
         spread.append((shares * (1 - shares) / sizes).sum() / len(kinds) ** 2)
-    mean, error = float(np.mean(above)), float(np.sqrt(np.sum(spread)) / shuffles)
+    mean, error = float(np.mean(above)), float(np.sqrt(np.sum(spread)) / len(above))
     p = float(stats.norm.sf(mean / error)) if error else 1.0
-    return mean, 0.0, p, f"{shuffles} shuffles"
+    return mean, 0.0, p, f"{len(above)} shuffles"

@@ -90,15 +90,13 @@ def load(
         years = years if place in years else (place,)
         frames = [teds.read(teds.fetch(year), columns) for year in years]
         name = "teds-d-" + "+".join(map(str, years))
+    elif kind == "file":
+        frames = [_of_years(place, columns, years)]
+        name = frames[0].attrs["data"]  # of a zip given by its path the CSV inside
     else:
-        files = [place] if kind == "file" else [_official(place, y) for y in years]
-        if kind == "file":
-            frames = [_of_years(place, columns, years)]
-        else:
-            frames = [teds.read(file, columns) for file in files]
-        # Of a zip given by its path the data are the CSV inside.
-        names = [file.name for file in files]
-        name = frames[0].attrs["data"] if kind == "file" else " + ".join(names)
+        files = [_official(place, year) for year in years]
+        frames = [teds.read(file, columns) for file in files]
+        name = " + ".join(file.name for file in files)
     return _sample(_together(frames, name), rows, seed)
 
 
@@ -273,10 +271,8 @@ def _together(frames: list[pd.DataFrame], name: str) -> pd.DataFrame:
     if "verified" in attrs[0]:  # from files
         frame.attrs["verified"] = all(each["verified"] for each in attrs)
         frame.attrs["dropped"] = sum(each["dropped"] for each in attrs)
-        blanks: Counter[str] = Counter()
-        for each in attrs:
-            blanks.update(each["blanks"])
-        frame.attrs["blanks"] = dict(blanks)
+        blanks = (Counter(each["blanks"]) for each in attrs)
+        frame.attrs["blanks"] = dict(sum(blanks, Counter()))
     return frame
 
 

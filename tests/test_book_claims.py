@@ -352,7 +352,7 @@ def test_a_setting_is_used_as_printed_or_otherwise_whatever_the_records(syntheti
 
 def test_a_setting_shows_what_is_used_and_why():
     table = book.compare([result(number(INPUT, [0.1, 1], note="thinned"))])
-    cells = book.to_html(table.loc[[INPUT]])
+    cells = html(table.loc[[INPUT]])
     assert "[0.1, 1]" in cells and "thinned" in cells and "used otherwise" in cells
     assert "teds-d-2018" not in cells  # it depends on no records
     table = book.compare([result(number(INPUT, [0.1, 1, 10, 100]))])
@@ -607,6 +607,11 @@ def test_float_noise_is_no_difference_and_more_is():
 # --------------------------------------------------------------------- what is shown
 
 
+def html(*words, **more):
+    """Return a table of claims as HTML, without its style sheet."""
+    return book.show(*words, **more).data.partition("</style>")[2]
+
+
 class Rows(HTMLParser):
     """Collect the text of each table row by its ``data-key``, and the tags seen."""
 
@@ -627,7 +632,7 @@ class Rows(HTMLParser):
 
 def test_the_table_says_number_interval_verdict_and_synthetic():
     ours = number(value=0.6712, low=0.66, high=0.68, synthetic=True)
-    rows = Rows(book.to_html(book.compare([result(ours)]))).rows
+    rows = Rows(html(book.compare([result(ours)]))).rows
     assert set(rows) == set(book.published().index)
     for words in ("0.67", "0.671 (0.660 to 0.680)", "synthetic", "93,424 people"):
         assert words in rows[F05]
@@ -640,7 +645,7 @@ def test_the_verdict_says_how_far_off_and_what_is_allowed():
     def cell(key, ours, **more):
         printed = book.published().loc[[key]]
         table = book.compare([result(number(key, ours, **more))], printed)
-        return Rows(book.to_html(table)).rows[key]
+        return Rows(html(table)).rows[key]
 
     assert "gap +0.004, tolerance 0.005" in cell(F05, 0.674)
     assert "gap -1, tolerance 0" in cell("a.general.train.rows", 435_973)
@@ -649,14 +654,14 @@ def test_the_verdict_says_how_far_off_and_what_is_allowed():
     assert "gap +3.5 points, tolerance 1.5, in the cell furthest out" in matrix
     assert "gap" not in cell(INPUT, [1])
     assert "gap" not in cell("a.general.finetune.f05", 0.5)
-    first = book.to_html(book.compare([result(number())]), caption="<")
+    first = html(book.compare([result(number())]), caption="<")
     assert f'id="{F05}"' in first and "href" not in first
     assert "<caption>&lt;</caption>" in first
     assert ">General outpatient: tuned random forest</th>" in first
     assert ">general outpatient" not in first
     # A claim about a cohort and no model has the cohort's name and no colon.
     table = book.compare([], book.published().loc[["a.general.rows"]])
-    assert ">General outpatient</th>" in book.to_html(table)
+    assert ">General outpatient</th>" in html(table)
 
 
 def test_the_explorer_holds_each_claim_once_with_its_link_and_reason():
@@ -702,7 +707,7 @@ def test_numbers_are_printed_with_the_digits_of_the_claim():
 
 def test_what_a_note_holds_is_text_not_markup():
     ours = number(note="<script>alert(1)</script>")
-    page = Rows(book.to_html(book.compare([result(ours)])))
+    page = Rows(html(book.compare([result(ours)])))
     assert "script" not in page.tags
     assert "<script>alert(1)</script>" in page.rows[F05]
 

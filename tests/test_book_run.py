@@ -211,9 +211,9 @@ def test_a_start_outside_the_book_still_checks_allowed_values():
 
 def test_written_json_is_whole_or_absent(tmp_path, monkeypatch):
     path = tmp_path / "r.json"
-    book.write_json(path, {"a": 1})
+    results.write_json(path, {"a": 1})
     with pytest.raises(TypeError):
-        book.write_json(path, {"a": object()})
+        results.write_json(path, {"a": object()})
     assert json.loads(path.read_text()) == {"a": 1}
 
 

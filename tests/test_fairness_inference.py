@@ -109,7 +109,7 @@ def compared(groups):
     rows = len(next(iter(groups.values())))
     said = (np.random.default_rng(0).random(rows) < 0.4).astype(int)
     counts = tables.tabulate(said, said, sensitive_features=groups)
-    return comparison.compare(counts, tables.families(counts, "each"))
+    return comparison.Comparison(counts, tables.families(counts, "each"))
 
 
 def critical_value(chosen, measure="demographic_parity_ratio", draws=20_000):
@@ -246,7 +246,7 @@ def test_weights_count_as_effective_rows():
         np.tile([1.0, 1.0, 9.0, 9.0], 25),
     )
     family = tables.families(counts)
-    share = comparison.compare(counts, family).everybody["selection_rate"]
+    share = comparison.Comparison(counts, family).everybody["selection_rate"]
     assert share.n[0, 0] == pytest.approx(100 * 100 / 164)
 
 

@@ -68,7 +68,7 @@ def test_words_are_claims_without_a_number():
     ours = {"key": key, "value": "no", "arm": "published", "synthetic": True}
     table = book.compare([{"notebook": "x", "claims": [ours]}])
     assert table.loc[key, "ours"] == "no"
-    assert "Satisfied for At Least One Class" in book.to_html(table.loc[[key]])
+    assert "Satisfied for At Least One Class" in book.show(table.loc[[key]]).data
 
 
 def test_printed_odds_are_the_distance_of_the_differences_in_all_rows():

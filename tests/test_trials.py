@@ -6,6 +6,7 @@ import http.server
 import io
 import json
 import re
+import sys
 import threading
 import time
 import zipfile
@@ -19,6 +20,10 @@ from sudlib import trials
 from sudlib.book.run import Run
 from sudlib.files import InputError, data_file
 from sudlib.trials import files_at_hand, page, readers
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tools"))
+
+import record_trials  # noqa: E402
 
 COLON = "id,rx,etype\n1.0,Lev,2.0\n2.0,Obs,2.0\n"
 
@@ -297,7 +302,7 @@ def test_a_recorded_page_shows_the_same_table_as_the_one_that_computed_it(
     stamp |= {"date": "2026-11-29T10:00+00:00", "data": run.data, "commit": "abc"}
     stamp["parameters"] = {"seed": 7}
     result = {"notebook": "d99_small", "stamp": stamp, "tables": run.tables}
-    kept = json.loads(trials.record(result, tmp_path).read_text())
+    kept = json.loads(record_trials.record(result, tmp_path).read_text())
     run, shown = small_page(monkeypatch, kept)
     second = shown.result(arms)
     pd.testing.assert_frame_equal(first, second)
@@ -306,7 +311,7 @@ def test_a_recorded_page_shows_the_same_table_as_the_one_that_computed_it(
     assert "not used, but seed = 7" in shown.label()
     assert run.data[0]["data"] == "ist, recorded 2026-11-29" and run.synthetic is False
     with pytest.raises(InputError, match="was not computed"):
-        trials.record({**result, "stamp": {**stamp, "data": run.data}}, tmp_path)
+        record_trials.record({**result, "stamp": {**stamp, "data": run.data}}, tmp_path)
 
 
 def test_a_result_that_was_never_recorded_is_named(monkeypatch):

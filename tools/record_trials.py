@@ -14,7 +14,38 @@ from pathlib import Path
 
 import sources
 
-from sudlib import trials
+from sudlib.files import InputError
+
+
+def record(result, folder):
+    """Write what the book shows where a notebook's files are not at hand.
+
+    Parameters
+    ----------
+    result : dict
+        The notebook's result, computed from the files.
+    folder : pathlib.Path
+        Where to; the file is called as the notebook.
+
+    Returns
+    -------
+    pathlib.Path
+
+    Raises
+    ------
+    sudlib.files.InputError
+        If the result itself was shown from a record.
+    """
+    stamp, name = result["stamp"], result["notebook"]
+    if any("recorded" in used["data"] for used in stamp["data"]):
+        raise InputError(f"{name} was not computed: its result shows a recorded one")
+    names = ("date", "commit", "data", "parameters", "versions", "minutes")
+    content = {"notebook": name, **{key: stamp[key] for key in names}}
+    content["tables"] = result["tables"]
+    path = folder / f"{name}.json"
+    folder.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    return path
 
 
 def main(words=None):
@@ -26,7 +57,7 @@ def main(words=None):
     parser.add_argument("--to", type=Path, default=sources.DATA / "results/trials")
     given = parser.parse_args(words)
     for path in given.results:
-        made = trials.record(json.loads(path.read_text("utf-8")), given.to)
+        made = record(json.loads(path.read_text("utf-8")), given.to)
         sys.stdout.write(f"{made.name} recorded\n")
     return 0
 

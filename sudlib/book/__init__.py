@@ -17,7 +17,7 @@ if TYPE_CHECKING:
         split_sizes,
     )
     from sudlib.book.claims import compare, count_verdicts
-    from sudlib.book.claims_html import badge, explorer, page_table, show, to_html
+    from sudlib.book.claims_html import badge, explorer, page_table, show
     from sudlib.book.claims_text import describe, our_text, paper_text
     from sudlib.book.consistency import COMPAS, check_printed
     from sudlib.book.parameters import (
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
         finished_results,
         read_result,
         read_results,
-        write_json,
     )
     from sudlib.book.run import Run, start
     from sudlib.book.verdicts import (
@@ -85,10 +84,8 @@ __all__ = [
     "show",
     "split_sizes",
     "start",
-    "to_html",
     "tolerance",
     "versions",
-    "write_json",
 ]
 
 

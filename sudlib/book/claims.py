@@ -15,7 +15,7 @@ from typing import Any
 
 import pandas as pd
 
-from sudlib.book.consistency import _consistency, check_printed
+from sudlib.book.consistency import check_printed
 from sudlib.book.printed import published
 from sudlib.book.verdicts import (
     PUBLISHED_ARM,
@@ -89,7 +89,8 @@ def _with_consistency(table: pd.DataFrame, checks: pd.DataFrame) -> pd.DataFrame
 
     It stands where our number gives none; its reason is the check that failed.
     """
-    consistent = _consistency(checks)
+    words = {True: "agrees", False: "disagrees"}
+    consistent = checks.groupby("key")["agrees"].all().map(words)
     table["consistent"] = [consistent.get(key, "") for key in table.index]
     failed = checks[~checks["agrees"]].drop_duplicates("key").set_index("key")
     for key in failed.index.intersection(table.index):

@@ -73,35 +73,21 @@ def show(table: pd.DataFrame, *, caption: str = "") -> HTML:
     IPython.display.HTML
         Readable in light and dark mode; on a phone each claim becomes a card.
     """
-    from IPython.display import HTML
-
-    style = data_file("style/claims.css").read_text(encoding="utf-8")
-    page = to_html(table, caption=caption)
-    return HTML(f"<style>{style}</style>{page}")
-
-
-def to_html(table: pd.DataFrame, *, caption: str = "") -> str:
-    """Return the HTML of :func:`show` without its style sheet, as text.
-
-    Parameters
-    ----------
-    table : pandas.DataFrame
-        From :func:`compare`.
-    caption : str, optional
-        What the table shows, in one sentence.
-
-    Returns
-    -------
-    str
-    """
     rows = [_row(key, row) for key, row in table.iterrows()]
     groups = [
         (title, [list(arms) for _, arms in groupby(claims, lambda row: row["key"])])
         for title, claims in groupby(rows, lambda row: row["title"])
     ]
-    return _template("claims").render(
-        groups=groups, heads=_HEADS, caption=caption, badge=badge
-    )
+    given = {"groups": groups, "heads": _HEADS, "badge": badge}
+    return _styled(_template("claims").render(**given, caption=caption))
+
+
+def _styled(page: str) -> HTML:
+    """Return a page's HTML with the ledger's style sheet."""
+    from IPython.display import HTML
+
+    style = data_file("style/claims.css").read_text(encoding="utf-8")
+    return HTML(f"<style>{style}</style>{page}")
 
 
 def explorer(table: pd.DataFrame) -> HTML:
@@ -121,7 +107,6 @@ def explorer(table: pd.DataFrame) -> HTML:
     IPython.display.HTML
     """
     import pandas as pd
-    from IPython.display import HTML
 
     headlines = pd.read_csv(data_file("claims/headlines.csv"), index_col="key")
     claims = {
@@ -133,57 +118,43 @@ def explorer(table: pd.DataFrame) -> HTML:
         for key, words in headlines["words"].items()
         if key in claims
     ]
+    every = list(claims.values())
     sections = [
-        _section(letter, [each for each in claims.values() if each["study"] == letter])
+        _section(letter, [each for each in every if each["study"] == letter])
         for letter in STUDIES
     ]
-    every = claims.values()
+    given = {claim["verdict"] for claim in every}
     page = _template("explorer").render(
         heads=_HEADS,
         badge=badge,
         studies=list(STUDIES),
-        verdicts=[
-            (code, word)
-            for word, code in _CODES.items()
-            if any(claim["verdict"] == word for claim in every)
-        ],
+        verdicts=[(code, word) for word, code in _CODES.items() if word in given],
         pages=sorted({ours["page"] for claim in every for ours in claim["ours"]}),
         headlines=chosen,
         sections=[section for section in sections if section["parts"]],
         script=data_file("style/explorer.js").read_text(encoding="utf-8"),
     )
-    style = data_file("style/claims.css").read_text(encoding="utf-8")
-    return HTML(f"<style>{style}</style>{page}")
+    return _styled(page)
 
 
 def _claim(key: Any, rows: list[tuple[Any, pd.Series]]) -> dict[str, Any]:
     """Return what the explorer shows of one claim and of all our numbers for it."""
     shown = [_row(key, row) for _, row in rows]
-    first, found = shown[0], [row for row in shown if row["number"]]
-    return {
-        "key": key,
-        "study": first["study"],
+    first, ours = shown[0], []
+    for row in filter(lambda row: row["number"], shown):
+        # The study's own recipe is what a number is of unless it says more.
+        parts = [part for part in row["behind"] if part and part != PUBLISHED_ARM]
+        behind = "; ".join(parts)
+        ours.append(
+            {"number": row["number"], "page": row["notebook"], "behind": behind}
+        )
+    return first | {
         "place": first["where"],
-        "title": first["title"],
         "words": first["metric"],
-        "condition": first["condition"],
-        "paper": first["paper"],
-        "verdict": first["verdict"],
         "word": _with_sign(first["verdict"]),
         "code": _CODES[first["verdict"]],
-        "reason": first["reason"],
         "note": "",
-        "ours": [
-            {
-                "number": row["number"],
-                "page": row["notebook"],
-                # The study's own recipe is what a number is of unless it says more.
-                "behind": "; ".join(
-                    part for part in row["behind"] if part and part != PUBLISHED_ARM
-                ),
-            }
-            for row in found
-        ],
+        "ours": ours,
     }
 
 
@@ -200,47 +171,31 @@ def _section(letter: str, claims: list[dict[str, Any]]) -> dict[str, Any]:
     for where in dict.fromkeys(claim["place"] for claim in claims):
         here = [claim for claim in claims if claim["place"] == where]
         counts = Counter(claim["verdict"] for claim in here)
-        titles = dict.fromkeys(claim["title"] for claim in here)
-        parts.append(
-            {
-                "where": f"{where[:1].upper()}{where[1:]}",
-                "counts": ", ".join(
-                    f"{counts[v]:,} {v}" for v in VERDICTS if counts[v]
-                ),
-                "groups": [
-                    _group(title, [each for each in here if each["title"] == title])
-                    for title in titles
-                ],
-            }
-        )
-    return {
-        "letter": letter,
-        "title": STUDIES[letter],
-        "notes": notes,
-        "parts": parts,
-    }
+        counted = ", ".join(f"{counts[v]:,} {v}" for v in VERDICTS if counts[v])
+        groups = [
+            _group(title, [each for each in here if each["title"] == title])
+            for title in dict.fromkeys(claim["title"] for claim in here)
+        ]
+        named = f"{where[:1].upper()}{where[1:]}"
+        parts.append({"where": named, "counts": counted, "groups": groups})
+    return {"letter": letter, "title": STUDIES[letter], "notes": notes, "parts": parts}
 
 
 def _group(title: str, claims: list[dict[str, Any]]) -> tuple[str, Any]:
     """Return a group's title, with what all its claims share, and the claims."""
     if len(claims) > 1:
         ours = [number for claim in claims for number in claim["ours"]]
-        shared = _take_shared(claims, "condition")
-        behind = _take_shared(ours, "behind")
-        title = "; ".join(
-            [title, *shared, *(["ours: " + "; ".join(behind)] * bool(behind))]
-        )
+        title = "; ".join([title, *_take_shared(claims, "condition")])
+        if behind := _take_shared(ours, "behind"):
+            title += f"; ours: {'; '.join(behind)}"
     return title, claims
 
 
 def _take_shared(rows: list[dict[str, Any]], name: str) -> list[str]:
     """Take the parts of a text that all rows share out of each; return them."""
     parts = [row[name].split("; ") for row in rows]
-    shared = (
-        [part for part in parts[0] if part and all(part in p for p in parts)]
-        if parts
-        else []
-    )
+    first = parts[0] if parts else []
+    shared = [part for part in first if part and all(part in own for own in parts)]
     for row, own in zip(rows, parts, strict=True):
         row[name] = "; ".join(part for part in own if part not in shared)
     return shared
@@ -323,9 +278,8 @@ def page_table(
         keys = every.index[every.index.isin(wanted) | every["same_as"].isin(wanted)]
     chosen: dict[str, None] = {}  # a set that keeps its order
     for key in keys:
-        named = [name for name in every.index if name == key]
-        if key.endswith("."):
-            named = [name for name in every.index if name.startswith(key)]
+        fits = str.startswith if key.endswith(".") else str.__eq__
+        named = [name for name in every.index if fits(name, key)]
         if not named:
             raise InputError(f"no study makes the claim {key!r}")
         chosen |= dict.fromkeys(named)

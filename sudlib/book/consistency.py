@@ -20,21 +20,13 @@ from sudlib.book.claims_text import _number
 from sudlib.book.printed import published
 from sudlib.book.verdicts import _NOISE, _flat, half_unit
 
+_PARTS = ("train", "validation", "test")
 # How study A splits its rows, to check its printed counts against each other:
 # of `whole` a share is set aside (first part: the rest), then halved (second, third).
-_LARGE = "a.methadone_large"
 _SPLITS = (
-    ("a.general.rows", 0.3, ("a.general.train.rows", None, "a.general.test.rows")),
-    (
-        "a.methadone.rows",
-        0.3,
-        tuple(f"{_LARGE}.{part}.rows" for part in ("train", "validation", "test")),
-    ),
-    (
-        "a.methadone.rows",
-        0.1,
-        (None, "a.methadone.train.rows", "a.methadone.test.rows"),
-    ),
+    ("a.general", 0.3, ("a.general.train", "", "a.general.test")),
+    ("a.methadone", 0.3, [f"a.methadone_large.{part}" for part in _PARTS]),
+    ("a.methadone", 0.1, ("", "a.methadone.train", "a.methadone.test")),
 )
 
 
@@ -106,39 +98,37 @@ def _check_totals(printed: pd.DataFrame) -> Iterator[_Check]:
 def _check_splits(printed: pd.DataFrame) -> Iterator[_Check]:
     """Check counts of rows against the splits that are said to have made them."""
     for whole, share, parts in _SPLITS:
-        total = _count(printed, whole)
-        known = [part and _count(printed, part) for part in parts]
+        total = _count(printed, f"{whole}.rows")
+        known = [_count(printed, f"{part}.rows") for part in parts]
         if total is None or not any(known):
             continue
-        fits = [
-            rows
-            for rows in range(total - 100, total + 101)
-            if all(
-                said in (None, made)
-                for said, made in zip(known, split_sizes(rows, share), strict=True)
-            )
-        ]
+        fits = []
+        for rows in range(total - 100, total + 101):
+            pairs = zip(known, split_sizes(rows, share), strict=True)
+            if all(said in (None, made) for said, made in pairs):
+                fits.append(rows)
         named = " and ".join(f"{part:,}" for part in known if part)
         between = " to ".join(f"{end:,}" for end in sorted({*fits[:1], *fits[-1:]}))
         check = f"rows that split into {named}"
-        yield whole, check, f"{total:,}", between or "none near", total in fits
+        yield (
+            f"{whole}.rows",
+            check,
+            f"{total:,}",
+            between or "none near",
+            total in fits,
+        )
     rows = _count(printed, "a.general.train.rows") or 0
     validation = int(0.3 * rows)
-    for name, made in (
-        ("images", rows - validation),
-        ("validation_images", validation),
-    ):
+    made_of = {"images": rows - validation, "validation_images": validation}
+    for name, made in made_of.items():
         said = _count(printed, f"a.general.train.{name}")
         if rows and said is not None:
             check = "the rows to train, split 70/30"
             yield _count_check(f"a.general.train.{name}", check, said, made)
-    sample, train, test = (
-        _count(printed, f"a.methadone.{part}.rows")
-        for part in ("sample", "train", "test")
-    )
+    keys = [f"a.methadone.{part}.rows" for part in ("sample", "train", "test")]
+    sample, train, test = (_count(printed, key) for key in keys)
     if sample and train and test:
-        key = "a.methadone.sample.rows"
-        yield _count_check(key, "its two halves", sample, train + test)
+        yield _count_check(keys[0], "its two halves", sample, train + test)
 
 
 def _count(printed: pd.DataFrame, key: str) -> int | None:
@@ -152,12 +142,13 @@ def _check_odds(printed: pd.DataFrame) -> Iterator[_Check]:
     for key, claim in printed.iterrows():
         stem, _, last = key.rpartition(".")
         if ".equalized_odds." in key and last == "difference":
-            gaps = [value.get(f"{stem}.{rate}_difference") for rate in ("tpr", "fpr")]
+            rates = ("tpr", "fpr")
+            gaps = [value.get(f"{stem}.{rate}_difference") for rate in rates]
             if None in gaps:
-                gaps = [
-                    value[f"{stem}.max_{rate}"] - value[f"{stem}.min_{rate}"]
-                    for rate in ("tpr", "fpr")
+                ends = [
+                    (value[f"{stem}.max_{r}"], value[f"{stem}.min_{r}"]) for r in rates
                 ]
+                gaps = [largest - smallest for largest, smallest in ends]
             check, expected = "the larger of its two printed differences", max(gaps)
             agrees = abs(expected - claim["value"]) <= 0.01 + _NOISE
         elif last == "equalized_odds_ratio":
@@ -219,10 +210,8 @@ def _check_equal_shares(printed: pd.DataFrame) -> Iterator[_Check]:
     for name in ("disparate_impact", "parity_difference"):
         stem = f"b.noprior.{name}."
         rows = printed.loc[printed.index.str.startswith(stem), "value"].astype(float)
-        parts = rows.index.str.removeprefix(stem).str.rsplit(".", n=1)
-        rows.index = pd.MultiIndex.from_tuples(
-            map(tuple, parts), names=["variable", "class"]
-        )
+        split = map(tuple, rows.index.str.removeprefix(stem).str.rsplit(".", n=1))
+        rows.index = pd.MultiIndex.from_tuples(split, names=["variable", "class"])
         tables[name] = rows.unstack("class")
     ratios, differences = tables.values()
     if ratios.empty or differences.empty:
@@ -231,9 +220,8 @@ def _check_equal_shares(printed: pd.DataFrame) -> Iterator[_Check]:
     for variable in ratios.index:
         key = f"b.noprior.parity_satisfied.{variable}"
         if key in printed.index and printed.loc[key, "printed"].startswith("Satisfied"):
-            possible = can_be_equal(
-                ratios.loc[variable], differences.loc[variable], shares
-            )
+            of_both = ratios.loc[variable], differences.loc[variable]
+            possible = can_be_equal(*of_both, shares)
             expected = "possible" if possible else "impossible"
             check = "equal shares of the class in both groups, by the printed ratios"
             yield key, check, printed.loc[key, "printed"], expected, possible
@@ -252,18 +240,16 @@ def _check_accuracies(printed: pd.DataFrame) -> Iterator[_Check]:
         agrees = attainable(claim["value"], rows, claim["decimals"] or 0)
         check = f"the nearest share of the {rows} people tested in section 7"
         yield _number_check(key, claim, check, near, agrees)
-        stem = key.removesuffix(".accuracy")
-        classes = [
-            name.removesuffix(".support")
+        stem = key.removesuffix("accuracy")
+        people = {
+            name.removesuffix("support"): value[name]
             for name in printed.index
-            if name.startswith(f"{stem}.") and name.endswith(".support")
-        ]
-        people = {name: value[f"{name}.support"] for name in classes}
+            if name.startswith(stem) and name.endswith(".support")
+        }
         if sum(people.values()) == rows:
-            right = sum(value[f"{name}.recall"] * n for name, n in people.items())
-            agrees = abs(100 * right / rows - claim["value"]) <= 0.5 + half_unit(
-                claim["decimals"]
-            )
+            right = sum(value[f"{name}recall"] * n for name, n in people.items())
+            near = 0.5 + half_unit(claim["decimals"])
+            agrees = abs(100 * right / rows - claim["value"]) <= near
             check = "the printed recalls of its classes"
             yield _number_check(key, claim, check, 100 * right / rows, agrees)
 
@@ -357,9 +343,3 @@ _CHECKS = (
     _check_significance,
     _check_binomials,
 )
-
-
-def _consistency(checks: pd.DataFrame) -> dict[str, str]:
-    """Return "agrees" or "disagrees" for each key that has a check."""
-    every = checks.groupby("key")["agrees"].all()
-    return {key: "agrees" if good else "disagrees" for key, good in every.items()}

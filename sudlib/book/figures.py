@@ -13,12 +13,7 @@ style sheet hides.
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import html
-import io
-import re
-import warnings
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +26,8 @@ from matplotlib.colors import LinearSegmentedColormap, Normalize, to_rgba
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
-from sudlib.files import InputError, data_file
+from sudlib.book.svg import INK, LOOK, to_png, to_svg
+from sudlib.files import InputError
 
 if TYPE_CHECKING:
     from IPython.display import HTML
@@ -49,15 +45,9 @@ PALETTE = {
 # Colour is never alone: the n-th series also has its own line and its own marker.
 _DASHES = ("-", (0, (5, 2)), (0, (1, 1.5)), (0, (5, 2, 1, 2)), (0, (8, 3)), (0, (3, 1)))
 _MARKERS = "os^DvP"
-_LOOK = mpl.rc_params_from_file(
-    data_file("style/book.mplstyle"), use_default_template=False
-)
-_LOOK["axes.prop_cycle"] = plt.cycler(color=PALETTE.values(), linestyle=_DASHES)
+_CYCLE = plt.cycler(color=PALETTE.values(), linestyle=_DASHES)
 #: One panel, in inches.
-WIDTH, HEIGHT = _LOOK["figure.figsize"]
-#: The colour of text, axes and rules.  In SVG it becomes the page's own text colour.
-INK = _LOOK["text.color"]
-_TIGHT: dict[str, Any] = {"bbox_inches": "tight", "pad_inches": 0.05}
+WIDTH, HEIGHT = LOOK["figure.figsize"]
 _RULE = {"color": INK, "linewidth": 1, "linestyle": (0, (2, 2))}  # a line of reference
 
 # The book's theme lays a light card under every HTML output in dark mode, which these
@@ -100,55 +90,11 @@ def canvas(
     >>> figure, axes = canvas()
     >>> line, = axes.plot([1, 2], [3, 4])
     """
-    mpl.rcParams.update(_LOOK)
+    mpl.rcParams.update({**LOOK, "axes.prop_cycle": _CYCLE})
     # Not one of pyplot's: a notebook shows those at the end of the cell that begins
     # them, half drawn and without words.
     figure = Figure(figsize=(width, height or HEIGHT * rows))
     return figure, figure.subplots(rows, columns, **keywords)
-
-
-def to_svg(figure: Figure, alt: str) -> str:
-    """Return a figure as inline SVG text that takes the colour of the page's text.
-
-    Parameters
-    ----------
-    figure : matplotlib.figure.Figure
-    alt : str
-        What the figure shows, in words; becomes its accessible name.
-
-    Returns
-    -------
-    str
-        One ``<svg>`` element; its ids are its own, so that many fit on one page.
-    """
-    buffer, undated = io.StringIO(), {"Date": None, "Creator": None}
-    with mpl.rc_context(_LOOK):
-        figure.savefig(buffer, format="svg", metadata=undated, **_TIGHT)
-    _, tag, text = buffer.getvalue().partition("<svg")
-    text = tag + text
-    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.S)
-    text = text.replace(INK, "currentColor")
-    own = "f" + hashlib.sha256((alt + text).encode()).hexdigest()[:8] + "-"
-    text = re.sub(r'\bid="', f'id="{own}', text)
-    text = re.sub(r'(href="#|url\(#)', rf"\g<1>{own}", text)
-    points = re.findall(r' width="([\d.]+)pt"', text)[0]
-    text = re.sub(r' (?:width|height)="[\d.]+pt"', "", text, count=2)
-    style = f"width:{float(points) * 96 / 72:.0f}px;max-width:100%;height:auto"
-    words = f'<svg role="img" aria-label="{html.escape(alt)}" style="{style}"'
-    return text.replace(tag, words, 1).strip()
-
-
-def _png(figure: Figure, alt: str) -> str:
-    """Return a figure as an image that is seen where its SVG is taken out."""
-    buffer = io.BytesIO()
-    with mpl.rc_context(_LOOK), warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # said when the SVG was made
-        figure.savefig(buffer, format="png", dpi=96, facecolor="white", **_TIGHT)
-    data = base64.b64encode(buffer.getvalue()).decode()
-    return (
-        f'<img class="untrusted" alt="{html.escape(alt)}"'
-        f' src="data:image/png;base64,{data}">'
-    )
 
 
 def _mark_synthetic(figure: Figure) -> Figure:
@@ -194,7 +140,7 @@ def show(figure: Figure, alt: str, caption: str, *, synthetic: bool = False) -> 
     page = (
         f"<style>{_CARD}</style>"
         '<figure class="sudlib" style="margin:1rem 0;text-align:center">'
-        f"{to_svg(figure, alt)}{_png(figure, alt)}"
+        f"{to_svg(figure, alt)}{to_png(figure, alt)}"
         f"<figcaption>{html.escape(caption)}</figcaption></figure>"
     )
     plt.close(figure)
@@ -250,12 +196,9 @@ def table(
 
 def _look(index: int) -> dict[str, Any]:
     """Return colour, line style and marker of the ``index``-th series."""
-    colours, dashes = list(PALETTE.values()), _DASHES
-    return {
-        "color": colours[index % len(colours)],
-        "linestyle": dashes[index % len(dashes)],
-        "marker": _MARKERS[index % len(_MARKERS)],
-    }
+    at = index % len(_MARKERS)
+    colour = list(PALETTE.values())[at]
+    return {"color": colour, "linestyle": _DASHES[at], "marker": _MARKERS[at]}
 
 
 def _point(index: int, size: float) -> dict[str, Any]:

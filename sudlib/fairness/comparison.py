@@ -166,32 +166,48 @@ def _shares(weights: Floats, squares: Floats, judged: list[int]) -> dict[str, Sh
     return rates
 
 
-@dataclass(frozen=True)
+@dataclass
 class Comparison:
-    """Which groups are compared, in which classes and how; made by :func:`compare`.
+    """Which groups are compared, in which classes and how.
 
-    Attributes
+    Parameters
     ----------
     counts : Counts
         The counted rows.
     family : Family
         The groups.
-    judged : list of int
-        Positions of the classes that are judged.
-    min_n : int
-        A rate of fewer rows is left out.
     agg : {"worst", "mean", "paper"}
-        How rates and classes are combined.
+        How rates and classes are combined; fairlearn's "worst_case" is "worst".
+    min_n : int
+        Rates of fewer rows are left out; those of no row always are.
+    pos_label : object or None
+        Judge this class only.
     method : {"between_groups", "to_overall"}
         What a group is compared with.
+
+    Attributes
+    ----------
+    judged : list of int
+        Positions of the classes that are judged.
     """
 
     counts: Counts
     family: Family
-    judged: list[int]
-    min_n: int
-    agg: str
-    method: str
+    agg: str = "worst"
+    min_n: int = 0
+    pos_label: Any = None
+    method: str = "between_groups"
+
+    def __post_init__(self) -> None:
+        check_choice("agg", self.agg, AGGREGATES)
+        check_choice("method", self.method, METHODS)
+        if self.agg == "paper" and self.method == "to_overall":
+            raise InputError(
+                "agg='paper' compares groups with each other: method='between_groups'"
+            )
+        self.judged = judged_classes(self.counts.labels, self.pos_label)
+        self.min_n = check_whole("min_n", self.min_n)
+        self.agg = "worst" if self.agg == "worst_case" else self.agg
 
     @cached_property
     def _groups(self) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -341,51 +357,6 @@ class Comparison:
         rows = fractions(self.counts.tables(self.counts.count).sum(0)[None, None])
         n = int(rows[name][1][0, 0, self.judged[label]])
         return {near: "overall", f"{near}_rate": whole, f"{near}_n": n}
-
-
-def compare(
-    counts: Counts,
-    family: Family,
-    agg: str = "worst",
-    min_n: int = 0,
-    pos_label: Any = None,
-    method: str = "between_groups",
-) -> Comparison:
-    """Return a comparison of the groups of a family.
-
-    Parameters
-    ----------
-    counts : Counts
-        The counted rows.
-    family : Family
-        The groups.
-    agg : {"worst", "mean", "paper"}
-        How rates and classes are combined; fairlearn's "worst_case" is "worst".
-    min_n : int
-        Rates of fewer rows are left out; those of no row always are.
-    pos_label : object or None
-        Judge this class only.
-    method : {"between_groups", "to_overall"}
-        What a group is compared with.
-
-    Returns
-    -------
-    Comparison
-    """
-    check_choice("agg", agg, AGGREGATES)
-    check_choice("method", method, METHODS)
-    if agg == "paper" and method == "to_overall":
-        raise InputError(
-            "agg='paper' compares groups with each other: method='between_groups'"
-        )
-    return Comparison(
-        counts,
-        family,
-        judged_classes(counts.labels, pos_label),
-        check_whole("min_n", min_n),
-        "worst" if agg == "worst_case" else agg,
-        method,
-    )
 
 
 def _why_undefined(rates: Rates, kind: str, compared: NDArray[np.bool_]) -> str:

@@ -165,10 +165,8 @@ def interactions(
     check_choice("test", test, TESTS)
     check_number("alpha", alpha, 0, 1, open_low=True, open_high=True)
     check_whole("n_resamples", n_resamples)
-    groups, target = (
-        inputs.code_groups(sensitive_features, y=y),
-        inputs.code_levels("y", y),
-    )
+    groups = inputs.code_groups(sensitive_features, y=y)
+    target = inputs.code_levels("y", y)
     for size in sizes:
         check_whole("each of sizes", size, 1, len(groups))
     random = np.random.default_rng(seed)

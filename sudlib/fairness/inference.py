@@ -74,19 +74,17 @@ def critical_values(
         One entry a partition.
     """
     random = np.random.default_rng(seed)
-    names = dict.fromkeys(
-        name for each in measures for name in comparison.MEASURES[each][0]
-    )
     largest = {
         name: [np.zeros((len(starts), n_resamples)) for starts in partitions]
-        for name in names
+        for measure in measures
+        for name in comparison.MEASURES[measure][0]
     }
     for chosen in compared:
         member = chosen.family.member
         joint = member.nnz * len(chosen.judged) <= _MOST_MEMBERS
         step = max(1, _AT_ONCE // (max(member.shape) if joint else len(chosen.family)))
         squares = fractions(chosen.counts.tables(chosen.counts.square)[:, None])
-        for name in names:
+        for name in largest:
             n = chosen.shares[name].n
             for at, label in enumerate(chosen.judged):
                 variance = squares[name][1][:, 0, label]
@@ -107,18 +105,18 @@ def critical_values(
                             error * width[:, None], width, known, starts
                         )
                         np.fmax(worst[:, draws], here, out=worst[:, draws])
-    values: list[dict[str, Floats]] = [{} for _ in partitions]
-    for at, starts in enumerate(partitions):
-        for measure in measures:
-            drawn = np.max(
-                [largest[name][at] for name in comparison.MEASURES[measure][0]], axis=0
-            )
-            values[at][measure] = (
-                np.quantile(drawn, confidence_level, axis=1, method="higher")
-                if n_resamples
-                else np.full(len(starts), np.nan)
-            )
-    return values
+
+    def critical(at: int, measure: str) -> Floats:
+        """Return the quantile of a measure's largest difference in each set."""
+        if not n_resamples:
+            return np.full(len(partitions[at]), np.nan)
+        rates = comparison.MEASURES[measure][0]
+        drawn = np.max([largest[name][at] for name in rates], axis=0)
+        return np.quantile(drawn, confidence_level, axis=1, method="higher")
+
+    return [
+        {each: critical(at, each) for each in measures} for at in range(len(partitions))
+    ]
 
 
 def rounded_width(n: Floats) -> Floats:
@@ -210,25 +208,14 @@ def bounds(
             ends_of[measure] = np.full((len(starts), 2), np.nan)
             continue
         if names not in by_names:  # a difference and a ratio share their limits
-            by_names[names] = np.stack(
-                [
-                    _ends_of_rate(chosen, name, starts, critical[measure])
-                    for name in names
-                ]
-            )
-        ends = by_names[names][..., 0 if kind == "difference" else 1, :]
-        ends_of[measure] = np.stack(
-            [
-                comparison.combine(
-                    np.where(np.isnan(spreads), np.nan, ends[:, :, None, :, side]),
-                    comparable,
-                    kind,
-                    chosen.agg,
-                )[:, 0]
-                for side in (0, 1)
-            ],
-            axis=1,
-        )
+            each = critical[measure]
+            limits = [_ends_of_rate(chosen, name, starts, each) for name in names]
+            by_names[names] = np.stack(limits)
+        ends = by_names[names][:, :, None, :, 0 if kind == "difference" else 1]
+        ends = np.where(np.isnan(spreads)[..., None], np.nan, ends)
+        sides = (ends[..., 0], ends[..., 1])
+        both = [comparison.combine(s, comparable, kind, chosen.agg) for s in sides]
+        ends_of[measure] = np.stack(both, axis=1)[..., 0]
     return ends_of
 
 
@@ -296,13 +283,10 @@ def _front(first: Floats, second: Floats) -> Ints:
 def _pairs(high: Ints, low: Ints, n: int, to_last: bool) -> tuple[Ints, Ints]:
     """Return all pairs of two different groups, or those with the last one."""
     one, other = (each.ravel() for each in np.meshgrid(high, low))
-    keep = one != other
     if to_last:
-        one, other = (
-            np.r_[high, np.full(len(low), n - 1)],
-            np.r_[np.full(len(high), n - 1), low],
-        )
-        keep = one != other
+        one = np.r_[high, np.full(len(low), n - 1)]
+        other = np.r_[np.full(len(high), n - 1), low]
+    keep = one != other
     return one[keep], other[keep]
 
 
@@ -363,9 +347,8 @@ def shrunk(chosen: comparison.Comparison, measure: str, starts: Ints) -> Floats:
         weight = divide(between * n, between * n + noise)
         # Nothing to learn from: all hits or none, so that nothing moves.
         drawn[name] = (centre + np.nan_to_num(weight) * (rate - centre))[:, None]
-    return comparison.disparity(drawn, measure, starts, chosen.agg, chosen.overall)[
-        :, 0
-    ]
+    how = (chosen.agg, chosen.overall)
+    return comparison.disparity(drawn, measure, starts, *how)[:, 0]
 
 
 def detectable(

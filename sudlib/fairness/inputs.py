@@ -50,8 +50,7 @@ def group_columns(sensitive_features: Columns) -> dict[str, Any]:
         named = [(name, given.iloc[:, at]) for at, name in enumerate(given.columns)]
     elif isinstance(given, Mapping):
         named = list(given.items())
-    elif isinstance(given, pd.Categorical):
-        named = [("group", given)]
+
     else:
         if isinstance(given, list | tuple):  # not text at once: that would hide None
             nested = bool(given) and isinstance(given[0], list | tuple | np.ndarray)

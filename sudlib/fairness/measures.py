@@ -96,15 +96,11 @@ def _define(name: str, what: str, notes: str) -> Callable[..., Disparity]:
             warn_about_paper(name)
         masks = isinstance(family, Mapping)
         columns: Any = family if masks else sensitive_features
-        counts = tables.tabulate(
-            y_true, y_pred, columns, sample_weight, labels, missing
-        )
-        groups = (
-            tables.mask_family(counts) if masks else tables.families(counts, family)
-        )
-        return comparison.compare(
-            counts, groups, agg, min_n, pos_label, method
-        ).describe(name)
+        more = (sample_weight, labels, missing)
+        counts = tables.tabulate(y_true, y_pred, columns, *more)
+        each = tables.mask_family(counts) if masks else tables.families(counts, family)
+        how = (agg, min_n, pos_label, method)
+        return comparison.Comparison(counts, each, *how).describe(name)
 
     ratio = name.endswith("ratio")
     measure.__name__ = measure.__qualname__ = name
@@ -220,6 +216,6 @@ def conditional_statistical_parity_ratio(
     at_levels = {}
     for level, counts in counted.items():
         groups = tables.families(counts, family)
-        chosen = comparison.compare(counts, groups, agg, min_n, pos_label, method)
+        chosen = comparison.Comparison(counts, groups, agg, min_n, pos_label, method)
         at_levels[level] = chosen.describe("demographic_parity_ratio")
     return smallest_over_levels(at_levels)

@@ -84,29 +84,26 @@ def fair_null(
         condition, y_true, y_pred, sensitive_features, None, labels, missing
     )
     random = np.random.default_rng(seed)
-    values: list[Floats] = []
-    permuted: list[Floats] = []
-    apart: list[Floats] = []
-    permuted_apart: list[Floats] = []
+    observed: list[tuple[Floats, Floats]] = []
+    permuted: list[tuple[Floats, Floats]] = []
     for counts in strata.values():
         groups = tables.families(counts, family)
-        chosen = comparison.compare(counts, groups, agg, min_n, pos_label)
+        chosen = comparison.Comparison(counts, groups, agg, min_n, pos_label)
         permutations = _permuted_tables(counts, measure, n_resamples, random)
         rates = chosen.select(tables.sum_to_groups(groups, permutations))
-        for collected, differences, each in (
-            (values, apart, chosen.rates),
-            (permuted, permuted_apart, rates),
-        ):
-            collected.append(comparison.disparity(each, measure, [0], chosen.agg)[0])
-            differences.append(_apart(chosen, each, measure))
+        for kept, each in ((observed, chosen.rates), (permuted, rates)):
+            found = comparison.disparity(each, measure, [0], chosen.agg)[0]
+            kept.append((found, _apart(chosen, each, measure)))
+    values, apart = zip(*observed, strict=True)
+    drawn, drawn_apart = zip(*permuted, strict=True)
     ratio = comparison.MEASURES[measure][1] == "ratio"
     worst = np.fmin if ratio else np.fmax
-    value, null = float(worst.reduce(values)[0]), worst.reduce(permuted, axis=0)
+    value, null = float(worst.reduce(values)[0]), worst.reduce(drawn, axis=0)
     defined = null[~np.isnan(null)]
     low = middle = high = p = np.nan
     if len(defined) and not np.isnan(value):
         low, middle, high = np.quantile(defined, [0.025, 0.5, 0.975])
-        as_unfair = np.max(permuted_apart, axis=0) >= np.max(apart) - 1e-9
+        as_unfair = np.max(drawn_apart, axis=0) >= np.max(apart) - 1e-9
         p = (1 + as_unfair.sum()) / (1 + n_resamples)
     band = {"value": value, "null_median": middle, "null_low": low, "null_high": high}
     return pd.Series({**band, "p": p, "undefined_draws": len(null) - len(defined)})

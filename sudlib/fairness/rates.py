@@ -177,24 +177,15 @@ def rate_table(
     table.insert(2, "label", list(counts.labels) * len(family))
     table["positives"] = summed.sum(-1).ravel()
     table["predicted"] = summed.sum(-2).ravel()
-    rates = rates_of(summed)
-    for name in RATES:
-        table[name] = rates[name].ravel()
+    for name, rate in rates_of(summed).items():
+        table[name] = rate.ravel()
     undefined = table[list(RATES)].isna()
-    least = max(min_n, tables.SMALL)
-    table["status"] = np.select(
-        [
-            table["n"] == 0,
-            table["n"] < least,
-            undefined.any(axis=1),
-            fewest < least,
-        ],
-        ["empty", "small", "undefined", "small"],
-        "ok",
-    )
+    least, empty = max(min_n, tables.SMALL), table["n"] == 0
+    why = [empty, table["n"] < least, undefined.any(axis=1), fewest < least]
+    table["status"] = np.select(why, ["empty", "small", "undefined", "small"], "ok")
     reasons = [
         "; ".join(f"{name}: {RATES[name]}" for name in compress(RATES, row))
         for row in undefined.to_numpy()
     ]
-    table["reason"] = np.where(table["n"] == 0, "no rows", reasons)
+    table["reason"] = np.where(empty, "no rows", reasons)
     return table

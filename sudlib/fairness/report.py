@@ -171,7 +171,7 @@ def assess(
     named = [tables.named_sets(counts.columns, family) for family in families]
     groups = tables.families(counts, [names for _, sets in named for names in sets])
     firsts = groups.starts[np.cumsum([0, *(len(sets) for _, sets in named[:-1])])]
-    chosen = comparison.compare(counts, groups, agg, min_n, pos_label, method)
+    chosen = comparison.Comparison(counts, groups, agg, min_n, pos_label, method)
     draws = (n_resamples, confidence_level, seed)
     by_family, by_set = inference.critical_values(
         [chosen], measures, [firsts, groups.starts], *draws
@@ -188,7 +188,7 @@ def assess(
         levels = tables.tabulate_levels(condition, y_true, y_pred, *columns)
         for rows, family, name in zip(worst, families, of_family, strict=True):
             compared = {
-                level: comparison.compare(
+                level: comparison.Comparison(
                     each, tables.families(each, family), agg, min_n, pos_label, method
                 )
                 for level, each in levels.items()
@@ -227,14 +227,13 @@ def _row(
     """Return a disparity with its bounds and verdict, as a row of a table."""
     low, high = (float(end) for end in ends)
     kind, threshold = rule
-    facts = found.facts()
     return {
         "value": float(found),
         "low": low,
         "high": high,
         "verdict": inference.verdict(low, high, threshold, kind),
         "shrunk": float(shrunk),
-        **facts,
+        **found.facts(),
         **inference.detectable(chosen, found, critical),
         "critical": float(critical),
     }
@@ -274,30 +273,18 @@ def _conditional(
     measure, whole = "demographic_parity_ratio", np.zeros(1, np.intp)
     at_levels = {level: each.describe(measure) for level, each in compared.items()}
     smallest = smallest_over_levels(at_levels)
-    defined = [
-        each for level, each in compared.items() if not np.isnan(at_levels[level])
-    ]
-    low = high = shrunk = critical = np.nan
-    chosen = compared[smallest.level] if smallest.level is not None else None
-    if chosen is not None:
+    defined = [each for k, each in compared.items() if not np.isnan(at_levels[k])]
+    ends, shrunk, critical = np.full(2, np.nan), np.nan, np.nan
+    chosen = next(iter(compared.values()))
+    if defined:
+        chosen = compared[smallest.level]
         smallest.reason = f"at level {smallest.level!r} of the condition"
         if smallest.n_undefined_levels:
             smallest.reason += f"; {smallest.n_undefined_levels} levels undefined"
         [values] = inference.critical_values(defined, [measure], [whole], *draws)
-        ends = [
-            inference.bounds(each, [measure], whole, values)[measure][0]
-            for each in defined
-        ]
-        low, high = np.min(ends, axis=0)
+        bounds = [inference.bounds(each, [measure], whole, values) for each in defined]
+        ends = np.min([each[measure][0] for each in bounds], axis=0)
         shrunk = min(inference.shrunk(each, measure, whole)[0] for each in defined)
         critical = values[measure][0]
-    rule = ("ratio", min_ratio)
-    row = _row(
-        next(iter(compared.values())) if chosen is None else chosen,
-        smallest,
-        (low, high),
-        critical,
-        shrunk,
-        rule,
-    )
+    row = _row(chosen, smallest, ends, critical, shrunk, ("ratio", min_ratio))
     return {"measure": "conditional_statistical_parity_ratio", **row}

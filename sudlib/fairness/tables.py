@@ -171,50 +171,8 @@ def tabulate(
     >>> counts.n, counts.levels, counts.labels
     (3, (('a', 'b'),), (0, 1))
     """
-    return _count(
-        None, y_true, y_pred, sensitive_features, sample_weight, labels, missing
-    )
-
-
-def _count(
-    condition: ArrayLike | None,
-    y_true: ArrayLike,
-    y_pred: ArrayLike,
-    sensitive_features: Columns,
-    sample_weight: ArrayLike | None,
-    labels: Iterable[Any] | None,
-    missing: str,
-) -> Counts:
-    """Return the counted rows, with a condition as the first column if there is one."""
-    others: Any = {"y_true": y_true, "y_pred": y_pred, "sample_weight": sample_weight}
-    coded = inputs.code_groups(
-        sensitive_features, missing, condition=condition, **others
-    )
-    if condition is not None:
-        coded = {"condition": inputs.code_levels("condition", condition)} | {
-            f"group {name}": each for name, each in coded.items()
-        }
-    labels, (truth, predicted) = code_classes(labels, y_true=y_true, y_pred=y_pred)
-    weight = inputs.check_weights(sample_weight)
-    groups = [codes for codes, _ in coded.values()]
-    in_cell, cell = _distinct(groups)
-    first, category = _distinct([cell, truth, predicted])
-    count = np.bincount(category)
-    sums = [count.astype(float)] * 2
-    if weight is not None:
-        sums = [np.bincount(category, each) for each in (weight, weight**2)]
-    return Counts(
-        columns=tuple(coded),
-        levels=tuple(levels for _, levels in coded.values()),
-        cells=np.stack([codes[in_cell] for codes in groups], axis=1),
-        labels=labels,
-        cell=cell[first],
-        truth=truth[first],
-        predicted=predicted[first],
-        count=count,
-        weight=sums[0],
-        square=sums[1],
-    )
+    columns = (sensitive_features, sample_weight, labels, missing)
+    return tabulate_levels(None, y_true, y_pred, *columns)[None]
 
 
 def _distinct(columns: Sequence[Ints]) -> tuple[Ints, Ints]:
@@ -262,28 +220,35 @@ def tabulate_levels(
     InputError
         As :func:`tabulate`, and for missing values of the condition.
     """
-    counts = _count(
-        condition, y_true, y_pred, sensitive_features, sample_weight, labels, missing
+    others: Any = {"y_true": y_true, "y_pred": y_pred, "sample_weight": sample_weight}
+    coded = inputs.code_groups(
+        sensitive_features, missing, condition=condition, **others
     )
+    columns, crossed = tuple(coded), list(coded.values())
+    if condition is not None:
+        crossed.insert(0, inputs.code_levels("condition", condition))
+    labels, (truth, predicted) = code_classes(labels, y_true=y_true, y_pred=y_pred)
+    weight = inputs.check_weights(sample_weight)
+    groups = [codes for codes, _ in crossed]
+    in_cell, cell = _distinct(groups)
+    first, category = _distinct([cell, truth, predicted])
+    count = np.bincount(category)
+    sums = [count.astype(float)] * 2
+    if weight is not None:
+        sums = [np.bincount(category, each) for each in (weight, weight**2)]
+    levels = tuple(levels for _, levels in crossed)
+    cells = np.stack([codes[in_cell] for codes in groups], axis=1)
+    by_category = (cell[first], truth[first], predicted[first], count, *sums)
     if condition is None:
-        return {None: counts}
-    level_of_cell, levels = counts.cells[:, 0], counts.levels[0]
-    columns = tuple(name.removeprefix("group ") for name in counts.columns[1:])
+        return {None: Counts(columns, levels, cells, labels, *by_category)}
     by_level = {}
-    for at in sorted(np.unique(level_of_cell), key=lambda at: str(levels[at])):
-        cells = np.flatnonzero(level_of_cell == at)
-        rows = np.isin(counts.cell, cells)
-        by_level[levels[at]] = Counts(
-            columns=columns,
-            levels=counts.levels[1:],
-            cells=counts.cells[cells, 1:],
-            labels=counts.labels,
-            cell=np.searchsorted(cells, counts.cell[rows]),
-            truth=counts.truth[rows],
-            predicted=counts.predicted[rows],
-            count=counts.count[rows],
-            weight=counts.weight[rows],
-            square=counts.square[rows],
+    for at in sorted(np.unique(cells[:, 0]), key=lambda at: str(levels[0][at])):
+        here = np.flatnonzero(cells[:, 0] == at)
+        rows = np.isin(by_category[0], here)
+        own, *rest = (each[rows] for each in by_category)
+        own = np.searchsorted(here, own)
+        by_level[levels[0][at]] = Counts(
+            columns, levels[1:], cells[here, 1:], labels, own, *rest
         )
     return by_level
 
@@ -410,13 +375,10 @@ def families(counts: Counts, family: FamilyName = "joint") -> Family:
     codes = np.ascontiguousarray(counts.cells.T, np.int32)
     group_of = np.empty((len(sets), len(counts.cells)), np.int32)
     for at, (crossed, shape) in enumerate(zip(axes, shapes, strict=True)):
-        group_of[at] = codes[crossed[0]]
-        for axis, size in zip(crossed[1:], shape[1:], strict=True):
-            group_of[at] = group_of[at] * size + codes[axis]
-        group_of[at] += starts[at]
+        group = np.ravel_multi_index(tuple(codes[crossed]), shape, mode="clip")
+        unknown = (codes[crossed] < 0).any(axis=0)
+        group_of[at] = np.where(unknown, -1, group + starts[at])
         words += map(", ".join, itertools.product(*(in_words[c] for c in crossed)))
-    for at, crossed in enumerate(axes):
-        group_of[at, (codes[crossed] < 0).any(axis=0)] = -1
     known = group_of.T >= 0
     # One row a cell, with its group in each set: the transpose needs no sorting.
     member = sparse.csr_matrix(

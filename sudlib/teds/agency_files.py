@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import lzma
 import os
 import shutil
@@ -174,18 +173,14 @@ def _extract(download: Download, bundle: Path, table: Path) -> None:
                     f" {member.file_size:,} bytes, more than the {limit:,} allowed"
                 )
             with whole_file(table) as part:
-                digest = hashlib.sha256()
-                with (
-                    open_entry(opened, member, bundle.name) as source,
-                    open(part, "wb") as stream,
-                ):
-                    while block := source.read(BLOCK):
-                        digest.update(block)
-                        stream.write(block)
-                if download.csv_sha256 not in (None, digest.hexdigest()):
+                with open_entry(opened, member, bundle.name) as source:
+                    with open(part, "wb") as stream:
+                        shutil.copyfileobj(source, stream, BLOCK)
+                digest = sha256(part)
+                if download.csv_sha256 not in (None, digest):
                     raise InputError(
                         f"{member.filename} in {bundle.name} is not the agency's file"
-                        f" of {download.year}: its SHA-256 is {digest.hexdigest()},"
+                        f" of {download.year}: its SHA-256 is {digest},"
                         f" the agency's {download.csv_sha256}"
                     )
     except (zipfile.BadZipFile, EOFError, zlib.error, lzma.LZMAError) as error:

@@ -13,7 +13,7 @@ import pyarrow.dataset as arrow_dataset
 from pyarrow import parquet
 
 from sudlib.files import InputError, expand_path
-from sudlib.origin import IS_SYNTHETIC, joint_origin, origin_of
+from sudlib.origin import IS_SYNTHETIC, joint_origin, label, origin_of
 from sudlib.teds import codebook, gate
 from sudlib.teds.codebook import MISSING
 from sudlib.teds.writer import whole_file
@@ -166,15 +166,8 @@ class Archive:
         columns = list(columns)
         years = np.atleast_1d((where or {}).get("DISYR", list(self.files))).tolist()
         frame = self._table(columns, where).to_pandas()
-        origin = self.origin
-        frame.attrs = {
-            "data": self.folder.name,
-            "years": sorted(years),
-            "synthetic": IS_SYNTHETIC[origin],
-            "origin": origin,
-            "sha256": None,
-            "rows_in_file": len(frame),
-        }
+        name, origin = self.folder.name, self.origin
+        frame.attrs = label(name, len(frame), years=sorted(years), origin=origin)
         return frame
 
     def _table(self, columns: list[str], where: Mapping[str, Codes] | None) -> pa.Table:
@@ -192,27 +185,19 @@ class Archive:
                 f"the archive has no column {', '.join(sorted(absent))}; it has"
                 f" {', '.join(schema.names)}"
             )
-        records = arrow_dataset.dataset(
-            [str(path) for path in files.values()],
-            schema=schema,
-            format="parquet",
-            partitioning=_BY_YEAR,
-            partition_base_dir=str(self.folder),
-        )
-        chosen = None
+        wanted = []
         for name, codes in where.items():
+            kind = schema.field(name).type
             try:
-                wanted = pa.array(
-                    np.atleast_1d(codes).tolist(), schema.field(name).type
-                )
+                listed = pa.array(np.atleast_1d(codes).tolist(), kind)
             except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
                 raise InputError(
                     f"{name} is asked for by its codes, such as"
                     f" {gate.spell(name, list(files))}, not {codes!r}"
                 ) from error
-            one = arrow_dataset.field(name).isin(wanted)
-            chosen = one if chosen is None else chosen & one
-        table = records.to_table(columns=columns, filter=chosen)
+            wanted.append((name, "in", listed))
+        how = {"schema": schema, "partitioning": _BY_YEAR, "filters": wanted or None}
+        table = parquet.read_table([*files.values()], columns=columns, **how)
         filled = [column.fill_null(MISSING) for column in table.columns]
         return pa.table(filled, names=table.column_names)
 

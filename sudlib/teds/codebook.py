@@ -54,13 +54,6 @@ COLUMNS = tuple(
 )
 """The one schema: the 76 columns of 2017-2020, in the official order."""
 
-ORDERED = tuple(
-    name for name in COLUMNS if _VARIABLES[name]["scale"] == "ordered"
-)  # -9 is missing, not the lowest
-"""Variables whose codes, but for -9, rise with what they measure."""
-
-NOMINAL = tuple(name for name in COLUMNS if _VARIABLES[name]["scale"] == "nominal")
-"""Variables whose codes are only names."""
 
 FLAGS = {
     name: substance

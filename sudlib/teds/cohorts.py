@@ -10,11 +10,12 @@ Taught in ``a01_discharge_records``; the rules are those of the studies' own not
 
 from __future__ import annotations
 
+import re
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import partial
-from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from sudlib.files import InputError, data_file
@@ -40,22 +41,28 @@ RULES = {
     "oklahoma services-4": "STFIPS = 40; SERVICES = 4",
     "oklahoma los-30": "STFIPS = 40; LOS in 1-30",
 }
-"""The rule of each cohort, in words; a case of a year counts once in all of them."""
+"""The rule of each cohort, as it is applied; a case of a year counts once in all."""
 
 
 READINGS = ("services-4", "los-30")
 """Two readings of study B's "30-day centres"."""
 
 
-# Codes of SUB1 to SUB3.
-OPIOIDS = (5, 6, 7)
-OTHER_THAN_OPIOIDS = (1, 2, 3, 4, *range(8, 20))
-HEROIN, OTHER_OPIATES = 5, 7
+# A part of a rule: one or two variables, and codes that they have or have not.
+_PART = re.compile(r"(\w+)(?: and (\w+))? (in|=|not) ([\d, -]+)")
 
 
-def _pick(
-    records: pd.DataFrame, needed: Iterable[str], rule: Callable[[pd.DataFrame], Any]
-) -> pd.DataFrame:
+def _parse(rule: str) -> list[tuple[str, bool, list[int]]]:
+    """Return the variables of a rule, with the codes that they have or have not."""
+    parts = []
+    for *names, relation, text in _PART.findall(rule):
+        spans = [each.split("-") for each in text.split(", ")]
+        codes = [c for span in spans for c in range(int(span[0]), int(span[-1]) + 1)]
+        parts += [(name, relation != "not", codes) for name in filter(None, names)]
+    return parts
+
+
+def _pick(records: pd.DataFrame, cohort: str) -> pd.DataFrame:
     """Return the rows that fit a rule, each case once, with what is known of the file.
 
     A case is known by its number and its year, for from 2020 on the numbers begin
@@ -63,9 +70,14 @@ def _pick(
     """
     # Columns that are integers already are looked at where the rule needs them.
     others = set(records.select_dtypes(exclude="integer")) & set(codebook.COLUMNS)
+    rule = _parse(RULES[cohort])
+    needed = [name for name, _, _ in rule]
     looked_at = {*needed, "DISYR", "CASEID", *others}
     records = official_codes(records, needed, only=looked_at)
-    picked = records[rule(records)]
+    fit = np.ones(len(records), bool)
+    for name, listed, codes in rule:
+        fit &= records[name].isin(codes).to_numpy() == listed
+    picked = records[fit]
     dropped = records.attrs.get("dropped", 0)
     if {"DISYR", "CASEID"} <= set(records.columns):
         again = picked.duplicated(subset=["DISYR", "CASEID"])
@@ -107,15 +119,7 @@ def general(records: pd.DataFrame) -> pd.DataFrame:
     >>> general(records).index.tolist()
     [0]
     """
-    return _pick(
-        records,
-        ("SERVICES", "SUB1", "METHUSE"),
-        lambda codes: (
-            codes.SERVICES.isin((6, 7, 8))  # outpatient
-            & codes.SUB1.isin(OTHER_THAN_OPIOIDS)
-            & (codes.METHUSE == 2)
-        ),
-    )
+    return _pick(records, "general")
 
 
 def methadone(records: pd.DataFrame) -> pd.DataFrame:
@@ -134,11 +138,7 @@ def methadone(records: pd.DataFrame) -> pd.DataFrame:
     pandas.DataFrame
         The rows that fit, in their order, with their index.
     """
-    return _pick(
-        records,
-        ("SUB1", "METHUSE"),
-        lambda codes: (codes.METHUSE == 1) & codes.SUB1.isin(OPIOIDS),
-    )
+    return _pick(records, "methadone")
 
 
 def heroin(records: pd.DataFrame) -> pd.DataFrame:
@@ -154,7 +154,7 @@ def heroin(records: pd.DataFrame) -> pd.DataFrame:
     pandas.DataFrame
         The rows that fit, in their order, with their index.
     """
-    return _pick(records, ["SUB1"], lambda codes: codes.SUB1 == HEROIN)
+    return _pick(records, "heroin")
 
 
 def other_opioids(records: pd.DataFrame) -> pd.DataFrame:
@@ -173,15 +173,7 @@ def other_opioids(records: pd.DataFrame) -> pd.DataFrame:
     pandas.DataFrame
         The rows that fit, in their order, with their index.
     """
-    return _pick(
-        records,
-        ("SUB1", "SUB2", "SUB3"),
-        lambda codes: (
-            (codes.SUB1 == OTHER_OPIATES)
-            & (codes.SUB2 != HEROIN)
-            & (codes.SUB3 != HEROIN)
-        ),
-    )
+    return _pick(records, "other_opioids")
 
 
 def oklahoma(records: pd.DataFrame, reading: str = "services-4") -> pd.DataFrame:
@@ -202,17 +194,11 @@ def oklahoma(records: pd.DataFrame, reading: str = "services-4") -> pd.DataFrame
     pandas.DataFrame
         The rows that fit, in their order, with their index.
     """
-    if check_choice("reading", reading, READINGS) == "services-4":
-        column, short = "SERVICES", lambda codes: codes.SERVICES == 4
-    else:
-        column, short = "LOS", lambda codes: codes.LOS.between(1, 30)
-    return _pick(
-        records, ("STFIPS", column), lambda codes: (codes.STFIPS == 40) & short(codes)
-    )
+    return _pick(records, f"oklahoma {check_choice('reading', reading, READINGS)}")
 
 
 COHORTS: dict[str, Callable[[pd.DataFrame], pd.DataFrame]] = {
-    "all": lambda records: _pick(records, (), lambda codes: slice(None)),
+    "all": lambda records: _pick(records, "all"),
     "general": general,
     "methadone": methadone,
     "heroin": heroin,
@@ -314,24 +300,15 @@ def against_known(records: pd.DataFrame) -> pd.DataFrame:
         of_years = records[records.DISYR.isin(years)]
         done = completed(pick(of_years))
         size = fact.get("rows", float("nan"))
-        rows.append(
-            {
-                "cohort": name,
-                "years": " ".join(map(str, years)),
-                "rows": len(done),
-                "of_all": len(done) / len(of_years) if len(of_years) else pd.NA,
-                "known_rows": size,
-                "known_of_all": size / sum(map(codebook.size, years))
-                if fact
-                else pd.NA,
-                "share": done.mean() if len(done) else pd.NA,
-                "known_share": fact.get("completed_share", pd.NA),
-            }
-        )
-    shares = dict.fromkeys(
-        ["of_all", "known_of_all", "share", "known_share"], "Float64"
-    )
-    return pd.DataFrame(rows).astype({"known_rows": "Int64", **shares})
+        of_all = sum(map(codebook.size, years)) if fact else 1
+        row = {"cohort": name, "years": " ".join(map(str, years)), "rows": len(done)}
+        row["of_all"] = len(done) / len(of_years) if len(of_years) else pd.NA
+        row |= {"known_rows": size, "known_of_all": size / of_all if fact else pd.NA}
+        row["share"] = done.mean() if len(done) else pd.NA
+        rows.append(row | {"known_share": fact.get("completed_share", pd.NA)})
+    shares = ["of_all", "known_of_all", "share", "known_share"]
+    kinds = {"known_rows": "Int64", **dict.fromkeys(shares, "Float64")}
+    return pd.DataFrame(rows).astype(kinds)
 
 
 def known() -> pd.DataFrame:

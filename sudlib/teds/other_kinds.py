@@ -77,13 +77,10 @@ def check_kind(head: bytes, name: str) -> None:
     elif kind is None and b"\0" in text:
         wide = text.count(b"\0") > len(text) / 3
         kind = ("text in UTF-16" if wide else "not a text file"), EXPORT
+    elif kind is None and not text:
+        kind = "empty", RELOAD
     if kind is not None:
         raise InputError(
             f"{name} is {kind[0]}; a TEDS-D file is a CSV, a zip of one, or parquet:"
             f" {kind[1]}"
-        )
-    if not text:
-        raise InputError(
-            f"{name} is empty; a TEDS-D file is a CSV, a zip of one, or parquet:"
-            f" {RELOAD}"
         )

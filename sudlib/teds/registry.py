@@ -77,7 +77,5 @@ def official_download(csv_name: str) -> Download | None:
     -------
     Download or None
     """
-    for download in read_registry().values():
-        if download.csv.casefold() == csv_name.casefold():
-            return download
-    return None
+    named = {each.csv.casefold(): each for each in read_registry().values()}
+    return named.get(csv_name.casefold())

@@ -22,7 +22,7 @@ from sudlib.trials.outcomes import (
     succeeded,
     weeks,
 )
-from sudlib.trials.page import Page, check_counts, read_recorded, record
+from sudlib.trials.page import Page, check_counts, read_recorded
 from sudlib.trials.ranking import area, areas
 from sudlib.trials.readers import digest, load, table
 from sudlib.trials.shares import difference, share, shares
@@ -51,7 +51,6 @@ __all__ = [
     "open_folder",
     "randomised",
     "read_recorded",
-    "record",
     "registry",
     "relapsed",
     "share",

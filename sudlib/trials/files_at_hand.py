@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import zipfile
 from collections.abc import Callable, Mapping
+from hashlib import file_digest
 from pathlib import Path
 from typing import Any
 
@@ -125,30 +126,13 @@ def _wrong(path: Path, entry: Mapping[str, Any], place: str = "") -> str:
             for inside, should in entry["inside"].items():
                 if inside not in by_name:
                     return f"it does not hold {inside}"
-                digest = sha256_inside(bundle, by_name[inside])
+                with bundle.open(by_name[inside]) as stream:
+                    digest = file_digest(stream, "sha256").hexdigest()  # type: ignore[arg-type]
                 if digest != should:
                     return f"the SHA-256 of its {inside} is {digest}, not {should}"
     except zipfile.BadZipFile as error:
         return f"it is no whole zip ({error})"
     return ""
-
-
-def sha256_inside(bundle: zipfile.ZipFile, entry: str) -> str:
-    """Return the SHA-256 of what a zip holds under a name.
-
-    Parameters
-    ----------
-    bundle : zipfile.ZipFile
-    entry : str
-
-    Returns
-    -------
-    str
-    """
-    import hashlib
-
-    with bundle.open(entry) as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()  # type: ignore[arg-type]
 
 
 def _download(wanted: Study, file: str, folder: Path, *, allowed: bool) -> Path:

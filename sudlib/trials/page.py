@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import pandas as pd
 
@@ -17,20 +16,6 @@ from sudlib.trials.studies import study
 
 #: A column whose name begins so counts people, and no cell of it may be small.
 COUNTED = ("people", "events")
-
-
-class Noting(Protocol):
-    """What a page needs of a :class:`sudlib.book.Run`."""
-
-    notebook: str
-    parameters: dict[str, Any]
-    tables: dict[str, Any]
-
-    def uses(self, records: pd.DataFrame) -> pd.DataFrame:
-        """Remember which data were used."""
-
-    def keep(self, **tables: pd.DataFrame | pd.Series) -> None:
-        """Keep small tables."""
 
 
 class Page:
@@ -49,7 +34,7 @@ class Page:
         What was recorded, where the files are not at hand; None where they are.
     """
 
-    def __init__(self, run: Noting, *studies: str) -> None:
+    def __init__(self, run: Any, *studies: str) -> None:
         self.run, self.studies = run, [study(name) for name in studies]
         self.recorded: dict[str, Any] | None = None
         try:
@@ -184,34 +169,3 @@ def read_recorded(notebook: str) -> dict[str, Any]:
     """
     path = data_file(f"results/trials/{notebook}.json")
     return json.loads(path.read_text(encoding="utf-8"))
-
-
-def record(result: dict[str, Any], folder: Path) -> Path:
-    """Write what the book shows where a notebook's files are not at hand.
-
-    Parameters
-    ----------
-    result : dict
-        The notebook's result, computed from the files.
-    folder : pathlib.Path
-        Where to; the file is called as the notebook.
-
-    Returns
-    -------
-    pathlib.Path
-
-    Raises
-    ------
-    sudlib.files.InputError
-        If the result itself was shown from a record.
-    """
-    stamp, name = result["stamp"], result["notebook"]
-    if any("recorded" in used["data"] for used in stamp["data"]):
-        raise InputError(f"{name} was not computed: its result shows a recorded one")
-    names = ("date", "commit", "data", "parameters", "versions", "minutes")
-    content = {"notebook": name, **{key: stamp[key] for key in names}}
-    content["tables"] = result["tables"]
-    path = folder / f"{name}.json"
-    folder.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    return path

@@ -86,17 +86,13 @@ def areas(
     random = np.random.default_rng(seed)
     groups = [np.flatnonzero(positive == value) for value in (False, True)]
     draws = np.hstack([random.choice(g, (n_resamples, len(g))) for g in groups])
-    drawn = {
-        name: np.array([_area(positive[rows], score[rows]) for rows in draws])
-        for name, score in given.items()
-    }
-    first = next(iter(given))
-    table = {}
-    for name, score in given.items():
-        low, high = np.quantile(drawn[name], [0.025, 0.975])
-        gap_low, gap_high = np.quantile(drawn[name] - drawn[first], [0.025, 0.975])
-        value = _area(positive, score)
-        gap = value - _area(positive, given[first])
-        table[name] = [value, low, high, gap, gap_low, gap_high]
-    columns = ["value", "low", "high", "gap", "gap_low", "gap_high"]
-    return pd.DataFrame.from_dict(table, orient="index", columns=columns)
+    every = list(given.values())
+    value = np.array([_area(positive, score) for score in every])
+    drawn = np.array([[_area(positive[d], s[d]) for s in every] for d in draws])
+    table = pd.DataFrame({"value": value}, index=list(given))
+    ends = [0.025, 0.975]
+    table["low"], table["high"] = np.quantile(drawn, ends, axis=0)
+    table["gap"] = value - value[0]
+    gaps = drawn - drawn[:, :1]
+    table["gap_low"], table["gap_high"] = np.quantile(gaps, ends, axis=0)
+    return table
