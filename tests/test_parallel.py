@@ -36,7 +36,9 @@ def test_without_a_scheduler_nothing_changes():
         assert joblib.effective_n_jobs(None) == 1
 
 
-@pytest.mark.parametrize("address", ["localhost", "tcp://nowhere", "10.0.0.1:8786", 8786])
+@pytest.mark.parametrize(
+    "address", ["localhost", "tcp://nowhere", "10.0.0.1:8786", 8786]
+)
 def test_what_is_no_address_is_told(address):
     with pytest.raises(InputError, match=r"scheduler must be .* not .*" + str(address)):
         parallel.use(address)

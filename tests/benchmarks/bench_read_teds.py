@@ -59,9 +59,7 @@ PYARROW = {
 POLARS = {
     "imports": "import polars",
     "held": "frame.estimated_size()",
-    "total": (
-        "sum(frame.select(polars.all().cast(polars.Int64).sum()).row(0))"
-    ),
+    "total": ("sum(frame.select(polars.all().cast(polars.Int64).sum()).row(0))"),
     "call": (
         "polars.read_csv({place!r}, columns=columns or None, schema_overrides="
         "{{n: getattr(polars, k.title()) for n, k in kinds.items()}})"
@@ -109,11 +107,15 @@ def take_turns(readers, paths, repeats, columns=(), kind="path"):
 
 def show(title, middle):
     """Print the medians of readers, the first of which the others are compared to."""
-    print(f"\n{title:24}{'seconds':>9}{'ratio':>7}{'CPU s':>8}{'peak MB':>9}{'held MB':>9}")
+    print(
+        f"\n{title:24}{'seconds':>9}{'ratio':>7}{'CPU s':>8}{'peak MB':>9}{'held MB':>9}"
+    )
     first = next(iter(middle.values()))["seconds"]
     for name, each in middle.items():
         memory = f"{each['peak'] / 1e6:9.0f}{each['held'] / 1e6:9.0f}"
-        times = f"{each['seconds']:9.2f}{each['seconds'] / first:7.2f}{each['cpu']:8.2f}"
+        times = (
+            f"{each['seconds']:9.2f}{each['seconds'] / first:7.2f}{each['cpu']:8.2f}"
+        )
         print(f"{name:24}{times}{memory}")
 
 

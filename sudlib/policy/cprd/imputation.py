@@ -54,7 +54,7 @@ def impute(
     rules = cached_schema().loc[list(covariates.columns)]
     each = delayed(_complete)
     return Parallel()(
-        each(covariates, rules, seed + imputation) for imputation in range(n_imputations)
+        each(covariates, rules, seed + number) for number in range(n_imputations)
     )
 
 
