@@ -2,7 +2,7 @@
 PYTHON ?=
 BIN = .venv/bin
 # What is asked for reaches the shell as a variable, whatever stands in it.
-export PYTHON PROFILE DATA KERNEL JOBS THREADS NOTEBOOK
+export PYTHON PROFILE DATA KERNEL JOBS THREADS NOTEBOOK SCHEDULER
 
 # Of another Python or environment: they would lead out of .venv.
 unexport PYTHONHOME PYTHONPATH PYTHONUSERBASE PYTHONSTARTUP PYTHONWARNINGS
@@ -16,8 +16,8 @@ help:           ## list what can be made
 environment:    ## make .venv from the lock file, register the kernel
 	@$${PYTHON:-python3} workflow/environment.py
 
-book: environment   ## run what has changed, build the website (PROFILE=paper DATA=... KERNEL=... JOBS=... THREADS=... NOTEBOOK=...)
-	@exec $(BIN)/python workflow/book.py --profile="$$PROFILE" --data="$$DATA" --kernel="$$KERNEL" --jobs="$$JOBS" --threads="$$THREADS" --only="$$NOTEBOOK"
+book: environment   ## run what has changed, build the website (PROFILE=paper DATA=... KERNEL=... JOBS=... THREADS=... NOTEBOOK=... SCHEDULER=tcp://...)
+	@exec $(BIN)/python workflow/book.py --profile="$$PROFILE" --data="$$DATA" --kernel="$$KERNEL" --jobs="$$JOBS" --threads="$$THREADS" --only="$$NOTEBOOK" --scheduler="$$SCHEDULER"
 
 teach: environment  ## make student and solution notebooks, marking and slides in _build/teach (PROFILE=paper)
 	@$(BIN)/python workflow/teach.py --executed "_build/$(or $(PROFILE),quick)/executed"

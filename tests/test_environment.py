@@ -19,10 +19,11 @@ CONDA_NAMES = {"matplotlib-base": "matplotlib", "jupyter_client": "jupyter-clien
 
 
 def project():
-    """Return the requirements of pyproject.toml, by name; all extras but the GPU's."""
+    """Return the requirements of pyproject.toml, by name; all extras but two."""
     table = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = dict(table["optional-dependencies"])
-    extras.pop("gpu")  # several GB of drivers' libraries: installed by hand
+    for name in ("gpu", "cluster"):  # few have one: installed by hand
+        extras.pop(name)
     lines = [*table["dependencies"], *sum(extras.values(), [])]
     needs = [Requirement(line) for line in lines]
     return [need for need in needs if need.name != "sudlib"]
@@ -145,11 +146,11 @@ def test_every_pin_has_a_hash_and_none_an_address():
     assert not re.search(r"(https?|file)://", text)
 
 
-def test_the_extra_all_is_all_but_tests_and_gpu():
+def test_the_extra_all_is_all_but_tests_gpu_and_cluster():
     table = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = table["optional-dependencies"]
     (line,) = extras["all"]
-    assert Requirement(line).extras == set(extras) - {"all", "test", "gpu"}
+    assert Requirement(line).extras == set(extras) - {"all", "test", "gpu", "cluster"}
     assert Requirement(line).name == table["name"]
 
 
@@ -219,13 +220,14 @@ IMPORTED = {
     "IPython": "ipython",
     "PIL": "pillow",
     "imblearn": "imbalanced-learn",
+    "joblib": "scikit-learn",  # which runs on it
     "jupyter_client": "jupyter-client",
     "myst_nb": "myst-nb",
     "sklearn": "scikit-learn",
     "yaml": "pyyaml",
 }
-#: Backends of Keras and boosters that are used where they are installed.
-OPTIONAL = {"jax", "tensorflow", "torch"}
+#: Backends of Keras and Dask, which are used where they are installed.
+OPTIONAL = {"distributed", "jax", "tensorflow", "torch"}
 
 
 def imports(folder):

@@ -291,11 +291,18 @@ def test_a_run_that_asks_for_a_gpu_stops_without_one(runner, monkeypatch, capsys
     assert len(capsys.readouterr().out.split()) == 8
 
 
-def test_the_workflow_fans_out_one_job_a_shard(tmp_path):
+SLURM = ["--profile", "workflow/slurm", "--executor"]
+
+
+@pytest.mark.parametrize("more", [[], [*SLURM, "dryrun"], [*SLURM, "slurm"]])
+def test_the_workflow_fans_out_one_job_a_shard(tmp_path, more):
     pytest.importorskip("snakemake")
+    if more[-1:] == ["slurm"]:  # without the plugin, all but the sending is tried
+        pytest.importorskip("snakemake_executor_plugin_slurm")
     done = subprocess.run(
         [sys.executable, "-m", "snakemake", "-s", "workflow/study_c.smk", "-n"]
-        + ["--cores", "1", "--directory", str(tmp_path), "--config", "repeats=20"],
+        + ["--cores", "1", "--directory", str(tmp_path), "--config", "repeats=20"]
+        + more,
         cwd=ROOT,
         capture_output=True,
         text=True,

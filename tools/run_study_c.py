@@ -4,6 +4,7 @@
     python tools/run_study_c.py --folder _build/study_c --size 200 --setting right
     python tools/run_study_c.py --folder _build/study_c --merge      # only merge
     python tools/run_study_c.py --folder _build/study_c --gpu --block 100
+    python tools/run_study_c.py --folder _build/study_c --scheduler tcp://host:8786
 
 A shard whose repeats are there already is not run again, so a stopped run goes on;
 several of these may share a folder, on one machine or on many.  Merging writes
@@ -23,7 +24,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from sudlib import book
+from sudlib import book, parallel
 from sudlib.files import InputError, sha256
 from sudlib.policy import multiverse, simulation_study
 from sudlib.policy.batched import choose_engine
@@ -114,6 +115,9 @@ def parse(words=None):
     )
     parser.add_argument(
         "--gpu", action="store_true", help="train with Keras on the GPU that it sees"
+    )
+    parser.add_argument(
+        "--scheduler", metavar="tcp://HOST:PORT", help="share each shard on a cluster"
     )
     parser.add_argument("--seed", type=int, default=simulation_study.SEED)
     parser.add_argument("--shard", help="only this one, by the name of its file")
@@ -257,6 +261,13 @@ def main(words=None):
             )
             return 2
         asked.at_once = asked.at_once or asked.block
+    if asked.scheduler:
+        asked.at_once = asked.at_once or asked.block
+        try:
+            parallel.use(asked.scheduler)
+        except InputError as error:
+            print(error, file=sys.stderr)
+            return 2
     plan = shards(
         tuple(asked.setting or SETTINGS),
         tuple(asked.size or SIZES),

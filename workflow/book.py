@@ -20,7 +20,7 @@ from pathlib import Path
 import plan
 from execute import check_kernel
 
-from sudlib import book
+from sudlib import book, parallel
 from sudlib.files import InputError
 
 ROOT = plan.ROOT
@@ -36,12 +36,14 @@ def arguments_of(words=None):
     parser.add_argument("--jobs", default="", help="CPU cores to use (all)")
     parser.add_argument("--threads", default="", help="threads of each notebook (1)")
     parser.add_argument("--only", default="", help="these notebooks, and no site")
+    parser.add_argument("--scheduler", default="", help="of Dask, tcp://host:port")
     parser.add_argument("--dry-run", action="store_true", help="say what would run")
     given = parser.parse_args(words)
     given.profile = given.profile or "quick"
     given.kernel = given.kernel or "sudlib"
     given.jobs = given.jobs or str(cores())
     given.threads = given.threads or "1"
+    given.scheduler = given.scheduler or os.environ.get(parallel.VARIABLE, "")
     if given.profile not in plan.PROFILES:
         raise InputError(f"PROFILE must be {profiles}, not {given.profile!r}")
     for name, what in (("jobs", "CPU cores"), ("threads", "threads")):
@@ -69,6 +71,9 @@ def arguments_of(words=None):
     given.parameters = {"data": given.data} if given.data else {}
     plan.check(given.profile, given.parameters)
     check_kernel(given.kernel)
+    if given.scheduler:
+        with parallel.use(given.scheduler):  # here, before hours are spent
+            os.environ[parallel.VARIABLE] = given.scheduler
     return given
 
 

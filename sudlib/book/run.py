@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import copy
 import datetime
+import os
 import sys
 import time
 from collections.abc import Mapping
@@ -19,6 +20,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from sudlib import parallel
 from sudlib.book.freshness import fingerprints
 from sudlib.book.parameters import ARMS, Parameter, check_parameters, check_value
 from sudlib.book.prose import fill
@@ -371,6 +373,9 @@ class Run:
 def start(notebook: str, **parameters: Any) -> Run:
     """Return a new run; call it once, in the cell below the imports.
 
+    Where the variable ``SUDLIB_SCHEDULER`` names a Dask cluster, what joblib runs is
+    sent there from now on (:func:`sudlib.parallel.use`).
+
     Parameters
     ----------
     notebook : str
@@ -386,7 +391,7 @@ def start(notebook: str, **parameters: Any) -> Run:
     ------
     InputError
         If a parameter is unknown, of the wrong type or not one of the allowed
-        values.
+        values, or the cluster cannot be used.
 
     Examples
     --------
@@ -395,6 +400,7 @@ def start(notebook: str, **parameters: Any) -> Run:
     '38.0% complete.'
     """
     names = sys._getframe(1).f_globals
+    parallel.use(os.environ.get(parallel.VARIABLE) or None)
     path = ROOT / "notebooks" / f"{notebook}.ipynb"
     if not path.exists():  # Colab, where only the library is installed
         for name, value in parameters.items():

@@ -14,8 +14,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from joblib import effective_n_jobs
 from numpy.typing import ArrayLike
 from sklearn.base import clone
+from sklearn.utils.parallel import Parallel, delayed
 
 from sudlib.files import InputError, data_file
 from sudlib.policy.base import NetworkRule, fit_together
@@ -166,8 +168,9 @@ def run_repeats(
 ) -> pd.DataFrame:
     """Return the scores of every method in some repeats of the study.
 
-    All repeats are trained as one computation; the numbers are those of each repeat by
-    itself.
+    All repeats are trained as one computation, or on a cluster
+    (:func:`sudlib.parallel.use`) as one for each worker; the numbers are those of each
+    repeat by itself.
 
     Parameters
     ----------
@@ -198,6 +201,31 @@ def run_repeats(
         the scores of equations (20) to (22), ``alpha`` chosen, and ``seconds``.
     """
     check_choice("setting", setting, SETTINGS)
+    repeats = list(repeats)
+    shares = np.array_split(repeats, max(1, min(len(repeats), effective_n_jobs(None))))
+    choices = {"covariates": covariates, "best": best, "same_world": same_world}
+    choices |= {"methods": methods, "test": test, "propensity": propensity}
+    run = delayed(_run_together)
+    tables = Parallel()(
+        run(setting, size, share.tolist(), seed=seed, **choices) for share in shares
+    )
+    return pd.concat(tables, ignore_index=True)
+
+
+def _run_together(
+    setting: str,
+    size: int,
+    repeats: Sequence[int],
+    *,
+    seed: int,
+    methods: Mapping[str, Any] | None,
+    test: int | None,
+    propensity: float | None,
+    covariates: str,
+    best: str,
+    same_world: bool,
+) -> pd.DataFrame:
+    """Return what :func:`run_repeats` does, of repeats trained as one computation."""
     rows = size * TREATMENTS
     worlds: list[Any] = []
     for repeat in repeats:

@@ -76,7 +76,8 @@ def to_codes(name: str, column: Any) -> Cells:
     if isinstance(column, np.ndarray):
         return _fit(name, column)
     if isinstance(column, pa.ChunkedArray):
-        column = column.combine_chunks()
+        whole = column.num_chunks == 1
+        column = column.chunk(0) if whole else column.combine_chunks()
     kind = column.type
     if pa.types.is_dictionary(kind):
         return _of_categories(name, column)
@@ -85,9 +86,11 @@ def to_codes(name: str, column: Any) -> Cells:
     elif pa.types.is_boolean(kind) and _allowed(name) <= {MISSING, 0, 1}:
         column = column.cast(pa.int8())
     if pa.types.is_integer(column.type):
+        if not column.null_count:
+            return _fit(name, column.to_numpy())
         blank = column.is_null().to_numpy(zero_copy_only=False)
         values = column.fill_null(0).to_numpy()
-        return _fit(name, values, blank if blank.any() else None)
+        return _fit(name, values, blank)
     if pa.types.is_floating(column.type):
         return _of_floats(name, column)
     if not pa.types.is_string(column.type):
@@ -208,20 +211,26 @@ def no_codes(
     numpy.ndarray of bool
     """
     if name in ("DISYR", "YEAR"):
-        return ~np.isin(codes, codebook.YEARS)
+        return (codes < codebook.YEARS[0]) | (codes > codebook.YEARS[-1])
     if name == "CASEID":
         return (codes < bool(years)) & (codes != MISSING)
     if name == "CBSA2010":
         return ((codes < 10_000) | (codes > 99_999)) & (codes != MISSING)
-    return ~_table(name, years)[codes.view(np.uint8)]
+    bad = np.ones(len(codes), bool)
+    for first, last in _runs(name, years):
+        # Below the first wraps around, so that one comparison is enough.
+        bad &= codes.view(np.uint8) - np.uint8(first % 256) > last - first
+    return bad
 
 
 @functools.cache
-def _table(name: str, years: tuple[int, ...]) -> NDArray[np.bool_]:
-    """Return for each code, as an unsigned byte, whether a variable may have it."""
-    allowed = np.zeros(256, bool)
-    allowed[np.array([*_allowed(name, years)], np.int8).view(np.uint8)] = True
-    return allowed
+def _runs(name: str, years: tuple[int, ...]) -> tuple[tuple[int, int], ...]:
+    """Return the codes a variable may have as runs, from the first to the last."""
+    runs: list[tuple[int, int]] = []
+    for code in sorted(_allowed(name, years)):
+        begins = runs.pop()[0] if runs and code == runs[-1][1] + 1 else code
+        runs.append((begins, code))
+    return tuple(runs)
 
 
 @functools.cache
@@ -251,12 +260,7 @@ def spell(name: str, years: Iterable[int] = ()) -> str:
         return f"{codebook.YEARS[0]}-{codebook.YEARS[-1]}"
     if name in codebook.OPEN:
         return "a whole number" if name == "CASEID" else f"{MISSING} or five digits"
-    runs: list[list[int]] = []
-    for code in sorted(_allowed(name, tuple(years))):
-        if runs and code == runs[-1][1] + 1:
-            runs[-1][1] = code
-        else:
-            runs.append([code, code])
+    runs = _runs(name, tuple(years))
     return ", ".join(str(a) if a == b else f"{a}-{b}" for a, b in runs)
 
 

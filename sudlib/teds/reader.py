@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import warnings
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from sudlib.files import InputError, expand_path
 from sudlib.origin import label, made_up_cases
 from sudlib.teds import codebook, gate, registry
 from sudlib.teds.codebook import MISSING
-from sudlib.teds.csv_blocks import CsvBlocks
+from sudlib.teds.csv_blocks import WORKERS, CsvBlocks
 from sudlib.teds.sources import ParquetBlocks, open_blocks
 from sudlib.validation import check_choice
 
@@ -151,7 +152,7 @@ class _Reading:
                 f" year={codebook.YEARS[0]} to year={codebook.YEARS[-1]} to teds.read,"
                 " or add the column"
             )
-        self.rows = 0
+        self.rows = self.made_up = 0
         self.wrong: dict[str, list[Any]] = {}  # row, value, count
         self.blanks: dict[str, int] = {}
         self.years = set() if self.year is None else {self.year}
@@ -163,6 +164,8 @@ class _Reading:
         for name, column in cells.items():
             self._check(name, column, years)
             self.blocks[name].append(column.codes)
+        if "CASEID" in cells:
+            self.made_up += int(made_up_cases(cells["CASEID"].codes).sum())
         self.rows += len(next(iter(block.values())))
 
     def _years(self, values: NDArray[Any] | None) -> tuple[int, ...]:
@@ -183,14 +186,15 @@ class _Reading:
 
     def _check(self, name: str, cells: gate.Cells, years: tuple[int, ...]) -> None:
         """Note the first cell that is no code of its variable, and how many are."""
-        bad = np.zeros(len(cells.codes), bool) if cells.wrong is None else cells.wrong
+        bad = cells.wrong
         if self.check and name != "YEAR" and (years or name == "DISYR"):
-            bad = bad | gate.no_codes(name, cells.codes, years)
+            others = gate.no_codes(name, cells.codes, years)
+            bad = others if bad is None else bad | others
         if cells.blank is not None and cells.blank.any():
             self.blanks[name] = self.blanks.get(name, 0) + int(cells.blank.sum())
             # A blank cell is no claim about the codebook.
-            bad = bad & ~cells.blank if name != "DISYR" else bad
-        if bad.any():
+            bad = bad & ~cells.blank if name != "DISYR" and bad is not None else bad
+        if bad is not None and bad.any():
             first = int(np.argmax(bad))
             is_wrong = cells.wrong is not None and cells.wrong[first]
             value = (cells.given if is_wrong else cells.codes)[first]
@@ -206,13 +210,15 @@ class _Reading:
             raise InputError(f"{stream.name} has a header but no records")
         digest = stream.digest()
         verified = self._verify(digest)
-        data = {name: np.concatenate(self.blocks.pop(name)) for name in [*self.blocks]}
+        with ThreadPoolExecutor(WORKERS) as pool:
+            names = [*self.blocks]  # no second copy of the whole table
+            parts = pool.map(lambda name: np.concatenate(self.blocks.pop(name)), names)
+            data = dict(zip(names, parts, strict=True))
         self._check_cases(data)
         repeated = self._repeated(data)
-        cases = made_up_cases(data.get("CASEID", np.zeros(1, np.int64)))
         origin = "real" if verified else "unverified"
-        if cases.any():
-            origin = "synthetic" if cases.all() else "mixture"
+        if self.made_up:
+            origin = "synthetic" if self.made_up == self.rows else "mixture"
         elif stream.synthetic:
             origin = "synthetic"
         # No second copy of the whole table.
@@ -309,6 +315,8 @@ class _Reading:
         if len(self.years) > 1 and "DISYR" in data:
             # Case numbers begin again each year from 2020 on.
             cases = cases + data["DISYR"].astype(np.int64) * 10**12
+        if _all_differ(cases):
+            return None
         again = pd.Series(cases).duplicated().to_numpy()
         repeated = again & (data["CASEID"] != MISSING)
         if self.duplicates == "drop" or not repeated.any():
@@ -321,6 +329,16 @@ class _Reading:
             ' earlier one. duplicates="drop" keeps the first of each,'
             ' duplicates="keep" all'
         )
+
+
+def _all_differ(cases: NDArray[np.int64]) -> bool:
+    """Return whether numbers that lie close together all differ; False if unknown."""
+    low, high = int(cases.min()), int(cases.max())
+    if high - low >= 8 * len(cases):
+        return False
+    seen = np.zeros(high - low + 1, bool)
+    seen[cases - low] = True
+    return int(np.count_nonzero(seen)) == len(cases)
 
 
 def _choose(

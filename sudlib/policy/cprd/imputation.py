@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pandas as pd
+from sklearn.utils.parallel import Parallel, delayed
 
 from sudlib.files import InputError
 from sudlib.policy.cprd.variables import cached_schema
@@ -16,7 +17,8 @@ def impute(
     Each missing value is drawn from the posterior of a Bayesian ridge regression on the
     other covariates (scikit-learn's ``IterativeImputer``), kept inside the schema's
     limits, and rounded where it is yes or no.  The outcome and the treatments are not
-    used: a rule must work for a person who has neither.
+    used: a rule must work for a person who has neither.  On a cluster
+    (:func:`sudlib.parallel.use`) the tables are completed side by side.
 
     Parameters
     ----------
@@ -41,10 +43,6 @@ def impute(
     ----------
     van Buuren (2018), Flexible imputation of missing data.
     """
-    from sklearn.experimental import enable_iterative_imputer  # noqa: F401
-    from sklearn.impute import IterativeImputer
-    from threadpoolctl import threadpool_limits
-
     nobody = [name for name in covariates if covariates[name].isna().all()]
     if nobody:
         raise InputError(
@@ -54,20 +52,29 @@ def impute(
     if not covariates.isna().to_numpy().any():
         return [covariates.copy() for _ in range(n_imputations)]
     rules = cached_schema().loc[list(covariates.columns)]
+    each = delayed(_complete)
+    return Parallel()(
+        each(covariates, rules, seed + number) for number in range(n_imputations)
+    )
+
+
+def _complete(covariates: pd.DataFrame, rules: pd.DataFrame, seed: int) -> pd.DataFrame:
+    """Return the covariates completed once."""
+    from sklearn.experimental import enable_iterative_imputer  # noqa: F401
+    from sklearn.impute import IterativeImputer
+    from threadpoolctl import threadpool_limits
+
     marks = rules.index[rules["kind"] == "yes-no"]
-    completed = []
-    for imputation in range(n_imputations):
-        imputer = IterativeImputer(
-            sample_posterior=True,
-            max_iter=5,
-            min_value=rules["low"].to_numpy(),
-            max_value=rules["high"].to_numpy(),
-            random_state=seed + imputation,
-        ).set_output(transform="pandas")
-        # Many small fits: threads would only wait for each other.
-        with threadpool_limits(1):
-            values = imputer.fit_transform(covariates)
-        values[marks] = values[marks].round()
-        values.loc[values["smoker"] == 1, "ex_smoker"] = 0.0
-        completed.append(values)
-    return completed
+    imputer = IterativeImputer(
+        sample_posterior=True,
+        max_iter=5,
+        min_value=rules["low"].to_numpy(),
+        max_value=rules["high"].to_numpy(),
+        random_state=seed,
+    ).set_output(transform="pandas")
+    # Many small fits: threads would only wait for each other.
+    with threadpool_limits(1):
+        values = imputer.fit_transform(covariates)
+    values[marks] = values[marks].round()
+    values.loc[values["smoker"] == 1, "ex_smoker"] = 0.0
+    return values
