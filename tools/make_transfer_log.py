@@ -41,7 +41,8 @@ def read_log(notebook, measures):
     for found in EPOCH.finditer(text):
         row = {name: found[name] for name in ("epoch", "seconds", "loss", "val_loss")}
         for name in measures:
-            number = re.search(rf" (?:val_)?{name}: ([\d.]+?)(?:\.0+)?(?!\S)", found["rest"])
+            logged = rf" (?:val_)?{name}: ([\d.]+?)(?:\.0+)?(?!\S)"
+            number = re.search(logged, found["rest"])
             row[name] = number[1] if number else ""
         epochs.append(row)
     if not epochs:
