@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import shutil
 import signal
 import subprocess
@@ -20,7 +21,7 @@ keras = pytest.importorskip("keras")
 
 from network_task import codes, completed, fit, network, watch  # noqa: E402
 
-from sudlib.networks import devices, training  # noqa: E402
+from sudlib.networks import compiled, devices, training  # noqa: E402
 from sudlib.networks.batches import Batches  # noqa: E402
 
 #: What every child process begins with.
@@ -635,3 +636,79 @@ def test_a_mirrored_strategy_ends_where_one_device_does():
     assert replicas == 2
     assert close(map(np.array, one[0]), map(np.array, two[0]), 1e-4)
     assert np.allclose(one[1], two[1], atol=1e-5)
+
+
+class TestTwins:
+    """An architecture is traced once, and nobody can tell by the results."""
+
+    @pytest.fixture(autouse=True)
+    def _none_yet(self, monkeypatch):
+        monkeypatch.setattr(compiled, "_twins", type(compiled._twins)())
+
+    def weights(self, seed=1, **recipe):
+        model = network(seed=seed)
+        recipe = training.Recipe(**{"epochs": 2, "patience": 9} | recipe)
+        given = {"validation_data": watch, "recipe": recipe, "seed": 3}
+        course = training.train(model, *fit, **given)
+        score = training.probabilities(model, codes)
+        return [*model.get_weights(), score, course.history["val_loss"]]
+
+    @pytest.mark.parametrize(
+        "recipe",
+        [{}, {"learning_rate": 0.01}, {"optimizer": "adamw", "schedule": "cosine"}],
+    )
+    def test_a_second_network_ends_where_it_would_have_ended_alone(
+        self, recipe, monkeypatch
+    ):
+        alone = self.weights(**recipe)
+        compiled._twins.clear()
+        self.weights(seed=2)
+        self.weights(seed=5, **recipe)
+        assert close(self.weights(**recipe), alone, tolerance=0)
+
+    def test_one_architecture_is_compiled_once(self, monkeypatch):
+        calls, compile_ = [], keras.Model.compile
+
+        def counted(self, *given, **named):
+            calls.append(self)
+            return compile_(self, *given, **named)
+
+        monkeypatch.setattr(keras.Model, "compile", counted)
+        for seed in (1, 2, 3):
+            self.weights(seed)
+        assert len(calls) == 1
+        self.weights(optimizer="adamw", schedule="cosine")
+        assert len(calls) == 2
+
+    def test_a_frozen_layer_makes_another_architecture(self):
+        model, other = network(), network()
+        assert compiled.architecture(model) == compiled.architecture(other)
+        other.layers[-1].trainable = False
+        assert compiled.architecture(model) != compiled.architecture(other)
+        twin = compiled.twin(other, "training")
+        assert len(twin.trainable_weights) == len(other.trainable_weights)
+
+    def test_other_wiring_is_another_architecture(self):
+        def crossed(first, second):
+            start = keras.Input((3,))
+            hidden = {"a": keras.layers.Dense(3), "b": keras.layers.Dense(3)}
+            middle = hidden["b"](hidden["a"](start))
+            ends = {"a": hidden["a"].output, "b": middle}
+            return keras.Model(start, ends[first] - ends[second])
+
+        one, same, other = crossed("a", "b"), crossed("a", "b"), crossed("b", "a")
+        assert compiled.architecture(one) == compiled.architecture(same)
+        assert compiled.architecture(one) != compiled.architecture(other)
+
+    def test_a_twin_draws_no_random_numbers_of_its_callers(self):
+        model, before = network(), random.getstate()
+        twin = compiled.twin(model, "training")
+        assert twin is not model and random.getstate() == before
+
+    def test_few_twins_are_kept_and_none_of_a_large_network(self, monkeypatch):
+        model = network()
+        for number in range(compiled.KEPT + 3):
+            compiled.twin(model, str(number))
+        assert len(compiled._twins) == compiled.KEPT
+        monkeypatch.setattr(compiled, "LARGE", 1)
+        assert compiled.twin(model, "another") is model

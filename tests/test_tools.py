@@ -648,6 +648,22 @@ def test_the_log_of_training_is_read_out_of_a_notebook(tmp_path, capsys):
         make_transfer_log.main(words)
 
 
+def test_the_log_of_the_pilot_has_the_measures_that_it_logged(tmp_path):
+    line = (
+        "Epoch 1/20\n5043/5043 [====] - 1022s 199ms/step - loss: 27.5827 - auc: 0.7137"
+        " - binary_accuracy: 0.6736 - val_loss: 0.5310 - val_auc: 0.7686"
+        " - val_binary_accuracy: 0.7438\n"
+    )
+    notebook = {"cells": [{"outputs": [{"output_type": "stream", "text": [line]}]}]}
+    path = tmp_path / sources.registry()["study-a-notebook-pilot"].file
+    path.write_text(json.dumps(notebook))
+    words = ["--from", str(tmp_path), "--out", str(tmp_path), "--log", "pilot_log"]
+    assert make_transfer_log.main(words) == 0
+    made = (tmp_path / "study_a/pilot_log.csv").read_text().splitlines()
+    kept = (DATA / "study_a/pilot_log.csv").read_text().splitlines()
+    assert made == kept[:2] and len(kept) == 21
+
+
 class TestBenchmarks:
     """`make bench` keeps what a benchmark printed, and nothing of one that stopped."""
 

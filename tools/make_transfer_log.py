@@ -3,7 +3,8 @@
     python tools/make_transfer_log.py [--log scratch_log] [--from FOLDER]
 
 One line of ``data/study_a/transfer_log.csv`` is one epoch of the network with ResNet50,
-and one of ``scratch_log.csv`` one epoch of the network from scratch.
+one of ``scratch_log.csv`` one epoch of the network from scratch, and one of
+``pilot_log.csv`` one epoch of the pilot of March 2021, which logged other measures.
 """
 
 import argparse
@@ -18,11 +19,17 @@ EPOCH = re.compile(
     r" - loss: (?P<loss>[\d.]+).*? - val_loss: (?P<val_loss>[\d.]+)(?P<rest>[^\n]*)"
 )
 #: The notebook that holds each log, by its name in ``data/sources.csv``.
-LOGS = {"transfer_log": "study-a-notebook", "scratch_log": "study-a-notebook-scratch"}
+LOGS = {
+    "transfer_log": "study-a-notebook",
+    "scratch_log": "study-a-notebook-scratch",
+    "pilot_log": "study-a-notebook-pilot",
+}
 COUNTS = ("true_negatives", "false_positives", "false_negatives", "true_positives")
+#: What the pilot logged of its validation set.
+SHARES = ("val_auc", "val_binary_accuracy")
 
 
-def read_log(notebook):
+def read_log(notebook, measures):
     """Return the epochs logged in a notebook's outputs, a dictionary each."""
     text = "".join(
         "".join(output.get("text", []))
@@ -33,8 +40,9 @@ def read_log(notebook):
     epochs = []
     for found in EPOCH.finditer(text):
         row = {name: found[name] for name in ("epoch", "seconds", "loss", "val_loss")}
-        for name in COUNTS:
-            number = re.search(rf"val_{name}: (\d+)", found["rest"])
+        for name in measures:
+            logged = rf" (?:val_)?{name}: ([\d.]+?)(?:\.0+)?(?!\S)"
+            number = re.search(logged, found["rest"])
             row[name] = number[1] if number else ""
         epochs.append(row)
     if not epochs:
@@ -48,7 +56,8 @@ def read_log(notebook):
 def make(path, out, log="transfer_log"):
     """Write the log of the notebook at ``path`` below ``out``."""
     notebook = json.loads(Path(path).read_text(encoding="utf-8"))
-    sources.write_rows(out / f"study_a/{log}.csv", read_log(notebook))
+    measures = SHARES if log == "pilot_log" else COUNTS
+    sources.write_rows(out / f"study_a/{log}.csv", read_log(notebook, measures))
 
 
 def main(words=None):

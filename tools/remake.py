@@ -257,6 +257,16 @@ def _curves(context):
     return "each curve is of a model with claims"
 
 
+def _tabpfn(context):
+    for row in _rows("tabpfn_on_discharges.csv"):
+        numbers = {name: float(row[name]) for name in list(row)[5:10]}
+        gap = numbers["tabpfn_auc"] - numbers["boosting_auc"]
+        off = abs(gap - numbers["difference"])
+        inside = numbers["low"] < numbers["difference"] < numbers["high"]
+        _expect(off < 2e-4 and inside, f"{row['substance']}: not {gap:.4f}")
+    return "each difference is that of its two areas, and lies in its interval"
+
+
 def _words(path):
     def check(context):
         for row in _rows(path):
@@ -498,6 +508,20 @@ PRODUCTS = (
         "make_transfer_log.py",
         ("study-a-notebook-scratch",),
         make=_log("scratch_log"),
+    ),
+    Product(
+        "study_a/pilot_log.csv",
+        "derived",
+        "make_transfer_log.py",
+        ("study-a-notebook-pilot",),
+        make=_log("pilot_log"),
+    ),
+    Product(
+        "tabpfn_on_discharges.csv",
+        "transcribed",
+        "",
+        ("tabpfn-on-discharges",),
+        check=_tabpfn,
     ),
     Product(
         "study_a/logged_losses.csv", "transcribed", "", ("study-a",), check=_losses

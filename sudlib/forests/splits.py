@@ -26,7 +26,7 @@ ROWS = {
     "source": "source only",
     "target": "target only",
     "both": "source and target",
-    "on": "source, then on with target",
+    "on": "source, then further on target",
 }
 
 

@@ -111,6 +111,20 @@ class Base:
         picture = keras.Input((*self.side, 1), name="grey")
         return keras.Model(picture, folded(model)(layers.Concatenate()([picture] * 3)))
 
+    def before(self, stages: int) -> str:
+        """Return the name of the layer whose output the last stages read.
+
+        Parameters
+        ----------
+        stages : {1, 2}
+            How many stages follow it.
+
+        Returns
+        -------
+        str
+        """
+        return _BEFORE[self.name][check_choice("stages", stages, (1, 2)) - 1]
+
     def cut(self, stages: int = 1) -> tuple[keras.Model, keras.Model]:
         """Return the network in two: what stays frozen, and its last stages.
 
@@ -132,8 +146,7 @@ class Base:
         InputError
             If so many stages cannot be cut off.
         """
-        check_choice("stages", stages, (1, 2))
-        between = self.model.get_layer(_BEFORE[self.name][stages - 1]).output
+        between = self.model.get_layer(self.before(stages)).output
         shared = keras.Model(between, self.model.output)
         tail = keras.models.clone_model(shared)
         tail.set_weights(shared.get_weights())

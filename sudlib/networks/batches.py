@@ -9,6 +9,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from sudlib.networks import compiled
 from sudlib.networks.devices import is_out_of_memory, use_xla
 
 
@@ -141,4 +142,5 @@ def predict(model: keras.Model, inputs: NDArray[Any], batch_size: int = 256) -> 
     numpy.ndarray, or list or dict of them
         As the model returns them.
     """
+    model = compiled.twin(model, "prediction")
     return predict_within_memory(model, inputs, min(batch_size, len(inputs)))[0]

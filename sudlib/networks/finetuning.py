@@ -184,6 +184,31 @@ def averages(
     return predict(average, maps, batch_size)
 
 
+def next_maps(
+    base: Base, maps: NDArray[np.floating], batch_size: int = 64
+) -> NDArray[np.floating]:
+    """Return the maps before the last stage, from those before the last two.
+
+    Parameters
+    ----------
+    base : sudlib.networks.backbones.Base
+        The backbone that made the maps.
+    maps : numpy.ndarray
+        From :func:`sudlib.networks.feature_cache.compute` with ``stages=2``.
+    batch_size : int, default=64
+        At most.
+
+    Returns
+    -------
+    numpy.ndarray
+        What ``stages=1`` gives, up to rounding, without going through all of the
+        network again.
+    """
+    _, tail = base.cut(2)
+    between = tail.get_layer(base.before(1)).output
+    return predict(keras.Model(tail.input, between), maps, batch_size)
+
+
 def tune(
     top: keras.Model,
     inputs: NDArray[Any],

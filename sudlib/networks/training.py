@@ -18,8 +18,9 @@ import re
 import tempfile
 import time
 import warnings
+import weakref
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ from numpy.typing import ArrayLike, NDArray
 from tqdm import TqdmWarning
 
 from sudlib.files import InputError
-from sudlib.networks import devices
+from sudlib.networks import compiled, devices
 from sudlib.networks.batches import Batches, predict
 from sudlib.validation import check_choice, check_number, check_whole
 
@@ -279,6 +280,28 @@ def _optimizer(recipe: Recipe, steps: int) -> keras.optimizers.Optimizer:
     return keras.optimizers.Adam(rate)
 
 
+#: For which recipe a twin was compiled.
+_compiled: weakref.WeakKeyDictionary[keras.Model, Any] = weakref.WeakKeyDictionary()
+
+
+def _compile(model: keras.Model, recipe: Recipe, steps: int, replicas: int) -> None:
+    """Compile a model, or let it begin again where it was compiled for this recipe."""
+    asked = replace(recipe, patience=1), steps, replicas
+    if recipe.schedule == "constant":  # its rate is a variable
+        asked = replace(asked[0], epochs=1, learning_rate=1), replicas
+    if _compiled.get(model) == asked:
+        for variable in model.optimizer.variables:
+            variable.assign(keras.ops.zeros_like(variable))
+        if recipe.schedule == "constant":
+            model.optimizer.learning_rate = recipe.learning_rate
+        return
+    optimizer = _optimizer(recipe, steps)
+    model.compile(optimizer, loss(), jit_compile=devices.use_xla(replicas))
+    model.optimizer.build(model.trainable_variables)
+    if compiled.is_twin(model):  # whose layers nobody changes
+        _compiled[model] = asked
+
+
 def _key(model: keras.Model, arrays: Iterable[Array], recipe: Recipe, seed: int) -> str:
     """Return a fingerprint of everything that decides what training ends with."""
     digest = hashlib.sha256(json.dumps([asdict(recipe), seed]).encode())
@@ -376,6 +399,8 @@ def train(
         key = _key(model, (*data, *(watched or ())), recipe, seed)
         batch_size = _resume(folder, key, recipe.batch_size)
         trained = model
+        if distribution is None and recipe.precision == "float32":
+            trained = compiled.twin(model, "training")
         if distribution is not None:
             # Where variables live is decided when they are made.
             stack.enter_context(distribution.scope())
@@ -391,9 +416,7 @@ def train(
             shared: Any = {"batch_size": batch_size, "multiple": replicas}
             batches = Batches(*data, seed=seed, **shared)
             epochs = _Epochs(folder, batches, recipe.patience)
-            optimizer = _optimizer(recipe, batches.num_batches)
-            trained.compile(optimizer, loss(), jit_compile=devices.use_xla(replicas))
-            trained.optimizer.build(trained.trainable_variables)
+            _compile(trained, recipe, batches.num_batches, replicas)
             if epochs.saved:
                 trained.load_weights(epochs.saved)
                 # The schedule counts steps: since the batch was halved there are more.

@@ -91,22 +91,23 @@ def tell_signs(table: pd.DataFrame) -> str:
     >>> print(tell_signs(pd.DataFrame(
     ...     {"pairs": [1, 2], "trees": [1, -2], "holds": [True, False]},
     ...     index=["boosting ahead of the forest", "words ahead of codes"])))
-    Under all 2 mechanisms the difference is positive for: boosting ahead of the \
-forest. Its sign changes for: words ahead of codes.
+    Under all 2 mechanisms: boosting ahead of the forest. \
+Under some, but not under all: words ahead of codes.
     """
     if not len(table):
         return "These people have one outcome, so nothing here depends on a mechanism."
     every = f"all {table.shape[1] - 1} mechanisms"
     holds, above = table["holds"].astype(bool), table.iloc[:, 0] > 0
-    sorted_by_sign = (
-        (f"under {every} the difference is positive for", holds & above),
-        (f"under {every} the difference is negative for", holds & ~above),
-        ("its sign changes for", ~holds),
-    )
+    turned = [
+        name.replace("ahead of", "behind")
+        if "ahead of" in name
+        else f"{name} (the other way round)"
+        for name in table.index
+    ]
+    names = table.index.where(above | ~holds, turned)
     if not holds.any():
-        return f"No difference keeps its sign under {every}: {'; '.join(table.index)}."
-    return " ".join(
-        f"{words[0].upper()}{words[1:]}: {'; '.join(table.index[rows])}."
-        for words, rows in sorted_by_sign
-        if rows.any()
-    )
+        return f"No difference keeps its sign under {every}: {'; '.join(names)}."
+    kept = f"Under {every}: {'; '.join(names[holds])}."
+    if holds.all():
+        return kept
+    return f"{kept} Under some, but not under all: {'; '.join(names[~holds])}."

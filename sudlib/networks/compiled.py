@@ -1,0 +1,95 @@
+"""Networks that are traced once and used again for others of the same architecture.
+
+Keras traces a network anew for each object, which for a small one takes longer than an
+epoch.  A page that trains the same architecture twenty times would trace it twenty
+times.  Here an architecture has one *twin*, which is traced once; weights go in, and
+come out again.  What is computed is the same, in the same order.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections import OrderedDict
+
+import keras
+
+from sudlib.networks import devices
+
+#: Twins that are kept, and the weights from which on a network is not copied.
+KEPT, LARGE = 12, 5_000_000
+
+_twins: OrderedDict[str, keras.Model] = OrderedDict()
+
+
+def architecture(model: keras.Model) -> str:
+    """Return what distinguishes the computation of a network, its weights aside.
+
+    Parameters
+    ----------
+    model : keras.Model
+        Functional or sequential.
+
+    Returns
+    -------
+    str
+        The same for two networks that were built alike, whatever their layers are
+        numbered.
+    """
+    # Keras numbers the names of layers by how many there were before.
+    numbers: dict[str, str] = {}
+
+    def renumber(found: re.Match[str]) -> str:
+        return numbers.setdefault(found[0], f'"{found[1]}#{len(numbers)}"')
+
+    layers = re.sub(r'"([a-z][a-z0-9_]*?)(?:_\d+)*"', renumber, model.to_json())
+    return f"{layers} {[weight.trainable for weight in model.weights]}"
+
+
+def twin(model: keras.Model, purpose: str) -> keras.Model:
+    """Return a network of the same architecture, with the same weights, for a purpose.
+
+    Parameters
+    ----------
+    model : keras.Model
+        It is not changed.
+    purpose : str
+        Twins of other purposes are other networks: how they are compiled differs.
+
+    Returns
+    -------
+    keras.Model
+        The model itself where it is too large to be kept twice.
+    """
+    if model.count_params() >= LARGE:
+        return model
+    key = f"{purpose} {keras.config.floatx()} {architecture(model)}"
+    if key not in _twins:
+        # Drawing first weights that are not used must not move what is drawn later.
+        state = random.getstate()
+        _twins[key] = keras.models.clone_model(model)
+        random.setstate(state)
+        for mine, theirs in zip(
+            devices.leaves(_twins[key]), devices.leaves(model), strict=True
+        ):
+            mine.trainable = theirs.trainable
+        while len(_twins) > KEPT:
+            _twins.popitem(last=False)
+    _twins.move_to_end(key)
+    _twins[key].set_weights(model.get_weights())
+    return _twins[key]
+
+
+def is_twin(model: keras.Model) -> bool:
+    """Return whether a network is one of the twins that are kept.
+
+    Parameters
+    ----------
+    model : keras.Model
+        Any.
+
+    Returns
+    -------
+    bool
+    """
+    return any(model is each for each in _twins.values())
