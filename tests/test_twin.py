@@ -18,11 +18,12 @@ from sudlib.twin import (
     fidelity,
     mechanisms,
     parameters,
+    reasons,
     sampler,
     scorecard,
     specification,
 )
-from sudlib.twin.completion import _systematic, completed_by_group, ending_chances
+from sudlib.twin.reasons import _systematic, completed_by_group, ending_chances
 from sudlib.twin.parameters import read_parameters
 from sudlib.twin.sampler import add_derived, add_flags, cut
 from sudlib.twin.specification import Part
@@ -330,7 +331,7 @@ def test_unfinished_stays_are_parted_by_court_and_by_length():
     referred, days = np.meshgrid([1, 7], [1, 7, 8, 33, 34, 37], indexing="ij")
     columns = {"PSOURCE": referred.ravel(), "LOS": days.ravel()}
     wanted = [0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5]
-    assert completion.find_endings(columns).tolist() == wanted
+    assert reasons.find_endings(columns).tolist() == wanted
 
 
 def score_by_hand(row, of_class, parameters, factors=None, of_place=None):
@@ -454,7 +455,7 @@ def test_calibrated_intercepts_meet_all_three_sets_of_counts(rows):
         np.bincount(each, truth, size)
         for each, size in zip(members, sizes, strict=True)
     )
-    intercepts = completion.calibrate_completion(rows["score"], *positions, wanted)
+    intercepts = reasons.calibrate_completion(rows["score"], *positions, wanted)
     assert [len(each) for each in intercepts] == list(sizes)
     logit = rows["score"] / completion.UNIT + sum(
         values[each] for values, each in zip(intercepts, members, strict=True)
@@ -476,7 +477,7 @@ def test_counts_that_nobody_or_everybody_meets_do_not_run_away(rows):
         for each, size in zip(members, (104, 8, 5), strict=True)
     ]
     wanted[0][:2] = 0, (members[0] == 1).sum()
-    intercepts = completion.calibrate_completion(
+    intercepts = reasons.calibrate_completion(
         rows["score"], *positions, tuple(wanted)
     )
     assert all(np.isfinite(each).all() for each in intercepts)
@@ -487,7 +488,7 @@ def test_scores_at_both_ends_of_their_range_are_calibrated_too():
     ends = np.repeat([-16 * completion.UNIT, 16 * completion.UNIT], 50).astype(np.int16)
     zero = np.zeros(100, int)
     wanted = [np.bincount(zero, minlength=size) * 0.5 for size in (104, 8, 5)]
-    found = completion.calibrate_completion(ends, zero, zero, zero, tuple(wanted))
+    found = reasons.calibrate_completion(ends, zero, zero, zero, tuple(wanted))
     assert sum(each[0] for each in found) == pytest.approx(0, abs=0.1)
 
 
@@ -502,7 +503,7 @@ def test_calibrated_endings_meet_counts_by_state_and_by_service():
     np.testing.assert_allclose(chances.sum(axis=-1), 1)
     expected = chances * counts[..., None]
     by_state, by_service = expected.sum(axis=(1, 2)), expected.sum(axis=(0, 2))
-    found = completion.calibrate_endings(counts, shape, by_state, by_service)
+    found = reasons.calibrate_endings(counts, shape, by_state, by_service)
     have = ending_chances(*found, shape) * counts[..., None]
     np.testing.assert_allclose(have.sum(axis=(0, 2)), by_service, rtol=1e-3)
     np.testing.assert_allclose(have.sum(axis=(1, 2)), by_state, rtol=0.01, atol=0.5)
@@ -531,7 +532,7 @@ def test_reasons_drawn_for_targets_meet_them_state_by_state(rows):
     """The counts of REASON by state exactly; by service within one in each state."""
     parameters = read_parameters(2019)
     positions = [rows[name] for name in ("state", "service", "group", "kind")]
-    draw = functools.partial(completion.draw_reason, parameters)
+    draw = functools.partial(reasons.draw_reason, parameters)
     free = draw(np.random.default_rng(1), rows["score"], *positions, None)
     assert set(free) == set(range(1, 8))
     by_state = pd.crosstab(rows["state"], free).reindex(range(52), fill_value=0)
@@ -540,7 +541,7 @@ def test_reasons_drawn_for_targets_meet_them_state_by_state(rows):
     inside = rows["service"] == completion.SEVEN
     done = np.bincount(rows["state"][inside], free[inside] == 1, 52)
     share = done / np.maximum(np.bincount(rows["state"][inside], minlength=52), 1)
-    draw = functools.partial(completion.draw_reason, parameters | {"outpatient": share})
+    draw = functools.partial(reasons.draw_reason, parameters | {"outpatient": share})
     met = draw(np.random.default_rng(2), rows["score"], *positions, targets)
     assert (met != free).mean() > 0.2  # another draw
     again = pd.crosstab(rows["state"], met).reindex(range(52), fill_value=0)

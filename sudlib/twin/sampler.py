@@ -40,11 +40,10 @@ from sudlib.twin.completion import (
     N_STATES,
     Ints,
     add_up,
-    draw_reason,
-    find_endings,
     find_groups,
 )
 from sudlib.twin.parameters import margin, read_parameters, read_states, read_targets
+from sudlib.twin.reasons import draw_reason, find_kinds
 from sudlib.twin.specification import LATENTS, PARTS, STEPS, YEARS, find_cells
 from sudlib.validation import check_choice, check_number, check_whole
 
@@ -259,7 +258,7 @@ def sample(
         here = slice(chunk * CHUNK, (chunk + 1) * CHUNK)
         columns = draw_features(parameters, year, place[here], rng_of_chunk)
         group[here], strength_class = find_groups(columns)
-        kind[here] = find_endings(columns)
+        kind[here] = find_kinds(parameters["leaving"], columns)
         score[here] = add_up(parameters, columns, strength_class, similarity)
         for name in out.keys() & columns.keys():
             out[name][here] = columns[name]
