@@ -73,7 +73,6 @@ SUBSTANCES = {
     "marijuana": (4,),
 }
 EXTRA = ("GENDER", "SUB2", "ARRESTS_D", "IDU")
-NOT_DRAWN = ("DIVISION", "MEDEXP")
 FIXED = ("REASON", "SERVICES", "IDU", "ALCDRUG", "SUB1")
 KNOWN = "AGE GENDER RACE PSOURCE EDUC EMPLOY ROUTE1 FREQ1 FRSTUSE1 NOPRIOR".split()
 """The variables for which it is known who left, beside SUB1 and SERVICES."""
@@ -127,7 +126,7 @@ class Year:
         self.outpatient = twin_states.outpatient_completed(year, rows)
 
     def expect(self, parameters):
-        """Work out every row's chance of completing and of leaving."""
+        """Work out every row's chance of completing, and how it ends."""
         parameters = parameters | {"outpatient": self.outpatient}
         score = model.add_up(parameters, self.columns, self.level)
         wanted = reasons.counts_to_meet(
@@ -141,6 +140,10 @@ class Year:
         pairs = zip(self.completion, members, strict=True)
         self.linear = score / model.UNIT + sum(values[index] for values, index in pairs)
         self.done = expit(self.linear)
+        self.end(parameters)
+
+    def end(self, parameters):
+        """Work out every row's chance of leaving, given that of completing."""
         kind = reasons.find_kinds(parameters["leaving"], self.columns)
         shape = (52, 8, reasons.N_KINDS)
         cell = np.ravel_multi_index((self.state, self.service, kind), shape)
@@ -268,7 +271,7 @@ class Score:
         self.leaving = {
             name: np.zeros(specification.WIDTH)
             for name in dict.fromkeys(left)
-            if name not in NOT_DRAWN
+            if name != "MEDEXP"  # which no record holds
         }
         for row in self.terms.query("model != 'opioids left'").itertuples():
             if row.variable in self.lines:
@@ -332,11 +335,12 @@ class Score:
         for row, gap in zip(real.itertuples(), real["estimate"] - ours, strict=True):
             if row.variable in self.leaving:
                 trust = 1 / (1 + (row.error / 0.3) ** 2)
-                table = self.leaving[row.variable]
-                table[row.code + specification.SHIFT] += gain * np.clip(
-                    trust * gap, -1, 1
-                )
-                np.clip(table, -2, 2, out=table)
+                step = gain * np.clip(trust * gap, -1, 1)
+                self.leaving[row.variable][row.code + specification.SHIFT] += step
+        # The counts by state and service say how many leave; this only says who.
+        inside = np.isin(year.service, (3, 4))
+        for name, table in self.leaving.items():
+            table -= table[year.columns[name][inside] + specification.SHIFT].mean()
         return np.corrcoef(real["estimate"][seen], ours[seen])[0, 1]
 
     def learn_levels(self, years, gain):
@@ -466,18 +470,21 @@ def fit(arrays, wanted, rows, rounds, share=1.0):
             year.expect(of_year(year.year) | whole)
         gain = 0.8 if turn < rounds - 3 else 0.4
         found = score.learn_coefficients(years[0], gain)
-        left = score.learn_leaving(years[0], gain)
         skill = score.learn_levels(years, gain)
         substance = score.learn_substances(years[0], gain)
         mean, worst = score.learn_correlations(years[2], 0.4 * gain)
         print(
-            f"outcome {turn + 1}/{rounds}: coefficients {found['opioids']:.2f},"
-            f" {found['alcohol']:.2f} and {left:.2f}, who left"
-            f" {np.median(list(skill.values())):.2f} (least {min(skill, key=skill.get)} {min(skill.values()):.2f}),"
+            f"outcome {turn + 1}/{rounds}: coefficients {found['opioids']:.2f} and"
+            f" {found['alcohol']:.2f}, who left {np.median(list(skill.values())):.2f}"
+            f" (least {min(skill, key=skill.get)} {min(skill.values()):.2f}),"
             f" substances {substance:.3f}, REASON {mean:.3f}, at most {worst:.3f},"
             f" {time.time() - began:.0f} s",
             flush=True,
         )
+    for turn in range(rounds):
+        left = score.learn_leaving(years[0], 0.8)
+        years[0].end(of_year(2017) | score.whole())
+    print(f"coefficients of leaving {left:.2f}, {time.time() - began:.0f} s", flush=True)
     whole = score.whole()
     spreads = [
         np.var(table[0][columns[name] + specification.SHIFT])

@@ -22,7 +22,7 @@ from sudlib.twin.completion import (
 from sudlib.twin.specification import SHIFT, Columns
 
 N_ENDINGS = 6  # see find_endings
-N_LEANS = 9  # see find_leans
+N_LEANS = 13  # see find_leans
 N_KINDS = N_LEANS * N_ENDINGS  # of unfinished stays
 N_OTHER = 6  # reasons for discharge beside completion
 _CHANCE = (1 / (1 + np.exp(-np.arange(-REACH, REACH + 1) / UNIT))).astype(np.float32)
@@ -61,7 +61,7 @@ def find_leans(leaving: dict[str, Ints], columns: Columns) -> NDArray[np.int8]:
     Returns
     -------
     numpy.ndarray of int8, shape (n,)
-        0 to 8: from -2 to 2 logits, in steps of a half; 4 does not lean.
+        0 to 12: from -3 to 3 logits, in steps of a half; 6 does not lean.
     """
     services = columns["SERVICES"]
     lean = np.zeros(len(services), np.int32)
