@@ -307,6 +307,25 @@ def test_what_is_detectable_is_found_in_four_of_five_samples():
     assert 0.68 <= found / 200 <= 0.9
 
 
+def test_a_detectable_difference_is_that_of_a_power_calculation():
+    from statsmodels.stats.power import NormalIndPower
+
+    for n, others, rate in ((50, 400, 0.4), (1000, 1000, 0.1)):
+        apart = fairness.detectable_difference(n, others, rate)
+        effect = apart / np.sqrt(rate * (1 - rate))  # in standard deviations
+        power = NormalIndPower().power(effect, n, 0.05, others / n)
+        assert power == pytest.approx(0.8, abs=1e-3)
+    sizes = fairness.detectable_difference([0, 3, 30], rate=0.5)
+    assert sizes[0] == 1 and sizes[1] < 1 and sizes[1] > sizes[2]
+    stricter = fairness.detectable_difference(30, rate=0.5, critical=3)
+    assert stricter / sizes[2] == pytest.approx((3 + 0.8416) / (1.96 + 0.8416), 1e-3)
+    with pytest.raises(InputError, match="rate must be a number from 0 to 1"):
+        fairness.detectable_difference(10, rate=1.2)
+    for wrong in (-1, np.nan):
+        with pytest.raises(InputError, match="people must be 0 or more"):
+            fairness.detectable_difference(wrong)
+
+
 def test_the_conditional_bounds_hold_for_all_levels_at_once():
     true, predicted, groups = make_people(900)
     level = np.where(groups["age"] == "old", "a", "b")

@@ -159,6 +159,28 @@ def test_a_file_with_the_same_table_stands_for_the_one_named(served):
     assert trials.fetch("small") == {"actg175/small.txt": path.with_name("same.csv")}
 
 
+def test_a_file_without_an_address_is_asked_of_the_reader(
+    served, monkeypatch, tmp_path
+):
+    served(b"a b\n", file="rows/small.txt", urls=[])
+    with pytest.raises(trials.NotAtHand, match="at no address that we know.*SUDLIB"):
+        trials.fetch("small")
+    # It may lie in the folder that is named, or in the one around it.
+    own = tmp_path / "own"
+    (own / "open").mkdir(parents=True)
+    monkeypatch.setenv("SUDLIB_OPEN_DATA", str(own / "open"))
+    for folder in (own, own / "open"):
+        assert not trials.at_hand("small")
+        (folder / "rows").mkdir()
+        path = folder / "rows/small.txt"
+        path.write_bytes(b"a b\n")
+        assert trials.fetch("small") == {"rows/small.txt": path}
+        path.write_bytes(b"a c\n")
+        with pytest.raises(InputError, match="SHA-256"):
+            trials.fetch("small")
+        path.unlink()
+
+
 def test_recorded_asks_for_no_file(served, monkeypatch):
     path = served(b"a b\n")
     path.parent.mkdir(parents=True)
@@ -184,7 +206,7 @@ def test_every_study_has_terms_a_citation_and_a_hash():
 
 
 def test_every_column_says_what_it_is():
-    kinds = {"id", "text", "number", "yes/no", "levels"}
+    kinds = {"id", "text", "number", "yes/no", "levels", "code"}
     for name in trials.registry():
         words = trials.dictionary(name)
         assert words.index.is_unique and set(words["kind"]) <= kinds
@@ -198,11 +220,11 @@ def test_every_column_says_what_it_is():
 def test_codes_are_read_alike_from_r_and_from_text():
     words = pd.DataFrame(
         {
-            "kind": ["yes/no", "levels", "number", "text"],
-            "levels": ["1=1|2=0", "1=low|2=high|3=high", "", ""],
-            "source": ["a", "b", "c", "d"],
+            "kind": ["yes/no", "levels", "number", "text", "code"],
+            "levels": ["1=1|2=0", "1=low|2=high|3=high", "", "", ""],
+            "source": ["a", "b", "c", "d", "b"],
         },
-        index=["yes", "dose", "age", "place"],
+        index=["yes", "dose", "age", "place", "AGE"],
     )
     text = {"a": ["1", "2", None], "b": ["3", "1", "9"]}
     r = {"a": pd.array([1, 2, None], "Int32"), "b": [3.0, 1.0, 9.0]}
@@ -214,6 +236,7 @@ def test_codes_are_read_alike_from_r_and_from_text():
         assert tidy["dose"].isna().tolist() == [False, False, True]
         assert list(tidy["dose"].cat.categories) == ["low", "high"]
         assert tidy["age"].tolist()[0] == 40
+        assert tidy["AGE"].tolist() == [3, 1, 9]
         assert tidy["place"].tolist()[:2] == ["x", "7"]
 
 
@@ -314,6 +337,15 @@ def test_a_recorded_page_shows_the_same_table_as_the_one_that_computed_it(
         record_trials.record({**result, "stamp": {**stamp, "data": run.data}}, tmp_path)
 
 
+def test_a_label_says_how_rows_without_an_address_are_got(monkeypatch):
+    kept = {"date": "2026-11-29", "commit": "a", "tables": {}, "parameters": {}}
+    _, shown = small_page(monkeypatch, kept)
+    assert "`make book` downloads" in shown.label()
+    shown.studies.append(trials.study("discharges2023"))
+    assert "No address is known for" in shown.label()
+    assert "tedsd_2023_sample_1000.csv" in shown.label()
+
+
 def test_a_result_that_was_never_recorded_is_named(monkeypatch):
     kept = {"date": "2026-11-29", "commit": "a", "tables": {"other": []}}
     _, shown = small_page(monkeypatch, kept)
@@ -330,7 +362,8 @@ def test_every_recorded_result_is_of_these_files_and_of_groups_of_ten():
         kept = json.loads(path.read_text())
         assert kept["notebook"] == path.stem and kept["commit"] and kept["date"]
         for used in kept["data"]:
-            assert used["sha256"] == trials.digest(used["data"])
+            if not used["synthetic"]:  # the twin beside it has no file
+                assert used["sha256"] == trials.digest(used["data"])
         for name, rows in kept["tables"].items():
             trials.check_counts(pd.DataFrame(rows), name)
 

@@ -18,7 +18,7 @@ from scipy.special import expit, logit
 
 from sudlib import twin
 from sudlib.twin import completion as model
-from sudlib.twin import sampler, scorecard, specification
+from sudlib.twin import reasons, sampler, scorecard, specification
 
 SEED = 2019
 SHARES = np.array([0.3795, 0.2020, 0.20, 310 / 1161])
@@ -116,7 +116,6 @@ class Year:
             np.int8
         )
         self.group, self.level = model.find_groups(self.columns)
-        self.kind = model.find_endings(self.columns)
         self.service = self.columns["SERVICES"] - np.int8(1)
         by_state, by_service = twin.read_targets(year)
         sums = np.maximum(by_state.sum(axis=1), 1e-9)
@@ -127,13 +126,13 @@ class Year:
         self.outpatient = twin_states.outpatient_completed(year, rows)
 
     def expect(self, parameters):
-        """Work out every row's chance of completing and of leaving."""
+        """Work out every row's chance of completing, and how it ends."""
         parameters = parameters | {"outpatient": self.outpatient}
         score = model.add_up(parameters, self.columns, self.level)
-        wanted = model.counts_to_meet(
+        wanted = reasons.counts_to_meet(
             parameters, self.targets, self.state, self.service, self.group
         )
-        self.completion = model.calibrate_completion(
+        self.completion = reasons.calibrate_completion(
             score, self.state, self.service, self.group, wanted
         )
         places = model.find_places(self.state, self.service)
@@ -141,17 +140,24 @@ class Year:
         pairs = zip(self.completion, members, strict=True)
         self.linear = score / model.UNIT + sum(values[index] for values, index in pairs)
         self.done = expit(self.linear)
-        shape = (52, 8, 6)
-        cell = np.ravel_multi_index((self.state, self.service, self.kind), shape)
+        self.end(parameters)
+
+    def end(self, parameters):
+        """Work out every row's chance of leaving, given that of completing."""
+        kind = reasons.find_kinds(parameters["leaving"], self.columns)
+        shape = (52, 8, reasons.N_KINDS)
+        cell = np.ravel_multi_index((self.state, self.service, kind), shape)
         counts = np.bincount(cell, 1 - self.done, np.prod(shape)).reshape(shape)
-        self.endings = model.calibrate_endings(
+        self.endings = reasons.calibrate_endings(
             counts,
-            SHAPE,
+            reasons.lean_shape(SHAPE),
             self.targets[0][:, 1:],
-            model.services_in(self.targets, self.service)[:, 1:],
+            reasons.services_in(self.targets, self.service)[:, 1:],
         )
-        chances = model.ending_chances(*self.endings, SHAPE).reshape(-1, 6)
+        chances = reasons.ending_chances(*self.endings, reasons.lean_shape(SHAPE))
+        chances = chances.reshape(-1, 6)
         self.left = (1 - self.done) * chances[cell, 0]
+        self.gone = (1 - self.done) * chances[cell, :2].sum(axis=1)
         self.reason = self.done + (1 - self.done) * (chances @ np.arange(2, 8))[cell]
 
 
@@ -261,6 +267,12 @@ class Score:
         self.stay = 1.4
         self.wanted = wanted
         self.terms = scorecard.real_terms()
+        left = self.terms.query("model == 'opioids left'")["variable"]
+        self.leaving = {
+            name: np.zeros(specification.WIDTH)
+            for name in dict.fromkeys(left)
+            if name != "MEDEXP"  # which no record holds
+        }
         for row in self.terms.query("model != 'opioids left'").itertuples():
             if row.variable in self.lines:
                 trust = 1 / (1 + (row.error / 0.4) ** 2)
@@ -270,11 +282,16 @@ class Score:
     def whole(self):
         """Return the whole numbers that are stored."""
         base = [self.base[0], self.stay * self.base[1], self.base[2]]
-        return {
-            "lines": {
+
+        def rounded(tables):
+            return {
                 name: np.rint(model.UNIT * table).astype(np.int32)
-                for name, table in self.lines.items()
-            },
+                for name, table in tables.items()
+            }
+
+        return {
+            "lines": rounded(self.lines),
+            "leaving": rounded(self.leaving),
             "base": [np.rint(model.UNIT * b.ravel()).astype(np.int32) for b in base],
             "bulk": BULK,
         }
@@ -307,6 +324,24 @@ class Score:
         for table in self.lines.values():
             table[3] = (table[1] + table[2]) / 2
         return found
+
+    def learn_leaving(self, year, gain):
+        """Move who of those who do not complete leaves towards the real regression."""
+        real = self.terms.query("model == 'opioids left'")
+        rows = residential(year, SUBSTANCES["opioids"])
+        part = {n: year.columns[n][rows] for n in set(real["variable"])}
+        ours = scorecard.regress(part, year.gone[rows], real)
+        seen = real["error"].to_numpy() < 1
+        for row, gap in zip(real.itertuples(), real["estimate"] - ours, strict=True):
+            if row.variable in self.leaving:
+                trust = 1 / (1 + (row.error / 0.3) ** 2)
+                step = gain * np.clip(trust * gap, -1, 1)
+                self.leaving[row.variable][row.code + specification.SHIFT] += step
+        # The counts by state and service say how many leave; this only says who.
+        inside = np.isin(year.service, (3, 4))
+        for name, table in self.leaving.items():
+            table -= table[year.columns[name][inside] + specification.SHIFT].mean()
+        return np.corrcoef(real["estimate"][seen], ours[seen])[0, 1]
 
     def learn_levels(self, years, gain):
         """Move effects elsewhere towards who left; return the skill by variable."""
@@ -446,6 +481,10 @@ def fit(arrays, wanted, rows, rounds, share=1.0):
             f" {time.time() - began:.0f} s",
             flush=True,
         )
+    for turn in range(rounds):
+        left = score.learn_leaving(years[0], 0.8)
+        years[0].end(of_year(2017) | score.whole())
+    print(f"coefficients of leaving {left:.2f}, {time.time() - began:.0f} s", flush=True)
     whole = score.whole()
     spreads = [
         np.var(table[0][columns[name] + specification.SHIFT])
@@ -456,6 +495,8 @@ def fit(arrays, wanted, rows, rounds, share=1.0):
     stored["signs/lines"] = balance(spreads)
     for name, table in whole["lines"].items():
         stored[f"lines/{name}"] = table.astype(np.int16)
+    for name, table in whole["leaving"].items():
+        stored[f"leaving/{name}"] = table.astype(np.int16)
     for place, table in enumerate(whole["base"]):
         stored[f"base/{place}"] = table.astype(np.int16)
     for name in model.MECHANISMS:

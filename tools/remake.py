@@ -432,8 +432,9 @@ def _trial(name):
         for table, rows in kept["tables"].items():
             trials.check_counts(pd.DataFrame(rows), table)
         for used in kept["data"]:
-            digest = trials.digest(used["data"])
-            _expect(used["sha256"] == digest, f"computed from other files: {used}")
+            if not used["synthetic"]:
+                digest = trials.digest(used["data"])
+                _expect(used["sha256"] == digest, f"computed from other files: {used}")
         return f"{len(kept['tables'])} tables, no cell under ten people"
 
     return check

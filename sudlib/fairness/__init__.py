@@ -12,6 +12,7 @@ It needs NumPy, SciPy, pandas and scikit-learn only.
 from sudlib.fairness.comparison import MEASURES
 from sudlib.fairness.contingency import interactions
 from sudlib.fairness.disparity import ConditionalDisparity, Disparity
+from sudlib.fairness.inference import detectable_difference
 from sudlib.fairness.measures import (
     conditional_statistical_parity_ratio,
     demographic_parity_difference,
@@ -61,6 +62,7 @@ __all__ = [
     "conditional_statistical_parity_ratio",
     "demographic_parity_difference",
     "demographic_parity_ratio",
+    "detectable_difference",
     "disparate_impact",
     "effective_sample_size",
     "equal_opportunity_difference",

@@ -12,8 +12,10 @@ no rates differ (max-t; Hothorn, Bretz and Westfall 2008).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.special import ndtr, ndtri
 
 from sudlib.estimates import exact_limits
@@ -21,7 +23,8 @@ from sudlib.fairness import comparison
 from sudlib.fairness.disparity import Disparity
 from sudlib.fairness.inputs import Floats
 from sudlib.fairness.rates import divide, fractions
-from sudlib.validation import Ints
+from sudlib.files import InputError
+from sudlib.validation import Ints, check_number
 
 # Effective rows are rounded to powers of this, so that groups have few standard errors.
 _STEP = 1.25
@@ -34,6 +37,9 @@ _MOST_MEMBERS = 1_000_000
 
 # A "detectable" difference is found with a chance of 80%: the normal quantile of that.
 _POWER = float(ndtri(0.8))
+
+# Of a single comparison at 5%.
+_CRITICAL = float(ndtri(0.975))
 
 # So few groups are all compared with each other; of more, those that can be extreme.
 _FEW = 40
@@ -351,6 +357,57 @@ def shrunk(chosen: comparison.Comparison, measure: str, starts: Ints) -> Floats:
     return comparison.disparity(drawn, measure, starts, *how)[:, 0]
 
 
+def detectable_difference(
+    n: ArrayLike,
+    others: ArrayLike = np.inf,
+    rate: float = 0.5,
+    *,
+    critical: float = _CRITICAL,
+) -> Any:
+    """Return the smallest difference of a group's rate that can be found.
+
+    Found means: in four of five samples the difference of two rates is further from 0
+    than its critical value.  Taught in the notebook *Are the twin's people like real
+    people?*.
+
+    Parameters
+    ----------
+    n : array-like of float
+        People of the group whom the rate counts.
+    others : array-like of float, default=inf
+        People whom the group is compared with.
+    rate : float, default=0.5
+        The rate of both, where they do not differ.
+    critical : float, default=1.96
+        How many standard errors from 0 count as a difference; more where many groups
+        are compared.
+
+    Returns
+    -------
+    float or numpy.ndarray
+        At most 1; 1 for nobody.
+
+    Raises
+    ------
+    InputError
+        For a rate outside 0 to 1, or a number of people below 0.
+
+    Examples
+    --------
+    >>> detectable_difference([10, 100, 1000], rate=0.4).round(2).tolist()
+    [0.43, 0.14, 0.04]
+    """
+    check_number("rate", rate, 0, 1)
+    sizes = np.asarray(n, float), np.asarray(others, float)
+    if any(np.isnan(size).any() or (size < 0).any() for size in sizes):
+        raise InputError("numbers of people must be 0 or more")
+    with np.errstate(divide="ignore"):
+        spread = sum(1 / size for size in sizes)
+    with np.errstate(invalid="ignore"):
+        least = (critical + _POWER) * np.sqrt(rate * (1 - rate) * spread)
+    return np.where(np.isinf(spread), 1.0, np.minimum(least, 1.0))[()]
+
+
 def detectable(
     chosen: comparison.Comparison, found: Disparity, critical: float
 ) -> dict[str, float]:
@@ -371,7 +428,6 @@ def detectable(
         ``lowest_detectable`` and ``highest_detectable``: the smallest difference of
         that group's rate that would be found in four of five samples, at most 1.
     """
-    reach = critical + _POWER
     ends = {}
     for end in ("lowest", "highest"):
         n, least = getattr(found, f"{end}_n"), np.nan
@@ -379,9 +435,9 @@ def detectable(
             label = chosen.judged.index(chosen.counts.labels.index(found.label))
             rate, every = (each[0, label] for each in chosen.everybody[found.rate])
             rate = (every * rate + 1) / (every + 2)  # also where nobody differs
-            rest = max(every - n, 0)
-            spread = rate * (1 - rate) * (1 / n + (1 / rest if rest else 0))
-            least = min(reach * np.sqrt(spread), 1.0)
+            least = detectable_difference(
+                n, max(every - n, 0) or np.inf, rate, critical=critical
+            )
         ends[f"{end}_detectable"] = float(least)
     return ends
 

@@ -64,8 +64,8 @@ def at_hand(name: str) -> bool:
         False where SUDLIB_OPEN_DATA is ``recorded``.
     """
     folder = open_folder()
-    paths = [_found(folder, file, entry) for file, entry in study(name).files.items()]
-    return all(paths) and os.environ.get(VARIABLE) != RECORDED
+    files = study(name).files.items()
+    return all(_found(folder, file, entry)[0] for file, entry in files) and os.environ.get(VARIABLE) != RECORDED
 
 
 def fetch(name: str) -> dict[str, Path]:
@@ -95,8 +95,8 @@ def fetch(name: str) -> dict[str, Path]:
         raise NotAtHand(f"{name} is not read, for {VARIABLE} is {RECORDED!r}")
     paths = {}
     for file, entry in wanted.files.items():
-        path = _found(folder, file, entry)
-        wrong = path and _wrong(path, entry, path.relative_to(folder).as_posix())
+        path, place = _found(folder, file, entry)
+        wrong = path and _wrong(path, entry, place)
         if wrong and own:
             raise InputError(f"{path} is not the file that is meant: {wrong}")
         if wrong or path is None:
@@ -105,12 +105,18 @@ def fetch(name: str) -> dict[str, Path]:
     return paths
 
 
-def _found(folder: Path, file: str, entry: Mapping[str, Any]) -> Path | None:
-    """Return where a file, or one with the same table, is."""
+def _found(
+    folder: Path, file: str, entry: Mapping[str, Any]
+) -> tuple[Path | None, str]:
+    """Return where a file, or one with the same table, is, and by which name.
+
+    Rows of the agency's files lie in a folder of their own, beside the open studies.
+    """
     for place in (*entry.get("same", ()), file):
-        if (folder / place).is_file():
-            return folder / place
-    return None
+        for root in (folder, folder.parent):
+            if (root / place).is_file():
+                return root / place, place
+    return None, ""
 
 
 def _wrong(path: Path, entry: Mapping[str, Any], place: str = "") -> str:
@@ -138,6 +144,11 @@ def _wrong(path: Path, entry: Mapping[str, Any], place: str = "") -> str:
 def _download(wanted: Study, file: str, folder: Path, *, allowed: bool) -> Path:
     """Download a file into the cache, or say what is missing and how to get it."""
     entry, path = wanted.files[file], folder / file
+    if not entry["urls"]:
+        raise NotAtHand(
+            f"{wanted.name} needs {file}, which is at no address that we know: put it"
+            f" into a folder of yours, and name that folder by {VARIABLE}"
+        )
     reason = f"{VARIABLE} names {folder}, where it is not"
     if allowed:
         # Imported here: who has the files needs no network library.

@@ -106,10 +106,23 @@ class Page:
         return (
             f"**Recorded results.** The rows of {names} are not on this machine. Shown"
             f" is what was computed from them on {self.recorded['date'][:10]} at commit"
-            f" {self.recorded['commit']} (SHA-256 {hashes}…). With the internet, `make"
-            f" book` downloads the files and computes; or `{VARIABLE}` names a folder"
-            " that holds them."
+            f" {self.recorded['commit']} (SHA-256 {hashes}…). {self._how()}"
             + (f" Your parameters were not used, but {words}." if other else "")
+        )
+
+
+    def _how(self) -> str:
+        """Return how a reader gets the files."""
+        files = [file for each in self.studies for file in each.files.items()]
+        if all(entry["urls"] for _, entry in files):
+            return (
+                "With the internet, `make book` downloads the files and computes; or"
+                f" `{VARIABLE}` names a folder that holds them."
+            )
+        names = " and ".join(f"`{file}`" for file, _ in files)
+        return (
+            f"No address is known for {names}; where `{VARIABLE}` names a folder that"
+            " holds them, `make book` computes."
         )
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from sudlib.files import InputError
+from sudlib.teds import codebook
 from sudlib.trials import files_at_hand
 from sudlib.trials.rda import read_rda
 from sudlib.trials.studies import dictionary, study
@@ -22,14 +23,15 @@ def load(name: str) -> pd.DataFrame:
 
     Parameters
     ----------
-    name : {"ctn0094", "ist", "diabetes130", "actg175", "colon"}
-        A key of :func:`registry`.
+    name : str
+        A key of :func:`registry`, such as ``"ctn0094"``.
 
     Returns
     -------
     pandas.DataFrame
         Its columns are those of :func:`dictionary`: numbers and yes/no as floats (1 is
-        yes, NaN is missing), levels as categories in words, the rest as text.
+        yes, NaN is missing), levels as categories in words, the agency's codes as
+        integers (-9 is missing), the rest as text.
         ``attrs`` says where it came from, for :meth:`sudlib.book.Run.uses`.
 
     Raises
@@ -110,6 +112,9 @@ def _tidy(raw: pd.DataFrame, words: pd.DataFrame) -> pd.DataFrame:
             values = pd.to_numeric(column).astype(float)
             # R's NA is a NaN of its own kind, which NumPy warns of: an ordinary one.
             columns[name] = values.where(values.notna(), np.nan)
+        elif row["kind"] == "code":
+            codes = pd.to_numeric(column).fillna(codebook.MISSING)
+            columns[name] = codes.astype("int16")
         elif row["kind"] == "levels":
             order = list(dict.fromkeys(levels.values()))
             columns[name] = pd.Categorical(column, categories=order)

@@ -26,7 +26,7 @@ class Study:
     rows : int
         Rows of its frame.
     of : str
-        What a row is: ``"people"`` or ``"stays"``.
+        What a row is: ``"people"``, ``"stays"``, ``"admissions"`` or ``"discharges"``.
     terms : str
         Terms of use.
     citation : str
@@ -35,7 +35,8 @@ class Study:
         Where its owners describe it.
     files : dict of str to dict
         By their place in a folder: ``sha256`` (None where only what is ``inside``
-        counts), ``bytes`` and ``urls`` (newest first); optionally ``inside`` (the
+        counts), ``bytes`` and ``urls`` (newest first; none where no address is known,
+        so that the file must be in a folder of yours); optionally ``inside`` (the
         SHA-256 of what a zip holds), ``same`` (files with the same table) and ``made``
         (how the file is made from what the address gives).
     """
@@ -98,8 +99,8 @@ def dictionary(name: str) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        Indexed by column: ``label``, ``kind`` ("id", "text", "number", "yes/no" or
-        "levels"), ``unit``, ``levels`` (the file's code = ours, by ``|``), ``role``
+        Indexed by column: ``label``, ``kind`` ("id", "text", "number", "yes/no",
+        "code": see :mod:`sudlib.teds.codebook`, or "levels"), ``unit``, ``levels`` (the file's code = ours, by ``|``), ``role``
         ("design", "treatment", "covariate": known before treatment, "after" or
         "outcome") and ``source`` (the variable's name in the file).
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from sudlib.files import data_file, read_rows
 from sudlib.teds import codebook
 from sudlib.twin.completion import BASE, MECHANISMS, N_SERVICES
+from sudlib.twin.reasons import lean_shape
 from sudlib.twin.specification import STEPS
 
 
@@ -33,7 +34,15 @@ def read_parameters(year: int, mechanism: str = "pairs") -> dict[str, Any]:
     """Return the fitted numbers of a year (see ``tools/fit_twin.py``)."""
     with np.load(data_file("twin/parameters.npz")) as stored:
         variables = [step.variable for step in STEPS]
-        lines = [name for name in stored.files if name.startswith("lines/")]
+
+        def tables_of(kind: str) -> dict[str, NDArray[np.int32]]:
+            """Return the effects of codes that are stored under a name."""
+            return {
+                name.removeprefix(kind): stored[name].astype(np.int32)
+                for name in stored.files
+                if name.startswith(kind)
+            }
+
         tables = [f"{mechanism}/{i}" for i in range(len(MECHANISMS[mechanism]))]
         return {
             "mechanism": mechanism,
@@ -43,16 +52,15 @@ def read_parameters(year: int, mechanism: str = "pairs") -> dict[str, Any]:
             "closed": stored[f"{year}/closed"],
             "cuts": {name: stored[f"{year}/cuts/{name}"] for name in variables},
             "codes": {name: stored[f"{year}/codes/{name}"] for name in variables},
-            "lines": {
-                n.removeprefix("lines/"): stored[n].astype(np.int32) for n in lines
-            },
+            "lines": tables_of("lines/"),
+            "leaving": tables_of("leaving/"),
             "base": [stored[f"base/{i}"].astype(np.int32) for i in range(len(BASE))],
             "bulk": int(stored["bulk"]),
             "tables": [stored[name].astype(np.int32) for name in tables],
             "signs": (stored["signs/lines"], stored[f"signs/{mechanism}"]),
             "strength": stored[f"strength/{mechanism}"].astype(np.int32),
             "pull": stored["pull"].astype(np.int32),
-            "shape": stored["shape"],
+            "shape": lean_shape(stored["shape"]),
             "shares": stored["shares"],
             "outpatient": stored[f"{year}/outpatient"],
             "completion": tuple(

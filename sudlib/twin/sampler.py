@@ -40,11 +40,10 @@ from sudlib.twin.completion import (
     N_STATES,
     Ints,
     add_up,
-    draw_reason,
-    find_endings,
     find_groups,
 )
 from sudlib.twin.parameters import margin, read_parameters, read_states, read_targets
+from sudlib.twin.reasons import draw_reason, find_kinds
 from sudlib.twin.specification import LATENTS, PARTS, STEPS, YEARS, find_cells
 from sudlib.validation import check_choice, check_number, check_whole
 
@@ -254,12 +253,15 @@ def sample(
     place = np.repeat(np.arange(N_STATES, dtype=np.int8), counts)
 
     out = {name: np.empty(n, codebook.dtype(name)) for name in codebook.COLUMNS}
+    for name in ("STFIPS", "DIVISION", "REGION"):
+        out[name] = np.array([int(row[name]) for row in states], np.int8)[place]
     score, group, kind = (np.empty(n, each) for each in (np.int16, np.int8, np.int8))
     for chunk, rng_of_chunk in enumerate(rngs):
         here = slice(chunk * CHUNK, (chunk + 1) * CHUNK)
         columns = draw_features(parameters, year, place[here], rng_of_chunk)
         group[here], strength_class = find_groups(columns)
-        kind[here] = find_endings(columns)
+        columns["DIVISION"] = out["DIVISION"][here]
+        kind[here] = find_kinds(parameters["leaving"], columns)
         score[here] = add_up(parameters, columns, strength_class, similarity)
         for name in out.keys() & columns.keys():
             out[name][here] = columns[name]
@@ -273,8 +275,6 @@ def sample(
         kind,
         read_targets(year) if whole else None,
     )
-    for name in ("STFIPS", "DIVISION", "REGION"):
-        out[name] = np.array([int(row[name]) for row in states], np.int8)[place]
     out["DISYR"][:] = year
     # A random number of seven digits, each once: 11 digits with the year.
     # A made-up case can be told by its number, whatever becomes of the file's name.
