@@ -11,13 +11,15 @@ import numpy as np
 from imblearn.over_sampling.base import BaseOverSampler
 from imblearn.utils import check_target_type
 from numpy.typing import NDArray
-from scipy.special import softmax
-from sklearn.preprocessing import OrdinalEncoder
+from sklearn.preprocessing import OneHotEncoder
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import validate_data
 
 from sudlib.smoten import check_levels, check_order
 from sudlib.validation import check_number, check_whole
+
+# Rows in a batch, and the learning rate of Adam.
+_BATCH, _RATE = 256, 0.01
 
 
 class VariationalSampler(BaseOverSampler):
@@ -43,11 +45,11 @@ class VariationalSampler(BaseOverSampler):
         Length of :math:`z`.
     width : int, default=64
         Units of the one layer in the encoder, and in the decoder.
-    epochs : int, default=60
-        Passes over the rows, in batches of 64.
+    epochs : int, default=40
+        Passes over the rows, in batches of 256.
     beta : float, default=0.3
-        Weight of the divergence.  At 1 a few hundred rows teach :math:`z` nothing, and
-        the columns are drawn independently.
+        Weight of the divergence: the larger, the more a synthetic row may differ from
+        the row it begins with.
 
     Attributes
     ----------
@@ -55,7 +57,7 @@ class VariationalSampler(BaseOverSampler):
         Synthetic rows for each class.
     encoder_, decoder_ : keras.Model
         From levels and class to mean and log variance of :math:`z`; from :math:`z` and
-        class to the scores of all levels, -1e9 where a variable has no such level.
+        class to the scores of all levels, whose softmax is taken variable by variable.
 
     Raises
     ------
@@ -83,7 +85,7 @@ class VariationalSampler(BaseOverSampler):
         random_state: Any = None,
         n_hidden: int = 8,
         width: int = 64,
-        epochs: int = 60,
+        epochs: int = 40,
         beta: float = 0.3,
     ) -> None:
         super().__init__(sampling_strategy=sampling_strategy)
@@ -128,44 +130,52 @@ class VariationalSampler(BaseOverSampler):
 
     def _fit_resample(self, X: NDArray, y: NDArray) -> tuple[NDArray, NDArray]:
         draw = check_random_state(self.random_state)
-        encoder = OrdinalEncoder(dtype=np.int32)
-        codes = encoder.fit_transform(X)
+        encoder = OneHotEncoder(sparse_output=False, dtype=np.float32)
+        rows = encoder.fit_transform(X)
+        ends = np.cumsum([len(levels) for levels in encoder.categories_])
         labels, classes = np.unique(y, return_inverse=True)
         of_class = np.eye(len(labels), dtype=np.float32)[classes]
-        n_levels = [len(levels) for levels in encoder.categories_]
-        self._fit(codes, of_class, n_levels, int(draw.randint(2**31 - 1)))
+        self._train(rows, of_class, ends, draw)
         new_rows, new_labels = [X], [y]
         for label, wanted in self.sampling_strategy_.items():
             if not wanted:
                 continue
             begun = draw.choice(np.flatnonzero(y == label), wanted)
             mean, spread = np.split(
-                np.asarray(self.encoder_([codes[begun], of_class[begun]])), 2, axis=1
+                np.asarray(self.encoder_([rows[begun], of_class[begun]])), 2, axis=1
             )
             z = mean + np.exp(spread / 2) * draw.standard_normal(mean.shape)
             scores = self.decoder_([z.astype(np.float32), of_class[begun]])
-            below = softmax(np.asarray(scores, float), axis=2).cumsum(axis=2)
-            place = draw.random_sample((*below.shape[:2], 1)) * below[:, :, -1:]
-            made = (below <= place).sum(axis=2)
-            new_rows.append(encoder.inverse_transform(made).astype(X.dtype))
+            # The highest of scores with Gumbel noise is a draw from their softmax.
+            noisy = np.asarray(scores) + draw.gumbel(size=scores.shape)
+            each = np.split(noisy, ends[:-1], axis=1)
+            made = [
+                levels[column.argmax(axis=1)]
+                for levels, column in zip(encoder.categories_, each, strict=True)
+            ]
+            new_rows.append(np.column_stack(made).astype(X.dtype))
             new_labels.append(np.full(wanted, label, dtype=y.dtype))
         return np.vstack(new_rows), np.hstack(new_labels)
 
-    def _fit(
-        self, codes: NDArray, of_class: NDArray, n_levels: list[int], seed: int
+    def _train(
+        self,
+        rows: NDArray,
+        of_class: NDArray,
+        ends: NDArray,
+        draw: np.random.RandomState,
     ) -> None:
-        """Train the encoder and the decoder."""
+        """Train the encoder and the decoder on columns of 0 and 1."""
         import keras
         from keras import layers, ops
 
+        seed = int(draw.randint(2**31 - 1))
         keras.utils.set_random_seed(seed)
-        shape = len(n_levels), max(n_levels)
-        absent = np.where(np.arange(shape[1]) < np.array(n_levels)[:, None], 0, -1e9)
-        levels = keras.Input(shape[:1], dtype="int32")
-        group = keras.Input(of_class.shape[1:])
+        total = int(ends[-1])
+        variable = np.searchsorted(ends, np.arange(total), side="right")
+        member = np.eye(len(ends), dtype=np.float32)[variable]  # levels × variables
 
-        columns = layers.Flatten()(ops.one_hot(levels, shape[1]))
-        x = layers.Concatenate()([columns, group])
+        levels, group = keras.Input((total,)), keras.Input(of_class.shape[1:])
+        x = layers.Concatenate()([levels, group])
         x = layers.Dense(self.width, activation="relu")(x)
         normal = layers.Dense(2 * self.n_hidden)(x)
         self.encoder_ = keras.Model([levels, group], normal)
@@ -173,8 +183,8 @@ class VariationalSampler(BaseOverSampler):
         z = keras.Input((self.n_hidden,))
         x = layers.Concatenate()([z, group])
         x = layers.Dense(self.width, activation="relu")(x)
-        x = layers.Reshape(shape)(layers.Dense(shape[0] * shape[1])(x))
-        self.decoder_ = keras.Model([z, group], x + absent.astype(np.float32))
+        scores = 15 * ops.tanh(layers.Dense(total)(x) / 15)  # so that exp stays finite
+        self.decoder_ = keras.Model([z, group], scores)
 
         mean, spread = ops.split(normal, 2, axis=1)
         noise = layers.GaussianNoise(1.0, seed=seed)(ops.zeros_like(mean))
@@ -182,17 +192,23 @@ class VariationalSampler(BaseOverSampler):
         model = keras.Model([levels, group], [scores, normal])
 
         def surprise(truth: Any, scores: Any) -> Any:
-            each = keras.losses.sparse_categorical_crossentropy(
-                truth, scores, from_logits=True
-            )
-            return ops.sum(each, axis=-1)
+            whole = ops.log(ops.matmul(ops.exp(scores), member))
+            return ops.sum(whole, axis=1) - ops.sum(truth * scores, axis=1)
 
         def divergence(_: Any, normal: Any) -> Any:
             mean, spread = ops.split(normal, 2, axis=1)
-            return self.beta / 2 * ops.sum(
-                mean**2 + ops.exp(spread) - spread - 1, axis=-1
-            )
+            each = mean**2 + ops.exp(spread) - spread - 1
+            return self.beta / 2 * ops.sum(each, axis=1)
 
-        model.compile(keras.optimizers.Adam(3e-3), [surprise, divergence])
-        rows = [codes, of_class]
-        model.fit(rows, [codes, of_class], 64, self.epochs, verbose=0)
+        model.compile(
+            keras.optimizers.Adam(_RATE),
+            [surprise, divergence],
+            jit_compile=keras.backend.backend() == "jax",
+        )
+        size = min(_BATCH, len(rows))  # always the same: another one is compiled again
+        for _ in range(self.epochs):
+            order = draw.permutation(len(rows))
+            for start in range(0, len(rows) - size + 1, size):
+                at = order[start : start + size]
+                part = [rows[at], of_class[at]]
+                model.train_on_batch(part, part)
