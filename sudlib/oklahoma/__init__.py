@@ -11,6 +11,7 @@ from sudlib.oklahoma.cohort import (
     select_people,
     subset,
 )
+from sudlib.oklahoma.generator import VariationalSampler
 from sudlib.oklahoma.models import (
     COSTS,
     FOREST_GRID,
@@ -49,6 +50,7 @@ __all__ = [
     "NetworkGridSearch",
     "Predictions",
     "Split",
+    "VariationalSampler",
     "coding",
     "forensics",
     "load_people",
