@@ -80,7 +80,8 @@ def test_claims_values_and_the_top_are_kept_and_no_row(build, capsys):
     kept = book.read_result(to / f"{NAME}.json")
     assert kept["tables"] == {} and kept["values"] == {"share": "42%"}
     assert kept["glance"] == "It falls."
-    assert kept["claims"][0]["value"] == 0.5 and "extra" not in kept["claims"][0]
+    assert kept["claims"] == [{"key": F05, "value": 0.5}]
+    assert kept["common"]["years"] == [2018] and kept["claims_left_out"] == 0
     assert kept["stamp"]["cpu_minutes"] == 12.34
     assert "state" not in kept["stamp"]["data"][0]
     assert kept["stamp"]["data"][0]["origin"] == "synthetic"
@@ -105,7 +106,10 @@ def test_a_page_recorded_again_takes_the_place_of_the_one_before(build):
     [
         (result("quick"), "size = \"paper\", not 'quick'"),
         (result("paper", origin="unverified"), "not verified"),
-        (result("paper", [claim(F05, 0.1)] * 200), "more than the 30,000"),
+        (
+            result("paper", **{f"a{n}": "b" * 90 for n in range(300)}),
+            "30,000 of a page",
+        ),
     ],
 )
 def test_what_cannot_be_recorded_is_refused(build, made, words):
@@ -113,6 +117,19 @@ def test_what_cannot_be_recorded_is_refused(build, made, words):
     with pytest.raises(InputError, match=words):
         record_paper.record(path, to)
     assert not to.exists()
+
+
+def test_of_many_claims_those_a_study_rests_on_and_those_with_intervals_are_kept(build):
+    many = [claim(F05, 0.1 + n / 10**6, note=f"{n}") for n in range(700)]
+    many += [claim("a.methadone.forest.roc_auc", 0.123456789, 0.1, 0.2, note="b")]
+    many += [claim("a.general.forest.f05", 0.5, note="a")]
+    path, to = build(result("paper", many))
+    made = json.loads(record_paper.record(path, to).read_text())
+    assert made["common"]["arm"] == "published" and "arm" not in made["claims"][0]
+    assert len(made["claims"]) + made["claims_left_out"] == 702
+    assert 200 < len(made["claims"]) < 702
+    assert [each["value"] for each in made["claims"][-2:]] == [0.123457, 0.5]
+    assert made["claims"][0]["note"] == "0"
 
 
 def test_a_run_of_files_that_are_not_committed_is_refused(build):

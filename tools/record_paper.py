@@ -11,7 +11,6 @@ recorded again takes the place of the one before; the others stay.
 
 import argparse
 import json
-import re
 import sys
 from pathlib import Path
 
@@ -24,9 +23,12 @@ from sudlib.files import InputError
 LONGEST = 100
 #: Bytes of one page.
 LARGEST = 30_000
+HEADLINES = sources.DATA / "claims" / "headlines.csv"
 #: What is kept of a claim, and of the data it was computed on.
 CLAIM = ("key", "arm", "value", "low", "high", "n", "note", "synthetic", "data")
 CLAIM += ("years", "size", "seed")
+#: What all claims of a page may share.
+SHARED = tuple(k for k in CLAIM if k not in ("key", "value", "low", "high"))
 DATA = ("data", "years", "synthetic", "origin", "sha256", "rows_in_file")
 
 
@@ -77,21 +79,74 @@ def shortened(result, glance):
             **stamp,
             "data": [{k: used.get(k) for k in DATA} for used in stamp["data"]],
         },
-        "claims": [{k: claim.get(k) for k in CLAIM} for claim in result["claims"]],
         "values": {
             key: text
             for key, text in result["values"].items()
-            if len(text) <= LONGEST and not re.search(r"example", key)
+            if len(text) <= LONGEST and "example" not in key
         },
         "glance": glance,
         "tables": {},
     }
-    length = len(json.dumps(kept, indent=1))
+    kept |= claims_of(result["claims"], LARGEST - len(as_text(kept | {"claims": []})))
+    length = len(as_text(kept))
     if length > LARGEST:
         raise InputError(
             f"{name} would take {length:,} bytes, more than the {LARGEST:,} of a page"
         )
     return kept
+
+
+def claims_of(claims, room):
+    """Return the claims that are kept: what all share once, those that fit, the rest.
+
+    Claims that a study rests on come first, then those with an interval, then the
+    others as the page made them.
+
+    Parameters
+    ----------
+    claims : list of dict
+    room : int
+        Bytes there are.
+    """
+    headlines = {row["key"] for row in sources.read_rows(HEADLINES)}
+    plain = [{k: rounded(claim.get(k)) for k in CLAIM} for claim in claims]
+    common = (
+        {k: plain[0][k] for k in SHARED if all(c[k] == plain[0][k] for c in plain)}
+        if plain
+        else {}
+    )
+    short = [
+        {k: v for k, v in claim.items() if v is not None and k not in common}
+        for claim in plain
+    ]
+    order = sorted(
+        range(len(short)),
+        key=lambda n: (short[n]["key"] not in headlines, "low" not in short[n], n),
+    )
+    room -= len(json.dumps(common)) + 100
+    chosen = []
+    for n in order:
+        room -= len(json.dumps(short[n])) + 4
+        if room < 0:
+            break
+        chosen.append(n)
+    return {
+        "common": common,
+        "claims": [short[n] for n in sorted(chosen)],
+        "claims_left_out": len(short) - len(chosen),
+    }
+
+
+def rounded(value):
+    """Return a float with six significant digits, and anything else as it is."""
+    return float(f"{value:.6g}") if isinstance(value, float) else value
+
+
+def as_text(kept):
+    """Return what is recorded as JSON, one line a claim."""
+    claims = ",\n".join(f"  {json.dumps(claim)}" for claim in kept["claims"])
+    text = json.dumps({**kept, "claims": None}, indent=1)
+    return text.replace('"claims": null', f'"claims": [\n{claims}\n ]') + "\n"
 
 
 def record(path, folder):
@@ -108,8 +163,12 @@ def record(path, folder):
     result = book.read_result(path)
     executed = path.parent.parent / "executed" / f"{result['notebook']}.ipynb"
     glance = glance_of(executed) if executed.exists() else ""
-    made = folder / f"{result['notebook']}.json"
-    book.write_json(made, shortened(result, glance))
+    made, text = (
+        folder / f"{result['notebook']}.json",
+        as_text(shortened(result, glance)),
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    made.write_text(text, encoding="utf-8")
     return made
 
 

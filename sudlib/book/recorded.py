@@ -45,7 +45,9 @@ def recorded_result(notebook: str) -> dict[str, Any] | None:
         path = data_file(f"results/paper/{notebook}.json")
     except InputError:
         return None
-    return read_result(path)
+    full = read_result(path)
+    shared = full.pop("common", {})
+    return full | {"claims": [{**shared, **claim} for claim in full["claims"]]}
 
 
 def when(full: Mapping[str, Any]) -> str:
@@ -100,7 +102,7 @@ def with_recorded(results: Mapping[str, dict[str, Any]]) -> list[dict[str, Any]]
         own = [_number(claim) for claim in result["claims"]]
         note = f"at the study's size, {full['stamp']['date'][:10]}"
         claims = [
-            {**claim, "note": "; ".join(filter(None, (note, claim["note"])))}
+            {**claim, "note": "; ".join(filter(None, (note, claim.get("note"))))}
             for claim in full["claims"]
             if _number(claim) not in own
         ]
@@ -234,4 +236,9 @@ def at_study_size(result: Mapping[str, Any], full: Mapping[str, Any]) -> str:
                 f" the study's size</summary>\n\n{table}\n\n</details>"
             )
         parts.append(table)
+    if full.get("claims_left_out"):
+        parts.append(
+            f"Of the recorded run {len(full['claims'])} numbers of claims are kept;"
+            f" {full['claims_left_out']} more can be had by running it."
+        )
     return "\n\n".join(parts)
