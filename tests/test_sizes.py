@@ -120,9 +120,8 @@ def test_what_cannot_be_recorded_is_refused(build, made, words):
 
 
 def test_of_many_claims_those_a_study_rests_on_and_those_with_intervals_are_kept(build):
-    many = [claim(F05, 0.1 + n / 10**6, note=f"{n}") for n in range(700)]
-    many += [claim("a.methadone.forest.roc_auc", 0.123456789, 0.1, 0.2, note="b")]
-    many += [claim("a.general.forest.f05", 0.5, note="a")]
+    many = [claim(PR, 0.1 + n / 10**6, note=f"{n}") for n in range(700)]
+    many += [claim(PR, 0.123456789, 0.1, 0.2, note="b"), claim(F05, 0.5, note="a")]
     path, to = build(result("paper", many))
     made = json.loads(record_paper.record(path, to).read_text())
     assert made["common"]["arm"] == "published" and "arm" not in made["claims"][0]
@@ -189,13 +188,16 @@ def test_the_foot_of_a_page_says_when_it_ran_and_what_it_found():
     there = result("paper", [claim(F05, 0.61, 0.6, 0.62)]) | {"glance": "One.\nTwo."}
     here = result("quick", [claim(F05, 0.5, 0.4, 0.6)])
     text = book.at_study_size(here, there)
-    assert "run on 2026-11-30 on 2 CPU cores, with 1 thread: 12.3 minutes" in text
+    assert "run on 2026-11-30 on 2 CPU cores, with 1 thread: 12 minutes" in text
     assert "records of that run are made up" in text
     assert "> One.\n> Two." in text
     line = text.splitlines()[-1]
     assert line.startswith("| F0.5, tuned random forest")
     assert line.endswith(" | 0.500 (0.400 to 0.600) | 0.610 (0.600 to 0.620) |")
     assert "<details>" not in text
+    same = book.at_study_size(here, here | {"stamp": there["stamp"]})
+    assert "|" not in same
+    assert "1 more of its numbers and settings are the same at both sizes" in same
     real = book.at_study_size(result("quick"), result("paper", origin="real"))
     assert "made up" not in real and "|" not in real
 
@@ -333,8 +335,8 @@ def test_the_page_of_sizes_has_a_line_for_each_page_with_two_sizes(known):
     names = sizes.names({NAME: here})
     lines = names["sizes_table"].splitlines()[2:]
     assert len(lines) == int(names["sizes_pages"])
-    assert names["sizes_recorded"] == "1" and names["sizes_minutes"] == "12"
-    (line,) = (each for each in lines if "12.3" in each)
+    assert names["sizes_recorded"] == "1" and names["sizes_time"] == "12 minutes"
+    (line,) = (each for each in lines if "12 minutes" in each)
     assert "0 of 1 numbers lie in the interval" in line
     assert "since then its code has changed" in line
     assert sum("graphics card" in each for each in lines) > 3

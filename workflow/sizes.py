@@ -31,17 +31,6 @@ def short(name):
     return f"[{name.split('_')[0]}]({name}.ipynb)"
 
 
-def hours(minutes):
-    """Return a time in words.
-
-    >>> hours(0.5), hours(30), hours(180), hours(150)
-    ('a minute', '30 minutes', '3 hours', '2.5 hours')
-    """
-    if minutes < 2:
-        return "a minute"
-    return f"{minutes:g} minutes" if minutes < 120 else f"{minutes / 60:g} hours"
-
-
 def why_not(name, link=short):
     """Return why a page has no recorded run, in one sentence.
 
@@ -55,13 +44,13 @@ def why_not(name, link=short):
     entry = plan.NOTEBOOKS[name]
     if not has_sizes(name):
         return "It computes at one size only, which is the one shown."
+    time = recorded.in_words(plan.minutes(name, "paper"))
     if entry.get("recorded"):
         return (
             "The page shows the whole study at every size, from a recorded run"
             f" (`data/results/{entry['recorded']}`); at the study's size it computes it"
-            f" again, in about {hours(plan.minutes(name, 'paper'))} of one core."
+            f" again, in about {time} of one core."
         )
-    time = hours(plan.minutes(name, "paper"))
     if entry.get("card"):
         return f"Not run: it needs a graphics card, and about {time} on one."
     cards = [n for n in sorted(plan.waits_for(name)) if plan.NOTEBOOKS[n].get("card")]
@@ -210,28 +199,51 @@ def compared(result, full):
 # ------------------------------------------------------------------ the page of sizes
 
 
-def row_of(name, result):
-    """Return a page's line in the table of sizes."""
+def findings(name, result, full):
+    """Return what differs between a run of this copy and the recorded one, or None.
+
+    Returns
+    -------
+    tuple or None
+        :func:`compared`, then :func:`turns`; None where one of the runs is missing or
+        both have the same size.
+    """
+    if result is None or full is None or recorded.is_paper_size(result):
+        return None
+    return compared(result, full), turns(name, result, full)
+
+
+def row_of(name, found):
+    """Return a page's line in the table of sizes.
+
+    Parameters
+    ----------
+    name : str
+    found : tuple or None
+        From :func:`findings`.
+    """
     title, full = prose_tables.title_of(name), book.recorded_result(name)
     if full is None:
         return f"| {title} | no | | {why_not(name, link=page_link)} |"
     stamp = full["stamp"]
     changed = "; since then its code has changed" if has_changed(name, full) else ""
-    found = "compare with `make book`"
-    if result is not None:
-        counts, turned = compared(result, full), turns(name, result, full)
-        parts = [f"{len(turned)} of {len(sentences(name))} sentences turn"]
+    parts = []
+    if found:
+        counts, turned = found
+        said = len(sentences(name))
+        parts.append(
+            f"{len(turned)} of {said} sentences turn{'s' * (len(turned) == 1)}"
+        )
         if counts["with_interval"]:
             parts.append(
                 f"{counts['within']} of {counts['with_interval']} numbers lie in the"
                 " interval of this copy"
             )
         if counts["verdicts"]:
-            parts.append(f"{len(counts['verdicts'])} verdicts differ")
-        found = ", ".join(parts)
+            parts.append(f"verdicts that differ: {len(counts['verdicts'])}")
     return (
         f"| {title} | {stamp['date'][:10]}, commit {stamp['commit']}{changed}"
-        f" | {stamp['cpu_minutes']:.1f} | {found} |"
+        f" | {recorded.in_words(stamp['cpu_minutes'])} | {', '.join(parts)} |"
     )
 
 
@@ -247,20 +259,20 @@ def has_changed(name, full):
     return now != full["stamp"]["fingerprints"]["notebook"]
 
 
-def changes(results):
-    """Return, page by page, what turns at the study's size, as Markdown."""
+def changes(found):
+    """Return, page by page, what turns at the study's size, as Markdown.
+
+    Parameters
+    ----------
+    found : dict of str to tuple
+        :func:`findings` by page.
+    """
     parts = []
-    for name in plan.NOTEBOOKS:
-        result, full = results.get(name), book.recorded_result(name)
-        if result is None or full is None or recorded.is_paper_size(result):
-            continue
-        lines = [
-            f"* {here} *At the study's size:* {there}"
-            for here, there in turns(name, result, full)
-        ]
+    for name, (counts, turned) in found.items():
+        lines = [f"* {here} *At the study's size:* {there}" for here, there in turned]
         lines += [
             f"* {words}: *{first}* here, *{second}* at the study's size."
-            for words, first, second in compared(result, full)["verdicts"]
+            for words, first, second in counts["verdicts"]
         ]
         if lines:
             told = "\n".join(for_prose(line) for line in lines)
@@ -280,15 +292,16 @@ def names(results):
         name for name in plan.NOTEBOOKS if (plan.ROOT / plan.source(name)).exists()
     ]
     sized = [name for name in pages if has_sizes(name)]
-    done = [name for name in sized if book.recorded_result(name)]
-    head = "| page | recorded | minutes | what differs from this copy |"
+    full = {name: book.recorded_result(name) for name in sized}
+    found = {name: findings(name, results.get(name), full[name]) for name in sized}
+    head = "| page | recorded | computing | what differs from this copy |"
     lines = [head, "| --- | --- | ---: | --- |"]
-    lines += [row_of(name, results.get(name)) for name in sized]
-    minutes = sum(book.recorded_result(n)["stamp"]["cpu_minutes"] for n in done)
+    lines += [row_of(name, found[name]) for name in sized]
+    minutes = [each["stamp"]["cpu_minutes"] for each in full.values() if each]
     return {
         "sizes_table": "\n".join(lines),
-        "sizes_changes": changes(results),
+        "sizes_changes": changes({name: each for name, each in found.items() if each}),
         "sizes_pages": str(len(sized)),
-        "sizes_recorded": str(len(done)),
-        "sizes_minutes": f"{minutes:.0f}",
+        "sizes_recorded": str(len(minutes)),
+        "sizes_time": recorded.in_words(sum(minutes)),
     }

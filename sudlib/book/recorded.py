@@ -66,7 +66,7 @@ def when(full: Mapping[str, Any]) -> str:
     --------
     >>> when({"stamp": {"date": "2026-11-30T00:10+00:00", "device": "2 CPU cores (x)",
     ...                 "threads": "1", "cpu_minutes": 12.34}})
-    'run on 2026-11-30 on 2 CPU cores, with 1 thread: 12.3 minutes of computing'
+    'run on 2026-11-30 on 2 CPU cores, with 1 thread: 12 minutes of computing'
     """
     stamp = full["stamp"]
     device = stamp["device"].partition(" (")[0]
@@ -76,8 +76,29 @@ def when(full: Mapping[str, Any]) -> str:
         with_threads = f"threads: {threads}"
     return (
         f"run on {stamp['date'][:10]} on {device}, with {with_threads}:"
-        f" {stamp['cpu_minutes']:.1f} minutes of computing"
+        f" {in_words(stamp['cpu_minutes'])} of computing"
     )
+
+
+def in_words(minutes: float) -> str:
+    """Return a time in words.
+
+    Parameters
+    ----------
+    minutes : float
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> [in_words(minutes) for minutes in (0.21, 12.34, 150)]
+    ['13 seconds', '12 minutes', '2.5 hours']
+    """
+    if minutes < 1.5:
+        return f"{60 * minutes:.0f} seconds"
+    return f"{minutes:.0f} minutes" if minutes < 120 else f"{minutes / 60:.2g} hours"
 
 
 def with_recorded(results: Mapping[str, dict[str, Any]]) -> list[dict[str, Any]]:
@@ -215,13 +236,14 @@ def at_study_size(result: Mapping[str, Any], full: Mapping[str, Any]) -> str:
     ]
     if full.get("glance"):
         quoted = full["glance"].replace("\n", "\n> ")
-        parts += ["At its top it then says:", f"> {quoted}"]
-    lines = [
-        f"| {words} | {paper_text(second if first is None else first)}"
-        f" | {'' if first is None else our_text(first)}"
-        f" | {'' if second is None else our_text(second)} |"
-        for words, first, second in beside(result, full)
-    ]
+        parts += ["At its top, the page then says:", f"> {quoted}"]
+    lines, same = [], 0
+    for words, first, second in beside(result, full):
+        ours = ["" if row is None else our_text(row) for row in (first, second)]
+        same += ours[0] == ours[1]
+        if ours[0] != ours[1]:
+            printed = paper_text(first if second is None else second)
+            lines.append(f"| {words} | {printed} | {ours[0]} | {ours[1]} |")
     if lines:
         size = result["stamp"]["parameters"].get("size", "")
         head = [
@@ -236,6 +258,10 @@ def at_study_size(result: Mapping[str, Any], full: Mapping[str, Any]) -> str:
                 f" the study's size</summary>\n\n{table}\n\n</details>"
             )
         parts.append(table)
+    if same:
+        parts.append(
+            f"{same} more of its numbers and settings are the same at both sizes."
+        )
     if full.get("claims_left_out"):
         parts.append(
             f"Of the recorded run {len(full['claims'])} numbers of claims are kept;"
