@@ -213,21 +213,18 @@ def findings(name, result, full):
     return compared(result, full), turns(name, result, full)
 
 
-def row_of(name, found):
-    """Return a page's line in the table of sizes.
+def row_of(name, full, found):
+    """Return a recorded page's line in the table of sizes.
 
     Parameters
     ----------
     name : str
+    full : dict
+        What was recorded.
     found : tuple or None
         From :func:`findings`.
     """
-    title, full = prose_tables.title_of(name), book.recorded_result(name)
-    if full is None:
-        return f"| {title} | no | | {why_not(name, link=page_link)} |"
-    stamp = full["stamp"]
-    changed = "; since then its code has changed" if has_changed(name, full) else ""
-    parts = []
+    stamp, parts = full["stamp"], []
     if found:
         counts, turned = found
         said = len(sentences(name))
@@ -241,9 +238,11 @@ def row_of(name, found):
             )
         if counts["verdicts"]:
             parts.append(f"verdicts that differ: {len(counts['verdicts'])}")
+    if has_changed(name, full):
+        parts.append("the page's own code has changed since")
     return (
-        f"| {title} | {stamp['date'][:10]}, commit {stamp['commit']}{changed}"
-        f" | {recorded.in_words(stamp['cpu_minutes'])} | {', '.join(parts)} |"
+        f"| {prose_tables.title_of(name)} | {stamp['date'][:10]}"
+        f" | {recorded.in_words(stamp['cpu_minutes'])} | {'; '.join(parts)} |"
     )
 
 
@@ -294,12 +293,19 @@ def names(results):
     sized = [name for name in pages if has_sizes(name)]
     full = {name: book.recorded_result(name) for name in sized}
     found = {name: findings(name, results.get(name), full[name]) for name in sized}
-    head = "| page | recorded | computing | what differs from this copy |"
-    lines = [head, "| --- | --- | ---: | --- |"]
-    lines += [row_of(name, found[name]) for name in sized]
+    done = ["| page | run on | computing | what differs from this copy |"]
+    done += ["| --- | --- | ---: | --- |"]
+    done += [row_of(n, each, found[n]) for n, each in full.items() if each]
+    lacking = ["| page | what is missing |", "| --- | --- |"]
+    lacking += [
+        f"| {prose_tables.title_of(name)} | {why_not(name, link=page_link)} |"
+        for name, each in full.items()
+        if each is None
+    ]
     minutes = [each["stamp"]["cpu_minutes"] for each in full.values() if each]
     return {
-        "sizes_table": "\n".join(lines),
+        "sizes_table": "\n".join(done),
+        "sizes_missing": "\n".join(lacking),
         "sizes_changes": changes({name: each for name, each in found.items() if each}),
         "sizes_pages": str(len(sized)),
         "sizes_recorded": str(len(minutes)),

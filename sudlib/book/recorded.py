@@ -66,16 +66,16 @@ def when(full: Mapping[str, Any]) -> str:
     --------
     >>> when({"stamp": {"date": "2026-11-30T00:10+00:00", "device": "2 CPU cores (x)",
     ...                 "threads": "1", "cpu_minutes": 12.34}})
-    'run on 2026-11-30 on 2 CPU cores, with 1 thread: 12 minutes of computing'
+    'on 2026-11-30, on 2 CPU cores with 1 thread, in 12 minutes of computing'
     """
     stamp = full["stamp"]
     device = stamp["device"].partition(" (")[0]
     threads = stamp["threads"]
-    with_threads = f"{threads} thread{'s' * (threads != '1')}"
+    with_threads = f"with {threads} thread{'s' * (threads != '1')}"
     if not threads.isdigit():
-        with_threads = f"threads: {threads}"
+        with_threads = f"with threads: {threads}"
     return (
-        f"run on {stamp['date'][:10]} on {device}, with {with_threads}:"
+        f"on {stamp['date'][:10]}, on {device} {with_threads}, in"
         f" {in_words(stamp['cpu_minutes'])} of computing"
     )
 
@@ -231,7 +231,7 @@ def at_study_size(result: Mapping[str, Any], full: Mapping[str, Any]) -> str:
     origins = {used.get("origin", "unverified") for used in full["stamp"]["data"]}
     made_up = " The records of that run are made up." if "synthetic" in origins else ""
     parts = [
-        f"**At the study's size** this page was {when(full)}"
+        f"This page was run at its study's size {when(full)}"
         f" (commit {full['stamp']['commit']}).{made_up}"
     ]
     if full.get("glance"):
