@@ -242,9 +242,7 @@ def at_study_size(result: Mapping[str, Any], full: Mapping[str, Any]) -> str:
         ours = ["" if row is None else our_text(row) for row in (first, second)]
         same += ours[0] == ours[1]
         if ours[0] != ours[1]:
-            (printed, *_) = (
-                paper_text(row) for row in (second, first) if row is not None
-            )
+            printed = next(paper_text(r) for r in (second, first) if r is not None)
             lines.append(f"| {words} | {printed} | {ours[0]} | {ours[1]} |")
     if lines:
         size = result["stamp"]["parameters"].get("size", "")
