@@ -37,6 +37,7 @@ rule site:
         measured=[
             "data/results/study_a/devices.csv",
             *map(str, sorted(Path("data/results/benchmarks").glob("*.txt"))),
+            *map(str, sorted(Path("data/results/paper").glob("*.json"))),
         ],
     output:
         SITE + "/html/index.html",

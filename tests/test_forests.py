@@ -4,6 +4,7 @@ import os
 import warnings
 from pathlib import Path
 
+import joblib
 import numpy as np
 import pandas as pd
 import pytest
@@ -157,6 +158,35 @@ def test_published_is_plain_scikit_learn_on_the_codes(people):
     np.testing.assert_array_equal(
         arm.score >= arm.threshold, search.predict(x_val) == 1
     )
+
+
+def test_a_search_that_was_stopped_goes_on_with_the_candidates_it_lacks(
+    people, tmp_path, monkeypatch
+):
+    plain, fitted = learn("published", people), []
+    fit = estimators.SteadyForest.fit
+
+    def stopped_at(number):
+        def fit_or_stop(self, X, y, sample_weight=None):
+            if len(fitted) == number:
+                raise KeyboardInterrupt
+            fitted.append(len(y))
+            return fit(self, X, y, sample_weight)
+
+        return fit_or_stop
+
+    memory = joblib.Memory(tmp_path, verbose=0)
+    monkeypatch.setattr(estimators.SteadyForest, "fit", stopped_at(7))  # in the third
+    with pytest.raises(KeyboardInterrupt):
+        learn("published", people, memory=memory)
+    fitted.clear()
+    monkeypatch.setattr(estimators.SteadyForest, "fit", stopped_at(-1))
+    arm = learn("published", people, memory=memory)
+    assert len(fitted) == 3 + 1, "three folds of the third, and the winner"
+    np.testing.assert_array_equal(arm.score, plain.score)
+    assert arm.settings == plain.settings and arm.search.equals(plain.search)
+    again = learn("published", people, memory=memory)
+    assert len(fitted) == 4 and again.settings == plain.settings
 
 
 @pytest.mark.parametrize("recipe", list(forests.RECIPES))

@@ -32,7 +32,7 @@ import sources
 from sources import DATA
 from threadpoolctl import threadpool_limits
 
-from sudlib import trials, twin
+from sudlib import book, trials, twin
 from sudlib.book import printed
 from sudlib.files import InputError, sha256
 from sudlib.policy import AdditiveQLearner, multiverse, simulation, simulation_study
@@ -440,6 +440,19 @@ def _trial(name):
     return check
 
 
+def _paper(name):
+    def check(context):
+        kept = book.recorded_result(name)
+        _expect(
+            kept["stamp"]["parameters"]["size"] == "paper", "it ran at another size"
+        )
+        _expect(not kept["tables"], f"it holds tables: {', '.join(kept['tables'])}")
+        book.compare([kept])  # stops at a claim that no study makes
+        return f"{len(kept['claims'])} numbers of claims"
+
+    return check
+
+
 def _sources(context):
     known = sources.registry()
     used = {name for product in PRODUCTS for name in product.sources}
@@ -643,6 +656,15 @@ PRODUCTS = (
             check=_trial(path.stem),
         )
         for path in sorted((DATA / "results/trials").glob("*.json"))
+    ),
+    *(
+        Product(
+            f"results/paper/{path.name}",
+            "recorded",
+            "record_paper.py",
+            check=_paper(path.stem),
+        )
+        for path in sorted((DATA / "results/paper").glob("*.json"))
     ),
     *(
         Product(f"results/benchmarks/{path.name}", "recorded", "run_benchmarks.py")

@@ -26,6 +26,7 @@ import notebook_style
 import pandas as pd
 import prose_tables
 import questions
+import sizes
 import stories
 import widgets
 import yaml
@@ -175,6 +176,7 @@ def substitutions(results):
         )
     names["judgements_table"] = prose_tables.judgements_table()
     names |= coverage.names()
+    names |= sizes.names(results)
     names["verdict_table"] = prose_tables.verdict_table(counts)
     names["benchmarks"] = prose_tables.benchmarks()
     names["devices_table"] = prose_tables.devices_table(pd.read_csv(DEVICES))
@@ -282,6 +284,7 @@ def stage_notebook(
         reason = freshness.stale(result, source, root)
         if reason:
             notebook = with_banner(notebook, STALE.format(reason=reason))
+    notebook = sizes.add(notebook, source.stem, executed and result)
     links = api_links.links_cell(source, root)
     if links:
         notebook.cells.append(nbformat.v4.new_markdown_cell(links))

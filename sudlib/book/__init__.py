@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from sudlib.book.printed import STUDIES, published
     from sudlib.book.prose import direction
     from sudlib.book.provenance import device, git_commit, versions
+    from sudlib.book.recorded import at_study_size, recorded_result, with_recorded
     from sudlib.book.results import (
         ROOT,
         finished_results,
@@ -55,6 +56,7 @@ __all__ = [
     "Run",
     "STUDIES",
     "VERDICTS",
+    "at_study_size",
     "attainable",
     "badge",
     "can_be_equal",
@@ -80,12 +82,15 @@ __all__ = [
     "published",
     "read_result",
     "read_results",
+    "recorded_result",
     "shares_of_classes",
     "show",
     "split_sizes",
     "start",
     "tolerance",
     "versions",
+    "with_recorded",
+    "write_json",
 ]
 
 

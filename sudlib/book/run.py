@@ -16,6 +16,7 @@ import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -365,8 +366,14 @@ class Run:
             "tables": self.tables,
         }
         write_json(results_folder() / f"{self.notebook}.json", result)
-        from IPython.display import HTML
+        from IPython.display import HTML, Markdown, display
 
+        if not os.environ.get("SUDLIB_RESULTS"):  # by hand: a built page says it anyway
+            # No import that freshness follows: what is built does not depend on it.
+            recorded = import_module("sudlib.book.recorded")
+            full = recorded.recorded_result(self.notebook)
+            if full is not None and not recorded.is_paper_size(result):
+                display(Markdown(recorded.at_study_size(result, full)))
         return HTML(provenance(result))
 
 

@@ -15,11 +15,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+import joblib
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import clone
-from sklearn.model_selection import ParameterGrid, RandomizedSearchCV
+from sklearn.model_selection import ParameterGrid, ParameterSampler, cross_val_score
 from sklearn.pipeline import Pipeline
 from threadpoolctl import threadpool_limits
 
@@ -81,6 +82,7 @@ def learn(
     settings: dict[str, Any] | None = None,
     n_jobs: int = -1,
     keep_model: bool = False,
+    memory: joblib.Memory | None = None,
 ) -> Arm:
     """Return a recipe tuned, fitted, given a threshold, and scored on the test set.
 
@@ -113,6 +115,11 @@ def learn(
         Cores for the trees of a forest.
     keep_model : bool, default=False
         Whether the arm keeps the fitted model.
+    memory : joblib.Memory, optional
+        Where the score of each candidate and the finished arm are kept, so that a
+        run of hours that was stopped goes on where it was.  It knows this function and
+        what it is given, not the code behind it: name its folder by that, as
+        ``a02_forest_general`` does.
 
     Returns
     -------
@@ -122,8 +129,40 @@ def learn(
     -----
     Taught in ``a02_forest_general``.
     """
+    once = memory or joblib.Memory(None, verbose=0)
+    return once.cache(_learn, ignore=["n_jobs", "memory"])(
+        recipe,
+        features,
+        np.asarray(completed).astype(np.int8),
+        parts,
+        choose=choose,
+        trees=trees,
+        n_candidates=n_candidates,
+        seed=seed,
+        settings=settings,
+        n_jobs=n_jobs,
+        keep_model=keep_model,
+        memory=once,
+    )
+
+
+def _learn(
+    recipe: str,
+    features: pd.DataFrame,
+    completed: NDArray[np.int8],
+    parts: Parts,
+    *,
+    choose: Callable[..., float],
+    trees: float,
+    n_candidates: int,
+    seed: int,
+    settings: dict[str, Any] | None,
+    n_jobs: int,
+    keep_model: bool,
+    memory: joblib.Memory,
+) -> Arm:
+    """Return what :func:`learn` returns, computed."""
     begin = time.perf_counter()
-    completed = np.asarray(completed).astype(np.int8)
     model = estimator(recipe, seed=seed, n_jobs=n_jobs)
     rows = parts.study if recipe == "published" else parts.fit
     choices, table = _of_model(grid(recipe, trees)), None
@@ -132,20 +171,24 @@ def learn(
     # times slower than one.
     with threadpool_limits(1):
         if settings is None and choices:
-            search = RandomizedSearchCV(
-                model,
-                choices,
-                n_iter=min(n_candidates, len(ParameterGrid(choices))),
-                cv=FOLDS,
-                scoring=F05 if recipe == "published" else "average_precision",
-                random_state=seed,
-            ).fit(features.iloc[rows], completed[rows])
-            model, settings = search.best_estimator_, _plain(search.best_params_)
-            table = _search_table(search.cv_results_)
-        else:
-            settings = settings or {}
-            model.set_params(**_of_model(settings))
-            model.fit(features.iloc[rows], completed[rows])
+            n_iter = min(n_candidates, len(ParameterGrid(choices)))
+            drawn = list(ParameterSampler(choices, n_iter, random_state=seed))
+            scored = memory.cache(cross_val_score)
+            reached = [
+                scored(
+                    clone(model).set_params(**candidate),
+                    features.iloc[rows],
+                    completed[rows],
+                    scoring=F05 if recipe == "published" else "average_precision",
+                    cv=FOLDS,
+                )
+                for candidate in drawn
+            ]
+            table = _search_table(drawn, reached)
+            settings = _plain(drawn[table.index[0]])
+        settings = settings or {}
+        model.set_params(**_of_model(settings))
+        model.fit(features.iloc[rows], completed[rows])
         spare, score = (
             model.predict_proba(features.iloc[part])[:, 1]
             for part in (parts.threshold, parts.report)
@@ -280,10 +323,12 @@ def _plain(settings: dict[str, Any]) -> dict[str, Any]:
     return {name.removeprefix("model__"): value for name, value in settings.items()}
 
 
-def _search_table(results: dict[str, Any]) -> pd.DataFrame:
-    """Return what a search tried, best first."""
-    table = pd.DataFrame([_plain(entry) for entry in results["params"]])
-    table["mean"], table["std"] = results["mean_test_score"], results["std_test_score"]
+def _search_table(
+    drawn: list[dict[str, Any]], reached: list[NDArray[np.float64]]
+) -> pd.DataFrame:
+    """Return what a search tried, best first, each with its place among those drawn."""
+    table = pd.DataFrame([_plain(entry) for entry in drawn])
+    table["mean"], table["std"] = np.mean(reached, axis=1), np.std(reached, axis=1)
     return table.sort_values("mean", ascending=False, kind="stable")
 
 
