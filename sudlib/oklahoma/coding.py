@@ -217,7 +217,6 @@ def group_counts(groups: pd.DataFrame, target: pd.Series | None = None) -> pd.Da
     """
     if target is not None:
         check_rows(groups=groups.iloc[:, 0], target=target)
-    classes = [] if target is None else sorted(target.dropna().unique())
     rows = []
     for name, column in groups.items():
         column = column.astype("category")
@@ -226,7 +225,9 @@ def group_counts(groups: pd.DataFrame, target: pd.Series | None = None) -> pd.Da
             members = labels == group
             row = {"variable": name, "group": group, "people": int(members.sum())}
             row["share"] = float(members.mean())
-            row |= {str(k): int((target[members] == k).sum()) for k in classes}
+            if target is not None:
+                for label in sorted(target.dropna().unique()):
+                    row[str(label)] = int((target[members] == label).sum())
             rows.append(row)
     return pd.DataFrame(rows)
 

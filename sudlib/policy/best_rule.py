@@ -236,9 +236,8 @@ class BestRule(OutcomeRule):
         random = np.random.default_rng(seed)
         for train, rest in folds.split(study.X):
             rest = np.sort(random.permutation(rest)[:most])
-            fitted = [
-                clone(rule).fit(*study.rows(train)[:3]) for rule in rules.values()
-            ]
+            given = study.rows(train)[:3]
+            fitted = [clone(rule).fit(*given) for rule in rules.values()]
             X, A = study.X[rest], study.A[rest]
             rows.append(rest)
             said.append(np.column_stack([rule.expected(X, A) for rule in fitted]))

@@ -290,7 +290,8 @@ def _every_combination(
     shape = len(study.X), len(every)
     check_bytes("scores of every combination", 16 * shape[0] * shape[1])
     number = combination_number(study.A)
-    known, table = None if isinstance(propensity, str) else propensity, None
+    known: Any = None if isinstance(propensity, str) else propensity
+    table: Any = None
     if np.ndim(known) == 2:
         table = np.asarray(known, float)
         if table.shape != shape:

@@ -197,11 +197,12 @@ def _learn(
     """Return a rule fitted to some people."""
     if not isinstance(rule, PolicyTree):
         return rule.fit(*(x for x in trial.study(outcome, rows) if x is not None))
-    known = (trial.chances, trial.clusters)
+    clusters = None if trial.clusters is None else trial.clusters[rows]
     some = Trial(
         trial.X.iloc[rows],
         trial.treatments.iloc[rows],
         {"target": trial.target(outcome)[rows]},
-        *(None if each is None else each[rows] for each in known),
+        None if trial.chances is None else trial.chances[rows],
+        clusters,
     )
     return rule.fit(some.X, augmented_scores(some, seed=seed, **more))

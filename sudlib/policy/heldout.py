@@ -65,10 +65,8 @@ def splits(
         If there are too few people, or, stratified, a combination has only one person
         or there are fewer people on a side than combinations.
     """
-    given = check_treatments(given)
-    people = len(given)
-    check_whole("test_size", test_size, 1, people - 1)
-    number = combination_number(given)
+    number = combination_number(check_treatments(given))
+    check_whole("test_size", test_size, 1, len(number) - 1)
     kind = StratifiedShuffleSplit if stratify else ShuffleSplit
     shuffled = kind(n_splits=n_splits, test_size=test_size, random_state=seed)
     try:

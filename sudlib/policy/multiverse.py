@@ -149,7 +149,7 @@ def run_forks(
     for name in names:
         fork = FORKS[check_choice("a fork", name, FORKS)]
         recipes = _changed(fork, size, methods)
-        more = {"seed": seed, "methods": recipes, "test": 20_000} | fork.repeats
+        more: Any = {"seed": seed, "methods": recipes, "test": 20_000} | fork.repeats
         scores = simulation_study.run_repeats(setting, size, repeats, **more)
         scores.insert(0, "fork", name)
         frames.append(scores[scores["method"].isin([*recipes, "bayes"])])

@@ -76,7 +76,7 @@ def recipes(size: int) -> dict[str, Any]:
     steps = max(2000, round(12 * size * TREATMENTS / 100))  # twelve passes or more
     paper: dict[str, Any] = {"alpha": STUDY_ALPHAS, "standardise": False}
     descent: dict[str, Any] = {"optimiser": "sgd", "steps": steps}
-    large = {"batch_size": 200} if size >= 4000 else {}
+    large: dict[str, Any] = {"batch_size": 200} if size >= 4000 else {}
     wide: dict[str, Any] = large and {"hidden": (100,), "members": 3, "alpha": 20.0}
     return {
         "naive": OneAgainstOne(steps=300, **paper),

@@ -395,8 +395,8 @@ def check_study(
     if A.shape[1] != wanted:
         raise InputError(f"the fit had {wanted} treatments, these are {A.shape[1]}")
     result = check_outcome(result, len(X))
-    alike = np.flatnonzero((A == A[0]).all(axis=0)) if varying else ()
-    if len(alike):
+    alike = np.flatnonzero((A == A[0]).all(axis=0))
+    if varying and len(alike):
         column = alike[0]
         group = "nobody" if A[0, column] < 0 else "everybody"
         name = list(getattr(received, "columns", range(A.shape[1])))[column]
