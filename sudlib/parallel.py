@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import re
+from collections.abc import Callable
 from typing import Any
 
 from sudlib.files import InputError
@@ -28,7 +29,8 @@ def use(
     """Send what joblib runs to a cluster, in a ``with`` block or from here on.
 
     Results are the same as without, and a worker that is lost is made up for by the
-    others: what it had computed is computed again.
+    others: what it had computed is computed again.  Of loops within loops, such as a
+    search inside cross-validation, the outermost is shared out.
 
     Parameters
     ----------
@@ -73,13 +75,21 @@ def use(
             f"scheduler={scheduler!r} needs Dask, which is not installed: pip install"
             ' "sudlib[cluster]"'
         ) from error
+    import dask
     import joblib
+    from joblib._dask import DaskDistributedBackend
 
+    # joblib puts what many tasks read on one worker.  Were that one lost, it would be
+    # gone: as the result of a task it comes again.  What a task itself runs with joblib
+    # stays on its worker, for the same reason.
     class Client(distributed.Client):
-        # joblib puts what many tasks read on one worker; were that one lost, it could
-        # not be computed again.
-        def scatter(self, *data: Any, **settings: Any) -> Any:
-            return super().scatter(*data, **{"broadcast": True, **settings})
+        async def scatter(self, data: Any, **_: Any) -> Any:
+            return self.submit(_itself, data, pure=False)
+
+    class Backend(DaskDistributedBackend):
+        def submit(self, func: Any, callback: Any = None) -> Any:
+            func.items = [(_alone, (f, *args), more) for f, args, more in func.items]
+            return super().submit(func, callback)
 
     try:
         client = Client(scheduler, timeout=patience, set_as_default=False)
@@ -103,4 +113,19 @@ def use(
             f"the workers of {scheduler} cannot import {error.name}: start them in the"
             " environment of the book"
         ) from error
-    return joblib.parallel_config(backend="dask", client=client)
+    # Not a fault of the graph: the records themselves go with it, once.
+    dask.config.set({"distributed.admin.large-graph-warning-threshold": "2 GB"})
+    return joblib.parallel_config(backend=Backend(client=client), n_jobs=-1)
+
+
+def _itself(data: Any) -> Any:
+    """Return what is given, as the result of a task."""
+    return data
+
+
+def _alone(function: Callable[..., Any], *args: Any, **keywords: Any) -> Any:
+    """Call a function on a worker; what it runs with joblib stays on that worker."""
+    import joblib
+
+    with joblib.parallel_config(backend="sequential"):
+        return function(*args, **keywords)

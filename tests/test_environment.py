@@ -227,7 +227,7 @@ IMPORTED = {
     "yaml": "pyyaml",
 }
 #: Backends of Keras and Dask, which are used where they are installed.
-OPTIONAL = {"distributed", "jax", "tensorflow", "torch"}
+OPTIONAL = {"dask", "distributed", "jax", "tensorflow", "torch"}
 
 
 def imports(folder):

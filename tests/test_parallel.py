@@ -56,7 +56,7 @@ def test_where_nobody_answers_it_says_so_within_seconds():
     # Port 9 of this machine: nobody listens there.
     with pytest.raises(InputError, match="no Dask scheduler answers at tcp://127"):
         parallel.use("tcp://127.0.0.1:9", patience=1)
-    assert time.perf_counter() - begin < 5
+    assert time.perf_counter() - begin < 20
 
 
 class Cluster:
@@ -142,8 +142,8 @@ def cluster(tmp_path_factory):
 def same_search():
     """Return what nested cross-validation finds, as study B's pages ask for it."""
     random = np.random.default_rng(33)
-    X = random.normal(size=(900, 12))
-    y = (X[:, 0] * X[:, 1] + random.normal(size=900) > 0).astype(int)
+    X = random.normal(size=(700, 12))
+    y = (X[:, 0] * X[:, 1] + random.normal(size=700) > 0).astype(int)
     search = GridSearchCV(SVC(), {"C": [0.1, 1, 10], "gamma": [0.03, 0.3]}, cv=3)
     return cross_validate(search, X, y, cv=4)["test_score"]
 
@@ -151,19 +151,19 @@ def same_search():
 def same_shards():
     """Return scores of a few repeats of study C, without the seconds they took."""
     scores = simulation_study.run_repeats(
-        "right", 100, range(4), test=500, methods=few_methods()
+        "right", 100, range(6), test=500, methods=few_methods()
     )
     return scores.drop(columns="seconds")
 
 
 def few_methods():
     methods = simulation_study.recipes(100)
-    return {name: methods[name] for name in ("naive", "dnn_simple", "ridge_q")}
+    return {name: methods[name] for name in ("naive", "ridge_q")}
 
 
 def same_imputations():
     """Return the study's covariates, completed several times, as one table."""
-    covariates, _, _ = cprd.arrays(cprd.sample(400, seed=2))
+    covariates, _, _ = cprd.arrays(cprd.sample(200, seed=2))
     return pd.concat(cprd.impute(covariates, n_imputations=4))
 
 

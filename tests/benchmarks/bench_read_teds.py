@@ -107,9 +107,8 @@ def take_turns(readers, paths, repeats, columns=(), kind="path"):
 
 def show(title, middle):
     """Print the medians of readers, the first of which the others are compared to."""
-    print(
-        f"\n{title:24}{'seconds':>9}{'ratio':>7}{'CPU s':>8}{'peak MB':>9}{'held MB':>9}"
-    )
+    heads = f"{'seconds':>9}{'ratio':>7}{'CPU s':>8}{'peak MB':>9}{'held MB':>9}"
+    print(f"\n{title:24}{heads}")
     first = next(iter(middle.values()))["seconds"]
     for name, each in middle.items():
         memory = f"{each['peak'] / 1e6:9.0f}{each['held'] / 1e6:9.0f}"
