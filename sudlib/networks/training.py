@@ -286,7 +286,7 @@ _compiled: weakref.WeakKeyDictionary[keras.Model, Any] = weakref.WeakKeyDictiona
 
 def _compile(model: keras.Model, recipe: Recipe, steps: int, replicas: int) -> None:
     """Compile a model, or let it begin again where it was compiled for this recipe."""
-    asked = replace(recipe, patience=1), steps, replicas
+    asked: tuple[Any, ...] = (replace(recipe, patience=1), steps, replicas)
     if recipe.schedule == "constant":  # its rate is a variable
         asked = replace(asked[0], epochs=1, learning_rate=1), replicas
     if _compiled.get(model) == asked:
