@@ -66,6 +66,13 @@ def test_before_training_it_is_the_frozen_network_with_its_head(
     np.testing.assert_allclose(logit, expected, atol=0.01)
 
 
+def test_maps_of_one_stage_follow_from_those_of_two(base, picture, codes, maps):
+    earlier = compute(base, picture, codes, pooled="map", stages=2)
+    later = finetuning.next_maps(base, earlier, batch_size=10)
+    assert later.shape == maps.shape != earlier.shape
+    np.testing.assert_allclose(later, maps, atol=1e-3 * np.abs(maps).max())
+
+
 def test_training_on_kept_maps_is_training_the_whole_network(
     base, picture, codes, maps, completed
 ):

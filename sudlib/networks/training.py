@@ -286,12 +286,12 @@ _compiled: weakref.WeakKeyDictionary[keras.Model, Any] = weakref.WeakKeyDictiona
 
 def _compile(model: keras.Model, recipe: Recipe, steps: int, replicas: int) -> None:
     """Compile a model, or let it begin again where it was compiled for this recipe."""
-    asked = replace(recipe, patience=1), steps, replicas
+    asked: tuple[Any, ...] = (replace(recipe, patience=1), steps, replicas)
     if recipe.schedule == "constant":  # its rate is a variable
         asked = replace(asked[0], epochs=1, learning_rate=1), replicas
     if _compiled.get(model) == asked:
         for variable in model.optimizer.variables:
-            variable.assign(keras.ops.zeros_like(variable))
+            variable.assign(np.zeros(variable.shape, variable.dtype))
         if recipe.schedule == "constant":
             model.optimizer.learning_rate = recipe.learning_rate
         return
@@ -438,6 +438,7 @@ def train(
         try:
             epochs = fit(batch_size)
         except Exception as error:
+            _compiled.pop(trained, None)  # where it stopped, nobody knows
             halved = batch_size < recipe.batch_size or batch_size < 2 * replicas
             if halved or not devices.is_out_of_memory(error):
                 raise
