@@ -23,8 +23,8 @@ from sudlib.twin import (
     scorecard,
     specification,
 )
-from sudlib.twin.reasons import _systematic, completed_by_group, ending_chances
 from sudlib.twin.parameters import read_parameters
+from sudlib.twin.reasons import _systematic, completed_by_group, ending_chances
 from sudlib.twin.sampler import add_derived, add_flags, cut
 from sudlib.twin.specification import Part
 
@@ -506,9 +506,7 @@ def test_counts_that_nobody_or_everybody_meets_do_not_run_away(rows):
         for each, size in zip(members, (104, 8, 5), strict=True)
     ]
     wanted[0][:2] = 0, (members[0] == 1).sum()
-    intercepts = reasons.calibrate_completion(
-        rows["score"], *positions, tuple(wanted)
-    )
+    intercepts = reasons.calibrate_completion(rows["score"], *positions, tuple(wanted))
     assert all(np.isfinite(each).all() for each in intercepts)
     assert intercepts[0][0] < -5 and intercepts[0][1] > 5
 

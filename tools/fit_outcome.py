@@ -481,10 +481,10 @@ def fit(arrays, wanted, rows, rounds, share=1.0):
             f" {time.time() - began:.0f} s",
             flush=True,
         )
-    for turn in range(rounds):
+    for _ in range(rounds):
         left = score.learn_leaving(years[0], 0.8)
         years[0].end(of_year(2017) | score.whole())
-    print(f"coefficients of leaving {left:.2f}, {time.time() - began:.0f} s", flush=True)
+    print(f"coefficients of leaving {left:.2f}", flush=True)
     whole = score.whole()
     spreads = [
         np.var(table[0][columns[name] + specification.SHIFT])

@@ -439,5 +439,5 @@ def d07_diabetes_observed(answer, trials):
 @exercise("the number of people", "needed")
 def d08_real_admissions(answer, fairness):
     apart = [fairness.detectable_difference(n, rate=0.4) for n in (answer - 1, answer)]
-    assert apart[1] <= 0.1, f"with {answer} people {100 * apart[1]:.1f} points are found"
+    assert apart[1] <= 0.1, f"{answer} people find {100 * apart[1]:.1f} points"
     assert apart[0] > 0.1, "fewer people are enough"

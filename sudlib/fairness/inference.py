@@ -359,7 +359,7 @@ def shrunk(chosen: comparison.Comparison, measure: str, starts: Ints) -> Floats:
 
 def detectable_difference(
     n: ArrayLike,
-    others: ArrayLike = np.inf,
+    others: ArrayLike | None = None,
     rate: float = 0.5,
     *,
     critical: float = _CRITICAL,
@@ -374,8 +374,8 @@ def detectable_difference(
     ----------
     n : array-like of float
         People of the group whom the rate counts.
-    others : array-like of float, default=inf
-        People whom the group is compared with.
+    others : array-like of float, optional
+        People whom the group is compared with; None: very many.
     rate : float, default=0.5
         The rate of both, where they do not differ.
     critical : float, default=1.96
@@ -398,6 +398,7 @@ def detectable_difference(
     [0.43, 0.14, 0.04]
     """
     check_number("rate", rate, 0, 1)
+    others = np.inf if others is None else others
     sizes = np.asarray(n, float), np.asarray(others, float)
     if any(np.isnan(size).any() or (size < 0).any() for size in sizes):
         raise InputError("numbers of people must be 0 or more")
@@ -436,7 +437,7 @@ def detectable(
             rate, every = (each[0, label] for each in chosen.everybody[found.rate])
             rate = (every * rate + 1) / (every + 2)  # also where nobody differs
             least = detectable_difference(
-                n, max(every - n, 0) or np.inf, rate, critical=critical
+                n, max(every - n, 0) or None, rate, critical=critical
             )
         ends[f"{end}_detectable"] = float(least)
     return ends

@@ -65,7 +65,8 @@ def at_hand(name: str) -> bool:
     """
     folder = open_folder()
     files = study(name).files.items()
-    return all(_found(folder, file, entry)[0] for file, entry in files) and os.environ.get(VARIABLE) != RECORDED
+    there = all(_found(folder, file, entry)[0] for file, entry in files)
+    return there and os.environ.get(VARIABLE) != RECORDED
 
 
 def fetch(name: str) -> dict[str, Path]:

@@ -110,7 +110,6 @@ class Page:
             + (f" Your parameters were not used, but {words}." if other else "")
         )
 
-
     def _how(self) -> str:
         """Return how a reader gets the files."""
         files = [file for each in self.studies for file in each.files.items()]

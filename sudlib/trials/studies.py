@@ -100,9 +100,9 @@ def dictionary(name: str) -> pd.DataFrame:
     -------
     pandas.DataFrame
         Indexed by column: ``label``, ``kind`` ("id", "text", "number", "yes/no",
-        "code": see :mod:`sudlib.teds.codebook`, or "levels"), ``unit``, ``levels`` (the file's code = ours, by ``|``), ``role``
-        ("design", "treatment", "covariate": known before treatment, "after" or
-        "outcome") and ``source`` (the variable's name in the file).
+        "levels" or "code": see :mod:`sudlib.teds.codebook`), ``unit``, ``levels`` (the
+        file's code = ours, by ``|``), ``role`` ("design", "treatment", "covariate":
+        known before treatment, "after" or "outcome") and ``source`` (the variable's name in the file).
 
     Examples
     --------
