@@ -133,9 +133,8 @@ def _among(name: str, codes: Ints, occur: list[Any], levels: Sequence[Any]) -> I
     """Return codes of one list of levels as codes of another; -1 stays missing."""
     if occur == list(levels):
         return codes
-    place = pd.Index(list(levels), dtype=object).get_indexer(
-        pd.Index(occur, dtype=object)
-    )
+    known = pd.Index(list(levels), dtype=object)
+    place = known.get_indexer(pd.Index(occur, dtype=object))
     used = np.bincount(codes + 1, minlength=len(occur) + 1)[1:] > 0
     unknown = [occur[at] for at in np.flatnonzero((place < 0) & used)]
     if unknown:

@@ -67,12 +67,8 @@ class Estimate:
         -------
         dict of str to float or str
         """
-        return {
-            "value": self.value,
-            "low": self.low,
-            "high": self.high,
-            "reason": self.reason,
-        }
+        names = ("value", "low", "high", "reason")
+        return {name: getattr(self, name) for name in names}
 
 
 def mean_over_splits(

@@ -145,9 +145,8 @@ class MCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         return self.scaled(X) @ self.axes_
 
     def _scale(self, X: NDArray) -> NDArray:
-        return (X[:, self.present_] / self.variables_ - self.mass_) / np.sqrt(
-            self.mass_
-        )
+        centred = X[:, self.present_] / self.variables_ - self.mass_
+        return centred / np.sqrt(self.mass_)
 
     def _check(self, X: ArrayLike, *, reset: bool) -> NDArray:
         table = validate_data(self, X, reset=reset, dtype=float)

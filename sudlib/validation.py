@@ -231,9 +231,7 @@ def check_rows(**columns: Any) -> int:
     sudlib.files.InputError: y_true and y_pred have different indexes, so it is not \
 clear which rows belong together; give them one index, or arrays in the same order
     """
-    shapes = {
-        name: np.shape(column) for name, column in columns.items() if column is not None
-    }
+    shapes = {name: np.shape(c) for name, c in columns.items() if c is not None}
     for name, shape in shapes.items():
         if len(shape) != 1:
             raise InputError(f"{name} must be one column, not of shape {shape}")
@@ -245,11 +243,8 @@ clear which rows belong together; give them one index, or arrays in the same ord
         )
     if not lengths or not lengths[0]:
         raise InputError(f"{' and '.join(shapes) or 'the input'} must have rows: none")
-    indexed = {
-        name: column.index
-        for name, column in columns.items()
-        if isinstance(column, pd.Series)
-    }
+    series = {name: c for name, c in columns.items() if isinstance(c, pd.Series)}
+    indexed = {name: each.index for name, each in series.items()}
     for name, index in indexed.items():
         first = next(iter(indexed))
         if not index.equals(indexed[first]):

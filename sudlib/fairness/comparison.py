@@ -259,28 +259,21 @@ class Comparison:
         -------
         dict of str to numpy.ndarray of shape (n_groups, n_resamples, n_judged)
         """
-        return {
-            name: np.where(
-                (self.rows[name] >= max(self.min_n, 1))[:, None],
-                rate[..., self.judged],
-                np.nan,
-            )
-            for name, rate in rates_of(summed).items()
-        }
+        rates = {}
+        for name, rate in rates_of(summed).items():
+            enough = (self.rows[name] >= max(self.min_n, 1))[:, None]
+            rates[name] = np.where(enough, rate[..., self.judged], np.nan)
+        return rates
 
     @cached_property
     def shares(self) -> Mapping[str, Shares]:
         """The rates, by name: (n_groups, n_judged); NaN for those that are left out."""
         weights, squares = (self._summed[name] for name in ("weight", "square"))
-        return {
-            name: Shares(
-                *(
-                    np.where(np.isnan(self.rates[name][:, 0]), np.nan, each)
-                    for each in share
-                )
-            )
-            for name, share in _shares(weights, squares, self.judged).items()
-        }
+        shares = {}
+        for name, share in _shares(weights, squares, self.judged).items():
+            lost = np.isnan(self.rates[name][:, 0])
+            shares[name] = Shares(*(np.where(lost, np.nan, each) for each in share))
+        return shares
 
     @cached_property
     def everybody(self) -> Mapping[str, Shares]:

@@ -339,6 +339,5 @@ class Reweighing(BaseEstimator):
 
 def _joint(groups: Mapping[str, Coded], target: Coded) -> pd.MultiIndex:
     """Return the cell of all columns and the target in which each row lies."""
-    return pd.MultiIndex.from_arrays(
-        [*(g.codes for g in groups.values()), target.codes]
-    )
+    columns = [*groups.values(), target]
+    return pd.MultiIndex.from_arrays([column.codes for column in columns])
