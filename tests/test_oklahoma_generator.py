@@ -46,9 +46,9 @@ def apart(rows, others):
     for at, one in enumerate(rows):
         for other in list(rows)[at + 1 :]:
             shares = [
-                t.groupby([one, other]).size().reindex(
-                    pd.MultiIndex.from_product([LEVELS, LEVELS]), fill_value=0
-                )
+                t.groupby([one, other])
+                .size()
+                .reindex(pd.MultiIndex.from_product([LEVELS, LEVELS]), fill_value=0)
                 / len(t)
                 for t in (rows, others)
             ]

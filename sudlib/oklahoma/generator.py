@@ -1,4 +1,4 @@
-"""Synthetic rows from a small generative network: a conditional variational autoencoder.
+"""Synthetic rows from a conditional variational autoencoder, a generative network.
 
 Taught in the notebook *What would go beyond the study?*.
 """
