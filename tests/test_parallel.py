@@ -20,7 +20,7 @@ import pytest
 from sklearn.model_selection import GridSearchCV, cross_validate
 from sklearn.svm import SVC
 
-from sudlib import parallel
+from sudlib import book, parallel
 from sudlib.files import InputError
 from sudlib.policy import cprd, simulation_study
 
@@ -194,3 +194,9 @@ def test_a_scheduler_without_workers_that_can_compute_is_told(tmp_path):
             parallel.use(cluster.address)
     finally:
         cluster.stop()
+
+
+def test_a_page_takes_its_cluster_from_the_environment(monkeypatch):
+    monkeypatch.setenv(parallel.VARIABLE, "localhost")
+    with pytest.raises(InputError, match="scheduler must be an address"):
+        book.start("c01_the_idea")

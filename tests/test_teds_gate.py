@@ -289,3 +289,12 @@ def test_people_without_a_class_are_counted(codes):
     assert made.left_out == (codes.NOPRIOR == MISSING).sum() > 0
     assert len(made) + made.left_out == len(codes)
     assert cohort.subset(made, [0, 1]).left_out == made.left_out
+
+
+def test_every_number_of_a_byte_is_a_code_exactly_where_the_codebook_says_so():
+    numbers = np.arange(-128, 128).astype(np.int8)
+    for year in (2015, 2019):
+        for name in set(codebook.COLUMNS) - {*codebook.OPEN, "DISYR"}:
+            allowed = np.isin(numbers, [*codebook.codes(name, year)])
+            wrong = gate.no_codes(name, numbers, (year,))
+            np.testing.assert_array_equal(wrong, ~allowed, f"{name} in {year}")

@@ -135,10 +135,24 @@ def test_rows_beyond_one_block_come_back(tmp_path, monkeypatch):
     path = teds.write(frame, tmp_path / "mine.csv")
     old = path.with_name("old mac.csv")
     old.write_bytes(as_text(frame, "\r").encode())
-    for block in (20_000, 1_000, 10**7):
+    # Pieces of whole rows, of less than one row, and larger than the file.
+    for block, piece in ((20_000, 1_000), (1_000, 50), (1_000, 1_000), (10**7, 10**7)):
         monkeypatch.setattr(csv_blocks, "BLOCK", block)
+        monkeypatch.setattr(csv_blocks, "PIECE", piece)
+        monkeypatch.setattr(csv_blocks, "HEAD", max(block, 2_000))
         assert same(teds.read(path), frame) and same(teds.read(old), frame)
         assert teds.read(old).attrs["sha256"] == sha256(old)
+
+
+def test_a_repeated_case_is_seen_however_far_apart_the_numbers_lie(tmp_path):
+    for far in (0, 10**5):  # close together, and one far from the others
+        frame = make(500)
+        frame.loc[499, "CASEID"] += far
+        assert len(teds.read(teds.write(frame, tmp_path / "all.csv"))) == 500
+        frame.loc[400, "CASEID"] = frame.loc[7, "CASEID"]
+        path = teds.write(frame, tmp_path / "twice.csv")
+        with pytest.raises(InputError, match="of row 8 occurs again in row 401"):
+            teds.read(path)
 
 
 def test_any_line_ends_byte_order_mark_and_separators_are_read(tmp_path):

@@ -71,6 +71,8 @@ class Base:
         It is not trainable.
     key : str
         SHA-256 of all this and of every weight: equal keys make equal features.
+    built : dict
+        The network around it that :mod:`sudlib.networks.feature_cache` built last.
     """
 
     name: str
@@ -79,6 +81,9 @@ class Base:
     side: tuple[int, int]
     model: keras.Model = field(repr=False)
     key: str = field(repr=False)
+    built: dict[Any, keras.Model] = field(
+        default_factory=dict, repr=False, compare=False
+    )
 
     def __str__(self) -> str:
         pixels = ", raw pixels" if self.preprocessing == "raw" else ""

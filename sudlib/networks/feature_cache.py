@@ -219,7 +219,20 @@ def _mixtures(shape: tuple[int, int, int]) -> NDArray[np.float32]:
 def _build(
     base: Base, picture: images.TextImage, kind: str, stages: int
 ) -> keras.Model:
-    """Return the network from codes to a dictionary of features."""
+    """Return the network from codes to a dictionary of features, once for each kind.
+
+    Tracing it takes as long as a hundred small pictures.
+    """
+    asked = picture.key, kind, stages
+    if asked not in base.built:
+        base.built.clear()
+        base.built[asked] = _network(base, picture, kind, stages)
+    return base.built[asked]
+
+
+def _network(
+    base: Base, picture: images.TextImage, kind: str, stages: int
+) -> keras.Model:
     codes = codes_input()
     network = base.cut(stages)[0] if stages else base.grey
     output = network(DrawRecords(picture, channels=1)(codes))

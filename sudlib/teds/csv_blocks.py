@@ -148,14 +148,14 @@ class CsvBlocks:
         cut = rest.rfind(b"\n") + 1
         last, hashed = memoryview(rest), hashing.submit(self.hash.update, b"")
         if cut:
-            yield Block(bytearray(BLOCK), last[:cut], hashed)
+            yield Block(bytearray(), last[:cut], hashed)
         if rest[cut:].strip():
             if self.returns:
                 raise InputError(
                     f"{self.name} is cut off: its last line, which begins with"
                     f" {_decode(rest[cut : cut + 40])!r}, has no end"
                 )
-            yield Block(bytearray(BLOCK), last[cut:], hashed)
+            yield Block(bytearray(), last[cut:], hashed)
 
     def _integers(self, block: memoryview, columns: dict[str, str]) -> Columns | None:
         """Return a block's columns as integers, or None if a cell is none."""
@@ -178,9 +178,8 @@ class CsvBlocks:
             # Slower: labels, cells that are no code, or rows of another length.
             self._check_lengths(block)
             text = pa.dictionary(pa.int32(), pa.string())
-            table = self._table(
-                _decode(block).encode(), columns, [text] * len(columns), len(block)
-            )
+            whole = _decode(block).encode()
+            table = self._table(whole, columns, [text] * len(columns), len(whole))
             # A text column that begins with a label: later blocks will hold labels.
             self.text = any(
                 re.search("[A-Za-z]", next(filter(None, column[:1000].to_pylist()), ""))
