@@ -57,7 +57,7 @@ def treated(rule):
 
     def treatments(X):
         number = np.arange(X.shape[0] if hasattr(X, "shape") else len(X))
-        return np.column_stack([number % 2, number // 2 % 2]) * 2 - 1
+        return np.column_stack([number % 2, number // 2% 2]) * 2 - 1
 
     class Treated(type(rule)):
         def fit(self, X, y=None):
