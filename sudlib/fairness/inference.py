@@ -38,9 +38,6 @@ _MOST_MEMBERS = 1_000_000
 # A "detectable" difference is found with a chance of 80%: the normal quantile of that.
 _POWER = float(ndtri(0.8))
 
-# Of a single comparison at 5%.
-_CRITICAL = float(ndtri(0.975))
-
 # So few groups are all compared with each other; of more, those that can be extreme.
 _FEW = 40
 
@@ -362,7 +359,7 @@ def detectable_difference(
     others: ArrayLike | None = None,
     rate: float = 0.5,
     *,
-    critical: float = _CRITICAL,
+    critical: float = 1.96,
 ) -> Any:
     """Return the smallest difference of a group's rate that can be found.
 

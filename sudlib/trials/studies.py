@@ -102,7 +102,8 @@ def dictionary(name: str) -> pd.DataFrame:
         Indexed by column: ``label``, ``kind`` ("id", "text", "number", "yes/no",
         "levels" or "code": see :mod:`sudlib.teds.codebook`), ``unit``, ``levels`` (the
         file's code = ours, by ``|``), ``role`` ("design", "treatment", "covariate":
-        known before treatment, "after" or "outcome") and ``source`` (the variable's name in the file).
+        known before treatment, "after" or "outcome") and ``source`` (the variable's
+        name in the file).
 
     Examples
     --------
