@@ -210,7 +210,7 @@ def check_levels(X: Any) -> None:
         and numbers, or a name that occurs twice.
     """
     if sparse.issparse(X):
-        raise InputError("SMOTEN compares levels one by one: give a dense table")
+        raise InputError("levels are taken one by one: give a dense table")
     frame = X if isinstance(X, pd.DataFrame) else pd.DataFrame(np.asarray(X))
     twice = frame.columns[frame.columns.duplicated()]
     if len(twice):
@@ -232,8 +232,8 @@ def check_levels(X: Any) -> None:
         if pd.api.types.is_float_dtype(column) and (column % 1 != 0).any():
             raise InputError(
                 f"column {name!r} is continuous (for example"
-                f" {column[column % 1 != 0].iloc[0]}); SMOTEN takes levels only: cut"
-                " it in bands first"
+                f" {column[column % 1 != 0].iloc[0]}); only levels can be resampled:"
+                " cut it in bands first"
             )
 
 

@@ -5,12 +5,14 @@ import pandas as pd
 import pytest
 from imblearn.over_sampling import RandomOverSampler
 from imblearn.pipeline import make_pipeline
+from imblearn.utils.estimator_checks import parametrize_with_checks
+from scipy import sparse
 from sklearn.model_selection import cross_val_score
 from sklearn.preprocessing import OneHotEncoder
 from sklearn.tree import DecisionTreeClassifier
 
 from sudlib.files import InputError
-from sudlib.oklahoma import VariationalSampler
+from sudlib.oklahoma import VariationalSampler, generator
 
 LEVELS = np.array(list("abcd"))
 
@@ -157,5 +159,21 @@ def test_columns_that_hold_no_levels_are_named():
     X, y = made_up(6, 40)
     with pytest.raises(InputError, match="column 'age' is continuous"):
         VariationalSampler().fit_resample(X.assign(age=np.linspace(0, 1, 40)), y)
+    with pytest.raises(InputError, match="give a dense table"):
+        VariationalSampler().fit_resample(sparse.csr_matrix(np.eye(40)), y)
     with pytest.raises(InputError, match="column 'V' has 1 missing values"):
         VariationalSampler().fit_resample(X.assign(V=[None, *X["V"][1:]]), y)
+
+
+@pytest.mark.slow  # each check trains networks
+@parametrize_with_checks(
+    [VariationalSampler(epochs=1, width=4, n_hidden=2, random_state=0)],
+    expected_failed_checks=lambda sampler: dict.fromkeys(
+        ("check_samplers_sparse", "check_samplers_pandas_sparse"),
+        "levels are no numbers, so a sparse table is refused by name",
+    ),
+)
+def test_it_is_a_sampler_of_imbalanced_learn(estimator, check, monkeypatch):
+    # The checks feed continuous columns.
+    monkeypatch.setattr(generator, "check_levels", lambda X: None)
+    check(estimator)
