@@ -7,6 +7,9 @@ things of the real files come out: who left by level of eleven variables, the
 coefficients of two logistic regressions of residential treatment in 2017, completion
 there by substance, and the correlations with REASON.  How strong a mechanism is, is set
 by how well boosting predicts completion in real discharges.
+
+Last comes who leaves residential treatment among those who do not complete it: effects
+of codes that bring out the coefficients of a third regression.
 """
 
 import time
