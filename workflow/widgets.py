@@ -378,7 +378,7 @@ def rule(results):
         row = table.loc[name]
         yes_no = row["kind"] == "yes-no"
         digits = int(name in ("hba1c", "bmi"))
-        unit = {"hba1c": " %"}.get(name, "")
+        unit = {"hba1c": "%"}.get(name, "")
         step = 0.1 if digits else 1
         middle = float(row["middle"]) if yes_no else round(float(row["middle"]), digits)
         slopes = row[numbers].astype(float)
