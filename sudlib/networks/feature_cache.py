@@ -155,7 +155,8 @@ def compute(
     if folder is not False:
         folder = expand_path(folder or cache_folder()) / key[:32]
     model = None
-    size = batch_size or (256 if has_gpu() else 16)
+    # No larger than the records: a batch is filled up to its size.
+    size = min(batch_size or (256 if has_gpu() else 16), len(distinct))
     values, passes, seconds = np.empty(0), 0, 0.0
     # None: a bar on a terminal only, not in a file or under papermill.
     hidden = None if progress else True
