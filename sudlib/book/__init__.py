@@ -90,7 +90,6 @@ __all__ = [
     "tolerance",
     "versions",
     "with_recorded",
-    "write_json",
 ]
 
 
