@@ -346,3 +346,17 @@ def test_few_people_agree_so_the_interval_is_students():
     # 12 of 12 agree: t(0.975, 11) = 2.201, and the bootstrap divides by n.
     reach = 2.201 * outcome.std(ddof=1) / np.sqrt(12)
     assert found.high - found.low == pytest.approx(2 * reach, rel=0.06)
+
+
+def test_a_value_with_known_chances_says_who_has_no_support():
+    random = np.random.default_rng(5)
+    X = random.normal(size=(800, 2))
+    arms = np.array([[-1, -1], [1, -1], [-1, 1]])  # never both
+    A = arms[random.integers(3, size=800)]
+    outcome = (A * np.sign(X)).sum(axis=1)
+    rule = policy.AdditiveQLearner(allowed="all").fit(X, A, outcome)
+    with pytest.warns(UserWarning, match="advised a combination that nobody received"):
+        rule.value(X, A, outcome, 1 / 3)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        rule.set_params(allowed="received").value(X, A, outcome, 1 / 3)

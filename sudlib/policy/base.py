@@ -18,7 +18,7 @@ from sklearn.utils.validation import check_is_fitted
 from sudlib.files import InputError
 from sudlib.policy.batched import Networks, train
 from sudlib.policy.matching import matched_average
-from sudlib.policy.overlap import check_support
+from sudlib.policy.overlap import check_support, warn_of_unseen
 from sudlib.policy.propensity import Propensity, estimate_propensity
 from sudlib.policy.study import (
     Study,
@@ -258,7 +258,8 @@ class TreatmentRule(BaseEstimator):
         ------
         sudlib.files.InputError
             If the rule's advice has no support in these data; see
-            :func:`sudlib.policy.overlap`.
+            :func:`sudlib.policy.overlap`.  With a given propensity a warning says how
+            many people are advised what nobody received.
         """
         recommended = self.predict(X)
         given = X, y, outcome, propensity, treatment
@@ -268,6 +269,8 @@ class TreatmentRule(BaseEstimator):
             model = Propensity(getattr(self, "propensity", "auto")).fit(X, A)
             chance = model.predict_received(X, A)
             check_support(X, A, recommended, model)
+        else:
+            warn_of_unseen(recommended, self.received_, A)
         followed = outcome, A, recommended, chance
         return matched_average(*followed, sample_weight=sample_weight)[0]
 

@@ -7,6 +7,7 @@ it advises.  Taught in notebook ``c09_weights_value_robustness``.
 from __future__ import annotations
 
 import math
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +17,7 @@ from sklearn.tree import DecisionTreeClassifier
 
 from sudlib.files import InputError
 from sudlib.policy.study import check_treatments
-from sudlib.policy.treatments import Array
+from sudlib.policy.treatments import Array, combination_number
 
 #: The largest share of people whose advice may have no support, bounded by the extremes
 #: of the outcome; beyond it there is no value.
@@ -191,3 +192,26 @@ def check_support(X: Array, A: Array, recommended: Array, model: Any) -> None:
     found = overlap(chance, agree, X, least=least_chance(arms))
     if found.agree and found.unsupported > TOLERATED:
         raise InputError(found.problem)
+
+
+def warn_of_unseen(recommended: Array, *received: Array) -> None:
+    """Warn if many people are advised a combination that nobody received.
+
+    With known chances such people drop out of a value without a word.
+
+    Parameters
+    ----------
+    recommended : array-like of shape (n, K)
+        Treatments advised, coded -1 and +1.
+    *received : array-like of shape (m, K)
+        Treatments received, in the fit and here.
+    """
+    there = combination_number(np.concatenate(received))
+    share = float((~np.isin(combination_number(recommended), there)).mean())
+    if share > TOLERATED:
+        warnings.warn(
+            f"no support: {share:.0%} of {len(recommended):,} people are advised a"
+            " combination that nobody received; the value is that of the others",
+            UserWarning,
+            stacklevel=3,
+        )

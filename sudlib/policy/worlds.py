@@ -26,6 +26,10 @@ SHAPES = {
     "synergy": (5, 30),
     "three treatments": (3, 10),
     "binary outcome": (5, 30),
+    "lognormal": (5, 30),
+    "heavy tails": (5, 30),
+    "many covariates": (5, 100),
+    "eight treatments": (8, 30),
 }
 
 
@@ -76,6 +80,10 @@ class World:
         mean = self.means(X)[np.arange(people), number]
         if self.name == "binary outcome":
             outcome = (random.random(people) < mean).astype(float)
+        elif self.name == "lognormal":  # the noise multiplies, by 1 on average
+            outcome = mean * np.exp(0.5 * random.normal(size=people) - 0.125)
+        elif self.name == "heavy tails":  # of variance 1, too
+            outcome = mean + 0.6**0.5 * random.standard_t(5, size=people)
         else:
             outcome = mean + random.normal(size=people)
         return X, combinations(self.treatments)[number], outcome
@@ -150,6 +158,8 @@ def make_world(name: str, seed: int = 33) -> World:
             works = np.where(X[:, [0, 1]] > 0, 2.5, 0.5)
             total = (X @ main)[:, None] - 0.6 * taken.sum(axis=1)
             total = total + works @ both[:, [0, -1]].T
+        if name == "lognormal":
+            return np.exp(total / 3)
         return 1 / (1 + np.exp(-total)) if name == "binary outcome" else total
 
     def chances(X: Array) -> Array:
