@@ -313,12 +313,16 @@ def test_what_a_page_says_is_made_ready_for_the_site(small):
         "42% [[Breiman, 2001]](../book/references.md#breiman_2001) ([two](two.ipynb))"
     )
     cell = nbformat.v4.new_code_cell("# @title\nrun.say(...)")
-    cell.outputs = [nbformat.v4.new_output("display_data", {"text/markdown": said})]
+    legend = {"text/plain": "<matplotlib.legend.Legend at 0x7fb6457b61d0>"}
+    cell.outputs = [
+        nbformat.v4.new_output("execute_result", legend, execution_count=1),
+        nbformat.v4.new_output("display_data", {"text/markdown": said}),
+    ]
     notebook.cells.append(cell)
     nbformat.write(notebook, path)
     small(allow_missing=True)
     page = nbformat.read(small.out / "src" / "notebooks" / "one.ipynb", as_version=4)
-    assert page.cells[-1].source == "run.say(...)"
+    assert page.cells[-1].source == "run.say(...)" and len(page.cells[-1].outputs) == 1
     shown = page.cells[-1].outputs[0].data["text/markdown"]
     assert shown == "42% {cite:p}`breiman_2001` (two)"
 

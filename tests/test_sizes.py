@@ -1,6 +1,7 @@
 """Runs at the sizes of the studies: recorded, and shown beside those of this copy."""
 
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -344,7 +345,10 @@ def test_the_page_of_sizes_has_a_line_for_each_page_with_two_sizes(known):
     assert "0 of 1 numbers lie in the interval" in line
     assert "code has changed since" in line
     assert sum("graphics card" in each for each in lacking) > 3
-    assert sizes.names({})["sizes_recorded"] == "1"
+    assert re.match(r"Of \d+ sentences .* on 1 pages? ", names["sizes_answer"])
+    nothing = sizes.names({})
+    assert nothing["sizes_recorded"] == "1"
+    assert nothing["sizes_answer"].startswith("No page of this copy")
 
 
 def test_links_of_a_notebook_are_turned_for_a_page_of_prose():

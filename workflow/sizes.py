@@ -279,6 +279,26 @@ def changes(found):
     return "\n\n".join(parts) or "Nothing turns, or nothing can be compared here."
 
 
+def answer(found):
+    """Return how many sentences turn at the study's size, as a sentence or two.
+
+    Parameters
+    ----------
+    found : dict of str to tuple or None
+        :func:`findings` by page.
+    """
+    turned = [len(each[1]) for each in found.values() if each]
+    if not turned:
+        return "No page of this copy can be compared with a recorded one."
+    said = sum(len(sentences(name)) for name, each in found.items() if each)
+    changed = sum(turned)
+    return (
+        f"Of {said:,} sentences with computed numbers or words, on {len(turned)}"
+        f" page{'s' * (len(turned) != 1)} that can be compared, {changed}"
+        f" say{'s' * (changed == 1)} something else at the study's size."
+    )
+
+
 def for_prose(text):
     """Return a text of a notebook with its links as a page of prose needs them."""
     text = re.sub(r"\]\((\w+\.ipynb)", r"](../notebooks/\1", text)
@@ -305,6 +325,7 @@ def names(results):
     minutes = [each["stamp"]["cpu_minutes"] for each in full.values() if each]
     return {
         "sizes_table": "\n".join(done),
+        "sizes_answer": answer(found),
         "sizes_missing": "\n".join(lacking),
         "sizes_changes": changes({name: each for name, each in found.items() if each}),
         "sizes_pages": str(len(sized)),

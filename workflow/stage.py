@@ -236,10 +236,20 @@ def change_prose(notebook, change):
     return notebook
 
 
+def is_address(output):
+    """Return whether an output only says where in memory an object was."""
+    data = output.get("data", {})
+    text = "".join(data.get("text/plain", "")).strip()
+    return set(data) == {"text/plain"} and bool(
+        re.fullmatch(r"<[\w.]+( object)? at 0x[0-9a-f]+>", text)
+    )
+
+
 def for_the_site(notebook):
     """Make citations of links to the bibliography, leave out what is not for the site.
 
-    That is Colab's titles, and the pictures for JupyterLab behind each drawing.
+    That is Colab's titles, the pictures for JupyterLab behind each drawing, and what a
+    cell's last line returned by the way.
     """
     published = address.is_published()
     for cell in notebook.cells:
@@ -247,6 +257,8 @@ def for_the_site(notebook):
             cell.source = notebook_style.without_title(cell.source)
             if cell.source.startswith(notebook_style.COLAB) and not published:
                 cell.source = address.FROM_WHEEL
+        if "outputs" in cell:
+            cell.outputs = [each for each in cell.outputs if not is_address(each)]
         for output in cell.get("outputs", []):
             if "text/html" in output.get("data", {}):
                 text = "".join(output["data"]["text/html"])
