@@ -278,6 +278,8 @@ def announce(given, out):
         f" {given.profile} size, {jobs} at a time: {total}.\nWhat is finished is kept:"
         " Ctrl-C stops, and the same command goes on."
     )
+    if given.profile != "paper" and len(waiting) < len(wanted):
+        print("Pages whose code has changed since they ran are not counted; they run too.")
     cards = [name for name in waiting if plan.NOTEBOOKS[name].get("card")]
     if given.profile == "paper" and cards:
         print(
