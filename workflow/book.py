@@ -279,7 +279,7 @@ def announce(given, out):
         " Ctrl-C stops, and the same command goes on."
     )
     if given.profile != "paper" and len(waiting) < len(wanted):
-        print("Pages whose code has changed since they ran are not counted; they run too.")
+        print("Pages whose code has changed since they ran come on top of that.")
     cards = [name for name in waiting if plan.NOTEBOOKS[name].get("card")]
     if given.profile == "paper" and cards:
         print(
