@@ -239,6 +239,21 @@ def test_a_page_on_real_records_has_no_banner(small):
     assert "Synthetic" not in small(allow_missing=True)[1]
 
 
+def test_a_page_that_sets_made_up_records_beside_real_ones_calls_only_those_made_up(
+    small,
+):
+    path = small.out / "results" / "one.json"
+    result = json.loads(path.read_text())
+    result["stamp"]["data"] = [
+        {"data": "twin", "synthetic": True, "origin": "synthetic"},
+        {"data": "ist", "synthetic": False, "origin": "real"},
+    ]
+    path.write_text(json.dumps(result))
+    first = small(allow_missing=True)[1]
+    assert "made-up records (the twin of TEDS-D) beside real ones (ist)" in first
+    assert "Every number" not in first
+
+
 @pytest.mark.parametrize(
     ("used", "title", "words", "short"),
     [

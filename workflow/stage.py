@@ -49,6 +49,11 @@ MADE_UP = (
     "Every number on this page was computed on made-up records (the {name}).\n"
     "None of them says anything about the study or about people in treatment."
 )
+BESIDE = (
+    "This page sets made-up records (the {made}) beside real ones ({real}).\n"
+    "A figure or table that holds any made-up records is marked as synthetic; it says"
+    " nothing about people in treatment."
+)
 MIXTURE = (
     "Made-up records are among those of this page ({name}).\n"
     "None of its numbers says anything about the study or about people in treatment."
@@ -121,9 +126,14 @@ def synthetic_words(result):
     known = {"twin": "twin of TEDS-D"}
     if any(used.get("origin") == "mixture" for used in result["stamp"]["data"]):
         return MIXTURE.format(name=" and ".join(sorted(map(str, names))))
-    return MADE_UP.format(
-        name=" and the ".join(sorted(known.get(name, str(name)) for name in names))
+    used = result["stamp"]["data"]
+    real = {str(each["data"]) for each in used if each.get("synthetic") is False}
+    made = " and the ".join(
+        sorted(known.get(name, str(name)) for name in names if str(name) not in real)
     )
+    if real and made:
+        return BESIDE.format(made=made, real=" and ".join(sorted(real)))
+    return MADE_UP.format(name=made)
 
 
 def slug(key):
