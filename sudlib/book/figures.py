@@ -271,7 +271,7 @@ def beside_printed(
     Parameters
     ----------
     evaluations : dict of str to sudlib.scores.Evaluation
-        One panel each.
+        By the name of their panel; a panel may lack ours.
     printed : dict of str to dict of str to pandas.Series
         For each panel the curves that are printed, by their names: precision at some
         values of recall (the index), read off a figure.
@@ -280,12 +280,13 @@ def beside_printed(
     -------
     matplotlib.figure.Figure
     """
-    height = 2.9 * len(evaluations) + 0.3
-    figure, panels = canvas(len(evaluations), height=height, sharex=True, squeeze=False)
+    height = 2.9 * len(printed) + 0.3
+    figure, panels = canvas(len(printed), height=height, sharex=True, squeeze=False)
     marks = ("x", "+")
-    for axes, (name, evaluation) in zip(panels.flat, evaluations.items(), strict=True):
-        _draw_curve(axes, 0, evaluation, "ours")
-        for mark, (source, curve) in zip(marks, printed[name].items(), strict=False):
+    for axes, (name, curves) in zip(panels.flat, printed.items(), strict=True):
+        if name in evaluations:
+            _draw_curve(axes, 0, evaluations[name], "ours")
+        for mark, (source, curve) in zip(marks, curves.items(), strict=False):
             axes.plot(curve.index, curve, f"{mark}:", color=INK, label=source)
         axes.set(title=name, xlim=(0, 1.01), ylim=(0, 1.01), ylabel="precision")
         axes.legend(loc="upper right", frameon=False)
