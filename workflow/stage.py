@@ -46,8 +46,8 @@ SYNTHETIC = """```{{admonition}} Synthetic data
 ```
 """
 MADE_UP = (
-    "Every number on this page was computed on made-up records (the {name}).\n"
-    "None of them says anything about the study or about people in treatment."
+    "Every number on this page was computed on made-up records (the {name}){but}.\n"
+    "None of these says anything about the study or about people in treatment."
 )
 BESIDE = (
     "This page sets made-up records (the {made}) beside real ones ({real}).\n"
@@ -133,7 +133,11 @@ def synthetic_words(result):
     )
     if real and made:
         return BESIDE.format(made=made, real=" and ".join(sorted(real)))
-    return MADE_UP.format(name=made)
+    counted = {
+        str(c.get("data")) for c in result["claims"] if c.get("synthetic") is False
+    }
+    but = f", except those from {' and '.join(sorted(counted))}" if counted else ""
+    return MADE_UP.format(name=made, but=but)
 
 
 def slug(key):
