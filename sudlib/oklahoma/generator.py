@@ -129,6 +129,8 @@ class VariationalSampler(BaseOverSampler):
         return X, y, binarize_y
 
     def _fit_resample(self, X: NDArray, y: NDArray) -> tuple[NDArray, NDArray]:
+        from keras import ops
+
         draw = check_random_state(self.random_state)
         encoder = OneHotEncoder(sparse_output=False, dtype=np.float32)
         rows = encoder.fit_transform(X)
@@ -141,13 +143,13 @@ class VariationalSampler(BaseOverSampler):
             if not wanted:
                 continue
             begun = draw.choice(np.flatnonzero(y == label), wanted)
-            mean, spread = np.split(
-                np.asarray(self.encoder_([rows[begun], of_class[begun]])), 2, axis=1
-            )
+            normal = self.encoder_([rows[begun], of_class[begun]])
+            mean, spread = np.split(ops.convert_to_numpy(normal), 2, axis=1)
             z = mean + np.exp(spread / 2) * draw.standard_normal(mean.shape)
             scores = self.decoder_([z.astype(np.float32), of_class[begun]])
             # The highest of scores with Gumbel noise is a draw from their softmax.
-            noisy = np.asarray(scores) + draw.gumbel(size=scores.shape)
+            noisy = ops.convert_to_numpy(scores)
+            noisy = noisy + draw.gumbel(size=noisy.shape)
             each = np.split(noisy, ends[:-1], axis=1)
             made = [
                 levels[column.argmax(axis=1)]
