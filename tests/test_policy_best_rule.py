@@ -21,7 +21,7 @@ from sudlib.policy import (
 
 def learn(rule, world, people=1000, seed=1):
     X, A, outcome = world.draw(people, seed)
-    new = np.random.default_rng(seed + 1000).normal(size=(2000, world.covariates))
+    new = world.people(2000, seed + 1000)
     return world.loss(clone(rule).fit(X, A, outcome).predict(new), new)
 
 
@@ -160,11 +160,73 @@ def test_one_treatment_in_words_with_names(how):
         found.predict(X[["weeks", "age"]])
 
 
+class Scores(policy.AdditiveQLearner):
+    """Scores treatments, by a thousandth of their effects, and expects no outcome."""
+
+    expected = outcomes = property()  # scikit-learn's way to lack a method
+
+    def decision_function(self, X):
+        return super().decision_function(X) / 1000
+
+
+def test_a_rule_that_only_scores_treatments_has_a_say_in_advice_alone():
+    X, A, outcome = worlds.make_world("three treatments").draw(1000, 5)
+    outcome = outcome + 50
+    rules = {"usual": Opposite(), "scores": Scores()}
+    found = policy.BestRule(rules).fit(X, A, outcome)
+    assert found.usual_weights_ == {"usual": pytest.approx(1), "scores": 0}
+    whole = policy.BestRule(rules | {"scores": policy.AdditiveQLearner()})
+    weight = whole.fit(X, A, outcome).weights_["scores"]
+    # scores are half of effects, and a thousandth of that
+    assert found.weights_["scores"] == pytest.approx(2000 * weight, rel=1e-3)
+    assert list(found.errors_) == ["usual"]
+    ridge = policy.AdditiveQLearner().fit(X, A, outcome)
+    assert (found.predict(X) == ridge.predict(X)).mean() > 0.97
+    # what it says is an outcome all the same
+    assert found.expected(X, A).mean() == pytest.approx(outcome.mean(), abs=0.2)
+    chosen = policy.BestRule(rules, how="select").fit(X, A, outcome)
+    assert list(chosen.rules_) == ["usual"]
+
+
+def test_known_chances_reach_the_rules():
+    X, A, outcome = worlds.make_world("confounded").draw(300, 5)
+    chances = np.linspace(0.01, 0.9, 300)
+
+    class Asks(policy.AdditiveQLearner):
+        def _fit(self, study):
+            asked.append(study.propensity)
+            super()._fit(study)
+
+    asked = []
+    rules = {"asks": Asks(), "plain": policy.AdditiveQLearner()}
+    policy.BestRule(rules, how="select", n_splits=3).fit(X, A, outcome, chances)
+    seen = np.concatenate(asked[:3])
+    np.testing.assert_allclose(np.sort(seen), np.repeat(chances, 2))
+    asked.clear()
+    policy.BestRule(rules, how="select", n_splits=3).fit(X, A, outcome)
+    assert asked[0] is None
+
+
+def test_real_people_who_ask_are_others_than_those_of_the_study():
+    for name in worlds.REAL:
+        world = worlds.make_world(name, 3)
+        studied, new = (set(map(tuple, half)) for half in world.halves)
+        assert not studied & new
+        X = world.draw(len(world.halves[0]), 1)[0]
+        assert set(map(tuple, X)) == studied  # each once
+        assert set(map(tuple, world.people(500, 1))) <= new
+        everybody = np.vstack(world.halves)
+        np.testing.assert_allclose(everybody.mean(axis=0), 0, atol=1e-12)
+        correlated = np.abs(np.corrcoef(everybody.T) - np.eye(world.covariates))
+        assert correlated.max() > 0.8  # as no world of independent covariates has
+
+
 @pytest.mark.parametrize("name", ["linear", "antagonism", "three treatments"])
 def test_the_stack_is_near_the_best_family_in_a_few_worlds(name):
     world = worlds.make_world(name, 7)
-    lost = {key: learn(rule, world) for key, rule in best_rule.families().items()}
-    stack = learn(policy.BestRule(), world)
+    families = best_rule.families(networks=False)
+    lost = {key: learn(rule, world) for key, rule in families.items()}
+    stack = learn(policy.BestRule(families), world)
     assert stack <= min(lost.values()) + 0.06
     assert stack <= lost["ridge"] + 0.03
 
@@ -173,14 +235,14 @@ def test_the_record_of_worlds_is_whole_and_of_these_worlds():
     kept = pd.read_csv(data_file("results/study_c/worlds.csv"))
     assert not kept.duplicated(["world", "seed", "method"]).any()
     table = kept.pivot(index=["world", "seed"], columns="method", values="lost")
-    assert table.shape == (len(worlds.SHAPES), 9) and table.notna().all(axis=None)
+    assert table.shape == (3 * len(worlds.SHAPES), 11) and table.notna().all(axis=None)
     assert set(kept["world"]) == set(worlds.SHAPES)
     # LinearDML scores like additive Q-learning where its model is right.
     gap = table["EconML LinearDML"] - table["ridge"]
     assert gap.loc[["linear", "heavy tails"]].abs().max() < 0.02
-    assert table["stack of these"].mean() < table["ridge"].mean()
+    assert table["stack of all"].mean() < table["ridge"].mean()
     world = worlds.make_world("three treatments", 33)
-    asked = np.random.default_rng(33).normal(size=(2000, world.covariates))
+    asked = world.people(2000, 33)
     again = AdditiveQLearner().fit(*world.draw(1000, 33)).predict(asked)
     ridge = table.loc[("three treatments", 33), "ridge"]
     assert world.loss(again, asked) == pytest.approx(ridge, abs=1e-4)
@@ -201,8 +263,17 @@ def test_networks_say_what_they_expect():
 
 def test_what_cannot_be_stacked_is_refused():
     X, A, outcome = worlds.make_world("three treatments").draw(100, 1)
-    with pytest.raises(InputError, match="fit and expected"):
-        policy.BestRule({"owl": policy.OutcomeWeightedClassifier()}).fit(X, A, outcome)
+    owl = {"owl": policy.OutcomeWeightedClassifier(steps=20)}
+    with pytest.raises(InputError, match="the first with expected"):
+        policy.BestRule(owl).fit(X, A, outcome)
+    with pytest.raises(InputError, match="the first with expected"):
+        policy.BestRule({}).fit(X, A, outcome)
+    ridge = {"ridge": policy.AdditiveQLearner()}
+    with pytest.raises(InputError, match="'line' has no expected and no decision_func"):
+        policy.BestRule(ridge | {"line": LinearRegression()}).fit(X, A, outcome)
+    votes = {"votes": policy.OneAgainstOne()}  # they are of combinations
+    with pytest.raises(InputError, match="in 3 columns, not 8"):
+        policy.BestRule(ridge | votes).fit(X, A, outcome)
     with pytest.raises(InputError, match="stack, select"):
         policy.BestRule(how="vote").fit(X, A, outcome)
     with pytest.raises(InputError, match="world must be one of linear"):

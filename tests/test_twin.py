@@ -872,18 +872,25 @@ def test_the_score_card_says_what_is_met():
     assert not of.met["within a state: 0.860, real 0.719"]
     assert of.value["within a state: 0.860, real 0.719"] == pytest.approx(0.141)
     assert list(card.columns) == ["what", "measure", "value", "goal", "met"]
+    beside = pd.concat([twin.compare_outpatient(each) for each in (first, last)])
+    gap = 100 * (beside["women"] - beside["real_women"]).abs()
+    women = next(what for what in of.index if what.startswith("women in each state"))
+    assert women.endswith(f" by {gap.max():.1f})")
+    assert of.value[women] == pytest.approx(gap.quantile(0.9))
 
 
 def test_areas_are_those_of_predicting_completion():
     drawn = twin.sample(2018, rows=60_000, seed=2)
     areas = twin.measure_areas(drawn, seed=1)
-    assert set(areas) == {"boosting", "logistic", "within a state"}
+    assert set(areas) == {"boosting", "logistic", "within a state", "Oklahoma"}
     assert all(0.6 < area < 0.9 for area in areas.values())
     # Without anything to learn there is nothing to predict.
     shuffled = drawn.assign(
         REASON=np.random.default_rng(0).permutation(drawn.REASON.to_numpy())
     )
-    assert abs(twin.measure_areas(shuffled, seed=1)["logistic"] - 0.5) < 0.04
+    nothing = twin.measure_areas(shuffled, seed=1)
+    assert abs(nothing["logistic"] - 0.5) < 0.04
+    assert abs(nothing["Oklahoma"] - 0.5) < 0.12  # some 300 people
 
 
 # ---------------------------------------------------------------- seeds, errors

@@ -4,22 +4,21 @@
 
 appends to ``data/results/study_c/worlds.csv`` what is not there yet: EconML's rows
 where EconML is installed (``pip install econml``, in an environment of your own), those
-of this book where it is not.  Every method gets the same people and advises the same
-2,000 new ones.  Notebook ``c09_weights_value_robustness`` shows the table.
+of this book where it is not.  Every method gets the same 1,000 people (or, where they
+are real, half of those there are) and advises the same 2,000 draws of new ones.  Notebook ``c09_weights_value_robustness`` shows the table.
 """
 
 import importlib.util
 import time
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from sudlib import policy
 from sudlib.policy import combinations, worlds
 
 RESULTS = Path(__file__).resolve().parents[1] / "data/results/study_c/worlds.csv"
-SEEDS = (33,)
+SEEDS = (33, 34, 35)
 PEOPLE, NEW = 1000, 2000
 
 
@@ -46,15 +45,11 @@ def methods():
     """Return the methods that can run in this environment, by name."""
     if importlib.util.find_spec("econml"):
         return {"EconML LinearDML": linear_dml}
-    rules = {
-        "ridge": policy.AdditiveQLearner(),
-        "ridge with pairs": policy.AdditiveQLearner(pairs=True),
-        "A-learning": policy.ContrastLearner(),
-        "boosted outcome": policy.BoostedOutcome(),
-        "stack of these": policy.BestRule(),
+    families = policy.best_rule.families
+    rules = families() | {
         "the study's network": policy.OutcomeWeightedClassifier(alpha=0.01),
-        "contrast network": policy.ContrastNetwork(1),
-        "bounded network": policy.BoundedEffectsNetwork(),
+        "stack without networks": policy.BestRule(families(networks=False)),
+        "stack of all": policy.BestRule(),
     }
     return {name: of_sudlib(rule) for name, rule in rules.items()}
 
@@ -68,9 +63,10 @@ def main():
     for seed in SEEDS:
         for name in worlds.SHAPES:
             world = worlds.make_world(name, seed)
-            study = world.draw(PEOPLE, seed)
-            shape = NEW, world.covariates
-            asked = np.random.default_rng(seed).normal(size=shape)
+            # real people are as many as there are: half to learn from, half new
+            there_are = PEOPLE if world.halves is None else len(world.halves[0])
+            study = world.draw(min(PEOPLE, there_are), seed)
+            asked = world.people(NEW, seed)
             for method, advise in methods().items():
                 if (name, seed, method) in there:
                     continue

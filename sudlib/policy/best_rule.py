@@ -22,6 +22,8 @@ from sudlib.estimates import Estimate
 from sudlib.files import InputError
 from sudlib.policy.a_learning import ContrastLearner
 from sudlib.policy.base import TreatmentRule, draw_seed
+from sudlib.policy.outcome_networks import BoundedEffectsNetwork, ContrastNetwork
+from sudlib.policy.owl import OutcomeWeightedClassifier
 from sudlib.policy.propensity import estimate_propensity
 from sudlib.policy.q_learning import RIDGE_ALPHAS, AdditiveQLearner
 from sudlib.policy.study import Study, check_covariates, check_treatments
@@ -135,13 +137,30 @@ class BoostedOutcome(OutcomeRule):
         return self.line_.predict(columns) + self.model_.predict(columns)
 
 
-def families() -> dict[str, Any]:
-    """Return the rules that :class:`BestRule` stacks by default, by name."""
-    return {
+def families(networks: bool = True) -> dict[str, Any]:
+    """Return the rules that :class:`BestRule` stacks by default, by name.
+
+    Parameters
+    ----------
+    networks : bool, default=True
+        With the three families of networks, which take most of the time.
+
+    Returns
+    -------
+    dict of str to estimator
+        The plainest first.
+    """
+    plain = {
         "ridge": AdditiveQLearner(),
         "ridge with pairs": AdditiveQLearner(pairs=True),
         "A-learning": ContrastLearner(),
         "boosted outcome": BoostedOutcome(),
+    }
+    owl: dict[str, Any] = {"weights": "augmented", "propensity": "product"}
+    return plain if not networks else plain | {
+        "contrast network": ContrastNetwork(),
+        "bounded network": BoundedEffectsNetwork(),
+        "outcome weighting": OutcomeWeightedClassifier(early_stopping=True, **owl),
     }
 
 
@@ -163,12 +182,15 @@ class BestRule(OutcomeRule):
     ----------
     rules : mapping of str to estimator, optional
         Rules with ``fit(X, A, outcome)`` and ``expected(X, A)``, the plainest first;
-        by default :func:`families`.
+        by default :func:`families`.  A rule without ``expected`` whose
+        ``decision_function`` scores each treatment, as in outcome-weighted learning,
+        has a say in how combinations differ, and in that only.
     allowed : {"received", "all"} or array-like of shape (m, K), default="received"
         Combinations that may be recommended; see :class:`TreatmentRule`.
     how : {"stack", "select"}, default="stack"
         Weigh all, unless the first rule alone is worth more by a standard error
-        (doubly robust, on people not seen); or take the one with the least error.
+        (doubly robust, on people not seen); or take the one with the least error, of
+        those that say what outcome they expect.
     n_splits : int, default=5
         Folds.
     random_state : None, int, RandomState or Generator, default=33
@@ -177,7 +199,7 @@ class BestRule(OutcomeRule):
     Attributes
     ----------
     errors_ : dict of str to float
-        Cross-validated mean squared error of each rule.
+        Cross-validated mean squared error of each rule that expects an outcome.
     weights_ : dict of str to float
         Weight of what each rule says of combinations, from 0 up.
     usual_weights_ : dict of str to float
@@ -204,20 +226,29 @@ class BestRule(OutcomeRule):
         check_choice("how", self.how, ("stack", "select"))
         check_whole("n_splits", self.n_splits, 2, len(study.X))
         rules = families() if self.rules is None else dict(self.rules)
-        if not rules or not all(hasattr(rule, "expected") for rule in rules.values()):
-            raise InputError("rules must be estimators with fit and expected, by name")
+        for name, rule in rules.items():
+            if not hasattr(rule, "expected") and not hasattr(rule, "decision_function"):
+                raise InputError(f"{name!r} has no expected and no decision_function")
+        expects = np.array([hasattr(rule, "expected") for rule in rules.values()])
+        if not expects.any() or not expects[0]:
+            raise InputError("rules must be estimators by name, the first with expected")
         rows, said, tables = self._unseen(study, rules)
         outcome = study.outcome[rows]
         errors = ((said - outcome[:, None]) ** 2).mean(axis=0)
-        self.errors_ = dict(zip(rules, map(float, errors), strict=True))
+        errors[~expects] = np.inf
+        self.errors_ = {
+            name: float(error)
+            for name, error in zip(rules, errors, strict=True)
+            if error < np.inf
+        }
         usual = weights = np.eye(len(rules))[errors.argmin()]
         self.gain_: Estimate | None = None
         if self.how == "stack":
-            usual, weights = self._stack(study.rows(rows), said, tables)
+            usual, weights = self._stack(study.rows(rows), said, tables, expects)
         self.weights_ = dict(zip(rules, map(float, weights), strict=True))
         self.usual_weights_ = dict(zip(rules, map(float, usual), strict=True))
         self.rules_ = {
-            name: clone(rule).fit(*study[:3])
+            name: clone(rule).fit(*_known(study))
             for name, rule in rules.items()
             if max(self.weights_[name], self.usual_weights_[name]) > 1e-6
         }
@@ -236,19 +267,23 @@ class BestRule(OutcomeRule):
         random = np.random.default_rng(seed)
         for train, rest in folds.split(study.X):
             rest = np.sort(random.permutation(rest)[:most])
-            given = study.rows(train)[:3]
+            given = _known(study.rows(train))
             fitted = [clone(rule).fit(*given) for rule in rules.values()]
             X, A = study.X[rest], study.A[rest]
             rows.append(rest)
-            said.append(np.column_stack([rule.expected(X, A) for rule in fitted]))
+            said.append(np.column_stack([_expected(rule, X, A) for rule in fitted]))
             tables.append(np.stack([_table(rule, X, options) for rule in fitted], 2))
         return np.concatenate(rows), np.concatenate(said), np.concatenate(tables)
 
-    def _stack(self, study: Study, said: Array, tables: Array) -> tuple[Array, Array]:
+    def _stack(
+        self, study: Study, said: Array, tables: Array, expects: Array
+    ) -> tuple[Array, Array]:
         """Return the weights of both parts, from predictions for people not seen."""
         # a heavy row that asks the weights to sum to 1
-        heavy = 1e3 * np.abs(said).max() * np.ones((1, said.shape[1]))
-        shares = nnls(np.vstack([said, heavy]), np.r_[study.outcome, heavy[0, 0]])[0]
+        heavy = 1e3 * np.abs(said).max() * np.ones((1, expects.sum()))
+        shares = np.zeros(len(expects))
+        rows = np.vstack([said[:, expects], heavy])
+        shares[expects] = nnls(rows, np.r_[study.outcome, heavy[0, 0]])[0]
         usual = tables.mean(axis=1)
         level = usual @ (shares / shares.sum())
         weights = nnls(said - usual, study.outcome - level)[0]
@@ -281,7 +316,7 @@ class BestRule(OutcomeRule):
         return check_covariates(X, estimator=self)
 
     def _expected(self, X: Array, A: Array) -> Array:
-        return self._blend(X, lambda rule, table: rule.expected(X, A)[:, None])[:, 0]
+        return self._blend(X, lambda rule, table: _expected(rule, X, A)[:, None])[:, 0]
 
     def _blend(self, X: Array, said: Callable[[Any, Array], Array]) -> Array:
         """Return the weighted sum of what rules say, usual part and differences."""
@@ -308,9 +343,34 @@ class BestRule(OutcomeRule):
         return self._blend(self._inputs(X), lambda rule, table: table)
 
 
+def _known(study: Study) -> tuple[Array, ...]:
+    """Return what the rules are fitted to: with the chances, where they are known."""
+    return study[:3] if study.propensity is None else tuple(study)
+
+
+def _expected(rule: Any, X: Array, A: Array) -> Array:
+    """Return what a rule expects, or the sum of its scores, signed by treatment."""
+    if hasattr(rule, "expected"):
+        return rule.expected(X, A)
+    return (_scores(rule, X, A.shape[1]) * A).sum(axis=1) / 2
+
+
+def _scores(rule: Any, X: Array, treatments: int) -> Array:
+    """Return the scores of treatments by a rule that expects no outcome."""
+    scores = rule.decision_function(X)
+    if scores.shape[1] != treatments:
+        raise InputError(
+            f"a rule without expected must score each treatment, in {treatments}"
+            f" columns, not {scores.shape[1]}"
+        )
+    return scores
+
+
 def _table(rule: Any, X: Array, options: Array) -> Array:
     """Return what a rule expects of each option, (n, m)."""
     if hasattr(rule, "outcomes"):  # all at once
         return rule.outcomes(X)[:, combination_number(options)]
+    if not hasattr(rule, "expected"):
+        return _scores(rule, X, options.shape[1]) @ options.T / 2
     codes = (np.tile(code, (len(X), 1)) for code in options)
     return np.column_stack([rule.expected(X, code) for code in codes])

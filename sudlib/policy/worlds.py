@@ -1,16 +1,20 @@
 """Worlds in which no rule of this package was designed.
 
 Each is a form of the outcome and of how treatments are assigned, with K = 5 treatments
-and 30 covariates unless its name says otherwise.  Taught in notebook
-``c09_weights_value_robustness``.
+and 30 covariates unless its name says otherwise.  In two of them the covariates are
+those of real people, which scikit-learn brings along: 442 people with diabetes and 569
+with a tumour of the breast.  Taught in notebook ``c09_weights_value_robustness``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from sklearn.datasets import load_breast_cancer, load_diabetes
+from sklearn.preprocessing import StandardScaler
 
 from sudlib.policy.treatments import Array, combination_number, combinations
 from sudlib.validation import check_choice, check_whole
@@ -30,6 +34,14 @@ SHAPES = {
     "heavy tails": (5, 30),
     "many covariates": (5, 100),
     "eight treatments": (8, 30),
+    "people with diabetes": (5, 10),
+    "people with a tumour": (5, 30),
+}
+
+#: Worlds whose covariates are those of real people.
+REAL = {
+    "people with diabetes": load_diabetes,
+    "people with a tumour": load_breast_cancer,
 }
 
 
@@ -49,6 +61,9 @@ class World:
         From covariates (n, p) to the mean outcome of each combination (n, 2 ** K).
     chances : callable
         From covariates to the probability of each combination.
+    halves : tuple of two arrays of shape (n, p), optional
+        Covariates of the real people to learn from, and of others who ask; without
+        them, covariates are independent and normal.
     """
 
     name: str
@@ -56,6 +71,33 @@ class World:
     covariates: int
     means: Callable[[Array], Array]
     chances: Callable[[Array], Array]
+    halves: tuple[Array, Array] | None = None
+
+    def people(self, number: int, random: Any, new: bool = True) -> Array:
+        """Return the covariates of people.
+
+        Real people are drawn without replacement, as long as there are enough.
+
+        Parameters
+        ----------
+        number : int
+            How many.
+        random : int or numpy.random.Generator
+            Seed or generator.
+        new : bool, default=True
+            People who ask for advice, of whom no study has been drawn; where
+            covariates are real, they are other people than those of a study.
+
+        Returns
+        -------
+        numpy.ndarray of shape (number, p)
+        """
+        check_whole("number", number, 1)
+        random = np.random.default_rng(random)
+        if self.halves is None:
+            return random.normal(size=(number, self.covariates))
+        half = self.halves[int(new)]
+        return half[random.choice(len(half), number, replace=number > len(half))]
 
     def draw(self, people: int, seed: int) -> tuple[Array, Array, Array]:
         """Return a study of this world.
@@ -74,7 +116,7 @@ class World:
         """
         check_whole("people", people, 1)
         random = np.random.default_rng(seed)
-        X = random.normal(size=(people, self.covariates))
+        X = self.people(people, random, new=False)
         total = self.chances(X).cumsum(axis=1)
         number = (total < random.random((people, 1)) * total[:, -1:]).sum(axis=1)
         mean = self.means(X)[np.arange(people), number]
@@ -168,4 +210,9 @@ def make_world(name: str, seed: int = 33) -> World:
         given = 1 / (1 + np.exp(-(X @ assigned)))[:, None]
         return np.where(taken > 0, given, 1 - given).prod(axis=2)
 
-    return World(name, treatments, p, means, chances)
+    halves = None
+    if name in REAL:
+        rows = StandardScaler().fit_transform(REAL[name](return_X_y=True)[0])
+        order = random.permutation(len(rows))
+        halves = rows[order[::2]], rows[order[1::2]]
+    return World(name, treatments, p, means, chances, halves)
