@@ -117,7 +117,7 @@ def noise_bars(results):
     if None in (inside, before, printed):
         return ""
     return bars(
-        "Correct on pure noise with four classes",
+        "Score on pure noise, four classes",
         [
             ("a guess", 25, ""),
             ("balanced after the split", inside, "ours"),
