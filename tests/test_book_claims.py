@@ -699,6 +699,8 @@ def test_numbers_are_printed_with_the_digits_of_the_claim():
     assert book.our_text({**row, "decimals": 1, "low": None}) == "0.215"
     assert book.our_text({**row, "kind": "ratio", "decimals": 2, "low": None}) == "0.22"
     assert book.our_text({**row, "kind": "count", "ours": 1e4, "low": None}) == "10,000"
+    percent = {**row, "decimals": 0, "ours": 0.0, "low": 0.0, "high": 11.4}
+    assert book.our_text(percent) == "0 (0 to 11)", "one precision for all three"
     words = {"kind": "words", "ours": "Yes", "printed": "yes"}
     assert book.our_text(words) == "Yes"
     assert book.our_text({"kind": "words", "ours": [1, 2]}) == "[1, 2]"

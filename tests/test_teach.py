@@ -415,3 +415,10 @@ def test_every_term_has_the_id_that_sphinx_gives_it():
     assert ids == [f"term-{_make_id(term)}" for term in glossary.read()]
     assert len(set(ids)) == len(ids)
     assert set(glossary.ONLY) <= set(glossary.read())
+
+
+@pytest.mark.parametrize("term", ["Cramér's V", "F0.5", "k-means", "ROC curve"])
+def test_a_term_has_the_id_that_sphinx_gives_it(term):
+    from sphinx.util.nodes import _make_id
+
+    assert glossary.anchor(term) == _make_id(f"term-{term}")

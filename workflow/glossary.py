@@ -6,6 +6,7 @@ touched: no heading, link, code, formula, tag or directive.
 
 import html
 import re
+import unicodedata
 from functools import cache
 from pathlib import Path
 
@@ -47,7 +48,8 @@ def read(root=ROOT):
 
 def anchor(term):
     """Return the id that Sphinx gives to a term of a glossary."""
-    return "term-" + re.sub(r"[^A-Za-z0-9]+", "-", term).strip("-")
+    plain = unicodedata.normalize("NFKD", term).encode("ascii", "ignore").decode()
+    return "term-" + re.sub(r"[^A-Za-z0-9._]+", "-", plain).strip("-")
 
 
 @cache

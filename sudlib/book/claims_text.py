@@ -60,10 +60,12 @@ def our_text(row: Mapping[str, Any]) -> str:
         return "as printed"
     if kind in ("words", "input"):
         return ours if isinstance(ours, str) else json.dumps(ours)
-    text = _number(ours, row, ours=True)
-    if None not in (row["low"], row["high"]):
-        low, high = (_number(row[end], row, ours=True) for end in ("low", "high"))
-        text += f" ({low} to {high})"
+    ends = [] if None in (row["low"], row["high"]) else [row["low"], row["high"]]
+    # value and interval have as many decimals as the largest of them
+    largest = max(abs(float(number)) for number in (ours, *ends))
+    text = _number(ours, row, largest)
+    if ends:
+        text += f" ({' to '.join(_number(end, row, largest) for end in ends)})"
     return text
 
 
@@ -112,11 +114,14 @@ def matrix_text(matrix: Any) -> str:
     return f"{shares} of {sum(cells):,.0f}"
 
 
-def _number(value: Any, claim: Mapping[str, Any], ours: bool = False) -> str:
-    """Return a number with the decimals its claim prints, at most 4; ours one more."""
+def _number(value: Any, claim: Mapping[str, Any], ours: float | None = None) -> str:
+    """Return a number with the decimals its claim prints, at most 4; ours one more.
+
+    ``ours`` is the largest of our numbers that stand together: from 10 up, none more.
+    """
     if claim["kind"] == "count":
         return f"{float(value):,.0f}"
     decimals = min(claim["decimals"] or 0, 4)
-    if ours and claim["kind"] != "ratio" and abs(float(value)) < 10:
+    if ours is not None and claim["kind"] != "ratio" and ours < 10:
         decimals = min(max(decimals + 1, 3), 4)
     return f"{float(value):.{decimals}f}"
