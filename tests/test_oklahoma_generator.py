@@ -59,14 +59,16 @@ def apart(rows, others):
 
 
 @pytest.fixture(scope="module")
-def learnt():
+def learned():
     X, y = made_up(0, 1500)
     rows, labels = VariationalSampler(random_state=1).fit_resample(X, y)
     return X, y, rows, labels
 
 
-def test_all_classes_become_as_large_as_the_largest_and_people_stay_as_they_are(learnt):
-    X, y, rows, labels = learnt
+def test_all_classes_become_as_large_as_the_largest_and_people_stay_as_they_are(
+    learned,
+):
+    X, y, rows, labels = learned
     assert len(set(pd.Series(labels).value_counts())) == 1
     assert rows.iloc[: len(X)].equals(X)
     assert set(labels[len(y) :]) == {"rare"}
@@ -74,8 +76,8 @@ def test_all_classes_become_as_large_as_the_largest_and_people_stay_as_they_are(
     assert all(set(rows[name]) <= set(X[name]) for name in X)
 
 
-def test_a_known_joint_distribution_is_learnt_better_than_column_by_column(learnt):
-    X, y, rows, _ = learnt
+def test_a_known_joint_distribution_is_learned_better_than_column_by_column(learned):
+    X, y, rows, _ = learned
     made = of_rare(rows, y)
     truth = made_up(99, 60_000)
     truth = truth[0][truth[1] == "rare"]
@@ -85,9 +87,9 @@ def test_a_known_joint_distribution_is_learnt_better_than_column_by_column(learn
         assert apart(made[pair], truth) < 0.4 * apart(columnwise[pair], truth)
 
 
-def test_a_row_is_of_its_class(learnt):
+def test_a_row_is_of_its_class(learned):
     """The third column mirrors the first among rare rows, and among no others."""
-    X, y, rows, _ = learnt
+    X, y, rows, _ = learned
 
     def mirrored(table):
         place = {level: k for k, level in enumerate(LEVELS)}
@@ -97,8 +99,8 @@ def test_a_row_is_of_its_class(learnt):
     assert mirrored(of_rare(rows, y)) > 0.6
 
 
-def test_rows_seldom_repeat_people(learnt):
-    X, y, rows, _ = learnt
+def test_rows_seldom_repeat_people(learned):
+    X, y, rows, _ = learned
     made, copies = (
         len(of_rare(table, y).drop_duplicates())
         for table in (rows, RandomOverSampler(random_state=0).fit_resample(X, y)[0])

@@ -1,4 +1,4 @@
-"""Splits keep test rows out of what is learnt, and groups with their rows."""
+"""Splits keep test rows out of what is learned, and groups with their rows."""
 
 import numpy as np
 import pandas as pd

@@ -845,7 +845,7 @@ def test_enumerating_needs_1_to_12_treatments(treatments):
         BoundedEffectsNetwork(steps=400, members=1, alpha=0.5),
     ],
 )
-def test_one_treatment_can_be_learnt(rule):
+def test_one_treatment_can_be_learned(rule):
     generator = np.random.default_rng(14)
     X, A = generator.normal(size=(80, 2)), generator.choice([-1, 1], (80, 1))
     outcome = A[:, 0] * X[:, 0]
@@ -908,7 +908,7 @@ def test_a_rule_that_is_not_fitted_says_so(people):
             rule.predict(people.X)
 
 
-def test_a_rule_refuses_other_covariates_than_it_learnt(people):
+def test_a_rule_refuses_other_covariates_than_it_learned(people):
     rule = fit(OutcomeWeightedClassifier(steps=5), people)
     with pytest.raises(ValueError, match="features"):
         rule.predict(people.X[:, :3])

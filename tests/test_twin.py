@@ -240,7 +240,7 @@ def test_cohorts_of_study_a_have_their_size_and_completion():
         assert abs(share - SHARES_2018[name]) < 0.015 + error, name
 
 
-def test_completion_can_be_learnt_but_not_perfectly():
+def test_completion_can_be_learned_but_not_perfectly():
     from sklearn.ensemble import HistGradientBoostingClassifier
     from sklearn.metrics import roc_auc_score
 

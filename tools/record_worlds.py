@@ -5,7 +5,8 @@
 appends to ``data/results/study_c/worlds.csv`` what is not there yet: EconML's rows
 where EconML is installed (``pip install econml``, in an environment of your own), those
 of this book where it is not.  Every method gets the same 1,000 people (or, where they
-are real, half of those there are) and advises the same 2,000 draws of new ones.  Notebook ``c09_weights_value_robustness`` shows the table.
+are real, half of those there are) and advises the same 2,000 draws of new ones.
+Notebook ``c09_weights_value_robustness`` shows the table.
 """
 
 import importlib.util

@@ -148,7 +148,8 @@ def provenance(result: dict[str, Any]) -> str:
     """
     stamp = result["stamp"]
     data = [
-        f"{used.get('data')} ({', '.join(map(str, used.get('years', [])))})"
+        str(used.get("data"))
+        + (f" ({', '.join(map(str, used['years']))})" if used.get("years") else "")
         + f", {used.get('origin', 'unverified')}"
         + (f", SHA-256 {used['sha256']}" if used.get("sha256") else "")
         for used in stamp["data"]

@@ -69,7 +69,7 @@ def effective_sample_size(weights: ArrayLike) -> float:
 
 @dataclass(eq=False, repr=False)
 class Reweighing(BaseEstimator):
-    r"""Weights of rows, learnt from group columns and target of the training rows.
+    r"""Weights of rows, learned from group columns and target of the training rows.
 
     Fit it on training rows and pass the weights as ``sample_weight``.  It has no
     ``transform``: a weight is never a column, for it is made from the target.  Taught

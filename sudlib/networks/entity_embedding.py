@@ -2,7 +2,7 @@
 
 A text image shows a network the digits of 28 codes; this is what remains of the idea
 when the picture is left out.  Every level of every variable has a short vector of its
-own, learnt with the rest (Guo and Berkhahn 2016).  Taught in
+own, learned with the rest (Guo and Berkhahn 2016).  Taught in
 ``a08_experiment_1_side_by_side``.
 """
 
@@ -31,7 +31,7 @@ RECIPE = training.Recipe(
 
 @keras.saving.register_keras_serializable("sudlib")
 class EntityEmbedding(keras.layers.Layer):
-    """Small integers in, one learnt vector for each out.
+    """Small integers in, one learned vector for each out.
 
     Parameters
     ----------

@@ -203,5 +203,5 @@ def value_search(X: ArrayLike, scores: ArrayLike, alpha: float = 0.0001) -> Rule
         slope = (likely[:, :, None] * (taken - given)).sum(axis=1)
         return -float(likely.sum(axis=1).mean()), -slope / len(linear)
 
-    learnt = _linear_scores(X, loss, taken.shape[1], alpha)
-    return lambda new: np.where(learnt(new) > 0, 1, -1)
+    learned = _linear_scores(X, loss, taken.shape[1], alpha)
+    return lambda new: np.where(learned(new) > 0, 1, -1)

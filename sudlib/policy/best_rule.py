@@ -156,8 +156,10 @@ def families(networks: bool = True) -> dict[str, Any]:
         "A-learning": ContrastLearner(),
         "boosted outcome": BoostedOutcome(),
     }
+    if not networks:
+        return plain
     owl: dict[str, Any] = {"weights": "augmented", "propensity": "product"}
-    return plain if not networks else plain | {
+    return plain | {
         "contrast network": ContrastNetwork(),
         "bounded network": BoundedEffectsNetwork(),
         "outcome weighting": OutcomeWeightedClassifier(early_stopping=True, **owl),
@@ -231,7 +233,9 @@ class BestRule(OutcomeRule):
                 raise InputError(f"{name!r} has no expected and no decision_function")
         expects = np.array([hasattr(rule, "expected") for rule in rules.values()])
         if not expects.any() or not expects[0]:
-            raise InputError("rules must be estimators by name, the first with expected")
+            raise InputError(
+                "rules must be estimators by name, the first with expected"
+            )
         rows, said, tables = self._unseen(study, rules)
         outcome = study.outcome[rows]
         errors = ((said - outcome[:, None]) ** 2).mean(axis=0)

@@ -38,7 +38,7 @@ class Evaluation:
     Attributes
     ----------
     value : Estimate
-        Of the method: rules learnt from the other folds, in the outcome's own units.
+        Of the method: rules learned from the other folds, in the outcome's own units.
     best : Estimate
         Of one combination for all, chosen on the other folds as rules are.
     difference : Estimate
@@ -48,7 +48,7 @@ class Evaluation:
     overlap : Overlap
         The support of the rule's advice.
     advice : numpy.ndarray of str, shape (n,)
-        What each person is advised by the rule that was learnt without them.
+        What each person is advised by the rule that was learned without them.
     recommended : numpy.ndarray of int8, shape (n, K)
         The same in codes.
     """
@@ -83,7 +83,7 @@ def evaluate(
 ) -> Evaluation:
     """Return the value of a rule, cross-fitted, and its gain over one for all.
 
-    Rules are learnt on all folds but one and judged on that one, and so is the choice
+    Rules are learned on all folds but one and judged on that one, and so is the choice
     of the best combination for all: neither profits from having been chosen on the
     people it is judged by.
 
@@ -108,10 +108,10 @@ def evaluate(
 
     Notes
     -----
-    What is estimated is the mean value of the rules learnt on each J - 1 of J folds.
+    What is estimated is the mean value of the rules learned on each J - 1 of J folds.
     Given its rule, the error of fold i has mean 0 whatever the other folds hold; it
     goes together with that of fold j only if j matters to the rule of i, and i to the
-    rule of j.  Each is 1 in J - 1 of the folds the other's rule learnt from, so that a
+    rule of j.  Each is 1 in J - 1 of the folds the other's rule learned from, so that a
     correlation of the order of :math:`1/(J-1)^2` is plausible; taken twice (the rule,
     and the models of outcomes and chances behind the scores) and summed over the J - 1
     others it multiplies the variance by :math:`1 + 2/(J-1)`.  That is an order of
@@ -160,8 +160,8 @@ def evaluate(
         else:
             makes = isinstance(rule, type) or not hasattr(rule, "fit")
             fresh = rule() if makes else clone(rule)
-            learnt = _learn(fresh, trial, single, train, more, seed)
-            advice = learnt.predict(trial.X.iloc[rest])
+            learned = _learn(fresh, trial, single, train, more, seed)
+            advice = learned.predict(trial.X.iloc[rest])
         place[rest] = place_of(advice, scores.names, scores.codes)
     names = np.asarray(scores.names, dtype=object)
     found = support(scores, names[place])

@@ -1,6 +1,6 @@
 """Has a rule's advice support in the data?
 
-The value of a rule can be learnt only where people like those it advises received what
+The value of a rule can be learned only where people like those it advises received what
 it advises.  Taught in notebook ``c09_weights_value_robustness``.
 """
 

@@ -94,7 +94,7 @@ class OutcomeWeightedClassifier(NetworkRule):
         Passes over all rows at least.
     order : int or "auto", default=1
         τ of the Hamming loss: 1 is the study's, K the 0-1 loss.  "auto" takes of 1, 2
-        and K the one whose rules, learnt on four folds of five, are worth most on the
+        and K the one whose rules, learned on four folds of five, are worth most on the
         fifth (doubly robust).
     output : {"tanh", "identity"}, default="tanh"
         A bounded output keeps the hinge bounded where weights are negative.

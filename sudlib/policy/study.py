@@ -1,8 +1,8 @@
 """The one gate of a study's data: covariates, treatments, outcomes and propensities.
 
 Covariates and treatments that have names are known by them: names that occur twice are
-refused, treatments are put in the order that a rule learnt, and tables whose rows carry
-different indexes are not laid side by side.  Taught in notebook ``c01_the_idea``.
+refused, treatments are put in the order that a rule learned, and tables whose rows
+carry different indexes are not laid side by side.  Taught in ``c01_the_idea``.
 """
 
 from __future__ import annotations
@@ -172,7 +172,7 @@ def check_treatments(
     ------
     sudlib.files.InputError
         For another code, a missing one, another number of rows, names that occur twice,
-        and names that differ from those learnt.
+        and names that differ from those learned.
     """
     table: Any = with_names(A, "treatments")
     if isinstance(table, pd.DataFrame) and names is not None:
@@ -327,7 +327,7 @@ def check_propensity(propensity: ArrayLike, rows: int) -> Array:
         row = int(weights.argmax())
         raise InputError(
             f"the propensity {values[row]:g} of row {row} makes one person count as"
-            f" much as the {rows - 1} others together: nothing can be learnt from such"
+            f" much as the {rows - 1} others together: nothing can be learned from such"
             " weights"
         )
     return values
@@ -402,7 +402,7 @@ def check_study(
         name = list(getattr(received, "columns", range(A.shape[1])))[column]
         raise InputError(
             f"treatment {name} is given to {group} (n_samples={len(X)}): its effect"
-            " cannot be learnt"
+            " cannot be learned"
         )
     if propensity is not None:
         propensity = check_propensity(propensity, len(X))

@@ -237,7 +237,7 @@ class Trial:
             )
         for more, less, said in (
             (received, wanted, "somebody received what is not allowed"),
-            (wanted, received, "nobody received what is allowed: it cannot be learnt"),
+            (wanted, received, "nobody received what is allowed: it cannot be learned"),
         ):
             if more - less:
                 shown = "; ".join(" and ".join(row) for row in sorted(more - less)[:4])

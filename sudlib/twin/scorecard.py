@@ -262,7 +262,7 @@ def measure_areas(records: pd.DataFrame, seed: int = 33) -> dict[str, float]:
     """Return how well completion can be predicted, as areas under the ROC curve.
 
     Completed against left, by fifteen variables known at admission, for each of six
-    substances by itself; two thirds of the records are learnt from.
+    substances by itself; two thirds of the records are learned from.
 
     Parameters
     ----------

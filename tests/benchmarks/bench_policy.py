@@ -107,7 +107,7 @@ def stacked(X, A, w, hidden, start, order, shape, engine):
 
 
 def decisions(shape, flat, X):
-    """Return what each fit recommends to everybody it learnt from."""
+    """Return what each fit recommends to everybody it learned from."""
     return batched.Networks(shape, flat).outputs(X) > 0
 
 
