@@ -91,6 +91,10 @@ FULL = "\n".join(f"a{number} = {number}" for number in range(14))
             [("prose", "run.say('{a:.2f}', a=1)"), ("prose", "run.say('{a}', a=1)")],
             "the number a is said with the formats",
         ),
+        (
+            [("prose", "run.say('{a}', a=b)"), ("prose", "run.say('{a}', a=c)")],
+            "a names more than one number: b, c",
+        ),
     ],
 )
 def test_the_checker_finds(cells, said):

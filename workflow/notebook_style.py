@@ -210,9 +210,10 @@ def problems(notebook):
       parameters aside, compute (:func:`computing`).
     * No role and no fenced directive in a Markdown cell: they stay raw in JupyterLab.
     * Every code cell has the metadata of its kind; only cells of prose say sentences.
-    * A number that is said twice is printed in the same way.
+    * A number that is said twice is printed in the same way, and no two numbers have
+      one name.
     """
-    found, page, work, total, said = [], 0, 0, 0, {}
+    found, page, work, total, said, meant = [], 0, 0, 0, {}, {}
     for place, cell in enumerate(notebook.cells):
         where = f"cell {place}"
         if cell.cell_type == "markdown":
@@ -225,6 +226,9 @@ def problems(notebook):
             found.append(f"{where} ({kind}) lacks metadata: run --fold")
         for name, call in calls(source):
             away = any(word.arg == "at" for word in call.keywords)
+            if name == "run.say":
+                for word in call.keywords:
+                    meant.setdefault(word.arg, set()).add(ast.unparse(word.value))
             if name == "run.say" and not away and kind not in ("prose", "visible"):
                 found.append(f"{where} says a sentence but is a cell of {kind}")
         if kind != "visible":
@@ -250,6 +254,11 @@ def problems(notebook):
         f"the number {name} is said with the formats {sorted(forms)}"
         for name, forms in said.items()
         if len(forms) > 1
+    ]
+    found += [
+        f"{name} names more than one number: {', '.join(sorted(ways))}"
+        for name, ways in meant.items()
+        if name and name != "at" and len(ways) > 1
     ]
     return found
 
