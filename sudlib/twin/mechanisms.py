@@ -91,8 +91,8 @@ def tell_signs(table: pd.DataFrame) -> str:
     >>> print(tell_signs(pd.DataFrame(
     ...     {"pairs": [1, 2], "trees": [1, -2], "holds": [True, False]},
     ...     index=["boosting ahead of the forest", "words ahead of codes"])))
-    Under all 2 mechanisms: boosting ahead of the forest. \
-Under some, but not under all: words ahead of codes.
+    This difference keeps its sign under all 2 mechanisms: boosting ahead of the \
+forest. This one does not: words ahead of codes.
     """
     if not len(table):
         return "These people have one outcome, so nothing here depends on a mechanism."
@@ -107,7 +107,10 @@ Under some, but not under all: words ahead of codes.
     names = table.index.where(above | ~holds, turned)
     if not holds.any():
         return f"No difference keeps its sign under {every}: {'; '.join(names)}."
-    kept = f"Under {every}: {'; '.join(names[holds])}."
+    one, rest = holds.sum() == 1, names[~holds]
+    keep = "This difference keeps its" if one else "These differences keep their"
+    kept = f"{keep} sign under {every}: {'; '.join(names[holds])}."
     if holds.all():
         return kept
-    return f"{kept} Under some, but not under all: {'; '.join(names[~holds])}."
+    change = "This one does not" if len(rest) == 1 else "These do not"
+    return f"{kept} {change}: {'; '.join(rest)}."
