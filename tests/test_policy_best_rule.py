@@ -200,11 +200,34 @@ def test_known_chances_reach_the_rules():
     asked = []
     rules = {"asks": Asks(), "plain": policy.AdditiveQLearner()}
     policy.BestRule(rules, how="select", n_splits=3).fit(X, A, outcome, chances)
-    seen = np.concatenate(asked[:3])
+    np.testing.assert_array_equal(asked[0], chances)  # everybody's, then the folds'
+    seen = np.concatenate(asked[1:])
     np.testing.assert_allclose(np.sort(seen), np.repeat(chances, 2))
     asked.clear()
     policy.BestRule(rules, how="select", n_splits=3).fit(X, A, outcome)
     assert asked[0] is None
+
+
+class Refuses(policy.AdditiveQLearner):
+    """Cannot be fitted to fewer than 250 people."""
+
+    def _fit(self, study):
+        if len(study.X) < 250:
+            raise InputError("too few")
+        super()._fit(study)
+
+
+@pytest.mark.parametrize("people", [200, 300])  # all of them, or those of a fold
+def test_a_rule_that_refuses_the_people_is_left_out_with_a_warning(people):
+    X, A, outcome = worlds.make_world("three treatments").draw(people, 5)
+    rules = {"ridge": policy.AdditiveQLearner(), "trees": policy.BoostedOutcome()}
+    with pytest.warns(UserWarning, match="'refuses' is left out of the stack: too few"):
+        found = policy.BestRule(rules | {"refuses": Refuses()}).fit(X, A, outcome)
+    alone = policy.BestRule(rules).fit(X, A, outcome)
+    assert found.weights_ == alone.weights_ and list(found.errors_) == list(rules)
+    np.testing.assert_array_equal(found.predict(X), alone.predict(X))
+    with pytest.raises(InputError, match="too few"):
+        policy.BestRule({"refuses": Refuses()} | rules).fit(X, A, outcome)
 
 
 def test_real_people_who_ask_are_others_than_those_of_the_study():

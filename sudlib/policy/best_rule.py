@@ -5,6 +5,7 @@ Taught in notebook ``c09_weights_value_robustness``.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import KW_ONLY, dataclass
 from typing import Any
@@ -209,7 +210,8 @@ class BestRule(OutcomeRule):
     gain_ : sudlib.estimates.Estimate or None
         Value of the stack's advice less the first rule's, on people not seen.
     rules_ : dict of str to estimator
-        Those with a weight, fitted to everybody.
+        Those with a weight, fitted to everybody.  A rule that refuses these people, or
+        those of a fold, is left out with a warning.
 
     Notes
     -----
@@ -231,12 +233,14 @@ class BestRule(OutcomeRule):
         for name, rule in rules.items():
             if not hasattr(rule, "expected") and not hasattr(rule, "decision_function"):
                 raise InputError(f"{name!r} has no expected and no decision_function")
-        expects = np.array([hasattr(rule, "expected") for rule in rules.values()])
-        if not expects.any() or not expects[0]:
+        if not rules or not hasattr(next(iter(rules.values())), "expected"):
             raise InputError(
                 "rules must be estimators by name, the first with expected"
             )
-        rows, said, tables = self._unseen(study, rules)
+        whole = _fit_each(rules, study)
+        rows, said, tables = self._unseen(study, rules, whole)
+        rules = {name: rules[name] for name in whole}
+        expects = np.array([hasattr(rule, "expected") for rule in rules.values()])
         outcome = study.outcome[rows]
         errors = ((said - outcome[:, None]) ** 2).mean(axis=0)
         errors[~expects] = np.inf
@@ -252,32 +256,40 @@ class BestRule(OutcomeRule):
         self.weights_ = dict(zip(rules, map(float, weights), strict=True))
         self.usual_weights_ = dict(zip(rules, map(float, usual), strict=True))
         self.rules_ = {
-            name: clone(rule).fit(*_known(study))
-            for name, rule in rules.items()
+            name: fitted
+            for name, fitted in whole.items()
             if max(self.weights_[name], self.usual_weights_[name]) > 1e-6
         }
 
     def _unseen(
-        self, study: Study, rules: Mapping[str, Any]
+        self, study: Study, rules: Mapping[str, Any], whole: dict[str, Any]
     ) -> tuple[Array, Array, Array]:
         """Return rows, and what each rule says of people whom it has not seen.
 
         Of the combination received, (n, rules), and of all options, (n, m, rules).
+        Rules that cannot be fitted to a part of the people go out of ``whole``.
         """
         seed = draw_seed(self.random_state)
         folds = KFold(self.n_splits, shuffle=True, random_state=seed)
-        options, rows, said, tables = self._options(), [], [], []
+        options, rows = self._options(), []
+        said: dict[str, list[Array]] = {name: [] for name in whole}
+        tables: dict[str, list[Array]] = {name: [] for name in whole}
         most = max(2, MOST_PREDICTIONS // len(options) // self.n_splits)
         random = np.random.default_rng(seed)
         for train, rest in folds.split(study.X):
             rest = np.sort(random.permutation(rest)[:most])
-            given = _known(study.rows(train))
-            fitted = [clone(rule).fit(*given) for rule in rules.values()]
-            X, A = study.X[rest], study.A[rest]
             rows.append(rest)
-            said.append(np.column_stack([_expected(rule, X, A) for rule in fitted]))
-            tables.append(np.stack([_table(rule, X, options) for rule in fitted], 2))
-        return np.concatenate(rows), np.concatenate(said), np.concatenate(tables)
+            fitted = _fit_each({name: rules[name] for name in whole}, study.rows(train))
+            for name in set(whole) - set(fitted):
+                del whole[name]
+            for name, rule in fitted.items():
+                said[name].append(_expected(rule, study.X[rest], study.A[rest]))
+                tables[name].append(_table(rule, study.X[rest], options))
+        return (
+            np.concatenate(rows),
+            np.stack([np.concatenate(said[name]) for name in whole], 1),
+            np.stack([np.concatenate(tables[name]) for name in whole], 2),
+        )
 
     def _stack(
         self, study: Study, said: Array, tables: Array, expects: Array
@@ -347,9 +359,21 @@ class BestRule(OutcomeRule):
         return self._blend(self._inputs(X), lambda rule, table: table)
 
 
-def _known(study: Study) -> tuple[Array, ...]:
-    """Return what the rules are fitted to: with the chances, where they are known."""
-    return study[:3] if study.propensity is None else tuple(study)
+def _fit_each(rules: Mapping[str, Any], study: Study) -> dict[str, Any]:
+    """Return rules fitted to people, with the chances where they are known.
+
+    One that cannot be fitted to them is left out with a warning; the first one must be.
+    """
+    given = study[:3] if study.propensity is None else tuple(study)
+    fitted: dict[str, Any] = {}
+    for name, rule in rules.items():
+        try:
+            fitted[name] = clone(rule).fit(*given)
+        except InputError as why:
+            if not fitted:
+                raise
+            warnings.warn(f"{name!r} is left out of the stack: {why}", stacklevel=5)
+    return fitted
 
 
 def _expected(rule: Any, X: Array, A: Array) -> Array:
