@@ -728,6 +728,9 @@ def test_a_page_can_name_claims_by_key_or_beginning():
     run = SimpleNamespace(notebook="a03", claims=[])
     rows = Rows(book.page_table(run, [F05, "a.methadone.forest."]).data).rows
     assert list(rows)[0] == F05 and MATRIX in rows and len(rows) > 5
+    page = book.page_table(run, [F05, "a.methadone."]).data
+    assert len(Rows(page).rows) > 12 and page.startswith("<details><summary>")
+    assert not book.page_table(run).data.startswith("<details>")
     with pytest.raises(InputError, match=r"no study makes the claim 'a.nothing'"):
         book.page_table(run, ["a.nothing"])
 

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
     from sudlib.book.run import Run
 
+#: Tables longer than this are folded.
+OPEN_LINES = 12
+
 _HEADS = ("Claim", "The study", "Ours (95% interval)", "Verdict")
 _SIGNS = {"reproduced": "✓", "differs": "✗", "agrees": "✓", "disagrees": "✗"}
 _SIGNS |= {
@@ -248,6 +251,8 @@ def page_table(
 ) -> HTML:
     """Return this notebook's numbers beside the study's, for the end of a page.
 
+    A table of more than :data:`OPEN_LINES` lines is folded.
+
     Parameters
     ----------
     run : sudlib.book.run.Run
@@ -284,4 +289,11 @@ def page_table(
             raise InputError(f"no study makes the claim {key!r}")
         chosen |= dict.fromkeys(named)
     result = {"notebook": run.notebook, "claims": run.claims}
-    return show(compare([result], every.loc[list(chosen)]), caption=caption)
+    table = compare([result], every.loc[list(chosen)])
+    page = show(table, caption=caption)
+    if len(table) <= OPEN_LINES:
+        return page
+    from IPython.display import HTML
+
+    told = f"The study's {len(chosen)} numbers and ours, as a table"
+    return HTML(f"<details><summary>{told}</summary>{page.data}</details>")

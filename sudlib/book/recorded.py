@@ -12,14 +12,12 @@ from itertools import groupby
 from typing import Any
 
 from sudlib.book.claims import compare
+from sudlib.book.claims_html import OPEN_LINES
 from sudlib.book.claims_text import describe, our_text, paper_text
 from sudlib.book.printed import published
 from sudlib.book.results import read_result
 from sudlib.book.verdicts import PUBLISHED_ARM
 from sudlib.files import InputError, data_file
-
-#: Tables longer than this are folded.
-_OPEN_LINES = 12
 
 
 def recorded_result(notebook: str) -> dict[str, Any] | None:
@@ -252,7 +250,7 @@ def at_study_size(result: Mapping[str, Any], full: Mapping[str, Any]) -> str:
             "| --- | ---: | ---: | ---: |",
         ]
         table = "\n".join([*head, *lines])
-        if len(lines) > _OPEN_LINES:
+        if len(lines) > OPEN_LINES:
             table = (
                 f"<details>\n<summary>{len(lines)} numbers: printed, of this copy, at"
                 f" the study's size</summary>\n\n{table}\n\n</details>"
