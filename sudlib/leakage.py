@@ -67,7 +67,7 @@ def audit(
 
     * *late*: no column is known only at discharge;
     * *lone*: a single column may be good, but not much better than all others together;
-    * *tree*: a tree is right no oftener than a forest, person by person;
+    * *tree*: a tree is right no more often than a forest, person by person;
     * *copies*: people with the same values have the same class as often as a forest,
       fitted without them, expects of people with such values, and where a column takes
       mostly different values nobody has a double;
@@ -211,7 +211,7 @@ def _tree(
 
 
 def _oftener(one: NDArray, other: NDArray) -> float:
-    """Return McNemar's exact one-sided p-value that one is right oftener."""
+    """Return McNemar's exact one-sided p-value that one is right more often."""
     wins, losses = int((one & ~other).sum()), int((other & ~one).sum())
     if not wins + losses:
         return 1.0

@@ -437,6 +437,16 @@ def test_a_statement_that_is_right_agrees(key, right):
     assert checks.loc[key, "agrees"]
 
 
+def test_the_counts_of_compas_give_the_rates_that_propublica_prints():
+    """Wrongly rated high and wrongly rated low, in percent, and all defendants."""
+    published = {"Black": (44.85, 27.99, 3696), "white": (23.45, 47.72, 2454)}
+    for people, (wrongly_high, wrongly_low, defendants) in published.items():
+        (low, high), (missed, caught) = book.COMPAS[people]
+        assert round(100 * high / (low + high), 2) == wrongly_high
+        assert round(100 * missed / (missed + caught), 2) == wrongly_low
+        assert low + high + missed + caught == defendants
+
+
 def test_the_contradictions_of_study_b_are_counted_by_kind():
     checks = book.check_printed(book.published("b"))
     failed = checks.loc[~checks["agrees"], "key"].str.removeprefix("b.")

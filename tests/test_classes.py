@@ -10,6 +10,7 @@ from sklearn.metrics import roc_auc_score
 
 from sudlib import fairness, forests, leakage, multiclass_scores, scores, trials
 from sudlib.classes import code_classes, code_column, code_outcomes
+from sudlib.fairness.inputs import code_levels
 from sudlib.files import InputError
 from sudlib.networks.heads import check_both_outcomes
 from sudlib.oklahoma import smoten_audit
@@ -115,6 +116,15 @@ def test_a_continuous_group_column_is_refused_and_rounded_doses_are_groups():
             fairness.Reweighing(sets="each").fit(pd.DataFrame({"g": GROUP}), target)
         with pytest.raises(InputError, match="y must hold levels"):
             fairness.interactions({"g": GROUP}, target, sizes=(1,))
+    # Up to 100 levels are levels, or as many as half of the rows.
+    for rows, most in ((150, 100), (400, 200)):
+        for levels in (most, most + 1):
+            doses = np.arange(rows) % levels / 7
+            if levels == most:
+                assert len(code_levels("dose", doses).levels) == most
+            else:
+                with pytest.raises(InputError, match="cut it into bands"):
+                    code_levels("dose", doses)
     dose = np.where(GROUP == "a", 0.5, 1.5)
     assert fairness.equal_opportunity_difference(
         TRUTH, FOUND, sensitive_features=dose

@@ -271,10 +271,21 @@ def test_shrinking_takes_off_what_is_noise():
     said = np.r_[np.ones(30), np.zeros(70), np.ones(50), np.zeros(50)].astype(int)
     row = fairness.assess(
         said, said, sensitive_features=np.repeat([0, 1], 100), n_resamples=0
-    ).worst.iloc[0]
+    ).worst.set_index("measure")["shrunk"]
     between = (100 * 2 * 0.1**2 - 0.24) / (200 - 20_000 / 200)
     kept = between / (between + 0.24 / 100)
-    assert row["shrunk"] == pytest.approx(0.2 * kept)
+    assert row["demographic_parity_difference"] == pytest.approx(0.2 * kept)
+    # Unequal groups lie at unequal distances from their mean: here .3, .5 and .5.
+    said = np.r_[said, np.ones(50), np.zeros(50)].astype(int)
+    shrunk = fairness.assess(
+        said, said, sensitive_features=np.repeat([0, 1, 2], 100), n_resamples=0
+    ).worst.set_index("measure")["shrunk"]["demographic_parity_ratio"]
+    mean = 1.3 / 3
+    noise = mean * (1 - mean)
+    apart = np.array([0.3, 0.5, 0.5]) - mean
+    between = (100 * (apart**2).sum() - 2 * noise) / (300 - 30_000 / 300)
+    low, high = mean + apart[:2] * between / (between + noise / 100)
+    assert shrunk == pytest.approx(low / high)
 
 
 def test_what_is_detectable_is_found_in_four_of_five_samples():

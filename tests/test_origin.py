@@ -153,6 +153,29 @@ def test_real_rows_among_made_up_ones_are_a_mixture(twin, tmp_path, made_up):
         cohort.older_noprior(both)
 
 
+@pytest.mark.parametrize("made_up", [2018, 2019])
+def test_a_folder_of_real_and_made_up_years_is_a_mixture_without_numbers_too(
+    twin, tmp_path, monkeypatch, made_up
+):
+    known = teds.read_registry()
+    small = {
+        year: teds.Download(**{**vars(known[year]), "csv": f"{year}.csv"})
+        for year in (2018, 2019)
+    }
+    monkeypatch.setattr(registry, "official_download", lambda name: None)
+    for module in (registry, teds):
+        monkeypatch.setattr(module, "read_registry", lambda: small)
+    for year in small:
+        start = 8 * 10**6 if year == made_up else 10**6
+        part = twin.assign(DISYR=np.int16(year), STFIPS=np.int8(1))
+        part["CASEID"] = year * 10**7 + start + np.arange(len(part))
+        part.attrs = {}
+        teds.write(part, tmp_path / f"{year}.csv")
+    for columns in (None, ["AGE"]):
+        read = records.load(tmp_path, years=(2018, 2019), columns=columns)
+        assert read.attrs["synthetic"] is True and labels(read) == "mixture"
+
+
 def test_the_agencys_file_is_real_until_something_else_is_among_it(real, twin):
     assert labels(real) == labels(real[real.AGE > 3]) == "real"
     assert real.attrs["synthetic"] is False

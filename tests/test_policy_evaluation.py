@@ -68,7 +68,8 @@ def test_interval_of_T_is_that_of_people_drawn_again_one_by_one(normalise):
     given = np.where(random.random((400, 1)) < chance[:, None], advice, -advice)
     outcome = 5 * chance + random.standard_normal(400)
     data = outcome, given, advice, chance
-    estimate = policy.matched_interval(*data, normalise=normalise, n_resamples=40_000)
+    asked = {} if normalise else {"normalise": False}  # normalised unless told not to
+    estimate = policy.matched_interval(*data, **asked, n_resamples=40_000)
     plain = []
     for _ in range(4000):
         rows = random.integers(0, 400, 400)

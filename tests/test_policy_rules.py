@@ -281,6 +281,25 @@ def test_a_proximal_step_is_the_minimum_it_stands_for(kind):
     assert (found[..., -2:] == flat[..., -2:]).all()  # biases stay
 
 
+def test_a_node_is_dropped_where_its_own_weights_are_too_short_for_their_rates():
+    """Each weight has a rate of its own, and one output has short weights only."""
+    shape = batched.Shape((4, 2))
+    weights = np.array([[0.9, 0.01], [0.7, 0.02], [0.03, 0.02], [0.3, 0.01]])
+    rates = np.array([[0.2, 0.1], [0.1, 0.3], [0.2, 0.2], [2.0, 0.1]])
+    flat = np.append(weights, [[0.5, 0.6]], axis=0).reshape(1, 1, -1)
+    rate = np.append(rates, [[1.0, 1.0]], axis=0).reshape(1, 1, -1)
+    alpha = np.array([[0.4]])
+    found = batched.proximal_step(np, "nodes", shape, flat, rate, alpha)
+    wanted = np.zeros((5, 2))
+    wanted[4] = 0.5, 0.6  # biases stay
+    for node, (own, rate_of_own) in enumerate(zip(weights, rates, strict=True)):
+        if np.hypot(*(own / (0.4 * rate_of_own))) > 1:
+            kept = np.maximum(1 - 0.4 * rate_of_own / np.hypot(*own), 0)
+            wanted[node] = own * kept
+    assert (wanted[:4] == 0).all(axis=1).tolist() == [False, False, True, True]
+    np.testing.assert_allclose(found.reshape(5, 2), wanted, rtol=1e-6)
+
+
 @pytest.mark.parametrize("engine", ["numpy", "keras"])
 def test_sparse_penalties_set_weights_and_nodes_to_zero(people, engine):
     pytest.importorskip("keras") if engine == "keras" else None

@@ -188,6 +188,19 @@ def test_merged_shards_do_not_depend_on_their_order_or_cut(few_steps):
         simulation_study.merge([*one, changed])
 
 
+def test_rules_are_tested_on_ten_times_the_rows_they_learn_from(monkeypatch):
+    asked, score = [], simulation_study.score_rules
+
+    def fewer(truth, rows, *more, **choices):
+        asked.append(rows)
+        return score(truth, 50, *more, **choices)
+
+    monkeypatch.setattr(simulation_study, "score_rules", fewer)
+    rule = {"ridge_q": policy.AdditiveQLearner()}
+    simulation_study.run_repeats("right", 20, [0], methods=rule)
+    assert asked == [10 * 5 * 20]
+
+
 def test_a_repeat_is_the_same_wherever_it_runs(few_steps):
     first, again = (
         simulation_study.run_repeats(

@@ -1,5 +1,6 @@
 """Every public name is annotated and documented, but for a list that must shrink."""
 
+import ast
 import dataclasses
 import functools
 import importlib
@@ -154,6 +155,33 @@ def found():
 def allowed():
     lines = LIST.read_text().splitlines()
     return {line for line in lines if line and not line.startswith("#")}
+
+
+def documented_defaults(each):
+    """Yield each parameter whose documentation ends with its default, and the two."""
+    given = inspect.signature(each).parameters
+    for names, text in re.findall(
+        r"^(\w[\w, ]*) : [^\n]*default=(.*)$", inspect.getdoc(each) or "", re.M
+    ):
+        for name in names.split(", "):
+            if name in given and given[name].default is not inspect.Parameter.empty:
+                try:
+                    yield name, ast.literal_eval(text), given[name].default
+                except (SyntaxError, ValueError):  # in words: "4 GiB"
+                    continue
+
+
+def test_a_documented_default_is_the_default():
+    wrong, number = [], 0
+    for name, each in public().items():
+        for part, value in members(name, each):
+            if isinstance(value, type) and issubclass(value, BaseException | Warning):
+                continue
+            for parameter, said, default in documented_defaults(value):
+                number += 1
+                if default != said:
+                    wrong.append(f"{part}({parameter}={default!r}), said: {said!r}")
+    assert not wrong and number > 300
 
 
 def test_what_is_public_is_annotated_and_documented(found):

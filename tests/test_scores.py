@@ -399,7 +399,13 @@ def test_two_people_found_of_two_are_no_proof_of_a_recall_of_one():
     assert nobody["f05"].high > 0.5
     both = [scores.evaluate(completed, score, n_resamples=300) for _ in range(2)]
     apart = scores.difference(*both, "recall")
-    assert apart.value == 0 and apart.low < -0.8 and apart.high > 0.8
+    assert apart.value == 0  # Newcombe's ends: one of them at its limit, the other not
+    assert (apart.low, apart.high) == pytest.approx((exact.low - 1, 1 - exact.low))
+    none = scores.evaluate(completed, np.full(502, 0.1), n_resamples=300)
+    apart = scores.difference(none, both[0], "recall")
+    assert apart.value == apart.low == -1
+    of_two = scipy.stats.binomtest(0, 2).proportion_ci(0.95, "exact").high
+    assert apart.high == pytest.approx(-1 + np.hypot(of_two, 1 - exact.low))
 
 
 def test_an_interval_that_can_vary_is_the_bootstraps_and_holds_its_value():

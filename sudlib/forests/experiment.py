@@ -171,6 +171,8 @@ def _learn(
     # times slower than one.
     with threadpool_limits(1):
         if settings is None and choices:
+            # The candidates of RandomizedSearchCV, scored one call each: a search that
+            # was stopped goes on with those that ``memory`` does not hold yet.
             n_iter = min(n_candidates, len(ParameterGrid(choices)))
             drawn = list(ParameterSampler(choices, n_iter, random_state=seed))
             scored = memory.cache(cross_val_score)

@@ -1,6 +1,6 @@
 """Networks that are traced once and used again for others of the same architecture.
 
-Keras traces a network anew for each object, which for a small one takes longer than an
+Keras traces a network again for each object, which for a small one takes longer than an
 epoch.  A page that trains the same architecture twenty times would trace it twenty
 times.  Here an architecture has one *twin*, which is traced once; weights go in, and
 come out again.  What is computed is the same, in the same order.

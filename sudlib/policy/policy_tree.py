@@ -1,4 +1,7 @@
-"""Depth-two policy trees found by exhaustive search."""
+"""Depth-two policy trees found by exhaustive search.
+
+The search is that of R's ``policytree``, without R and with quantiles as cuts.
+"""
 
 from __future__ import annotations
 

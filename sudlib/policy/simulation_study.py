@@ -186,7 +186,7 @@ def run_repeats(
     methods : mapping of str to estimator, optional
         By default :func:`recipes`.
     test : int, optional
-        Rows to test on, for a quicker look.
+        Rows to test on, for a quicker look; by default ten times those of training.
     propensity : float, optional
         Of every combination, where it is known; estimated by default.
     covariates, best : str

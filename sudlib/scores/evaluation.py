@@ -240,7 +240,9 @@ def evaluate(
     values["average_precision"] = area(completed, score) if positives else np.nan
     values["brier"] = np.mean((completed - score) ** 2) if probability else np.nan
 
-    # The distinct scores, highest first: ties move together, as in scikit-learn.
+    # The distinct scores, highest first: ties move together, as in scikit-learn.  They
+    # are sorted once for all draws: the same numbers as from scikit-learn's functions
+    # called in each, 36 times as fast (tests/benchmarks/bench_forests.py).
     distinct, group = np.unique(-score, return_inverse=True)
     n_flagged = int(np.searchsorted(distinct, -threshold, side="right"))
     of_positive, of_negative = group[completed], group[~completed]

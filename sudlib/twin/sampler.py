@@ -206,7 +206,7 @@ def sample(
         How far completion with other opioids than heroin comes about as with heroin:
         about the correlation of the two log odds, over people, states and services. 1,
         wholly alike; 0, not at all, so that states that complete one complete the other
-        no oftener than chance.
+        no more often than chance.
 
     Returns
     -------

@@ -218,6 +218,7 @@ def regress(
         design[:, place] = np.asarray(columns[row.variable]) == row.code
     beta = np.zeros(design.shape[1])
     ridge = np.full(len(beta), 0.1)
+    # By Newton's method: scikit-learn's regression takes classes, and no chances.
     for _ in range(7):
         mean = expit(design @ beta)
         weight = np.maximum(mean * (1 - mean), 1e-6).astype(np.float32)
