@@ -334,6 +334,19 @@ def test_a_fork_changes_one_thing():
         assert len(changed) == (name != "base")
 
 
+def test_a_fork_changes_what_its_words_say():
+    for fork in multiverse.FORKS.values():
+        changes = fork.network | fork.naive | fork.repeats
+        if fork.question == "iterations":
+            words = fork.choice.removeprefix("naive: ").replace(",", "")
+            assert changes == {"steps": int(words)}
+        if "step size" in fork.choice and "learning_rate" in changes:
+            assert float(fork.choice.split()[-1]) == changes["learning_rate"]
+        if "less the smallest" in fork.choice:
+            assert changes == {"weights": "shifted"}
+    assert multiverse.FORKS["known"].repeats == {"propensity": 0.5**5}
+
+
 def test_an_unknown_fork_is_refused():
     with pytest.raises(InputError, match="a fork must be one of"):
         multiverse.run_forks(["sigmoid"], 200, [0])

@@ -56,6 +56,15 @@ def test_levels_keep_the_order_of_their_categories_and_lose_empty_ones():
     assert arms.arms == ["placebo", "a drug"]
 
 
+def test_treatments_without_names_are_numbered_from_one():
+    codes = np.array([[0, 1], [1, 0], [1, 1], [0, 0]])
+    numbered = policy.Trial({"x": [1, 2, 3, 4]}, codes, [1, 2, 3, 4])
+    assert list(numbered.codes) == ["treatment 1", "treatment 2"]
+    assert "treatment 1 + treatment 2" in numbered.arms
+    alone = policy.Trial({"x": [1, 2]}, codes[:2, :1], [1, 2])
+    assert list(alone.treatments) == ["treatment"]
+
+
 def test_a_rule_learns_from_a_trial_and_advises_its_arms_only(trial):
     rule = policy.AdditiveQLearner().fit(*trial.study("death")[:3])
     advice = trial.names(rule.predict(trial.X))

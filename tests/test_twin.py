@@ -846,6 +846,21 @@ def test_a_regression_finds_its_own_coefficients():
     np.testing.assert_allclose(found, [0.8, -0.5, 0, 0], atol=0.1)
 
 
+def test_the_real_regressions_are_of_the_substances_that_their_names_say():
+    labels = codebook.codes("SUB1", 2017)
+    said = {
+        name: [labels[code] for code in codes]
+        for name, codes in scorecard.MODELS.items()
+    }
+    assert said["alcohol"] == ["Alcohol"]
+    assert said["opioids"] == said["opioids left"]
+    assert said["opioids"] == [
+        "Heroin",
+        "Non-prescription methadone",
+        "Other opiates and synthetics",
+    ]
+
+
 def test_every_term_of_the_real_regressions_names_a_variable_and_a_code():
     terms = scorecard.real_terms()
     printed = twin.read_real("logistic_2017")
