@@ -857,6 +857,16 @@ def test_bad_input_is_named(change, words):
         fairness.demographic_parity_ratio(**arguments)
 
 
+def test_minus_one_and_one_are_two_classes_of_which_one_counts():
+    random = np.random.default_rng(11)
+    y, found = random.integers(0, 2, (2, 300))
+    groups = {"sensitive_features": np.where(random.random(300) < 0.3, "a", "b")}
+    for name in fairness.MEASURES:
+        measure = getattr(fairness, name)
+        signed = measure(2 * y - 1, 2 * found - 1, **groups)
+        assert signed == measure(y, found, **groups) and signed.label == 1
+
+
 def test_words_as_classes_need_a_positive_one():
     arguments = dict(sensitive_features=list("abab"))
     with pytest.raises(InputError, match="say with pos_label"):

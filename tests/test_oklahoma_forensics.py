@@ -125,6 +125,15 @@ def test_an_empty_cell_is_found_out():
     assert not book.can_be_equal(ratios, differences, share)
 
 
+def test_a_ratio_of_one_says_nothing_of_the_share_of_its_class():
+    """Group rates .2 and .25 in one variable, and equal ones in the other."""
+    ratios = pd.DataFrame({"k": [0.8, 1.0]}, index=["VET", "PREG"])
+    differences = pd.DataFrame({"k": [0.05, 0.9]}, index=["VET", "PREG"])
+    both = book.shares_of_classes(ratios, differences).loc["k"]
+    alone = book.shares_of_classes(ratios[:1], differences[:1]).loc["k"]
+    assert both.equals(alone) and both["low"] < 0.2 and both["high"] > 0.25
+
+
 def test_five_printed_verdicts_are_impossible_and_the_labels_were_balanced():
     ratios = pivot(forensics.printed_rows("T_DI_multi"))
     differences = pivot(forensics.printed_rows("T_SPD_multi"))

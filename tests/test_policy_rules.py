@@ -1,5 +1,6 @@
 """Outcome-weighted learning: losses, training, rules, against independent counts."""
 
+import importlib
 import itertools
 
 import numpy as np
@@ -487,6 +488,26 @@ def test_the_compiled_loop_on_jax_takes_the_steps_that_numpy_takes():
         check=True,
     )
     assert float(done.stdout.split()[-1]) < 1e-5
+
+
+@pytest.mark.parametrize(
+    "kind", [OutcomeWeightedClassifier, ContrastNetwork, BoundedEffectsNetwork]
+)
+def test_a_network_sees_each_person_a_few_times_however_many_there_are(
+    kind, people, monkeypatch
+):
+    base = importlib.import_module("sudlib.policy.base")
+    asked, train = [], base.train
+
+    def watched(X, *more, **settings):
+        asked.append((np.shape(X)[-2], settings["steps"]))
+        return train(X, *more, **settings)
+
+    monkeypatch.setattr(base, "train", watched)
+    few = {"hidden": (2,), "steps": 5, "batch_size": 20, "epochs": 3}
+    fit(kind(**few), people)
+    rows, steps = asked[-1]  # before it a network may have been searched for
+    assert rows > 400 and steps == 3 * -(-rows // 20)
 
 
 def test_every_row_is_used_once_before_any_comes_again():

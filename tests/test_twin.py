@@ -861,6 +861,13 @@ def test_the_real_regressions_are_of_the_substances_that_their_names_say():
     ]
 
 
+def test_states_without_expanded_medicaid_in_2017_are_the_nineteen():
+    postal = {int(row["STFIPS"]): row["postal"] for row in twin.read_states()}
+    assert [postal[code] for code in scorecard.NO_EXPANSION] == (
+        "AL FL GA ID KS ME MS MO NE NC OK SC SD TN TX UT VA WI WY".split()
+    )
+
+
 def test_every_term_of_the_real_regressions_names_a_variable_and_a_code():
     terms = scorecard.real_terms()
     printed = twin.read_real("logistic_2017")
