@@ -49,7 +49,8 @@ rule site:
     shell:
         "python workflow/build_site.py --results {params.out:q}/results"
         " --notebooks {params.out:q}/executed --out {params.site:q} > {log:q} 2>&1"
-        " || (tail -n 25 {log:q} >&2; exit 1)"
+        # the page and line of each warning, which may stand far above the end
+        " || (tail -n 25 {log:q} >&2; grep -aE '(WARNING|ERROR): .*\\[' {log:q} >&2; exit 1)"
 
 
 for name in plan.NOTEBOOKS:
