@@ -777,7 +777,7 @@ def test_words_say_which_signs_hold_and_which_change():
     turned = twin.tell_signs(behind.rename({"a ahead of c": "it helps"}))
     assert turned == kept.replace("a ahead of c", "it helps (the other way round)")
     assert twin.tell_signs(table[:1]) == kept
-    none = "No difference keeps its sign under all 2 mechanisms: b ahead of c."
+    none = "None of these keeps its sign under all 2 mechanisms: b ahead of c."
     assert twin.tell_signs(table[1:]) == none
     assert "one outcome" in twin.tell_signs(table[:0])
 

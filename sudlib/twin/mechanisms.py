@@ -106,7 +106,7 @@ forest. This one does not: words ahead of codes.
     ]
     names = table.index.where(above | ~holds, turned)
     if not holds.any():
-        return f"No difference keeps its sign under {every}: {'; '.join(names)}."
+        return f"None of these keeps its sign under {every}: {'; '.join(names)}."
     one, rest = holds.sum() == 1, names[~holds]
     keep = "This difference keeps its" if one else "These differences keep their"
     kept = f"{keep} sign under {every}: {'; '.join(names[holds])}."
