@@ -318,10 +318,10 @@ class Reweighing(BaseEstimator):
             self.saturated_ = float((raw > 0.999).mean())
             if self.saturated_ > 0.5:
                 said.append(
-                    f"study B's weight is above 0.999 for {self.saturated_:.0%} of the"
-                    f" rows ({len(self.sets_)} sets are significant): it leaves the"
-                    f" sample effectively unweighted ({self.effective_n_:,.0f} of"
-                    f" {len(raw):,} rows remain effective)"
+                    f"study B's weight is above 0.999 for {(raw > 0.999).sum():,} of"
+                    f" {len(raw):,} rows ({len(self.sets_)} sets are significant): it"
+                    " leaves the sample effectively unweighted"
+                    f" ({self.effective_n_:,.0f} rows remain effective)"
                 )
         if self.skipped_:
             said.append(
