@@ -49,7 +49,8 @@ def judgements_table():
             titles[name] = title_of(name)
         said = re.sub(r"\[([^]]*)\](\([^)]*\))?", r"\1", row["sentence"])
         said = re.sub(r"\{[^}]*\}", "…", said).replace("**", "")
-        said = said.rstrip(".").removesuffix("…").rstrip()  # the row ends with dots of its own
+        # the row ends with dots of its own
+        said = said.rstrip(".").removesuffix("…").rstrip()
         lines.append(f"| {titles[name]} | … {said} … | {row['refuted_by']} |")
     return "\n".join(lines)
 
