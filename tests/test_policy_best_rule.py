@@ -294,6 +294,11 @@ def test_what_cannot_be_stacked_is_refused():
     ridge = {"ridge": policy.AdditiveQLearner()}
     with pytest.raises(InputError, match="'line' has no expected and no decision_func"):
         policy.BestRule(ridge | {"line": LinearRegression()}).fit(X, A, outcome)
+    for wrong in ([policy.AdditiveQLearner()], "ridge"):
+        with pytest.raises(InputError, match="rules must be a mapping of names"):
+            policy.BestRule(wrong).fit(X, A, outcome)
+    with pytest.raises(InputError, match=r"'a' is a class: give AdditiveQLearner\(\)"):
+        policy.BestRule({"a": policy.AdditiveQLearner}).fit(X, A, outcome)
     votes = {"votes": policy.OneAgainstOne()}  # they are of combinations
     with pytest.raises(InputError, match="in 3 columns, not 8"):
         policy.BestRule(ridge | votes).fit(X, A, outcome)

@@ -229,8 +229,14 @@ class BestRule(OutcomeRule):
     def _fit(self, study: Study) -> None:
         check_choice("how", self.how, ("stack", "select"))
         check_whole("n_splits", self.n_splits, 2, len(study.X))
+        if not isinstance(self.rules, Mapping | None):
+            raise InputError(
+                f"rules must be a mapping of names to estimators, not {self.rules!r}"
+            )
         rules = families() if self.rules is None else dict(self.rules)
         for name, rule in rules.items():
+            if isinstance(rule, type):
+                raise InputError(f"{name!r} is a class: give {rule.__name__}()")
             if not hasattr(rule, "expected") and not hasattr(rule, "decision_function"):
                 raise InputError(f"{name!r} has no expected and no decision_function")
         if not rules or not hasattr(next(iter(rules.values())), "expected"):
