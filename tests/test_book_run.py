@@ -132,6 +132,21 @@ def test_a_sentence_is_shown_and_its_numbers_have_names(run):
     }
 
 
+@pytest.mark.parametrize(
+    ("form", "number", "said"),
+    [
+        ("+.3f", -0.0004, "0.000"),
+        ("+.2f", 0.001, "0.00"),
+        ("+.1%", -0.0001, "0.0%"),
+        (".0f", -0.2, "0"),
+        ("+.3f", -0.0006, "-0.001"),
+        ("+.0f", -10, "-10"),
+    ],
+)
+def test_what_rounds_to_zero_has_no_sign(run, form, number, said):
+    assert run.say(f"{{gain:{form}}}.", gain=number).data == f"{said}."
+
+
 def test_what_is_undefined_is_said_to_be(run):
     none = Estimate(math.nan, reason="nobody")
     said = run.say("{a:.2f}, {b:.1%}, {c:.2f}", a=math.nan, b=np.float32("nan"), c=none)

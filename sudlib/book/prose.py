@@ -140,7 +140,9 @@ def _field(
         value = string.Formatter().convert_field(value, conversion)
         if isinstance(value, Real) and math.isnan(value):
             return first, "undefined"
-        return first, format(value, form)
+        text = format(value, form)
+        # What rounds to nothing has no sign: neither "-0.000" nor "+0.000".
+        return first, text[1:] if re.fullmatch(r"[-+]0(\.0+)?%?", text) else text
     except (AttributeError, LookupError, TypeError, ValueError) as error:
         raise InputError(
             f"say() cannot print {whole} of {numbers[first]!r}"

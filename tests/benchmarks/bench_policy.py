@@ -134,8 +134,12 @@ def main():
 
     X, A, w = problem(asked.repeats, asked.size)
     fits = asked.repeats * len(STUDY_ALPHAS)
-    print(f"Keras on {keras.backend.backend()}, {asked.steps} steps of 100 rows")
-    total, kept = {}, []
+    print(
+        f"Keras on {keras.backend.backend()}, {asked.steps:,} steps of 100 rows, {fits}"
+        f" fits a network\n\n{'':42}{'CPU s':>9}{'wall s':>9}{'CPU ms a fit':>12}"
+        f"{'same decisions':>17}"
+    )
+    total, kept, parted = {}, [], []
     for name, hidden in {"DNN-simple": (), "DNN-1hdd": (45,)}.items():
         shape = batched.Shape((X.shape[-1], *hidden, A.shape[-1]))
         generator = np.random.default_rng(0)
@@ -158,9 +162,8 @@ def main():
             total.setdefault(way, {})[name] = np.array([cpu, wall])
             same = decisions(shape, found, X) == decisions(shape, plain, X)
             print(
-                f"{name}, {fits} fits, {way}: {cpu:.2f} s of processor, {wall:.2f} s;"
-                f" {1000 * cpu / fits:.0f} ms a fit; {same.mean():.2%} of all decisions"
-                " as in the loop",
+                f"{name:11} {way:30}{cpu:9.2f}{wall:9.2f}{1000 * cpu / fits:12.0f}"
+                f"{same.mean():17.2%}",
                 flush=True,
             )
         first = X[:1], A[:1], w[:1], hidden, start[:1]
@@ -186,16 +189,24 @@ def main():
                         "same_decisions": float(same.mean()),
                     }
                 )
-                print(kept[-1], flush=True)
+                row = (len(few), np.median(np.abs(gap)), np.abs(gap).max())
+                parted.append(
+                    f"{name:11} {way:30}{row[0]:6,}{row[1]:12.1e}{row[2]:12.1e}"
+                    f"{same.mean():17.2%}"
+                )
     loop, ratios = total["plain Keras loop"], {}
     for way, seconds in total.items():
         both = sum(loop.values()) / sum(seconds.values())
         ratios[way] = {"both": both} | {n: loop[n] / seconds[n] for n in seconds}
+    print(f"\n{'times as fast as the loop':42}{'CPU':>9}{'wall':>9}")
+    for way in [*total][1:]:
         for name, (cpu, wall) in ratios[way].items():
-            print(
-                f"{way}, {name}: {cpu:.0f} times as fast as the loop by processor time,"
-                f" {wall:.0f} times by wall time"
-            )
+            print(f"{name:11} {way:30}{cpu:9.0f}{wall:9.0f}")
+    print(
+        f"\n{'how far weights part from the loop':42}{'steps':>6}{'median':>12}"
+        f"{'largest':>12}{'same decisions':>17}"
+    )
+    print(*parted, sep="\n")
     if asked.save:
         note = {
             "what": "study C's fits as one computation against a plain Keras loop",
