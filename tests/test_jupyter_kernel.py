@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import os
+import platform
 import subprocess
 import sys
 from unittest import mock
@@ -33,6 +34,27 @@ def test_the_installed_kernel_is_found_by_jupyter(tmp_path, monkeypatch):
     content = json.loads(path.read_text())
     assert content["argv"][0] == sys.executable
     assert "--require-gpu" in content["argv"]
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="not the GNU C library")
+def test_the_kernel_keeps_memory_for_the_next_large_array():
+    """Counted in pages that the system had to fetch; seconds would depend on it."""
+    script = """if True:
+        import resource
+        import numpy as np
+        for _ in range(20):
+            before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+            np.ones(8_000_000)  # 64 MB: 15,625 pages
+            pages = resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+        print(pages)
+    """
+    given = jupyter_kernel.kernel_specification(gpu=False, backend="tensorflow")["env"]
+    fetched = [
+        int(subprocess.check_output([sys.executable, "-c", script], env=environment))
+        for environment in (os.environ, {**os.environ, **given})
+    ]
+    assert fetched[1] < 100
+    assert fetched[1] < fetched[0], "the check sees nothing here"
 
 
 def test_an_unknown_backend_names_the_known_ones():

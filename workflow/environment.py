@@ -150,9 +150,10 @@ def main():
 
     What is broken or moved (its scripts name the old place) is made anew.
     """
-    lock = LOCK.read_bytes()
-    pyproject = (ROOT / "pyproject.toml").read_bytes()
-    wanted = f"{hashlib.sha256(lock + pyproject).hexdigest()} {VENV}"
+    # The last one registers the kernel.
+    parts = (LOCK, ROOT / "pyproject.toml", ROOT / "sudlib/book/jupyter_kernel.py")
+    content = b"".join(part.read_bytes() for part in parts)
+    wanted = f"{hashlib.sha256(content).hexdigest()} {VENV}"
     found = STAMP.read_text() if STAMP.exists() else ""
     python = VENV / ("Scripts" if os.name == "nt" else "bin") / "python"
     anew = ""

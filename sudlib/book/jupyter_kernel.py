@@ -26,6 +26,15 @@ _ENVIRONMENT = {
     "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
     "TF_CPP_MIN_LOG_LEVEL": "2",
 }
+# Read by the C library (glibc; others pass them over) when the process starts: freed
+# memory up to 1 GiB is kept for what comes next.  By default each large array is
+# fetched from the system and given back, and clearing its pages took as long as the
+# networks themselves (``tests/benchmarks/bench_memory.py``).
+_MEMORY = {
+    "MALLOC_ARENA_MAX": "1",
+    "MALLOC_MMAP_MAX_": "0",
+    "MALLOC_TRIM_THRESHOLD_": str(2**30),
+}
 #: Variables by which the libraries that compute are told how many threads to start.
 _THREADS = (
     "OMP_NUM_THREADS",
@@ -88,6 +97,7 @@ def kernel_specification(*, gpu: bool, backend: str) -> dict[str, Any]:
         "argv": [sys.executable, "-m", module, *launch, "-f", "{connection_file}"],
         "display_name": "sudlib (GPU)" if gpu else "sudlib",
         "language": "python",
+        "env": _MEMORY,
         "metadata": {"debugger": True},
     }
 
