@@ -70,7 +70,7 @@ class DenseKernel:
 
     By itself ``SVC`` computes kernel values row by row as it needs them.  For a few
     thousand rows the whole kernel matrix fits into memory: with this kernel a fit
-    makes the same predictions in a half to a quarter of the time
+    makes the same predictions in 0.4 to 0.7 of the time, on one thread
     (``tests/benchmarks/bench_oklahoma_models.py``).  A kernel holds its own
     hyperparameters, so that a grid of kernels varies none that a kernel does not have.
 
