@@ -124,8 +124,7 @@ def audit(
     check_whole("folds", folds, 2)
     check_whole("shuffles", shuffles, 1)
     frame = X if isinstance(X, pd.DataFrame) else pd.DataFrame(np.asarray(X))
-    first = frame.iloc[:, 0] if frame.shape[1] else frame.index
-    check_whole("the number of rows", check_rows(X=first, y=y), 2 * folds)
+    check_whole("the number of rows", check_rows(X=frame, y=y), 2 * folds)
     [y] = code_classes(y=y)[1]
     if len(np.unique(y)) < 2:
         raise InputError("an audit needs at least two classes; y has one")

@@ -417,7 +417,7 @@ class TestTrain:
         "inputs, outcome, word",
         [
             (codes[:5], completed[:4], "length"),
-            (codes[:0], completed[:0], "length"),
+            (codes[:0], completed[:0], "must have rows"),
             (codes[:5], np.arange(5), "0 or 1"),
         ],
     )

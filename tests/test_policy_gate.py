@@ -77,8 +77,8 @@ def test_treatments_in_words_are_read(words, clinic):
         (lambda X, A, y: (X, A.assign(insulin=None), y), "missing for 400"),
         (lambda X, A, y: (X, A.set_axis(["a", "a"], axis=1), y), "called 'a'"),
         (lambda X, A, y: (X.set_axis([1, "1", 2], axis=1), A, y), "called '1'"),
-        (lambda X, A, y: (X, A.iloc[::-1], y), "indexes differ"),
-        (lambda X, A, y: (X, A, y.iloc[::-1]), "indexes differ"),
+        (lambda X, A, y: (X, A.iloc[::-1], y), "different indexes"),
+        (lambda X, A, y: (X, A, y.iloc[::-1]), "different indexes"),
         (lambda X, A, y: (X, A.assign(insulin=1), y), "insulin is given to everybody"),
     ],
 )
@@ -288,7 +288,7 @@ def test_functions_that_are_no_rules_match_rows_too(clinic):
         lambda: policy.outcome_weights(X, other, outcome, 0.25),
         lambda: policy.estimate_propensity(X, other),
     ):
-        with pytest.raises(InputError, match="their indexes differ"):
+        with pytest.raises(InputError, match="different indexes"):
             act()
 
 

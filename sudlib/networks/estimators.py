@@ -22,6 +22,7 @@ from sklearn.utils.validation import check_is_fitted
 from sudlib import images
 from sudlib.files import InputError
 from sudlib.networks import architectures, entity_embedding, flops, training
+from sudlib.networks.batches import check_pair
 from sudlib.networks.heads import check_both_outcomes
 from sudlib.validation import check_choice
 
@@ -46,15 +47,8 @@ class _CodesClassifier(ClassifierMixin, BaseEstimator):
         self, X: Records, y: ArrayLike
     ) -> tuple[NDArray[np.uint8], NDArray[np.int_]]:
         """Return codes and outcomes, or say what is wrong with them."""
-        codes, completed = images.as_codes(X), np.asarray(y)
-        if completed.shape != (len(codes),):
-            raise InputError(
-                "X and y must have the same length, one outcome a record: there are"
-                f" {len(codes):,} records, and y has the shape {completed.shape}"
-            )
-        if not np.isin(completed, (0, 1)).all():
-            raise InputError("y must be 0 or 1, not completed or completed")
-        return codes, completed.astype(int)
+        codes = images.as_codes(X)
+        return codes, check_pair(X, y, ("X", "y"))[1].astype(int)
 
     def fit(
         self,

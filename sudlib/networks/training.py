@@ -32,7 +32,7 @@ from tqdm import TqdmWarning
 
 from sudlib.files import InputError
 from sudlib.networks import compiled, devices
-from sudlib.networks.batches import Batches, predict
+from sudlib.networks.batches import Batches, check_pair, predict
 from sudlib.validation import check_choice, check_number, check_whole
 
 with warnings.catch_warnings():
@@ -318,18 +318,6 @@ def _key(model: keras.Model, arrays: Iterable[Array], recipe: Recipe, seed: int)
     return digest.hexdigest()
 
 
-def _check_rows(name: str, inputs: Array, completed: ArrayLike) -> tuple[Array, Array]:
-    outcome = np.asarray(completed)
-    if len(inputs) != len(outcome) or outcome.ndim != 1 or len(inputs) == 0:
-        raise InputError(
-            f"{name}inputs and completed must have the same, positive length, not"
-            f" {len(inputs)} and {outcome.shape}"
-        )
-    if not np.isin(outcome, (0, 1)).all():
-        raise InputError(f"{name}completed must be 0 or 1")
-    return inputs, outcome
-
-
 def _check_model(model: keras.Model) -> None:
     if (shape := tuple(model.output_shape)) != (None, 1):
         raise InputError(f"the model must end in one logit, (None, 1), not {shape}")
@@ -391,8 +379,8 @@ def train(
     """
     recipe = recipe or Recipe()
     _check_model(model)
-    data = _check_rows("", inputs, completed)
-    watched = validation_data and _check_rows("validation ", *validation_data)
+    data, names = check_pair(inputs, completed), ("validation inputs", "their outcomes")
+    watched = validation_data and check_pair(*validation_data, names)
     replicas = devices.count_replicas(distribution)
     with contextlib.ExitStack() as stack:
         folder = Path(folder or stack.enter_context(tempfile.TemporaryDirectory()))

@@ -21,7 +21,7 @@ from sudlib.files import InputError
 from sudlib.oklahoma import coding
 from sudlib.origin import origin_of
 from sudlib.teds import cohorts
-from sudlib.validation import check_choice, check_rows, check_whole
+from sudlib.validation import check_choice, check_columns, check_whole
 
 STUDY_ROWS = 2475
 """People in the study's records, from the sizes of its test sets (743 = 30%)."""
@@ -312,7 +312,7 @@ def relabel(cohort: Cohort, y: ArrayLike) -> Cohort:
         For another number of entries or a class that the target does not have.
     """
     labels = pd.Series(np.asarray(y, object), name=cohort.y.name)
-    check_rows(y=labels, cohort=cohort.y)
+    check_columns(y=labels, cohort=cohort.y)
     for label in dict.fromkeys(labels):
         check_choice("a class", label, coding.CLASSES[cohort.target])
     return replace(cohort, y=labels)

@@ -37,7 +37,13 @@ from sudlib.policy.q_learning import AdditiveQLearner
 from sudlib.policy.study import Study, check_propensity, check_study
 from sudlib.policy.treatments import Array, combination_number, combinations, describe
 from sudlib.policy.trial import Trial, place_of
-from sudlib.validation import check_bytes, check_choice, check_number, check_whole
+from sudlib.validation import (
+    check_bytes,
+    check_choice,
+    check_number,
+    check_rows,
+    check_whole,
+)
 
 #: The 0.975 quantile of the normal distribution.
 NORMAL = float(stats.norm.ppf(0.975))
@@ -373,11 +379,7 @@ def _column(scores: Scores, advice: ArrayLike) -> Array:
             " rows: their support belongs to them"
         )
     column = place_of(advice, scores.names, scores.codes)
-    if len(column) != len(scores):
-        raise InputError(
-            f"advice must be for the {len(scores)} people of the scores, not for"
-            f" {len(column)}"
-        )
+    check_rows(scores=scores, advice=column)
     return column
 
 

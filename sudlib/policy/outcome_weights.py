@@ -16,10 +16,9 @@ from sudlib.policy.study import (
     check_outcome,
     check_propensity,
     check_treatments,
-    same_rows,
 )
 from sudlib.policy.treatments import Array, signs
-from sudlib.validation import check_choice
+from sudlib.validation import check_choice, check_rows
 
 #: What may be made of the outcome before it is divided by the propensity.
 WEIGHTS = ("raw", "shifted", "centred", "residual", "augmented")
@@ -73,7 +72,7 @@ def outcome_weights(
     [[2.0], [-2.0]]
     """
     check_choice("weights", how, WEIGHTS)
-    same_rows(X=X, A=A, outcome=outcome, propensity=propensity)
+    check_rows(X=X, A=A, outcome=outcome, propensity=propensity)
     A = check_treatments(A, len(X))  # type: ignore[arg-type]
     outcome = check_outcome(outcome, len(A))
     propensity = check_propensity(propensity, len(A))

@@ -12,14 +12,14 @@ from sklearn import metrics
 
 from sudlib.classes import code_outcomes
 from sudlib.files import InputError
-from sudlib.validation import check_number, check_rows, check_whole, numbers
+from sudlib.validation import check_columns, check_number, check_whole, numbers
 
 
 def _check(
     completed: ArrayLike, score: ArrayLike | None = None, **more: ArrayLike
 ) -> tuple[NDArray[Any], ...]:
     """Return truth and predictions as booleans, a score as floats, or say why not."""
-    check_rows(completed=completed, score=score, **more)
+    check_columns(completed=completed, score=score, **more)
     found = code_outcomes(completed=completed, **more)
     return (*found, *(() if score is None else (numbers("score", score),)))
 

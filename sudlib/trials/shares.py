@@ -10,7 +10,7 @@ from scipy import stats
 from sudlib.classes import code_outcomes
 from sudlib.estimates import Estimate
 from sudlib.files import InputError
-from sudlib.validation import check_choice, check_rows, check_whole
+from sudlib.validation import check_choice, check_columns, check_whole
 
 
 def share(events: int, people: int, level: float = 0.95) -> Estimate:
@@ -69,7 +69,7 @@ def shares(outcome: pd.Series, by: pd.Series) -> pd.DataFrame:
                     "outcome and by have different indexes, which are not unique"
                 )
             outcome, by = outcome.align(by, join="inner")
-    check_rows(outcome=outcome, by=by)
+    check_columns(outcome=outcome, by=by)
     outcome, by = pd.Series(outcome), pd.Series(by)
     known = (outcome.notna().to_numpy()) & by.notna().to_numpy()
     events = code_outcomes(outcome=outcome[known])[0].astype(int)
