@@ -11,6 +11,9 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 from scipy.special import betaincinv
 
+#: The 0.975 quantile of the normal distribution.
+NORMAL = float(stats.norm.ppf(0.975))
+
 
 @dataclass(frozen=True)
 class Estimate:

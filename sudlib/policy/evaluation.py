@@ -12,15 +12,14 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import clone
 
-from sudlib.estimates import Estimate
+from sudlib.estimates import NORMAL, Estimate
 from sudlib.files import InputError
+from sudlib.policy.crossfitting import folds
 from sudlib.policy.doubly_robust import (
-    NORMAL,
     Scores,
     as_trial,
     augmented_scores,
     augmented_value,
-    folds,
     mean_score,
     support,
 )
