@@ -13,14 +13,14 @@ from sudlib.files import InputError
 from sudlib.validation import check_choice, check_columns, check_whole
 
 
-def share(events: int, people: int, level: float = 0.95) -> Estimate:
+def share(events: int, people: int, confidence_level: float = 0.95) -> Estimate:
     """Return a share with Wilson's interval.
 
     Parameters
     ----------
     events, people : int
         How many of how many.
-    level : float, default=0.95
+    confidence_level : float, default=0.95
         Of the interval.
 
     Returns
@@ -35,8 +35,8 @@ def share(events: int, people: int, level: float = 0.95) -> Estimate:
     people = check_whole("people", people)
     if not 0 <= check_whole("events", events) <= people or people == 0:
         raise InputError(f"a share needs some of some people, not {events}/{people}")
-    ends = stats.binomtest(int(events), int(people)).proportion_ci(level, "wilson")
-    low, high = map(float, ends)
+    test = stats.binomtest(int(events), int(people))
+    low, high = map(float, test.proportion_ci(confidence_level, "wilson"))
     return Estimate(events / people, low, high, n=int(people))
 
 
