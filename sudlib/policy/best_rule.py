@@ -18,7 +18,7 @@ from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.linear_model import RidgeCV
 from sklearn.utils.validation import check_is_fitted
 
-from sudlib.estimates import Estimate
+from sudlib.estimates import NORMAL, Estimate
 from sudlib.files import InputError
 from sudlib.policy.a_learning import ContrastLearner
 from sudlib.policy.base import TreatmentRule, draw_seed
@@ -327,7 +327,7 @@ class BestRule(OutcomeRule):
 
         gain = worth(expected) - worth(differ[:, :, 0])
         error = float(gain.std(ddof=1) / np.sqrt(len(gain)))
-        value, reach = float(gain.mean()), 1.96 * error
+        value, reach = float(gain.mean()), NORMAL * error
         self.gain_ = Estimate(value, value - reach, value + reach, error, len(gain))
         if gain.mean() < -error:
             return first, first
