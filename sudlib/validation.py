@@ -166,6 +166,43 @@ def check_number(
     raise InputError(f"{name} must be a number{span}, not {given!r}")
 
 
+def draw_seed(random_state: Any) -> int:
+    """Return an int from what scikit-learn takes as ``random_state``.
+
+    Parameters
+    ----------
+    random_state : None, int, RandomState or Generator
+        An int is returned as it is; the others are drawn from.
+
+    Returns
+    -------
+    int
+
+    Raises
+    ------
+    InputError
+        For anything else.
+
+    Examples
+    --------
+    >>> draw_seed(33), draw_seed(np.random.default_rng(1))
+    (33, 1016102470)
+    """
+    from sklearn.utils import check_random_state
+
+    if isinstance(random_state, Integral):
+        return check_whole("random_state", random_state, 0, 2**32 - 1)
+    if isinstance(random_state, np.random.Generator):
+        return int(random_state.integers(2**31 - 1))
+    try:
+        return int(check_random_state(random_state).randint(2**31 - 1))
+    except ValueError as why:
+        raise InputError(
+            "random_state must be a whole number, a RandomState, a Generator or None,"
+            f" not {random_state!r}"
+        ) from why
+
+
 #: Arrays larger than this are refused before they are made.
 MOST_BYTES = 4 * 2**30
 

@@ -10,12 +10,13 @@ from numpy.typing import ArrayLike
 from sklearn.linear_model import RidgeCV
 from sklearn.model_selection import cross_val_predict
 
-from sudlib.policy.base import TreatmentRule, draw_seed
+from sudlib.policy.base import TreatmentRule
 from sudlib.policy.crossfitting import folds
 from sudlib.policy.propensity import Propensity
 from sudlib.policy.q_learning import RIDGE_ALPHAS, with_intercept
 from sudlib.policy.study import Study, check_treatments
 from sudlib.policy.treatments import Array
+from sudlib.validation import draw_seed
 
 
 @dataclass(eq=False, repr=False)

@@ -21,7 +21,7 @@ from sklearn.utils.validation import check_is_fitted
 from sudlib.estimates import NORMAL, Estimate
 from sudlib.files import InputError
 from sudlib.policy.a_learning import ContrastLearner
-from sudlib.policy.base import TreatmentRule, draw_seed
+from sudlib.policy.base import TreatmentRule
 from sudlib.policy.crossfitting import correction, folds
 from sudlib.policy.outcome_networks import BoundedEffectsNetwork, ContrastNetwork
 from sudlib.policy.owl import OutcomeWeightedClassifier
@@ -29,7 +29,7 @@ from sudlib.policy.propensity import estimate_propensity
 from sudlib.policy.q_learning import RIDGE_ALPHAS, AdditiveQLearner
 from sudlib.policy.study import Study, check_covariates, check_treatments
 from sudlib.policy.treatments import Array, combination_number
-from sudlib.validation import check_choice, check_whole
+from sudlib.validation import check_choice, check_whole, draw_seed
 
 
 class OutcomeRule(TreatmentRule):
