@@ -186,7 +186,7 @@ def draw_seed(random_state: Any) -> int:
     Examples
     --------
     >>> draw_seed(33), draw_seed(np.random.default_rng(1))
-    (33, 1016102470)
+    (33, 1016164991)
     """
     from sklearn.utils import check_random_state
 

@@ -221,7 +221,7 @@ def test_scores_keep_their_support_by_rows_and_lose_it_otherwise(clinic):
     for wrong in (np.asarray(scores), scores + 0.0):
         with pytest.raises(InputError, match="their support belongs to them"):
             policy.augmented_value(wrong, A)
-    with pytest.raises(InputError, match="for the 400 people"):
+    with pytest.raises(InputError, match="same length, not 400 and 9"):
         policy.augmented_value(scores, A.iloc[:9])
 
 

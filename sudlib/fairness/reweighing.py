@@ -243,7 +243,7 @@ class Reweighing(BaseEstimator):
         if not (isinstance(self.sets, str) and self.sets == "significant"):
             return named_sets(self.columns_, self.sets, "sets")[1]
         published, seed = self.variant == "published", draw_seed(self.random_state)
-        how = {"sizes": self.sizes, "alpha": self.alpha, "seed": seed}
+        how: Any = {"sizes": self.sizes, "alpha": self.alpha, "seed": seed}
         self.tests_ = interactions(X, y, n_resamples=0 if published else 4999, **how)
         column = "significant" if published else "significant_holm"
         return list(self.tests_.loc[self.tests_[column], "variables"])
