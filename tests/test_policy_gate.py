@@ -285,6 +285,9 @@ def test_functions_that_are_no_rules_match_rows_too(clinic):
         lambda: policy.agreement(A, other),
         lambda: policy.matched_average(pd.Series(outcome, A.index), other, A, 0.25),
         lambda: policy.matched_average(outcome, A, A, chance.loc[other.index]),
+        lambda: policy.matched_average(
+            chance, A, A, 0.25, sample_weight=chance.loc[other.index]
+        ),
         lambda: policy.outcome_weights(X, other, outcome, 0.25),
         lambda: policy.estimate_propensity(X, other),
     ):
