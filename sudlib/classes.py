@@ -16,7 +16,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from sudlib.files import InputError
-from sudlib.validation import Ints, check_rows
+from sudlib.validation import Ints, check_columns
 
 #: More classes than this are identifiers or scores, not classes.
 MOST_CLASSES = 1000
@@ -188,7 +188,7 @@ def code_classes(
     sudlib.files.InputError: classes must be of one kind: y_true holds numbers (0, 1), \
 y_pred holds text ('0', '1'); turn one into the other
     """
-    check_rows(**columns)
+    check_columns(**columns)
     coded = {name: code_column(name, each) for name, each in columns.items()}
     given = None if labels is None else list(labels)
     declared: set[Any] = set(given or ())

@@ -11,6 +11,9 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 from scipy.special import betaincinv
 
+#: The 0.975 quantile of the normal distribution.
+NORMAL = float(stats.norm.ppf(0.975))
+
 
 @dataclass(frozen=True)
 class Estimate:
@@ -72,7 +75,7 @@ class Estimate:
 
 
 def mean_over_splits(
-    scores: Any, *, test_size: float = 0.3, level: float = 0.95
+    scores: Any, *, test_size: float = 0.3, confidence_level: float = 0.95
 ) -> Estimate:
     """Return the mean of a score over random splits, with a corrected interval.
 
@@ -85,7 +88,7 @@ def mean_over_splits(
         One score a split.
     test_size : float, default=0.3
         Share of the rows in the test set.
-    level : float, default=0.95
+    confidence_level : float, default=0.95
         Nominal coverage.
 
     Returns
@@ -108,7 +111,7 @@ def mean_over_splits(
         return Estimate(mean)
     variance = scores.var(ddof=1) * (1 / len(scores) + test_size / (1 - test_size))
     error = float(np.sqrt(variance))
-    reach = float(stats.t.ppf((1 + level) / 2, len(scores) - 1)) * error
+    reach = float(stats.t.ppf((1 + confidence_level) / 2, len(scores) - 1)) * error
     return Estimate(mean, mean - reach, mean + reach, error)
 
 
@@ -150,7 +153,7 @@ def percentile_estimate(
     value: float,
     draws: ArrayLike,
     *,
-    level: float = 0.95,
+    confidence_level: float = 0.95,
     reach: ArrayLike = (),
     undefined: str = "undefined",
 ) -> Estimate:
@@ -162,7 +165,7 @@ def percentile_estimate(
         The number; NaN where undefined.
     draws : array-like of float
         Its values in resamples, NaN where undefined.
-    level : float, default=0.95
+    confidence_level : float, default=0.95
         Nominal coverage.
     reach : array-like of float, optional
         Numbers that the interval has to hold as well; it always holds the value.
@@ -175,7 +178,7 @@ def percentile_estimate(
 
     Examples
     --------
-    >>> print(percentile_estimate(0.9, [0.5, 0.6, 0.7], level=0.5))
+    >>> print(percentile_estimate(0.9, [0.5, 0.6, 0.7], confidence_level=0.5))
     0.900 (0.550 to 0.900)
     """
     draws = np.asarray(draws, float)
@@ -184,7 +187,8 @@ def percentile_estimate(
         return Estimate(value, reason=undefined)
     if lost == len(draws):
         return Estimate(value, reason="undefined" if lost else "no draws")
-    percentiles = np.nanpercentile(draws, [50 * (1 - level), 50 * (1 + level)])
+    sides = 1 - confidence_level, 1 + confidence_level
+    percentiles = np.nanpercentile(draws, [50 * side for side in sides])
     ends = np.array([*percentiles, value, *np.asarray(reach, float)])
     reason = f"undefined in {lost:,} of {len(draws):,} draws" if lost else ""
     return Estimate(

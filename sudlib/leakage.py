@@ -56,7 +56,7 @@ def audit(
     *,
     prepare: Callable[[pd.DataFrame, Any], tuple[Any, Any]] | None = None,
     trees: int = 100,
-    folds: int = 3,
+    n_splits: int = 3,
     shuffles: int = 10,
     seed: int = 33,
     n_jobs: int = 2,
@@ -85,7 +85,7 @@ def audit(
         which leaks the classes is detected.
     trees : int, default=100
         Trees of a forest.
-    folds : int, default=3
+    n_splits : int, default=3
         Of the cross-validation of single columns, tree and forest.
     shuffles : int, default=10
         Permutations of the classes.
@@ -121,18 +121,17 @@ def audit(
     >>> audit(X.assign(LOS=y), y, trees=20).query("rings").index.tolist()
     ['late', 'lone']
     """
-    check_whole("folds", folds, 2)
+    check_whole("n_splits", n_splits, 2)
     check_whole("shuffles", shuffles, 1)
     frame = X if isinstance(X, pd.DataFrame) else pd.DataFrame(np.asarray(X))
-    first = frame.iloc[:, 0] if frame.shape[1] else frame.index
-    check_whole("the number of rows", check_rows(X=first, y=y), 2 * folds)
+    check_whole("the number of rows", check_rows(X=frame, y=y), 2 * n_splits)
     [y] = code_classes(y=y)[1]
     if len(np.unique(y)) < 2:
         raise InputError("an audit needs at least two classes; y has one")
     prepare = prepare or (lambda rows, classes: (rows, classes))
     rows, classes = _numbers(*prepare(frame, y))
     forest = RandomForestClassifier(trees, random_state=seed, n_jobs=n_jobs)
-    cv = StratifiedKFold(folds, shuffle=True, random_state=seed)
+    cv = StratifiedKFold(n_splits, shuffle=True, random_state=seed)
 
     def said(model: Any, columns: Any = slice(None)) -> NDArray:
         return cross_val_predict(model, rows[:, columns], classes, cv=cv)
@@ -146,7 +145,7 @@ def audit(
         "late": (len(late), 0.0, 0.0 if late else 1.0, ", ".join(late)),
         "lone": _lone(said, forest, rows, classes, names, seed),
         "tree": _tree(said, forest, classes, seed),
-        "copies": _copies(rows, classes, forest, folds, seed),
+        "copies": _copies(rows, classes, forest, n_splits, seed),
         "shuffled": _shuffled(permuted, forest, seed),
     }
     columns = ["value", "null", "p_value", "detail"]
@@ -219,7 +218,7 @@ def _oftener(one: NDArray, other: NDArray) -> float:
 
 
 def _copies(
-    rows: NDArray, classes: NDArray, forest: Any, folds: int, seed: int
+    rows: NDArray, classes: NDArray, forest: Any, n_splits: int, seed: int
 ) -> tuple[float, float, float, str]:
     """Compare classes of equal rows with what people with such values would have."""
     same = pd.util.hash_pandas_object(pd.DataFrame(rows), index=False).to_numpy()
@@ -228,7 +227,7 @@ def _copies(
     kinds, first, counts = np.unique(same, return_index=True, return_counts=True)
     detail = f"of {len(test):,} test rows"
     distinct = rows[first]
-    if share == 0 or len(kinds) < 2 * folds:
+    if share == 0 or len(kinds) < 2 * n_splits:
         return share, share, 1.0, detail
     if max(len(np.unique(column)) for column in distinct.T) > len(kinds) / 2:
         return share, 0.0, 0.0, f"{detail}; no two people would have all values alike"
@@ -241,7 +240,7 @@ def _copies(
     model = clone(forest).set_params(min_samples_leaf=5)
     labels = np.unique(classes, return_inverse=True)[1]
     chance = np.zeros((len(alone), labels.max() + 1))
-    for fit, rest in GroupKFold(folds).split(alone, groups=same[alone]):
+    for fit, rest in GroupKFold(n_splits).split(alone, groups=same[alone]):
         model.fit(rows[alone[fit]], labels[alone[fit]])
         chance[np.ix_(rest, model.classes_)] = model.predict_proba(rows[alone[rest]])
     expected = (chance[counts > 1] ** 2).sum(axis=1)

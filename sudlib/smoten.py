@@ -137,7 +137,7 @@ class SMOTEN(over_sampling.SMOTEN):
         """
         check_choice("method", self.method, METHODS)
         check_levels(X)
-        check_order(X, y)
+        check_rows(X=X, y=y)
         given: Any = self.random_state  # type: ignore[has-type]
         try:
             if isinstance(given, np.random.Generator):  # imbalanced-learn knows none
@@ -235,24 +235,6 @@ def check_levels(X: Any) -> None:
                 f" {column[column % 1 != 0].iloc[0]}); only levels can be resampled:"
                 " cut it in bands first"
             )
-
-
-def check_order(X: Any, y: Any) -> None:
-    """Raise if rows and classes are of other people, or in another order.
-
-    Parameters
-    ----------
-    X, y : object
-        What was given; without an index rows go by position.
-
-    Raises
-    ------
-    InputError
-        If both have an index, and the two differ.
-    """
-    if isinstance(X, pd.DataFrame) and isinstance(y, pd.Series | pd.DataFrame):
-        columns = X.iloc[:, 0], y if y.ndim == 1 else y.iloc[:, 0]
-        check_rows(X=columns[0], y=columns[1])
 
 
 def find_neighbours(

@@ -96,11 +96,11 @@ def check_whole(
 
     Examples
     --------
-    >>> check_whole("folds", np.int64(5), 2)
+    >>> check_whole("n_splits", np.int64(5), 2)
     5
-    >>> check_whole("folds", 2.5, 2)
+    >>> check_whole("n_splits", 2.5, 2)
     Traceback (most recent call last):
-    sudlib.files.InputError: folds must be a whole number from 2 up, not 2.5
+    sudlib.files.InputError: n_splits must be a whole number from 2 up, not 2.5
     """
     if given is None and none is not None:
         return None
@@ -166,6 +166,43 @@ def check_number(
     raise InputError(f"{name} must be a number{span}, not {given!r}")
 
 
+def draw_seed(random_state: Any) -> int:
+    """Return an int from what scikit-learn takes as ``random_state``.
+
+    Parameters
+    ----------
+    random_state : None, int, RandomState or Generator
+        An int is returned as it is; the others are drawn from.
+
+    Returns
+    -------
+    int
+
+    Raises
+    ------
+    InputError
+        For anything else.
+
+    Examples
+    --------
+    >>> draw_seed(33), draw_seed(np.random.default_rng(1))
+    (33, 1016164991)
+    """
+    from sklearn.utils import check_random_state
+
+    if isinstance(random_state, Integral):
+        return check_whole("random_state", random_state, 0, 2**32 - 1)
+    if isinstance(random_state, np.random.Generator):
+        return int(random_state.integers(2**31 - 1))
+    try:
+        return int(check_random_state(random_state).randint(2**31 - 1))
+    except ValueError as why:
+        raise InputError(
+            "random_state must be a whole number, a RandomState, a Generator or None,"
+            f" not {random_state!r}"
+        ) from why
+
+
 #: Arrays larger than this are refused before they are made.
 MOST_BYTES = 4 * 2**30
 
@@ -200,16 +237,21 @@ def check_bytes(what: str, wanted: int, most: int = MOST_BYTES) -> None:
         )
 
 
-def check_rows(**columns: Any) -> int:
-    """Return the common length of columns whose rows belong together.
+#: What has an index that says which row is whose.
+_LABELLED = pd.DataFrame | pd.Series
 
-    Rows are matched by position.  Two pandas columns that have different indexes do
+
+def check_rows(**tables: Any) -> int:
+    """Return the common number of rows of tables and columns that belong together.
+
+    Rows are matched by position.  Two pandas objects that have different indexes do
     not say which rows belong together, so they are refused.
 
     Parameters
     ----------
-    **columns
-        Array-likes by name; None is passed over.
+    **tables
+        Array-likes by name, of any number of dimensions; None, and one value that
+        stands for all rows, are passed over.
 
     Returns
     -------
@@ -218,42 +260,74 @@ def check_rows(**columns: Any) -> int:
     Raises
     ------
     InputError
-        If one is not one-dimensional, their lengths or indexes differ, or there are no
-        rows.
+        If their lengths or indexes differ, or there are no rows.
 
     Examples
     --------
-    >>> check_rows(y_true=[0, 1], y_pred=[1])
+    >>> check_rows(X=[[1, 2], [3, 4]], y=[1])
     Traceback (most recent call last):
-    sudlib.files.InputError: y_true and y_pred must have the same length, not 2 and 1
+    sudlib.files.InputError: X and y must have the same length, not 2 and 1
     >>> check_rows(y_true=pd.Series([0, 1]), y_pred=pd.Series([1, 1], index=[1, 0]))
     Traceback (most recent call last):
     sudlib.files.InputError: y_true and y_pred have different indexes, so it is not \
 clear which rows belong together; give them one index, or arrays in the same order
     """
-    shapes = {name: np.shape(c) for name, c in columns.items() if c is not None}
-    for name, shape in shapes.items():
-        if len(shape) != 1:
-            raise InputError(f"{name} must be one column, not of shape {shape}")
-    lengths = [shape[0] for shape in shapes.values()]
-    if len(set(lengths)) > 1:
+    shapes = {name: _shape(name, each) for name, each in tables.items()}
+    lengths = {name: shape[0] for name, shape in shapes.items() if shape}
+    if len(set(lengths.values())) > 1:
         raise InputError(
-            f"{' and '.join(shapes)} must have the same length, not"
-            f" {' and '.join(map(str, lengths))}"
+            f"{' and '.join(lengths)} must have the same length, not"
+            f" {' and '.join(map(str, lengths.values()))}"
         )
-    if not lengths or not lengths[0]:
-        raise InputError(f"{' and '.join(shapes) or 'the input'} must have rows: none")
-    series = {name: c for name, c in columns.items() if isinstance(c, pd.Series)}
-    indexed = {name: each.index for name, each in series.items()}
-    for name, index in indexed.items():
-        first = next(iter(indexed))
-        if not index.equals(indexed[first]):
+    if not any(lengths.values()):
+        raise InputError(f"{' and '.join(lengths) or 'the input'} must have rows: none")
+    labelled = [name for name in lengths if isinstance(tables[name], _LABELLED)]
+    for name in labelled[1:]:
+        if not tables[name].index.equals(tables[labelled[0]].index):
             raise InputError(
-                f"{first} and {name} have different indexes, so it is not clear which"
-                " rows belong together; give them one index, or arrays in the same"
-                " order"
+                f"{labelled[0]} and {name} have different indexes, so it is not clear"
+                " which rows belong together; give them one index, or arrays in the"
+                " same order"
             )
-    return lengths[0]
+    return next(iter(lengths.values()))
+
+
+def _shape(name: str, table: Any) -> tuple[int, ...]:
+    """Return the shape of an array-like, ``()`` of None."""
+    try:
+        return np.shape(table)
+    except ValueError as why:
+        raise InputError(f"the rows of {name} must have one length: {why}") from why
+
+
+def check_columns(**columns: Any) -> int:
+    """Return the common length of columns whose rows belong together.
+
+    Parameters
+    ----------
+    **columns
+        Array-likes of one dimension by name; None is passed over.
+
+    Returns
+    -------
+    int
+
+    Raises
+    ------
+    InputError
+        If one is not one-dimensional, and as :func:`check_rows` does.
+
+    Examples
+    --------
+    >>> check_columns(y_true=[0, 1], y_pred=[[0, 1]])
+    Traceback (most recent call last):
+    sudlib.files.InputError: y_pred must be one column, not of shape (1, 2)
+    """
+    for name, column in columns.items():
+        shape = _shape(name, column)
+        if column is not None and len(shape) != 1:
+            raise InputError(f"{name} must be one column, not of shape {shape}")
+    return check_rows(**columns)
 
 
 def numbers(name: str, values: ArrayLike) -> NDArray[np.float64]:

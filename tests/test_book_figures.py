@@ -261,6 +261,10 @@ def test_a_folded_table_shows_its_caption_and_opens_by_a_click():
     assert root.tag == "details" and "open" not in root.attrib
     assert [each.tag for each in root] == ["summary", "table"]
     assert root[0].text == "Synthetic data. All < of it"
+    page = figures.table(frame, "What it says", folded="All & more").data
+    root = ET.fromstring(page)
+    assert root[0].text == "All & more" and root[1][0].tag == "caption"
+    assert root[1][0].text == "What it says"
 
 
 def test_a_confusion_matrix_has_true_classes_in_rows_and_shades_their_shares():

@@ -279,12 +279,6 @@ def test_fewer_trees_change_only_the_number_of_trees():
     assert whole == tenth
 
 
-def test_paper_size_scales_nothing_down():
-    for (_, size), effort in forests.EFFORTS.items():
-        if size == "paper":
-            assert effort.records is effort.people is None and effort.trees == 1
-
-
 def test_too_few_people_are_said_in_words(people):
     with pytest.raises(InputError, match="at least 20 people"):
         forests.split_general([0, 1] * 5)

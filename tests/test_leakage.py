@@ -73,7 +73,7 @@ def test_columns_made_from_late_ones_are_late_too():
 def test_signs_are_those_of_a_calculation_by_hand(people):
     X, y = people[0].iloc[:120, :4].assign(V2=people[1][:120]), people[1][:120]
     y = np.where(np.arange(120) % 10, y, 1 - y)  # V2 is right in nine of ten
-    found = audit(X, y, trees=15, folds=4, shuffles=2, seed=5)
+    found = audit(X, y, trees=15, n_splits=4, shuffles=2, seed=5)
     rows, folds = X.to_numpy(), StratifiedKFold(4, shuffle=True, random_state=5)
 
     def out_of_fold(model, columns):

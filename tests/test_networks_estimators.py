@@ -149,7 +149,7 @@ def test_a_random_state_is_drawn_from_and_a_number_is_kept():
 @pytest.mark.parametrize(
     "given, outcome, word",
     [
-        (CODES[:9], COMPLETED[:8], "one outcome a record"),
+        (CODES[:9], COMPLETED[:8], "X and y must have the same length"),
         (CODES[:9, :5], COMPLETED[:9], "28"),
         (CODES[:9].astype(float), COMPLETED[:9], "whole numbers"),
         (CODES[:9] + 30, COMPLETED[:9], "may be 0 to"),

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -232,6 +233,10 @@ class TestEpochs:
         assert epochs.table().index.tolist() == [1, 2]
 
 
+def fingerprint(model, arrays, recipe, seed):
+    return compiled.fingerprint(model, arrays, asdict(recipe), seed)
+
+
 @pytest.mark.parametrize("row", [0, 1, 77, -1])
 @pytest.mark.parametrize(
     "change",
@@ -241,8 +246,8 @@ class TestEpochs:
 def test_the_fingerprint_of_a_training_holds_all_that_decides_its_end(change, row):
     model, recipe, seed = network(), training.Recipe(), 3
     arrays = [*fit, *watch]
-    key = training._key(model, arrays, recipe, seed)
-    assert key == training._key(network(), arrays, training.Recipe(), 3)
+    key = fingerprint(model, arrays, recipe, seed)
+    assert key == fingerprint(network(), arrays, training.Recipe(), 3)
     inputs, outcome, watched, seen = (part.copy() for part in arrays)
     if change == "weights":
         model = network(seed=2)
@@ -257,22 +262,22 @@ def test_the_fingerprint_of_a_training_holds_all_that_decides_its_end(change, ro
     else:
         part = {"inputs": inputs, "outcome": outcome, "validation": watched}
         part.get(change, seen)[row] = 1 - part.get(change, seen)[row]
-    assert key != training._key(model, (inputs, outcome, watched, seen), recipe, seed)
+    assert key != fingerprint(model, (inputs, outcome, watched, seen), recipe, seed)
 
 
 def test_not_one_row_or_outcome_of_many_can_change_unnoticed():
     """More rows than a block, and more than any sample of a thousand would take."""
     inputs, outcome = np.zeros((9_000, 28), "uint8"), np.zeros(9_000, int)
     model, recipe = network(), training.Recipe()
-    key = training._key(model, (inputs, outcome), recipe, 3)
+    key = fingerprint(model, (inputs, outcome), recipe, 3)
     reversed_ = np.where(np.arange(9_000) % 9, 1, 0)  # all but those of a sample
-    assert key != training._key(model, (inputs, reversed_), recipe, 3)
+    assert key != fingerprint(model, (inputs, reversed_), recipe, 3)
     for row in (1, 4_095, 4_096, 8_999):
         for part in (inputs, outcome):
             part[row] += 1
-            assert key != training._key(model, (inputs, outcome), recipe, 3)
+            assert key != fingerprint(model, (inputs, outcome), recipe, 3)
             part[row] -= 1
-    assert key == training._key(model, (inputs, outcome), recipe, 3)
+    assert key == fingerprint(model, (inputs, outcome), recipe, 3)
 
 
 @pytest.fixture(scope="module")
@@ -417,7 +422,7 @@ class TestTrain:
         "inputs, outcome, word",
         [
             (codes[:5], completed[:4], "length"),
-            (codes[:0], completed[:0], "length"),
+            (codes[:0], completed[:0], "must have rows"),
             (codes[:5], np.arange(5), "0 or 1"),
         ],
     )

@@ -240,7 +240,7 @@ def test_subset_keeps_the_columns(records):
 
 
 def test_oklahoma_is_oklahoma_and_has_the_studys_size():
-    people = cohort.load_people(size="quick", seed=3)
+    people = cohort.load_people(seed=3)
     assert (people["STFIPS"] == 40).all()
     assert people["LOS"].between(1, 30).all()
     assert 0.8 * cohort.STUDY_ROWS <= len(people) <= cohort.STUDY_ROWS
@@ -248,15 +248,15 @@ def test_oklahoma_is_oklahoma_and_has_the_studys_size():
 
 
 @pytest.mark.parametrize(
-    ("data", "size", "rows"),
+    ("data", "everyone", "rows"),
     [
-        ("twin", "quick", 600_000),
-        ("twin", "paper", None),
-        ("a/file.csv", "quick", None),
+        ("twin", False, 600_000),
+        ("twin", True, None),
+        ("a/file.csv", False, None),
     ],
 )
 def test_only_a_small_twin_is_drawn_and_only_of_the_studys_year(
-    monkeypatch, data, size, rows
+    monkeypatch, data, everyone, rows
 ):
     asked = []
     made = twin.sample(2019, 45_000, seed=4)
@@ -266,9 +266,9 @@ def test_only_a_small_twin_is_drawn_and_only_of_the_studys_year(
         return made
 
     monkeypatch.setattr(cohort.record_files, "load", load)
-    people = cohort.load_people(data, size=size, seed=7)
+    people = cohort.load_people(data, everyone=everyone, seed=7)
     assert asked == [(data, {"years": (2019,), "rows": rows, "seed": 7})]
-    again = cohort.select_people(made, size=size, seed=7)
+    again = cohort.select_people(made, everyone=everyone, seed=7)
     assert people.equals(again)
 
 
@@ -306,7 +306,6 @@ def test_only_a_small_twin_is_drawn_and_only_of_the_studys_year(
         ),
         (lambda r: cohort.make_cohort(r.assign(REASON=1)), "1 class among"),
         (lambda r: cohort.make_cohort([1, 2]), "must be a pandas DataFrame, not list"),
-        (lambda r: cohort.load_people(size="big"), "size must be one of quick"),
     ],
 )
 def test_bad_input_is_named(records, call, message):
@@ -331,7 +330,7 @@ def test_a_real_file_keeps_its_two_classes_of_noprior():
     real["CASEID"] = range(len(real))
     real.attrs = {"data": "mine.csv"}
     people = cohort.select_people(real)
-    assert len(people) == len(cohort.select_people(real, size="paper"))
+    assert len(people) == len(cohort.select_people(real, everyone=True))
     assert len(cohort.select_people(people.iloc[:100])) == 100
     with pytest.raises(InputError, match="has 99"):
         cohort.select_people(people.iloc[:99])

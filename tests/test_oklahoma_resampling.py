@@ -22,13 +22,13 @@ def records():
 
 
 @pytest.mark.parametrize("variant", coding.VARIANTS)
-@pytest.mark.parametrize("folds", [None, 3])
+@pytest.mark.parametrize("n_splits", [None, 3])
 def test_only_balancing_before_the_split_puts_made_up_rows_in_the_test(
-    records, variant, folds
+    records, variant, n_splits
 ):
     cohort = oklahoma.make_cohort(records, "COMPLETED", variant)
     for balance in oklahoma.BALANCE:
-        for split in oklahoma.make_splits(cohort, balance, folds=folds):
+        for split in oklahoma.make_splits(cohort, balance, n_splits=n_splits):
             made_up = split.made_up_test
             assert made_up.any() == (balance == "before")
             assert (split.rows_test[made_up] == -1).all()
@@ -85,7 +85,7 @@ def test_single_splits_are_train_test_splits_stratified_only_where_repaired(reco
 
 def test_folds_predict_everyone_once_in_each_round(records):
     cohort = oklahoma.make_cohort(records, "COMPLETED")
-    splits = oklahoma.make_splits(cohort, "none", folds=4, repeats=2)
+    splits = oklahoma.make_splits(cohort, "none", n_splits=4, repeats=2)
     for part in (splits[:4], splits[4:]):
         rows = np.concatenate([split.rows_test for split in part])
         assert sorted(rows) == list(range(len(cohort)))
@@ -108,7 +108,7 @@ def test_a_class_without_a_training_row_is_named(records):
     cohort = oklahoma.relabel(cohort, rare)
     with pytest.raises(InputError, match="'COMPLETE' has no row to learn from"):
         with pytest.warns(UserWarning):
-            oklahoma.make_splits(cohort, "none", folds=2)
+            oklahoma.make_splits(cohort, "none", n_splits=2)
     with pytest.raises(InputError, match="balance must be one of none, before"):
         oklahoma.make_splits(cohort, "after")
 
@@ -166,7 +166,7 @@ def test_predictions_hold_everyone_with_groups_in_the_order_of_the_splits(record
     cohort = oklahoma.make_cohort(records, "COMPLETED")
     tree = DecisionTreeClassifier(max_depth=2, random_state=0)
     told = oklahoma.predict(cohort, {"tree": tree})
-    splits = oklahoma.make_splits(cohort, "inside", folds=5)
+    splits = oklahoma.make_splits(cohort, "inside", n_splits=5)
     rows = np.concatenate([split.rows_test for split in splits])
     assert len(told) == len(cohort) == len(told.predicted)
     assert (told.y.to_numpy() == cohort.y.to_numpy()[rows]).all()
@@ -186,7 +186,7 @@ def test_as_published_one_split_with_made_up_rows_and_the_printed_machines(recor
     assert (told.made_up == split.made_up_test).all() and told.made_up.any()
     assert told.groups.notna().all().all()
     folds = oklahoma.predict(
-        cohort, {"one": DummyClassifier()}, balance="none", folds=2
+        cohort, {"one": DummyClassifier()}, balance="none", n_splits=2
     )
     assert len(folds) == len(cohort) and not folds.made_up.any()
 
@@ -202,7 +202,7 @@ def test_reweighing_sees_training_rows_only_and_reaches_the_model(records):
 
     stump = DecisionTreeClassifier(max_depth=1)
     told = oklahoma.predict(
-        cohort, {"stump": stump}, balance="none", folds=3, reweigh=only_completed
+        cohort, {"stump": stump}, balance="none", n_splits=3, reweigh=only_completed
     )
     # A leaf without anyone who completed still says so.
     assert (told.predicted["stump"] == "COMPLETE").mean() > 0.9

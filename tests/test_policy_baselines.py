@@ -257,10 +257,10 @@ LEARNERS = [policy.AdditiveQLearner(), policy.ContrastLearner()]
             "given to everybody",
         ),
         (lambda X, A, y: (X, A + 1, y), "coded -1 and"),
-        (lambda X, A, y: (X, A[:-1], y), r"one row a person \(200\)"),
+        (lambda X, A, y: (X, A[:-1], y), "same length, not 200 and 199"),
         (lambda X, A, y: (np.where(X == X[2, 1], np.nan, X), A, y), "impute it first"),
-        (lambda X, A, y: (X, A, y[:-1]), "one number a person"),
-        (lambda X, A, y: (X[:0], A[:0], y[:0]), "minimum of 1"),
+        (lambda X, A, y: (X, A, y[:-1]), "same length, not 200 and 200 and 199"),
+        (lambda X, A, y: (X[:0], A[:0], y[:0]), "must have rows"),
         (lambda X, A, y: (X.astype(str) + "x", A, y), "table of numbers"),
     ],
 )

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from sklearn.base import clone
 from sklearn.linear_model import LinearRegression
+from sklearn.model_selection import KFold
 
 from sudlib import policy
 from sudlib.files import InputError, data_file
@@ -53,7 +54,7 @@ def test_weights_are_those_of_non_negative_least_squares_part_by_part():
     }
     found = policy.BestRule(rules).fit(X, A, outcome)
     said, usual = np.empty((2, 300, 2))
-    folds = best_rule.KFold(5, shuffle=True, random_state=33)
+    folds = KFold(5, shuffle=True, random_state=33)
     for train, rest in folds.split(X):
         for place, rule in enumerate(rules.values()):
             fitted = clone(rule).fit(X[train], A[train], outcome[train])

@@ -77,8 +77,8 @@ def test_treatments_in_words_are_read(words, clinic):
         (lambda X, A, y: (X, A.assign(insulin=None), y), "missing for 400"),
         (lambda X, A, y: (X, A.set_axis(["a", "a"], axis=1), y), "called 'a'"),
         (lambda X, A, y: (X.set_axis([1, "1", 2], axis=1), A, y), "called '1'"),
-        (lambda X, A, y: (X, A.iloc[::-1], y), "indexes differ"),
-        (lambda X, A, y: (X, A, y.iloc[::-1]), "indexes differ"),
+        (lambda X, A, y: (X, A.iloc[::-1], y), "different indexes"),
+        (lambda X, A, y: (X, A, y.iloc[::-1]), "different indexes"),
         (lambda X, A, y: (X, A.assign(insulin=1), y), "insulin is given to everybody"),
     ],
 )
@@ -221,7 +221,7 @@ def test_scores_keep_their_support_by_rows_and_lose_it_otherwise(clinic):
     for wrong in (np.asarray(scores), scores + 0.0):
         with pytest.raises(InputError, match="their support belongs to them"):
             policy.augmented_value(wrong, A)
-    with pytest.raises(InputError, match="for the 400 people"):
+    with pytest.raises(InputError, match="same length, not 400 and 9"):
         policy.augmented_value(scores, A.iloc[:9])
 
 
@@ -285,10 +285,13 @@ def test_functions_that_are_no_rules_match_rows_too(clinic):
         lambda: policy.agreement(A, other),
         lambda: policy.matched_average(pd.Series(outcome, A.index), other, A, 0.25),
         lambda: policy.matched_average(outcome, A, A, chance.loc[other.index]),
+        lambda: policy.matched_average(
+            chance, A, A, 0.25, sample_weight=chance.loc[other.index]
+        ),
         lambda: policy.outcome_weights(X, other, outcome, 0.25),
         lambda: policy.estimate_propensity(X, other),
     ):
-        with pytest.raises(InputError, match="their indexes differ"):
+        with pytest.raises(InputError, match="different indexes"):
             act()
 
 

@@ -831,11 +831,11 @@ def _nan(array):
     ("change", "said"),
     [
         (lambda s: {"outcome": _nan(s.outcome)}, "row 3 has nan"),
-        (lambda s: {"outcome": s.outcome[:9]}, "one number a person"),
+        (lambda s: {"outcome": s.outcome[:9]}, "same length, not 600 and 600"),
         (lambda s: {"y": np.where([[True] * 3], s.A, s.A) * 2}, "coded -1 and"),
         (lambda s: {"y": np.column_stack([s.A[:, :2], np.ones(600)])}, "to everybody"),
         (lambda s: {"y": np.column_stack([s.A[:, :2], -np.ones(600)])}, "to nobody"),
-        (lambda s: {"y": s.A[:10]}, "one row a person"),
+        (lambda s: {"y": s.A[:10]}, "same length, not 600 and 10"),
         (lambda s: {"X": _nan(s.X)}, "impute"),
         (lambda s: {"propensity": np.zeros(600)}, "above 0 and at most 1"),
         (lambda s: {"propensity": np.full(600, 1.5)}, "above 0 and at most 1"),

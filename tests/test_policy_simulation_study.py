@@ -325,31 +325,31 @@ def test_the_workflow_fans_out_one_job_a_shard(tmp_path, more):
     assert said.count("rule shard:") == 2 * 4 * 2, said
 
 
-# ------------------------------------------------------------------------ the forks
+# ------------------------------------------------------------------------ the choices
 
 
-def test_a_fork_changes_one_thing():
-    for name, fork in multiverse.FORKS.items():
-        changed = [*fork.repeats, *filter(None, (fork.network, fork.naive))]
+def test_a_choice_changes_one_thing():
+    for name, choice in multiverse.CHOICES.items():
+        changed = [*choice.repeats, *filter(None, (choice.network, choice.naive))]
         assert len(changed) == (name != "base")
 
 
-def test_a_fork_changes_what_its_words_say():
-    for fork in multiverse.FORKS.values():
-        changes = fork.network | fork.naive | fork.repeats
-        if fork.question == "iterations":
-            words = fork.choice.removeprefix("naive: ").replace(",", "")
+def test_a_choice_changes_what_its_words_say():
+    for choice in multiverse.CHOICES.values():
+        changes = choice.network | choice.naive | choice.repeats
+        if choice.question == "iterations":
+            words = choice.answer.removeprefix("naive: ").replace(",", "")
             assert changes == {"steps": int(words)}
-        if "step size" in fork.choice and "learning_rate" in changes:
-            assert float(fork.choice.split()[-1]) == changes["learning_rate"]
-        if "less the smallest" in fork.choice:
+        if "step size" in choice.answer and "learning_rate" in changes:
+            assert float(choice.answer.split()[-1]) == changes["learning_rate"]
+        if "less the smallest" in choice.answer:
             assert changes == {"weights": "shifted"}
-    assert multiverse.FORKS["known"].repeats == {"propensity": 0.5**5}
+    assert multiverse.CHOICES["known"].repeats == {"propensity": 0.5**5}
 
 
-def test_an_unknown_fork_is_refused():
-    with pytest.raises(InputError, match="a fork must be one of"):
-        multiverse.run_forks(["sigmoid"], 200, [0])
+def test_an_unknown_choice_is_refused():
+    with pytest.raises(InputError, match="a choice must be one of"):
+        multiverse.run_choices(["sigmoid"], 200, [0])
 
 
 # ------------------------------------------------------------- what the book carries

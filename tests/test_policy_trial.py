@@ -214,7 +214,7 @@ def test_a_trial_refuses_what_does_not_belong_together():
         ({"allowed": [(0,)]}, "a level of each of a, b"),
         (
             {"treatments": given.iloc[:2], "allowed": [(0, 0), (1, 0), (1, 1)]},
-            "one row",
+            "X and treatments and outcomes must have the same length",
         ),
         ({"X": X.assign(x=[1, np.nan, 2, 3])}, "impute"),
         ({"outcomes": ["a", "b", "c", "d"]}, "must be numbers"),
@@ -224,9 +224,9 @@ def test_a_trial_refuses_what_does_not_belong_together():
         ({"propensities": 0.0}, "above 0"),
         ({"treatments": given.assign(b=[0, np.nan, 1, 1])}, "missing for 1"),
         ({"treatments": given.set_axis([1, "1"], axis=1)}, "called '1'"),
-        ({"treatments": given.set_axis([4, 3, 2, 1])}, "indexes differ"),
+        ({"treatments": given.set_axis([4, 3, 2, 1])}, "different indexes"),
         ({"treatments": given * 0}, "at least two arms"),
-        ({"clusters": [1, 2]}, "clusters must have one row"),
+        ({"clusters": [1, 2]}, "the same length, not 4 and 4 and 4 and 2"),
     ]:
         whole = {"X": X, "treatments": given, "outcomes": good} | change
         with pytest.raises(InputError, match=said):

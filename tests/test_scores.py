@@ -279,12 +279,17 @@ def test_what_is_left_out_has_the_default_that_is_documented():
     completed, score = some_rows()
     matrix = [[30, 10], [5, 15]]
     explicit = scores.evaluate(
-        completed, score, threshold=0.5, n_resamples=1000, level=0.95, seed=33
+        completed,
+        score,
+        threshold=0.5,
+        n_resamples=1000,
+        confidence_level=0.95,
+        seed=33,
     )
     assert scores.evaluate(completed, score).draws.equals(explicit.draws)
     assert scores.evaluate(completed, score).estimates == explicit.estimates
     assert scores.evaluate_matrix(matrix) == scores.evaluate_matrix(
-        matrix, n_resamples=10_000, level=0.95, seed=33
+        matrix, n_resamples=10_000, confidence_level=0.95, seed=33
     )
     first, again = scores.resamples(completed), scores.resamples(completed, 1000, 33)
     assert [row.tolist() for row in next(first)] == [r.tolist() for r in next(again)]
@@ -294,7 +299,7 @@ def test_what_is_left_out_has_the_default_that_is_documented():
     chosen = scores.best_threshold(completed, score, 0.5)
     assert chosen == scores.best_threshold(completed, score)
     assert chosen != scores.best_threshold(completed, score, 2)
-    ten = scores.calibration(completed, score, bins=10, level=0.95)
+    ten = scores.calibration(completed, score, bins=10, confidence_level=0.95)
     assert scores.calibration(completed, score).equals(ten)
     assert list(ten.columns) == ["score", "observed", "low", "high", "n"]
     other = scores.evaluate(completed, 1 - score)
@@ -306,7 +311,7 @@ def test_what_is_left_out_has_the_default_that_is_documented():
 @pytest.mark.parametrize("level", [0.5, 0.9])
 def test_the_level_is_the_share_of_draws_between_the_ends(level):
     completed, score = some_rows()
-    kept = scores.evaluate(completed, score, n_resamples=1000, level=level)
+    kept = scores.evaluate(completed, score, n_resamples=1000, confidence_level=level)
     noise = np.random.default_rng(3).normal(0, 0.1, len(score))
     worse = scores.evaluate(completed, np.clip(score + noise, 0, 1))
     gap = scores.difference(kept, worse, "average_precision", level)
@@ -315,10 +320,10 @@ def test_the_level_is_the_share_of_draws_between_the_ends(level):
     estimate = kept.estimates["average_precision"]
     assert (draws < estimate.low).mean() == pytest.approx((1 - level) / 2, abs=0.002)
     assert (draws > estimate.high).mean() == pytest.approx((1 - level) / 2, abs=0.002)
-    matrix = scores.evaluate_matrix(kept.matrix, level=level)["recall"]
+    matrix = scores.evaluate_matrix(kept.matrix, confidence_level=level)["recall"]
     whole = scores.evaluate_matrix(kept.matrix)["recall"]
     assert whole.low < matrix.low < matrix.value < matrix.high < whole.high
-    narrow = scores.calibration(completed, score, level=level)
+    narrow = scores.calibration(completed, score, confidence_level=level)
     wide = scores.calibration(completed, score)
     assert (wide["low"] <= narrow["low"]).all() and (
         wide["high"] > narrow["high"]

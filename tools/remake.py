@@ -353,7 +353,7 @@ def _again(made, path):
     Half of them must be the same.  Not all: on another processor the last bit of a
     sum differs, and 2,000 steps later some networks do.
     """
-    key = ["fork", "setting", "n_train", "repeat", "method"]
+    key = ["choice", "setting", "n_train", "repeat", "method"]
     key = [name for name in key if name in made]
     both = made.merge(pd.read_csv(path), on=key, suffixes=("", "_kept"))
     _expect(len(both) == len(made) > 0, "it lacks rows of a repeat that is run again")
@@ -379,13 +379,13 @@ def _scores(context):
     return _again(made, path)
 
 
-def _forks(context):
-    """Hold one repeat of the naive forks, run again, against the recorded ones."""
+def _choices(context):
+    """Hold one repeat of the naive choices, run again, against the recorded ones."""
     with threadpool_limits(1):
-        made = multiverse.run_forks(
+        made = multiverse.run_choices(
             multiverse.NAIVE, 200, range(1), methods=("naive",), seed=33
         )
-    return _again(made, DATA / "results/study_c/forks.csv.gz")
+    return _again(made, DATA / "results/study_c/choices.csv.gz")
 
 
 def _software(context):
@@ -645,7 +645,10 @@ PRODUCTS = (
     Product(_RUN + "scores.csv.gz", "recorded", "run_study_c.py", check=_scores),
     Product(_RUN + "provenance.json", "recorded", "run_study_c.py"),
     Product(
-        _RUN + "forks.csv.gz", "recorded", "run_study_c.py --forks 24", check=_forks
+        _RUN + "choices.csv.gz",
+        "recorded",
+        "run_study_c.py --choices 24",
+        check=_choices,
     ),
     Product(
         _RUN + "other_software.csv", "recorded", "other_software.py", check=_software

@@ -124,7 +124,7 @@ def parse(words=None):
     parser.add_argument("--list", action="store_true", help="name the shards and stop")
     parser.add_argument("--merge", action="store_true", help="only merge what is there")
     parser.add_argument(
-        "--forks", type=int, metavar="N", help="run N repeats of every fork"
+        "--choices", type=int, metavar="N", help="run N repeats of every choice"
     )
     parser.add_argument("--no-merge", action="store_true", help="only run")
     return parser.parse_args(words)
@@ -176,8 +176,8 @@ def run(plan, folder, seed, at_once=None):
         write_whole(target.with_suffix(".json"), json.dumps(note, indent=1) + "\n")
 
 
-def run_forks(repeats, out, seed):
-    """Run the forks of notebook c04 and write their scores after every repeat.
+def run_choices(repeats, out, seed):
+    """Run the choices of notebook c04 and write their scores after every repeat.
 
     The naive rule's at every size of both settings, with a quarter of the repeats; all
     of them at 200 people per treatment, and at 1,000 with a quarter.
@@ -186,20 +186,20 @@ def run_forks(repeats, out, seed):
     cells = [(setting, size) for setting in SETTINGS for size in SIZES]
     plan = [(multiverse.NAIVE, ("naive",), *cell, some) for cell in cells]
     plan += [
-        (tuple(multiverse.FORKS), None, "right", 200, repeats),
-        (tuple(multiverse.FORKS), None, "right", 1000, some),
+        (tuple(multiverse.CHOICES), None, "right", 200, repeats),
+        (tuple(multiverse.CHOICES), None, "right", 1000, some),
     ]
-    key = ["fork", "setting", "n_train", "repeat", "method"]
+    key = ["choice", "setting", "n_train", "repeat", "method"]
     frames = []
     for names, methods, setting, size, number in plan:
         for part in blocks(size, 0, number):
-            scores = multiverse.run_forks(
+            scores = multiverse.run_choices(
                 names, size, part, methods=methods, setting=setting, seed=seed
             )
             frames.append(scores)
-            print(f"forks: {setting} n={size}, {part.stop} of {number}", flush=True)
+            print(f"choices: {setting} n={size}, {part.stop} of {number}", flush=True)
             table = pd.concat(frames, ignore_index=True).drop_duplicates(key)
-            pack(table, out / "forks.csv.gz")
+            pack(table, out / "choices.csv.gz")
 
 
 def pack(table, target):
@@ -282,8 +282,8 @@ def main(words=None):
     if asked.list:
         print("\n".join(shard_name(*shard) for shard in plan))
         return 0
-    if asked.forks:
-        run_forks(asked.forks, asked.out, asked.seed)
+    if asked.choices:
+        run_choices(asked.choices, asked.out, asked.seed)
         return 0
     try:
         if not asked.merge:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from sudlib.book.claims import compare
 from sudlib.book.claims_text import our_text, paper_text
 from sudlib.book.printed import STUDIES, published
+from sudlib.book.prose import folded
 from sudlib.book.verdicts import PUBLISHED_ARM, VERDICTS
 from sudlib.files import InputError, data_file
 
@@ -296,4 +297,4 @@ def page_table(
     from IPython.display import HTML
 
     told = f"The study's {len(chosen)} numbers and ours, as a table"
-    return HTML(f"<details><summary>{told}</summary>{page.data}</details>")
+    return HTML(folded(told, page.data))

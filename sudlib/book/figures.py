@@ -26,6 +26,7 @@ from matplotlib.colors import LinearSegmentedColormap, Normalize, to_rgba
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
+from sudlib.book import prose
 from sudlib.book.svg import INK, LOOK, to_png, to_svg
 from sudlib.files import InputError
 
@@ -160,7 +161,7 @@ def table(
     *,
     synthetic: bool = False,
     index: bool = True,
-    folded: bool = False,
+    folded: bool | str = False,
 ) -> HTML:
     """Return a small table with its caption, for a notebook to display.
 
@@ -174,9 +175,9 @@ def table(
         True if it was computed on a twin: the caption then says so.
     index : bool, default=True
         Whether the index is a column of its own.
-    folded : bool, default=False
-        Whether the caption alone is seen until the reader opens it: for tables that
-        the argument does not need.
+    folded : bool or str, default=False
+        Whether the caption alone, or this text, is seen until the reader opens it: for
+        tables that the argument does not need.
 
     Returns
     -------
@@ -184,14 +185,15 @@ def table(
     """
     from IPython.display import HTML
 
-    caption = html.escape(_labelled(caption, "a table", synthetic))
+    caption = _labelled(caption, "a table", synthetic)
     frame = frame.rename_axis(index=None, columns=None)
     page = frame.to_html(index=index, border=0, na_rep="", justify="left")
-    if folded:
-        return HTML(f"<details><summary>{caption}</summary>{page}</details>")
+    if folded is True:
+        return HTML(prose.folded(caption, page))
     style = "caption-side:top;text-align:left;color:inherit"
-    words = f'<caption style="{style}">{caption}</caption>'
-    return HTML(page.replace(">", f">{words}", 1))
+    words = f'<caption style="{style}">{html.escape(caption)}</caption>'
+    page = page.replace(">", f">{words}", 1)
+    return HTML(prose.folded(folded, page) if folded else page)
 
 
 def _look(index: int) -> dict[str, Any]:

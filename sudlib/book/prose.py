@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import inspect
 import math
 import re
@@ -51,6 +52,28 @@ _RAW = {
     r"(?m)^\s*(`{3,}|:{3,}|~{3,})\s*\{": "a directive",
     r"(?m)^#{1,6}\s": "a heading",
 }
+
+
+def folded(summary: str, content: str) -> str:
+    """Return content of which a page shows the summary alone until it is opened.
+
+    Parameters
+    ----------
+    summary : str
+        Plain text.
+    content : str
+        HTML; or Markdown, between empty lines.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> folded("A proof", "<p>Trivial.</p>")
+    '<details><summary>A proof</summary><p>Trivial.</p></details>'
+    """
+    return f"<details><summary>{html.escape(summary)}</summary>{content}</details>"
 
 
 def fill(template: str, numbers: dict[str, Any]) -> tuple[str, dict[str, str]]:

@@ -15,6 +15,7 @@ from sudlib.book.claims import compare
 from sudlib.book.claims_html import OPEN_LINES
 from sudlib.book.claims_text import describe, our_text, paper_text
 from sudlib.book.printed import published
+from sudlib.book.prose import folded
 from sudlib.book.results import read_result
 from sudlib.book.verdicts import PUBLISHED_ARM
 from sudlib.files import InputError, data_file
@@ -251,10 +252,8 @@ def at_study_size(result: Mapping[str, Any], full: Mapping[str, Any]) -> str:
         ]
         table = "\n".join([*head, *lines])
         if len(lines) > OPEN_LINES:
-            table = (
-                f"<details>\n<summary>{len(lines)} numbers: printed, of this copy, at"
-                f" the study's size</summary>\n\n{table}\n\n</details>"
-            )
+            told = f"{len(lines)} numbers: printed, of this copy, at the study's size"
+            table = folded(told, f"\n\n{table}\n\n")
         parts.append(table)
     if same:
         parts.append(

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from sudlib.classes import Coded, code_column, is_fraction
 from sudlib.files import InputError
-from sudlib.validation import check_choice, check_rows, numbers
+from sudlib.validation import check_choice, check_columns, numbers
 
 MISSING = ("error", "level", "omit")
 
@@ -110,7 +110,7 @@ def code_groups(
     check_choice("missing", missing, MISSING)
     columns = group_columns(sensitive_features)
     named = {f"the group column {name!r}": each for name, each in columns.items()}
-    check_rows(**others, **named)
+    check_columns(**others, **named)
     known = levels or {}
     return {
         name: code_levels(words, each, missing, known.get(name))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from numbers import Integral
 from typing import Any, Self
 
 import numpy as np
@@ -15,7 +14,6 @@ from scipy.sparse import issparse
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import (
     check_is_fitted,
-    check_random_state,
     validate_data,
 )
 
@@ -26,7 +24,7 @@ from sudlib.fairness.inputs import Columns, Floats
 from sudlib.fairness.rates import divide
 from sudlib.fairness.tables import named_sets
 from sudlib.raking import rake_cells
-from sudlib.validation import check_choice
+from sudlib.validation import check_choice, draw_seed
 
 VARIANTS = ("kamiran_calders", "raking", "published")
 
@@ -244,10 +242,8 @@ class Reweighing(BaseEstimator):
         self.tests_ = None
         if not (isinstance(self.sets, str) and self.sets == "significant"):
             return named_sets(self.columns_, self.sets, "sets")[1]
-        published, seed = self.variant == "published", self.random_state
-        if not isinstance(seed, Integral):
-            seed = check_random_state(seed).randint(2**31)
-        how = {"sizes": self.sizes, "alpha": self.alpha, "seed": seed}
+        published, seed = self.variant == "published", draw_seed(self.random_state)
+        how: Any = {"sizes": self.sizes, "alpha": self.alpha, "seed": seed}
         self.tests_ = interactions(X, y, n_resamples=0 if published else 4999, **how)
         column = "significant" if published else "significant_holm"
         return list(self.tests_.loc[self.tests_[column], "variables"])

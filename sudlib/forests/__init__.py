@@ -12,28 +12,20 @@ from sudlib.forests.published import (
     scaled,
 )
 from sudlib.forests.splits import (
-    EFFORTS,
-    REPORTED,
     ROWS,
-    Effort,
     Parts,
-    effort_of,
     split_general,
     split_methadone,
     take,
 )
 
 __all__ = [
-    "EFFORTS",
-    "Effort",
     "FOLDS",
     "PUBLISHED_THRESHOLD",
     "Parts",
     "RECIPES",
-    "REPORTED",
     "ROWS",
     "describe",
-    "effort_of",
     "fit_on",
     "learn",
     "printed_curves",

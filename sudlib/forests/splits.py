@@ -1,9 +1,8 @@
-"""Study A's splits into training, threshold and test rows, and the sizes of a page."""
+"""Study A's splits into training, threshold and test rows."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -17,10 +16,6 @@ from sudlib.forests.published import FOLDS
 #: People in the study's methadone experiment: 10% of its 167,301.
 METHADONE_PEOPLE = 16_731
 
-#: People of the test set that the pages on experiment 1 compare every model on;
-#: a network needs a while for each, so quick takes the first of them.
-REPORTED = {"quick": 1500, "paper": None}
-
 #: Which rows :func:`fit_on` may use, in words.
 ROWS = {
     "source": "source only",
@@ -28,62 +23,6 @@ ROWS = {
     "both": "source and target",
     "on": "source, then further on target",
 }
-
-
-class Effort(NamedTuple):
-    """How much of the study's work one size of a page does.
-
-    Parameters
-    ----------
-    records : int or None
-        Made-up records drawn; None draws as many as the agency's file has.
-    people : int or None
-        People of the cohort used at most, drawn at random; None uses all.
-    trees : float
-        Every number of trees is multiplied by this.
-    seeds : int
-        Other splits and seeds, for the spread.
-    """
-
-    records: int | None
-    people: int | None
-    trees: float
-    seeds: int
-
-
-#: Quick keeps the study's ten candidate settings and its three folds; what shrinks is
-#: the number of records and of trees.
-EFFORTS = {
-    ("general", "quick"): Effort(80_000, 30_000, trees=0.1, seeds=3),
-    ("general", "paper"): Effort(None, None, trees=1, seeds=5),
-    ("methadone", "quick"): Effort(170_000, 20_000, trees=0.1, seeds=5),
-    ("methadone", "paper"): Effort(None, None, trees=1, seeds=5),
-}
-
-
-def effort_of(experiment: str, size: str, **changes: Any) -> Effort:
-    """Return an effort of :data:`EFFORTS`, with what a notebook's parameters change.
-
-    Parameters
-    ----------
-    experiment : {"general", "methadone"}
-        Which experiment of the study.
-    size : {"quick", "paper"}
-        Which size of the page.
-    **changes
-        Fields of :class:`Effort`; None leaves what the size says.
-
-    Returns
-    -------
-    Effort
-
-    Examples
-    --------
-    >>> effort_of("general", "quick", people=5000, trees=None)
-    Effort(records=80000, people=5000, trees=0.1, seeds=3)
-    """
-    given = {name: value for name, value in changes.items() if value is not None}
-    return EFFORTS[experiment, size]._replace(**given)
 
 
 def take(people: pd.DataFrame, n: int | None, seed: int = 33) -> pd.DataFrame:

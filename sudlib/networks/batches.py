@@ -7,10 +7,46 @@ from typing import Any
 
 import keras
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
+from sudlib.files import InputError
 from sudlib.networks import compiled
 from sudlib.networks.devices import is_out_of_memory, use_xla
+from sudlib.validation import check_columns, check_rows
+
+
+def check_pair(
+    inputs: Any, completed: ArrayLike, names: tuple[str, str] = ("inputs", "completed")
+) -> tuple[Any, NDArray[Any]]:
+    """Return what a network is given: inputs, and the outcome of each record.
+
+    Parameters
+    ----------
+    inputs : array-like of shape (n, ...)
+        What the model takes.
+    completed : array-like of shape (n,)
+        Outcomes, 0 or 1.
+    names : tuple of str, optional
+        What the two are called in messages.
+
+    Returns
+    -------
+    inputs : object
+        As they were given.
+    completed : numpy.ndarray
+
+    Raises
+    ------
+    InputError
+        If lengths or indexes differ, there are no rows, or an outcome is not 0 or 1.
+    """
+    check_rows(**dict(zip(names, (inputs, completed), strict=True)))
+    check_columns(**{names[1]: completed})
+    outcome = np.asarray(completed)
+    wrong = outcome[~np.isin(outcome, (0, 1))]
+    if len(wrong):
+        raise InputError(f"{names[1]} must be 0 or 1, not {wrong[0]!r}")
+    return inputs, outcome
 
 
 class Batches(keras.utils.PyDataset):

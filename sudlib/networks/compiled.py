@@ -8,11 +8,17 @@ come out again.  What is computed is the same, in the same order.
 
 from __future__ import annotations
 
+import hashlib
+import json
 import random
 import re
 from collections import OrderedDict
+from collections.abc import Iterable
+from typing import Any
 
 import keras
+import numpy as np
+from numpy.typing import NDArray
 
 from sudlib.networks import devices
 
@@ -44,6 +50,38 @@ def architecture(model: keras.Model) -> str:
 
     layers = re.sub(r'"([a-z][a-z0-9_]*?)(?:_\d+)*"', renumber, model.to_json())
     return f"{layers} {[weight.trainable for weight in model.weights]}"
+
+
+def fingerprint(
+    model: keras.Model, arrays: Iterable[NDArray[Any]], *settings: Any
+) -> str:
+    """Return a fingerprint of everything that decides what training ends with.
+
+    Parameters
+    ----------
+    model : keras.Model
+        With the weights that training starts from.
+    arrays : iterable of numpy.ndarray
+        What it is trained and validated on; they may be mapped into memory.
+    *settings
+        What else counts, as JSON holds it.
+
+    Returns
+    -------
+    str
+    """
+    digest = hashlib.sha256(json.dumps(settings).encode())
+    # Keras numbers the names of layers by how many there were before.
+    digest.update(re.sub(r'(_\d+)+"', '"', model.to_json()).encode())
+    for variable in model.variables:
+        if variable.name != "seed_generator_state":
+            digest.update(str(variable.trainable).encode())
+            digest.update(keras.ops.convert_to_numpy(variable).tobytes())
+    for array in arrays:
+        digest.update(f"{array.shape} {array.dtype}".encode())
+        for start in range(0, len(array), 4096):
+            digest.update(np.ascontiguousarray(array[start : start + 4096]).tobytes())
+    return digest.hexdigest()
 
 
 def twin(model: keras.Model, purpose: str) -> keras.Model:

@@ -16,14 +16,14 @@ import pandas as pd
 from numpy.random import Generator, RandomState
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from sudlib import images
 from sudlib.files import InputError
 from sudlib.networks import architectures, entity_embedding, flops, training
+from sudlib.networks.batches import check_pair
 from sudlib.networks.heads import check_both_outcomes
-from sudlib.validation import check_choice
+from sudlib.validation import check_choice, draw_seed
 
 #: The networks on pictures, and how they are trained when nothing else is said.
 ARCHITECTURES = {"published": training.Recipe(), "cells": architectures.CELL_RECIPE}
@@ -46,15 +46,8 @@ class _CodesClassifier(ClassifierMixin, BaseEstimator):
         self, X: Records, y: ArrayLike
     ) -> tuple[NDArray[np.uint8], NDArray[np.int_]]:
         """Return codes and outcomes, or say what is wrong with them."""
-        codes, completed = images.as_codes(X), np.asarray(y)
-        if completed.shape != (len(codes),):
-            raise InputError(
-                "X and y must have the same length, one outcome a record: there are"
-                f" {len(codes):,} records, and y has the shape {completed.shape}"
-            )
-        if not np.isin(completed, (0, 1)).all():
-            raise InputError("y must be 0 or 1, not completed or completed")
-        return codes, completed.astype(int)
+        codes = images.as_codes(X)
+        return codes, check_pair(X, y, ("X", "y"))[1].astype(int)
 
     def fit(
         self,
@@ -99,7 +92,7 @@ class _CodesClassifier(ClassifierMixin, BaseEstimator):
             validation_data=validation_data,
             recipe=self.recipe or self._default_recipe(),
             folder=self.folder,
-            seed=self._seed(),
+            seed=draw_seed(self.random_state),
             distribution=self.distribution,
             progress=self.progress,
         )
@@ -111,11 +104,6 @@ class _CodesClassifier(ClassifierMixin, BaseEstimator):
         self.feature_names_in_ = np.array(images.VARIABLES, dtype=object)
         return self
 
-    def _seed(self) -> int:
-        if isinstance(self.random_state, int | np.integer):
-            return int(self.random_state)
-        return int(check_random_state(self.random_state).randint(2**31 - 1))
-
     def build(self) -> keras.Model:
         """Return the network with its first weights, untrained.
 
@@ -123,7 +111,7 @@ class _CodesClassifier(ClassifierMixin, BaseEstimator):
         -------
         keras.Model
         """
-        keras.utils.set_random_seed(self._seed())
+        keras.utils.set_random_seed(draw_seed(self.random_state))
         return self._build()
 
     def predict_proba(

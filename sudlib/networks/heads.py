@@ -139,7 +139,7 @@ def logistic_head(
     # What varies less than half precision can tell is noise and is not scaled up.
     scaler.scale_[scaler.scale_ < 1e-3 * abs(scaler.mean_)] = 1.0
     rows = scaler.transform(rows)
-    folds = min(3, np.bincount(outcome).min())
+    n_splits = min(3, np.bincount(outcome).min())
     if validation_data is not None:
         validation = scaler.transform(np.array(validation_data[0], "float32"))
     powers = range(-4, 0) if validation_data is None else range(-5, 1)
@@ -152,8 +152,8 @@ def logistic_head(
             if validation_data is not None:
                 score = head.fit(rows, outcome).predict_proba(validation)[:, 1]
                 losses[C] = float(log_loss(validation_data[1], score, labels=[0, 1]))
-            elif folds > 1:
-                given = {"cv": folds, "scoring": "neg_log_loss"}
+            elif n_splits > 1:
+                given = {"cv": n_splits, "scoring": "neg_log_loss"}
                 losses[C] = -float(cross_val_score(head, rows, outcome, **given).mean())
             else:  # a single record of one outcome: the strongest penalty
                 losses[C] = np.nan

@@ -10,16 +10,14 @@ batch that is halved when the memory does not hold it.  Taught in
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import math
 import os
-import re
 import tempfile
 import time
 import warnings
 import weakref
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -32,7 +30,7 @@ from tqdm import TqdmWarning
 
 from sudlib.files import InputError
 from sudlib.networks import compiled, devices
-from sudlib.networks.batches import Batches, predict
+from sudlib.networks.batches import Batches, check_pair, predict
 from sudlib.validation import check_choice, check_number, check_whole
 
 with warnings.catch_warnings():
@@ -302,34 +300,6 @@ def _compile(model: keras.Model, recipe: Recipe, steps: int, replicas: int) -> N
         _compiled[model] = asked
 
 
-def _key(model: keras.Model, arrays: Iterable[Array], recipe: Recipe, seed: int) -> str:
-    """Return a fingerprint of everything that decides what training ends with."""
-    digest = hashlib.sha256(json.dumps([asdict(recipe), seed]).encode())
-    # Keras numbers the names of layers by how many there were before.
-    digest.update(re.sub(r'(_\d+)+"', '"', model.to_json()).encode())
-    for variable in model.variables:
-        if variable.name != "seed_generator_state":
-            digest.update(str(variable.trainable).encode())
-            digest.update(keras.ops.convert_to_numpy(variable).tobytes())
-    for array in arrays:
-        digest.update(f"{array.shape} {array.dtype}".encode())
-        for start in range(0, len(array), 4096):  # it may be mapped into memory
-            digest.update(np.ascontiguousarray(array[start : start + 4096]).tobytes())
-    return digest.hexdigest()
-
-
-def _check_rows(name: str, inputs: Array, completed: ArrayLike) -> tuple[Array, Array]:
-    outcome = np.asarray(completed)
-    if len(inputs) != len(outcome) or outcome.ndim != 1 or len(inputs) == 0:
-        raise InputError(
-            f"{name}inputs and completed must have the same, positive length, not"
-            f" {len(inputs)} and {outcome.shape}"
-        )
-    if not np.isin(outcome, (0, 1)).all():
-        raise InputError(f"{name}completed must be 0 or 1")
-    return inputs, outcome
-
-
 def _check_model(model: keras.Model) -> None:
     if (shape := tuple(model.output_shape)) != (None, 1):
         raise InputError(f"the model must end in one logit, (None, 1), not {shape}")
@@ -391,12 +361,14 @@ def train(
     """
     recipe = recipe or Recipe()
     _check_model(model)
-    data = _check_rows("", inputs, completed)
-    watched = validation_data and _check_rows("validation ", *validation_data)
+    data = check_pair(inputs, completed)
+    names = "validation inputs", "their outcomes"
+    watched = validation_data and check_pair(*validation_data, names)
     replicas = devices.count_replicas(distribution)
     with contextlib.ExitStack() as stack:
         folder = Path(folder or stack.enter_context(tempfile.TemporaryDirectory()))
-        key = _key(model, (*data, *(watched or ())), recipe, seed)
+        arrays = *data, *(watched or ())
+        key = compiled.fingerprint(model, arrays, asdict(recipe), seed)
         batch_size = _resume(folder, key, recipe.batch_size)
         trained = model
         if distribution is None and recipe.precision == "float32":

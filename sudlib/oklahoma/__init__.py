@@ -2,7 +2,6 @@
 
 from sudlib.oklahoma import coding, forensics, smoten_audit
 from sudlib.oklahoma.cohort import (
-    DRAWN,
     STUDY_ROWS,
     Cohort,
     load_people,
@@ -35,7 +34,6 @@ from sudlib.oklahoma.resampling import (
 __all__ = [
     "BALANCE",
     "COSTS",
-    "DRAWN",
     "EPOCHS",
     "FOREST_GRID",
     "KERNELS",

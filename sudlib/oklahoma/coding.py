@@ -216,7 +216,7 @@ def group_counts(groups: pd.DataFrame, target: pd.Series | None = None) -> pd.Da
         for each class.  People without a group are counted as "not recorded".
     """
     if target is not None:
-        check_rows(groups=groups.iloc[:, 0], target=target)
+        check_rows(groups=groups, target=target)
     rows = []
     for name, column in groups.items():
         column = column.astype("category")

@@ -21,7 +21,7 @@ from sudlib.files import InputError
 from sudlib.oklahoma import coding
 from sudlib.origin import origin_of
 from sudlib.teds import cohorts
-from sudlib.validation import check_choice, check_rows, check_whole
+from sudlib.validation import check_choice, check_columns, check_whole
 
 STUDY_ROWS = 2475
 """People in the study's records, from the sizes of its test sets (743 = 30%)."""
@@ -35,14 +35,11 @@ FEWEST_PEOPLE = 100
 """With fewer, a 30% test set has hardly anyone in the rarer class."""
 
 
-DRAWN = {"quick": 600_000, "paper": None}
-"""Rows of the twin that a size draws; one state is a small part of them."""
-
-
 def load_people(
     data: str = "twin",
     *,
-    size: str = "quick",
+    everyone: bool = False,
+    rows: int = 600_000,
     seed: int = 33,
     reading: str = "los-30",
 ) -> pd.DataFrame:
@@ -52,9 +49,11 @@ def load_people(
     ----------
     data : str
         "twin", "teds-d-2019" or the path of a TEDS-D file.
-    size : {"quick", "paper"}
-        Quick draws a smaller twin, and keeps at most 2,475 people, as many as the
-        study had; paper takes everyone.
+    everyone : bool, default=False
+        Whether all people are kept, or at most 2,475, as many as the study had.
+    rows : int, default=600_000
+        Records drawn from the twin, unless everyone is kept: one state is a small part
+        of them, and these hold about as many of its people as the study had.
     seed : int
         For the twin and for which people are kept.
     reading : {"los-30", "services-4"}
@@ -66,17 +65,16 @@ def load_people(
         With the twin NOPRIOR in the older coding (:func:`older_noprior`), so that
         the study's four classes are there; a real file keeps its 0 and 1.
     """
-    check_choice("size", size, DRAWN)
-    rows = DRAWN[size] if str(data) == "twin" else None
+    drawn = rows if str(data) == "twin" and not everyone else None
     years = (coding.STUDY_YEAR,)
-    everybody = record_files.load(data, years=years, rows=rows, seed=seed)
-    return select_people(everybody, size=size, seed=seed, reading=reading)
+    everybody = record_files.load(data, years=years, rows=drawn, seed=seed)
+    return select_people(everybody, everyone=everyone, seed=seed, reading=reading)
 
 
 def select_people(
     everybody: pd.DataFrame,
     *,
-    size: str = "quick",
+    everyone: bool = False,
     seed: int = 33,
     reading: str = "los-30",
 ) -> pd.DataFrame:
@@ -86,8 +84,8 @@ def select_people(
     ----------
     everybody : pandas.DataFrame
         Records of any states.
-    size : {"quick", "paper"}
-        Quick keeps at most 2,475 people.
+    everyone : bool, default=False
+        Whether all people are kept, or at most 2,475.
     seed : int
         For which people are kept.
     reading : {"los-30", "services-4"}
@@ -103,7 +101,6 @@ def select_people(
     InputError
         If a column that study B needs is absent, or fewer than 100 people are left.
     """
-    check_choice("size", size, DRAWN)
     everybody = coding.check_records(
         everybody, ("STFIPS", "REASON", *coding.VARIABLES, *coding.FEATURES)
     )
@@ -113,7 +110,7 @@ def select_people(
             f"study B needs at least {FEWEST_PEOPLE} people in Oklahoma's 30-day"
             f" centres; {everybody.attrs.get('data')} has {len(people)}"
         )
-    people = _draw(people, STUDY_ROWS if size == "quick" else None, seed)
+    people = _draw(people, None if everyone else STUDY_ROWS, seed)
     people = people.reset_index(drop=True)
     return older_noprior(people, seed) if origin_of(people) == "synthetic" else people
 
@@ -312,7 +309,7 @@ def relabel(cohort: Cohort, y: ArrayLike) -> Cohort:
         For another number of entries or a class that the target does not have.
     """
     labels = pd.Series(np.asarray(y, object), name=cohort.y.name)
-    check_rows(y=labels, cohort=cohort.y)
+    check_columns(y=labels, cohort=cohort.y)
     for label in dict.fromkeys(labels):
         check_choice("a class", label, coding.CLASSES[cohort.target])
     return replace(cohort, y=labels)

@@ -15,8 +15,8 @@ from sklearn.preprocessing import OneHotEncoder
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import validate_data
 
-from sudlib.smoten import check_levels, check_order
-from sudlib.validation import check_number, check_whole
+from sudlib.smoten import check_levels
+from sudlib.validation import check_number, check_rows, check_whole
 
 # Rows in a batch, and the learning rate of Adam.
 _BATCH, _RATE = 256, 0.01
@@ -120,7 +120,7 @@ class VariationalSampler(BaseOverSampler):
             check_whole(name, getattr(self, name), 1)
         check_number("beta", self.beta, 0)
         check_levels(X)
-        check_order(X, y)
+        check_rows(X=X, y=y)
         return super().fit_resample(X, y, **params)
 
     def _check_X_y(self, X: Any, y: Any, accept_sparse: Any = None) -> Any:

@@ -5,18 +5,17 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import KW_ONLY, dataclass
-from numbers import Integral
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.model_selection import check_cv
-from sklearn.utils import check_random_state, compute_sample_weight
+from sklearn.utils import compute_sample_weight
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sudlib.multiclass_scores import measures
-from sudlib.validation import check_whole
+from sudlib.validation import check_whole, draw_seed
 
 NETWORK_GRID = {
     "layer1": (8, 10, 20, 30),
@@ -104,9 +103,7 @@ class NetworkGridSearch(ClassifierMixin, BaseEstimator):
         weights *= 1 if sample_weight is None else np.asarray(sample_weight)
         self.classes_, codes = np.unique(labels, return_inverse=True)
         wanted = np.eye(len(self.classes_), dtype=np.float32)[codes]
-        seed = self.random_state
-        if not isinstance(seed, Integral):
-            seed = check_random_state(seed).randint(2**31 - 1)
+        seed = draw_seed(self.random_state)
 
         def fit(part: Any, settings: list[dict[str, Any]]) -> Any:
             data = rows[part], wanted[part], settings, weights[part]

@@ -98,7 +98,7 @@ def make_splits(
     cohort: Cohort,
     balance: str = "inside",
     *,
-    folds: int | None = None,
+    n_splits: int | None = None,
     repeats: int = 1,
     seed: int = 33,
 ) -> list[Split]:
@@ -111,7 +111,7 @@ def make_splits(
     balance : {"none", "before", "inside", "weights"}
         See :data:`BALANCE`.  "before" is the study's way: a synthetic row may be in
         the test set and its parents in the training set.
-    folds : int, optional
+    n_splits : int, optional
         Cross-validation in so many stratified folds; by default single 70/30 splits.
     repeats : int, default=1
         How many single splits, or rounds of folds.
@@ -135,8 +135,8 @@ def make_splits(
     made_up = np.arange(len(labels)) >= len(cohort)
 
     def splitter(state: int) -> Any:
-        if folds:
-            return StratifiedKFold(folds, shuffle=True, random_state=state)
+        if n_splits:
+            return StratifiedKFold(n_splits, shuffle=True, random_state=state)
         once = ShuffleSplit if cohort.variant == "published" else StratifiedShuffleSplit
         return once(1, test_size=0.3, random_state=state)
 
@@ -248,7 +248,7 @@ def predict(
     models: Mapping[str, Any] | None = None,
     *,
     balance: str | None = None,
-    folds: int | None = None,
+    n_splits: int | None = None,
     reweigh: Callable[[pd.DataFrame, NDArray], ArrayLike] | None = None,
     seed: int = 33,
 ) -> Predictions:
@@ -263,7 +263,7 @@ def predict(
     balance : {"none", "before", "inside", "weights"}, optional
         As in :func:`make_splits`; by default "before" for a cohort as published,
         "inside" for a repaired one.
-    folds : int, optional
+    n_splits : int, optional
         By default one 70/30 split as published; 5 folds repaired, so that each person
         is predicted once, by models that were fitted without them.
     reweigh : callable, optional
@@ -279,8 +279,8 @@ def predict(
     published = cohort.variant == "published"
     models = printed_models(cohort.target) if models is None else models
     balance = balance or ("before" if published else "inside")
-    folds = folds if folds or published else 5
-    splits = make_splits(cohort, balance, folds=folds, seed=seed)
+    n_splits = n_splits if n_splits or published else 5
+    splits = make_splits(cohort, balance, n_splits=n_splits, seed=seed)
     predicted = []
     for split in splits:
         weight = reweigh and reweigh(split.groups_train, split.y_train)

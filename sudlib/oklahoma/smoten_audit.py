@@ -74,7 +74,7 @@ def audit_rows(
         row of the class), ``contradictions`` (equal to a real row of another class)
         and ``impossible`` (a variable with no level or with two; 0 for levels).
     """
-    check_rows(y=y, X=X.iloc[:, 0])
+    check_rows(y=y, X=X)
     y = np.asarray(y)
     real = np.arange(len(y)) < check_whole("originals", originals, 1, len(y))
     row = X.groupby(list(X.columns), observed=True, dropna=False).ngroup().to_numpy()

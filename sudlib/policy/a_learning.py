@@ -8,14 +8,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.linear_model import RidgeCV
-from sklearn.model_selection import KFold, cross_val_predict
+from sklearn.model_selection import cross_val_predict
 
-from sudlib.policy.base import TreatmentRule, draw_seed
+from sudlib.policy.base import TreatmentRule
+from sudlib.policy.crossfitting import folds
 from sudlib.policy.propensity import Propensity
 from sudlib.policy.q_learning import RIDGE_ALPHAS, with_intercept
 from sudlib.policy.study import Study, check_treatments
 from sudlib.policy.treatments import Array
-from sudlib.validation import check_whole
+from sudlib.validation import draw_seed
 
 
 @dataclass(eq=False, repr=False)
@@ -57,15 +58,13 @@ class ContrastLearner(TreatmentRule):
 
     def _fit(self, study: Study) -> None:
         X, A, outcome, _ = study
-        check_whole("n_splits", self.n_splits, 2, len(X))
         Z = self._scale(X.astype(float))
-        seed = draw_seed(self.random_state)
-        folds = KFold(self.n_splits, shuffle=True, random_state=seed)
+        parts = list(folds(len(X), self.n_splits, draw_seed(self.random_state)))
         ridge = RidgeCV(alphas=RIDGE_ALPHAS)
-        main = cross_val_predict(ridge, Z, outcome, cv=folds)
+        main = cross_val_predict(ridge, Z, outcome, cv=parts)
         probability = np.empty(A.shape)
         model = Propensity("marginal" if self.randomised else "product")
-        for train, rest in folds.split(Z):
+        for train, rest in parts:
             model.fit(Z[train], A[train])
             probability[rest] = model.treatment_probabilities(Z[rest])
         surprise = A - (2 * np.clip(probability, 0.01, 0.99) - 1)

@@ -5,14 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import KW_ONLY, dataclass
-from numbers import Integral
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils import Tags, check_random_state
+from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
 from sudlib.files import InputError
@@ -34,32 +33,7 @@ from sudlib.policy.treatments import (
     contrast_basis,
     describe,
 )
-from sudlib.validation import check_choice, check_number, check_whole
-
-
-def draw_seed(random_state: Any) -> int:
-    """Return an int from what scikit-learn takes as ``random_state``.
-
-    Parameters
-    ----------
-    random_state : None, int, RandomState or Generator
-        An int is returned as it is; the others are drawn from.
-
-    Returns
-    -------
-    int
-    """
-    if isinstance(random_state, Integral):
-        return check_whole("random_state", random_state, 0, 2**32 - 1)
-    if isinstance(random_state, np.random.Generator):
-        return int(random_state.integers(2**31 - 1))
-    try:
-        return int(check_random_state(random_state).randint(2**31 - 1))
-    except ValueError as why:
-        raise InputError(
-            "random_state must be a whole number, a RandomState, a Generator or None,"
-            f" not {random_state!r}"
-        ) from why
+from sudlib.validation import check_choice, check_number, check_whole, draw_seed
 
 
 @dataclass(eq=False, repr=False)

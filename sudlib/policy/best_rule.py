@@ -16,20 +16,20 @@ from scipy.optimize import nnls
 from sklearn.base import clone
 from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.linear_model import RidgeCV
-from sklearn.model_selection import KFold
 from sklearn.utils.validation import check_is_fitted
 
-from sudlib.estimates import Estimate
+from sudlib.estimates import NORMAL, Estimate
 from sudlib.files import InputError
 from sudlib.policy.a_learning import ContrastLearner
-from sudlib.policy.base import TreatmentRule, draw_seed
+from sudlib.policy.base import TreatmentRule
+from sudlib.policy.crossfitting import correction, folds
 from sudlib.policy.outcome_networks import BoundedEffectsNetwork, ContrastNetwork
 from sudlib.policy.owl import OutcomeWeightedClassifier
 from sudlib.policy.propensity import estimate_propensity
 from sudlib.policy.q_learning import RIDGE_ALPHAS, AdditiveQLearner
 from sudlib.policy.study import Study, check_covariates, check_treatments
 from sudlib.policy.treatments import Array, combination_number
-from sudlib.validation import check_choice, check_whole
+from sudlib.validation import check_choice, check_whole, draw_seed
 
 
 class OutcomeRule(TreatmentRule):
@@ -276,13 +276,12 @@ class BestRule(OutcomeRule):
         Rules that cannot be fitted to a part of the people go out of ``whole``.
         """
         seed = draw_seed(self.random_state)
-        folds = KFold(self.n_splits, shuffle=True, random_state=seed)
         options, rows = self._options(), []
         said: dict[str, list[Array]] = {name: [] for name in whole}
         tables: dict[str, list[Array]] = {name: [] for name in whole}
         most = max(2, MOST_PREDICTIONS // len(options) // self.n_splits)
         random = np.random.default_rng(seed)
-        for train, rest in folds.split(study.X):
+        for train, rest in folds(len(study.X), self.n_splits, seed):
             rest = np.sort(random.permutation(rest)[:most])
             rows.append(rest)
             fitted = _fit_each({name: rules[name] for name in whole}, study.rows(train))
@@ -308,26 +307,27 @@ class BestRule(OutcomeRule):
         shares[expects] = nnls(rows, np.r_[study.outcome, heavy[0, 0]])[0]
         usual = tables.mean(axis=1)
         level = usual @ (shares / shares.sum())
-        weights = nnls(said - usual, study.outcome - level)[0]
+        target, design = study.outcome - level, said - usual
+        weights = nnls(design, target)[0]
         first = np.eye(said.shape[1])[0]
         if not weights.any():
             return first, first
         differ = tables - usual[:, None]
         expected = level[:, None] + differ @ weights
-        surprise = study.outcome - level - (said - usual) @ weights
         chance = study.propensity
         if chance is None:  # known chances stay as they are
             chance = estimate_propensity(study.X, study.A, "auto").clip(0.01)
         received, numbers = map(combination_number, (study.A, self._options()))
+        residual = correction(target, design @ weights, chance)
 
         def worth(scores: Array) -> Array:
             advice = scores.argmax(axis=1)
             agree = numbers[advice] == received
-            return expected[np.arange(len(advice)), advice] + agree * surprise / chance
+            return expected[np.arange(len(advice)), advice] + agree * residual
 
         gain = worth(expected) - worth(differ[:, :, 0])
         error = float(gain.std(ddof=1) / np.sqrt(len(gain)))
-        value, reach = float(gain.mean()), 1.96 * error
+        value, reach = float(gain.mean()), NORMAL * error
         self.gain_ = Estimate(value, value - reach, value + reach, error, len(gain))
         if gain.mean() < -error:
             return first, first

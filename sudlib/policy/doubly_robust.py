@@ -15,60 +15,33 @@ observational data.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
-from scipy import stats
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GroupKFold, KFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from sudlib.estimates import Estimate
+from sudlib.estimates import NORMAL, Estimate
 from sudlib.files import InputError
+from sudlib.policy.crossfitting import correction, folds
 from sudlib.policy.overlap import RARE, Overlap, least_chance, overlap
 from sudlib.policy.propensity import PROPENSITIES, Propensity
 from sudlib.policy.q_learning import AdditiveQLearner
 from sudlib.policy.study import Study, check_propensity, check_study
 from sudlib.policy.treatments import Array, combination_number, combinations, describe
 from sudlib.policy.trial import Trial, place_of
-from sudlib.validation import check_bytes, check_choice, check_number, check_whole
-
-#: The 0.975 quantile of the normal distribution.
-NORMAL = float(stats.norm.ppf(0.975))
-
-
-def folds(
-    people: int, n_splits: int, seed: int, clusters: Array | None = None
-) -> Iterator[tuple[Array, Array]]:
-    """Yield training rows and the rows left out.
-
-    Parameters
-    ----------
-    people : int
-        How many.
-    n_splits : int
-        Folds.
-    seed : int
-        Seed of the folds.
-    clusters : numpy.ndarray, optional
-        Stay whole.
-
-    Yields
-    ------
-    train, rest : numpy.ndarray of int
-        Rows of each fold.
-    """
-    kinds = people if clusters is None else len(np.unique(clusters))
-    check_whole("n_splits", n_splits, 2, kinds)
-    kind = KFold if clusters is None else GroupKFold
-    fold = kind(n_splits, shuffle=True, random_state=seed)
-    yield from fold.split(np.zeros((people, 1)), groups=clusters)
+from sudlib.validation import (
+    check_bytes,
+    check_choice,
+    check_number,
+    check_rows,
+)
 
 
 def doubly_robust_contrasts(
@@ -118,9 +91,9 @@ def doubly_robust_contrasts(
         some = study.rows(train)
         model._fit(check_study(*some, estimator=model, varying=False))
         X, A, outcome, chance = study.rows(rest)
-        correction = (outcome - model.expected(X, A)) / chance
+        residual = correction(outcome, model.expected(X, A), chance)
         scale = A / 2.0 ** (A.shape[1] - 1)
-        contrasts[rest] = 2 * model.decision_function(X) + scale * correction[:, None]
+        contrasts[rest] = 2 * model.decision_function(X) + scale * residual[:, None]
     return contrasts
 
 
@@ -275,8 +248,7 @@ def augmented_scores(
         chance = chances[here]
         if not seen.all():
             chance = chance * _observed(trial.X.join(A), seen, train, rest)
-        surprise = np.where(seen[rest], target[rest], expected[here]) - expected[here]
-        expected[here] += surprise / chance
+        expected[here] += correction(target[rest], expected[here], chance)
         scores[rest] = expected
     return scores
 
@@ -373,11 +345,7 @@ def _column(scores: Scores, advice: ArrayLike) -> Array:
             " rows: their support belongs to them"
         )
     column = place_of(advice, scores.names, scores.codes)
-    if len(column) != len(scores):
-        raise InputError(
-            f"advice must be for the {len(scores)} people of the scores, not for"
-            f" {len(column)}"
-        )
+    check_rows(scores=scores, advice=column)
     return column
 
 

@@ -12,15 +12,14 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import clone
 
-from sudlib.estimates import Estimate
+from sudlib.estimates import NORMAL, Estimate
 from sudlib.files import InputError
+from sudlib.policy.crossfitting import folds
 from sudlib.policy.doubly_robust import (
-    NORMAL,
     Scores,
     as_trial,
     augmented_scores,
     augmented_value,
-    folds,
     mean_score,
     support,
 )
@@ -29,6 +28,7 @@ from sudlib.policy.policy_tree import PolicyTree
 from sudlib.policy.study import check_study
 from sudlib.policy.treatments import Array
 from sudlib.policy.trial import Trial, place_of
+from sudlib.validation import check_rows
 
 
 @dataclass(frozen=True)
@@ -140,10 +140,7 @@ def evaluate(
     else:
         study = check_study(X, A, outcome)
         trial, single = as_trial(X, A, study), None
-    if len(scores) != len(trial):
-        raise InputError(
-            f"scores must be of the {len(trial)} people, not {len(scores)}"
-        )
+    check_rows(X=trial.X, scores=scores)
     place, best = np.empty((2, len(trial)), int)
     fixed = isinstance(rule, str)
     if fixed and rule not in scores.names:

@@ -15,10 +15,9 @@ from sudlib.policy.study import (
     check_outcome,
     check_propensity,
     check_treatments,
-    same_rows,
 )
 from sudlib.policy.treatments import Array
-from sudlib.validation import check_number, check_rows, numbers
+from sudlib.validation import check_columns, check_number, check_rows, numbers
 
 
 def agreement(given: ArrayLike, recommended: ArrayLike) -> Array:
@@ -38,7 +37,7 @@ def agreement(given: ArrayLike, recommended: ArrayLike) -> Array:
     sudlib.files.InputError
         If they are not of the same shape, or their rows do not match.
     """
-    same_rows(given=given, recommended=recommended)
+    check_rows(given=given, recommended=recommended)
     given = check_treatments(given)
     recommended = check_treatments(recommended, len(given))
     if given.shape != recommended.shape:
@@ -94,13 +93,12 @@ def matched_average(
     ----------
     Liang, Ye and Fu, section 7.
     """
-    same_rows(outcome=outcome, given=given, propensity=propensity)
+    check_rows(outcome=outcome, given=given, propensity=propensity)
+    check_columns(outcome=outcome, sample_weight=sample_weight)
     agree = agreement(given, recommended)
     outcome = check_outcome(outcome, len(agree))
     counts = np.ones(len(agree))
     if sample_weight is not None:
-        same_rows(outcome=outcome, sample_weight=sample_weight)
-        check_rows(outcome=outcome, sample_weight=sample_weight)
         counts = numbers("sample_weight", sample_weight)
         check_number("the smallest sample_weight", counts.min(), 0)
     weights = agree * counts / check_propensity(propensity, len(agree))

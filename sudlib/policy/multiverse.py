@@ -1,8 +1,8 @@
 """A multiverse analysis: what the study leaves open, each choice tried by itself.
 
 The base specification fills every gap as :func:`simulation_study.recipes
-<sudlib.policy.simulation_study.recipes>` does; a fork (in the garden of forking paths)
-changes one thing.  Taught in notebook c04.
+<sudlib.policy.simulation_study.recipes>` does; a choice changes one thing.  Taught in
+notebook c04.
 
 References
 ----------
@@ -25,12 +25,12 @@ from sudlib.validation import check_choice
 
 
 @dataclass(frozen=True)
-class Fork:
+class Choice:
     """One choice: which question it answers, and what it changes.
 
     Attributes
     ----------
-    question, choice : str
+    question, answer : str
         In words.
     repeats : dict
         What changes in :func:`sudlib.policy.simulation_study.run_repeats`.
@@ -39,36 +39,36 @@ class Fork:
     """
 
     question: str
-    choice: str
+    answer: str
     repeats: dict[str, Any] = field(default_factory=dict)
     network: dict[str, Any] = field(default_factory=dict)
     naive: dict[str, Any] = field(default_factory=dict)
 
 
-def _naive(question: str, choice: str, **changes: Any) -> Fork:
-    return Fork(question, f"naive: {choice}", naive=changes)
+def _naive(question: str, answer: str, **changes: Any) -> Choice:
+    return Choice(question, f"naive: {answer}", naive=changes)
 
 
-def _network(question: str, choice: str, **changes: Any) -> Fork:
-    return Fork(question, choice, network=changes)
+def _network(question: str, answer: str, **changes: Any) -> Choice:
+    return Choice(question, answer, network=changes)
 
 
 _X, _NEGATIVE = "distribution of X", "negative outcomes"
 _OUTPUT = "output of the network"
 _ROWS, _ONE = "rows in a step", "one of each combination"
 
-#: Every fork, the base first.
-FORKS = {
-    "base": Fork("our reading", "as in the tables"),
-    "uniform": Fork(_X, "uniform, -1 to 1", {"covariates": "uniform"}),
-    "unit": Fork(_X, "uniform, 0 to 1", {"covariates": "unit"}),
-    "binary": Fork(_X, "fair coins, 0 or 1", {"covariates": "binary"}),
-    "same_world": Fork(
+#: Every choice, the base first.
+CHOICES = {
+    "base": Choice("our reading", "as in the tables"),
+    "uniform": Choice(_X, "uniform, -1 to 1", {"covariates": "uniform"}),
+    "unit": Choice(_X, "uniform, 0 to 1", {"covariates": "unit"}),
+    "binary": Choice(_X, "fair coins, 0 or 1", {"covariates": "binary"}),
+    "same_world": Choice(
         "what is redrawn",
         "people only, one world for all repeats",
         {"same_world": True},
     ),
-    "expected": Fork(
+    "expected": Choice(
         "the best combination",
         "by expected outcome, not realised",
         {"best": "expected"},
@@ -90,7 +90,7 @@ FORKS = {
     "steps_more": _network("iterations", "6,000", steps=6000),
     "naive_fewer": _naive("iterations", "100", steps=100),
     "naive_more": _naive("iterations", "1,000", steps=1000),
-    "known": Fork("propensity", "known, 1 in 32", {"propensity": 1 / 32}),
+    "known": Choice("propensity", "known, 1 in 32", {"propensity": 1 / 32}),
     "naive_shifted": _naive(_NEGATIVE, "less the smallest", weights="shifted"),
     "naive_logistic": _naive("surrogate", "logistic", loss="logistic"),
     "naive_sgd": _naive("optimiser", "SGD", optimiser="sgd"),
@@ -103,10 +103,10 @@ FORKS = {
 }
 
 #: The choices of the naive rule, tried at every size of both settings.
-NAIVE = ("base", *(name for name, fork in FORKS.items() if fork.naive))
+NAIVE = ("base", *(name for name, choice in CHOICES.items() if choice.naive))
 
 
-def run_forks(
+def run_choices(
     names: Sequence[str],
     size: int,
     repeats: Sequence[int],
@@ -117,13 +117,13 @@ def run_forks(
 ) -> pd.DataFrame:
     """Return the scores of the study's methods with one choice changed at a time.
 
-    A method that a choice cannot touch is not fitted again.  All repeats of a fork are
-    trained as one computation.
+    A method that a choice cannot touch is not fitted again.  All repeats of a choice
+    are trained as one computation.
 
     Parameters
     ----------
     names : sequence of str
-        Keys of :data:`FORKS`.
+        Keys of :data:`CHOICES`.
     size : int
         People per treatment in the training data.
     repeats : sequence of int
@@ -138,30 +138,30 @@ def run_forks(
     Returns
     -------
     pandas.DataFrame
-        Columns ``fork``, ``setting``, ``n_train``, ``repeat``, ``method`` and scores.
+        Columns ``choice``, ``setting``, ``n_train``, ``repeat``, ``method`` and scores.
 
     Raises
     ------
     sudlib.files.InputError
-        For a name that is no fork.
+        For a name that is no choice.
     """
     frames = []
     for name in names:
-        fork = FORKS[check_choice("a fork", name, FORKS)]
-        recipes = _changed(fork, size, methods)
-        more: Any = {"seed": seed, "methods": recipes, "test": 20_000} | fork.repeats
+        choice = CHOICES[check_choice("a choice", name, CHOICES)]
+        recipes = _changed(choice, size, methods)
+        more: Any = {"seed": seed, "methods": recipes, "test": 20_000} | choice.repeats
         scores = simulation_study.run_repeats(setting, size, repeats, **more)
-        scores.insert(0, "fork", name)
+        scores.insert(0, "choice", name)
         frames.append(scores[scores["method"].isin([*recipes, "bayes"])])
     return pd.concat(frames, ignore_index=True).drop(columns=["alpha", "seconds"])
 
 
-def _changed(fork: Fork, size: int, methods: Sequence[str] | None) -> dict[str, Any]:
-    """Return the recipes that a fork can touch, changed."""
-    changes = {"dnn_simple": fork.network, "dnn_1hdd": fork.network}
-    changes = {} if fork.naive else changes
-    if not fork.network:
-        changes["naive"] = fork.naive
+def _changed(made: Choice, size: int, methods: Sequence[str] | None) -> dict[str, Any]:
+    """Return the recipes that a choice can touch, changed."""
+    networks = () if made.naive else ("dnn_simple", "dnn_1hdd")
+    changes = dict.fromkeys(networks, made.network)
+    if not made.network:
+        changes["naive"] = made.naive
     recipes = simulation_study.recipes(size)
     return {
         name: recipes[name].set_params(**change)
@@ -178,20 +178,20 @@ def naive_table(
     Parameters
     ----------
     scores : pandas.DataFrame
-        Rows of :func:`run_forks`.
+        Rows of :func:`run_choices`.
     printed : mapping of (str, int) to float
         What the study prints, by setting and size.
 
     Returns
     -------
     pandas.DataFrame
-        Indexed by fork: one column a (setting, size), and ``away``, the root mean
+        Indexed by choice: one column a (setting, size), and ``away``, the root mean
         square of the differences from the print; the nearest first.
     """
-    here = scores[(scores["method"] == "naive") & scores["fork"].isin(NAIVE)]
+    here = scores[(scores["method"] == "naive") & scores["choice"].isin(NAIVE)]
     cell = ["setting", "n_train"]
     # only repeats in which every choice ran: the same worlds for all
-    wide = here.pivot(index=[*cell, "repeat"], columns="fork", values="adjusted_mcr")
+    wide = here.pivot(index=[*cell, "repeat"], columns="choice", values="adjusted_mcr")
     wide = wide.dropna().groupby(cell).mean().T
     wide.columns = list(wide.columns)
     wide = wide[[column for column in printed if column in list(wide)]]
@@ -199,15 +199,15 @@ def naive_table(
     return wide.assign(away=np.sqrt((away**2).mean(axis=1))).sort_values("away")
 
 
-def forks_table(
+def choices_table(
     scores: pd.DataFrame, printed: Mapping[tuple[str, str], float]
 ) -> pd.DataFrame:
-    """Return forks as rows: each method's mean, its standard error, and the print.
+    """Return choices as rows: each method's mean, its standard error, and the print.
 
     Parameters
     ----------
     scores : pandas.DataFrame
-        Rows of :func:`run_forks`, of one setting and size.
+        Rows of :func:`run_choices`, of one setting and size.
     printed : mapping of (str, str) to float
         What the study prints, by method and score.
 
@@ -223,15 +223,15 @@ def forks_table(
     shown["Bayes, AMCR"] = "bayes", "adjusted_amcr"
     shown["Bayes, AB"] = "bayes", "ab"
     rows = []
-    for name, fork in FORKS.items():
-        here = scores[scores["fork"] == name]
+    for name, choice in CHOICES.items():
+        here = scores[scores["choice"] == name]
         if len(here):
             means = [
                 _mean(here.loc[here["method"] == method, score])
                 for method, score in shown.values()
             ]
             repeats = here["repeat"].nunique()
-            rows.append((fork.question, fork.choice, repeats, *means))
+            rows.append((choice.question, choice.answer, repeats, *means))
     prints = [
         f"{printed[method, score]:.{2 if score == 'ab' else 3}f}"
         for method, score in shown.values()
@@ -248,12 +248,12 @@ def _mean(values: pd.Series) -> str:
     return f"{values.mean():.3f}{error}"
 
 
-def published_forks() -> pd.DataFrame:
-    """Return the scores of all forks that come with the book.
+def published_choices() -> pd.DataFrame:
+    """Return the scores of all choices that come with the book.
 
     Returns
     -------
     pandas.DataFrame
-        As :func:`run_forks` returns it.
+        As :func:`run_choices` returns it.
     """
-    return pd.read_csv(data_file("results/study_c/forks.csv.gz"))
+    return pd.read_csv(data_file("results/study_c/choices.csv.gz"))

@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from threadpoolctl import threadpool_limits
 
 from sudlib.files import InputError
-from sudlib.policy.base import TreatmentRule, draw_seed
+from sudlib.policy.base import TreatmentRule
 from sudlib.policy.batched import with_ones
 from sudlib.policy.losses import WeightedHamming
 from sudlib.policy.optimisers import OPTIMISERS, numpy_steps, step_sizes
@@ -20,7 +20,7 @@ from sudlib.policy.outcome_weights import WEIGHTS, outcome_weights
 from sudlib.policy.propensity import estimate_propensity
 from sudlib.policy.study import Study
 from sudlib.policy.treatments import Array, combination_number, combinations
-from sudlib.validation import check_bytes, check_choice, check_whole
+from sudlib.validation import check_bytes, check_choice, check_whole, draw_seed
 
 #: One classifier a pair of combinations: memory beyond this is refused.
 MOST = 2**30

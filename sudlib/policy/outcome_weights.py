@@ -8,18 +8,18 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.linear_model import RidgeCV
-from sklearn.model_selection import KFold, cross_val_predict
+from sklearn.model_selection import cross_val_predict
 
+from sudlib.policy.crossfitting import folds
 from sudlib.policy.doubly_robust import doubly_robust_contrasts
 from sudlib.policy.q_learning import RIDGE_ALPHAS
 from sudlib.policy.study import (
     check_outcome,
     check_propensity,
     check_treatments,
-    same_rows,
 )
 from sudlib.policy.treatments import Array, signs
-from sudlib.validation import check_choice
+from sudlib.validation import check_choice, check_rows
 
 #: What may be made of the outcome before it is divided by the propensity.
 WEIGHTS = ("raw", "shifted", "centred", "residual", "augmented")
@@ -73,7 +73,7 @@ def outcome_weights(
     [[2.0], [-2.0]]
     """
     check_choice("weights", how, WEIGHTS)
-    same_rows(X=X, A=A, outcome=outcome, propensity=propensity)
+    check_rows(X=X, A=A, outcome=outcome, propensity=propensity)
     A = check_treatments(A, len(X))  # type: ignore[arg-type]
     outcome = check_outcome(outcome, len(A))
     propensity = check_propensity(propensity, len(A))
@@ -82,7 +82,7 @@ def outcome_weights(
         return signs(contrasts), np.abs(contrasts)
     baseline = {"shifted": outcome.min(), "centred": outcome.mean()}.get(how, 0.0)
     if how == "residual":
-        folds = KFold(5, shuffle=True, random_state=seed)
         ridge = RidgeCV(alphas=RIDGE_ALPHAS)
-        baseline = cross_val_predict(ridge, X, outcome, cv=folds)
+        cv = list(folds(len(A), 5, seed))
+        baseline = cross_val_predict(ridge, X, outcome, cv=cv)
     return A, ((outcome - baseline) / propensity)[:, None]

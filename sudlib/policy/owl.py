@@ -16,7 +16,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from sudlib.policy.base import NetworkRule, score_each
 from sudlib.policy.batched import Networks
-from sudlib.policy.doubly_robust import augmented_scores, folds
+from sudlib.policy.crossfitting import folds
+from sudlib.policy.doubly_robust import augmented_scores
 from sudlib.policy.losses import WeightedHamming
 from sudlib.policy.outcome_weights import outcome_weights
 from sudlib.policy.study import Study

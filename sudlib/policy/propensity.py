@@ -15,9 +15,9 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_is_fitted
 
 from sudlib.files import InputError
-from sudlib.policy.study import check_covariates, check_treatments, same_rows
+from sudlib.policy.study import check_covariates, check_treatments
 from sudlib.policy.treatments import Array, combination_number, combinations
-from sudlib.validation import check_choice
+from sudlib.validation import check_choice, check_rows
 
 #: How the probability of a combination may be modelled (section 3.1 of the study).
 PROPENSITIES = ("marginal", "product", "multinomial")
@@ -85,7 +85,7 @@ class Propensity(BaseEstimator):
             more weights than a multinomial regression can have (3,000).
         """
         check_choice("propensity", self.how, (*PROPENSITIES, "auto"))
-        same_rows(X=X, A=A)
+        check_rows(X=X, A=A)
         X = check_covariates(X, estimator=self, reset=True)
         A = check_treatments(A, len(X))
         self.n_treatments_ = A.shape[1]

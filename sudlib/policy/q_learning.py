@@ -15,10 +15,10 @@ from sklearn.linear_model import RidgeCV
 from sklearn.tree import DecisionTreeRegressor
 from sklearn.utils.validation import check_is_fitted
 
-from sudlib.policy.base import TreatmentRule, draw_seed
+from sudlib.policy.base import TreatmentRule
 from sudlib.policy.study import Study, check_covariates
 from sudlib.policy.treatments import Array, combinations, contrast_basis
-from sudlib.validation import check_choice, check_number
+from sudlib.validation import check_choice, check_number, draw_seed
 
 #: Ridge penalties that are tried, from weak to strong.
 RIDGE_ALPHAS = np.logspace(-1, 4, 11)

@@ -18,7 +18,7 @@ from sklearn.utils.validation import validate_data
 
 from sudlib.files import InputError
 from sudlib.policy.treatments import Array
-from sudlib.validation import numbers
+from sudlib.validation import check_rows, numbers
 
 #: Words that say that a treatment was given, and that it was not.
 GIVEN = ("yes", "given", "true", "1", "1.0", "+1", "treated")
@@ -96,32 +96,6 @@ def with_names(table: Any, what: str) -> Any:
             f"two {what} may not have one name; several are called {twice}"
         )
     return table.set_axis(names, axis=1)
-
-
-def same_rows(**tables: Any) -> None:
-    """Raise unless the tables and columns that carry an index carry the same one.
-
-    Parameters
-    ----------
-    **tables
-        What was given, by the argument's name.
-
-    Raises
-    ------
-    sudlib.files.InputError
-        If two indexes differ.
-    """
-    kinds = pd.DataFrame | pd.Series
-    labelled = [name for name, table in tables.items() if isinstance(table, kinds)]
-    for name in labelled[1:]:
-        first, table = labelled[0], tables[name]
-        other = tables[first]
-        if len(other) == len(table) and not other.index.equals(table.index):
-            raise InputError(
-                f"the rows of {first} and {name} must be the same people in the same"
-                f" order, but their indexes differ: align them, or give"
-                f" {name}.to_numpy() to go by position"
-            )
 
 
 def _decode(column: pd.Series) -> Array:
@@ -387,7 +361,7 @@ def check_study(
         )
     received: Any = y if treatment is None else treatment
     result: Any = outcome if treatment is None else y
-    same_rows(X=X, A=received, outcome=result, propensity=propensity)
+    check_rows(X=X, A=received, outcome=result, propensity=propensity)
     X = check_covariates(X, estimator=estimator, reset=reset)
     known = None if reset else getattr(estimator, "treatment_names_", None)
     A = check_treatments(received, len(X), known)

@@ -20,11 +20,10 @@ from sudlib.policy.study import (
     check_covariates,
     check_outcome,
     check_propensity,
-    same_rows,
     with_names,
 )
 from sudlib.policy.treatments import Array, combination_number
-from sudlib.validation import check_choice
+from sudlib.validation import check_choice, check_rows
 
 #: Levels that are the reference where a treatment comes without ordered categories.
 REFERENCES = (*NOT_GIVEN, "placebo", "control")
@@ -146,21 +145,22 @@ class Trial:
         allowed: Iterable[Any] | None = None,
         lower_is_better: Collection[str] | bool = (),
     ) -> None:
-        parts = {"X": X, "treatments": treatments, "outcomes": outcomes}
-        same_rows(**parts, propensities=propensities, clusters=clusters)
         frame = with_names(X if isinstance(X, pd.DataFrame) else pd.DataFrame(X), "X")
         numbered = all(isinstance(name, int) for name in getattr(X, "columns", [0]))
         if numbered and not isinstance(X, Mapping):
             frame.columns = [f"covariate {name}" for name in frame.columns]
         values = check_covariates(frame)
         self.X = pd.DataFrame(values, columns=frame.columns)
+        parts = {"treatments": treatments, "outcomes": outcomes, "clusters": clusters}
+        if np.shape(propensities)[:1] == (len(self),):  # of each person
+            parts["propensities"] = propensities
+        check_rows(X=self.X if isinstance(X, Mapping) else X, **parts)
         self._set_treatments(treatments, allowed)
         self._set_outcomes(outcomes, lower_is_better)
         self.chances = self._known(propensities)
         self.clusters = None
         if clusters is not None:
             self.clusters = pd.factorize(np.asarray(clusters), use_na_sentinel=False)[0]
-            self._check_rows("clusters", self.clusters)
 
     def __len__(self) -> int:
         return len(self.X)
@@ -170,12 +170,6 @@ class Trial:
             f"Trial({len(self):,} people; {len(self.arms)} arms:"
             f" {', '.join(self.arms)}; outcomes: {', '.join(self.outcomes)})"
         )
-
-    def _check_rows(self, what: str, table: Any) -> None:
-        if len(table) != len(self.X):
-            raise InputError(
-                f"{what} must have one row a person ({len(self.X)}), not {len(table)}"
-            )
 
     def _set_treatments(self, given: Any, allowed: Iterable[Any] | None) -> None:
         if isinstance(given, pd.Series):
@@ -187,7 +181,7 @@ class Trial:
             names = [f"treatment {k + 1}" for k in given.columns]
             given.columns = names if len(names) > 1 else ["treatment"]
         given = with_names(given, "treatments").reset_index(drop=True)
-        self._check_rows("treatments", given)
+        check_rows(X=self.X, treatments=given)
         self.treatments = given.apply(_factor)
         columns = self.treatments.columns
         if allowed is not None:
@@ -251,7 +245,7 @@ class Trial:
         elif not isinstance(outcomes, pd.DataFrame):
             outcomes = pd.DataFrame({"outcome": np.asarray(outcomes)})
         frame = with_names(pd.DataFrame(outcomes), "outcomes").reset_index(drop=True)
-        self._check_rows("outcomes", frame)
+        check_rows(X=self.X, outcomes=frame)
         try:
             frame = frame.astype(float)
         except (TypeError, ValueError) as why:

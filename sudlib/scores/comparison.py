@@ -15,7 +15,7 @@ from sudlib.validation import check_choice
 
 
 def difference(
-    first: Evaluation, second: Evaluation, measure: str, level: float = 0.95
+    first: Evaluation, second: Evaluation, measure: str, confidence_level: float = 0.95
 ) -> Estimate:
     """Return how much higher the first evaluation is, on the same bootstrap draws.
 
@@ -25,7 +25,7 @@ def difference(
         Of the same rows, with the same seed and number of draws.
     measure : str
         A key of :data:`MEASURES`.
-    level : float, default=0.95
+    confidence_level : float, default=0.95
         Nominal coverage of the interval.
 
     Returns
@@ -58,7 +58,9 @@ def difference(
         below = np.hypot(one.value - one.low, other.high - other.value)
         above = np.hypot(one.high - one.value, other.value - other.low)
         exact = value - below, value + above
-    return _estimate(measure, one.value - other.value, drawn - against, level, exact)
+    return _estimate(
+        measure, one.value - other.value, drawn - against, confidence_level, exact
+    )
 
 
 def side_by_side(

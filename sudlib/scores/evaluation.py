@@ -127,25 +127,35 @@ _REASONS = {
 
 
 def _estimate(
-    name: str, value: Any, draws: ArrayLike, level: float, reach: ArrayLike = ()
+    name: str,
+    value: Any,
+    draws: ArrayLike,
+    confidence_level: float,
+    reach: ArrayLike = (),
 ) -> Estimate:
     """Return the estimate of a measure."""
-    check_number("level", level, 0, 1, open_low=True, open_high=True)
+    check_number(
+        "confidence_level", confidence_level, 0, 1, open_low=True, open_high=True
+    )
     why = _REASONS.get(name, "undefined")
     return percentile_estimate(
-        float(value), draws, level=level, reach=reach, undefined=why
+        float(value),
+        draws,
+        confidence_level=confidence_level,
+        reach=reach,
+        undefined=why,
     )
 
 
-def _exact(k: float, n: float, level: float) -> tuple[float, float]:
+def _exact(k: float, n: float, tail: float) -> tuple[float, float]:
     """Return Clopper and Pearson's limits if all or none of n are counted, else NaN."""
     if n == 0 or k not in (0, n):
         return np.nan, np.nan
-    low, high = exact_limits(k, n, (1 - level) / 2)
+    low, high = exact_limits(k, n, tail)
     return float(low), float(high)
 
 
-def _exact_ends(matrix: NDArray[Any], level: float) -> dict[str, tuple[float, float]]:
+def _exact_ends(matrix: NDArray[Any], tail: float) -> dict[str, tuple[float, float]]:
     """Return limits of measures where the draws of a count cannot vary.
 
     If all or none of a class are flagged, every draw has the same; two people found of
@@ -156,7 +166,7 @@ def _exact_ends(matrix: NDArray[Any], level: float) -> dict[str, tuple[float, fl
     positives, negatives = tp + fn, tn + fp
     corners = [(tp, fp)]
     for of_class, counted in ((positives, tp), (negatives, fp)):
-        for end in _exact(counted, of_class, level):
+        for end in _exact(counted, of_class, tail):
             if np.isfinite(end):
                 moved = end * of_class
                 corners.append((moved, fp) if of_class is positives else (tp, moved))
@@ -171,7 +181,7 @@ def _exact_ends(matrix: NDArray[Any], level: float) -> dict[str, tuple[float, fl
         "precision": (tp, tp + fp),
         "accuracy": (tp + tn, positives + negatives),
     }
-    return ends | {name: _exact(*pair, level) for name, pair in shares.items()}
+    return ends | {name: _exact(*pair, tail) for name, pair in shares.items()}
 
 
 def evaluate(
@@ -180,7 +190,7 @@ def evaluate(
     *,
     threshold: float = 0.5,
     n_resamples: int = 1000,
-    level: float = 0.95,
+    confidence_level: float = 0.95,
     seed: int = 33,
     band: bool = True,
 ) -> Evaluation:
@@ -201,7 +211,7 @@ def evaluate(
         Positive at or above it.  Choose it elsewhere, see :func:`best_threshold`.
     n_resamples : int, default=1000
         Bootstrap draws; 0 leaves the intervals out.
-    level : float, default=0.95
+    confidence_level : float, default=0.95
         Nominal coverage of the intervals.
     seed : int, default=33
         The same seed on the same rows makes the same draws, so that two models are
@@ -269,18 +279,22 @@ def evaluate(
         _measures(tp, marked - tp, positives - tp, negatives - marked + tp)
         | {"average_precision": areas, "brier": briers}
     )
-    exact = _exact_ends(matrix, level)
+    tail = (1 - confidence_level) / 2
+    exact = _exact_ends(matrix, tail)
     for name, people in (("average_precision", positives), ("brier", len(score))):
         counted = values[name] * people if values[name] in (0, 1) else np.nan
-        exact[name] = _exact(counted, people, level)
+        exact[name] = _exact(counted, people, tail)
     drawn.attrs = {"seed": seed, "rows": zlib.crc32(completed.tobytes())}
     pointwise = None
     if bands:
-        low, high = np.quantile(bands, [(1 - level) / 2, (1 + level) / 2], axis=0)
+        ends = [tail, (1 + confidence_level) / 2]
+        low, high = np.quantile(bands, ends, axis=0)
         pointwise = pd.DataFrame({"recall": _RECALL_GRID, "low": low, "high": high})
     return Evaluation(
         estimates={
-            name: _estimate(name, values[name], drawn[name], level, exact[name])
+            name: _estimate(
+                name, values[name], drawn[name], confidence_level, exact[name]
+            )
             for name in MEASURES
         },
         matrix=matrix,
@@ -306,7 +320,7 @@ def evaluate_matrix(
     matrix: ArrayLike,
     *,
     n_resamples: int = 10_000,
-    level: float = 0.95,
+    confidence_level: float = 0.95,
     seed: int = 33,
 ) -> dict[str, Estimate]:
     """Return the measures of a printed confusion matrix, with intervals.
@@ -321,7 +335,7 @@ def evaluate_matrix(
         Counts, rows true, columns predicted, the positive class last.
     n_resamples : int, default=10000
         Bootstrap draws.
-    level : float, default=0.95
+    confidence_level : float, default=0.95
         Nominal coverage of the intervals.
     seed : int, default=33
 
@@ -346,5 +360,7 @@ def evaluate_matrix(
     drawn_fp = random.binomial(tn + fp, fp / max(tn + fp, 1), n_resamples)
     values = _measures(tp, fp, fn, tn)
     drawn = _measures(drawn_tp, drawn_fp, tp + fn - drawn_tp, tn + fp - drawn_fp)
-    exact = _exact_ends(matrix, level)
-    return {k: _estimate(k, values[k], drawn[k], level, exact[k]) for k in values}
+    exact = _exact_ends(matrix, (1 - confidence_level) / 2)
+    return {
+        k: _estimate(k, values[k], drawn[k], confidence_level, exact[k]) for k in values
+    }

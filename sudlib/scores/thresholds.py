@@ -12,14 +12,14 @@ from sklearn import metrics
 
 from sudlib.classes import code_outcomes
 from sudlib.files import InputError
-from sudlib.validation import check_number, check_rows, check_whole, numbers
+from sudlib.validation import check_columns, check_number, check_whole, numbers
 
 
 def _check(
     completed: ArrayLike, score: ArrayLike | None = None, **more: ArrayLike
 ) -> tuple[NDArray[Any], ...]:
     """Return truth and predictions as booleans, a score as floats, or say why not."""
-    check_rows(completed=completed, score=score, **more)
+    check_columns(completed=completed, score=score, **more)
     found = code_outcomes(completed=completed, **more)
     return (*found, *(() if score is None else (numbers("score", score),)))
 
@@ -95,7 +95,10 @@ def best_threshold(completed: ArrayLike, score: ArrayLike, beta: float = 0.5) ->
 
 
 def calibration(
-    completed: ArrayLike, score: ArrayLike, bins: int = 10, level: float = 0.95
+    completed: ArrayLike,
+    score: ArrayLike,
+    bins: int = 10,
+    confidence_level: float = 0.95,
 ) -> pd.DataFrame:
     """Return the share that completed among people with about the same score.
 
@@ -107,7 +110,7 @@ def calibration(
     bins : int, default=10
         Bins with about equally many people; equal scores stay together, so there may be
         fewer.
-    level : float, default=0.95
+    confidence_level : float, default=0.95
         Nominal coverage of the Wilson interval.
 
     Returns
@@ -122,13 +125,15 @@ def calibration(
     """
     completed, score = _check(completed, score)
     check_whole("bins", bins, 1)
-    check_number("level", level, 0, 1, open_low=True, open_high=True)
+    check_number(
+        "confidence_level", confidence_level, 0, 1, open_low=True, open_high=True
+    )
     edges = np.unique(np.quantile(score, np.linspace(0, 1, bins + 1)[1:-1]))
     frame = pd.DataFrame({"score": score, "observed": completed})
     groups = frame.groupby(np.searchsorted(edges, score, side="left"))
     table, done = groups.mean(), groups["observed"].agg(["sum", "size"])
     ends = [
-        binomtest(k, n).proportion_ci(level, method="wilson")
+        binomtest(k, n).proportion_ci(confidence_level, method="wilson")
         for k, n in done.itertuples(index=False)
     ]
     table["low"], table["high"] = zip(*ends, strict=True)

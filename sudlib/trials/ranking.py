@@ -11,7 +11,7 @@ from scipy.stats import rankdata
 
 from sudlib.classes import code_outcomes
 from sudlib.files import InputError
-from sudlib.validation import check_rows, check_whole, numbers
+from sudlib.validation import check_columns, check_whole, numbers
 
 
 def area(outcome: ArrayLike, score: ArrayLike) -> float:
@@ -39,7 +39,7 @@ def area(outcome: ArrayLike, score: ArrayLike) -> float:
     >>> area([0, 1, 0, 1], [0.1, 0.4, 0.4, 0.8])
     0.875
     """
-    check_rows(outcome=outcome, score=score)
+    check_columns(outcome=outcome, score=score)
     [positive] = code_outcomes(outcome=outcome)
     return _area(positive, numbers("score", score))
 
@@ -78,7 +78,7 @@ def areas(
         ``gap_high``.
     """
     check_whole("n_resamples", n_resamples, low=1)
-    check_rows(outcome=outcome, **scores)
+    check_columns(outcome=outcome, **scores)
     [positive] = code_outcomes(outcome=outcome)
     given = {name: numbers(name, score) for name, score in scores.items()}
     if not given or positive.all() or not positive.any():

@@ -10,17 +10,17 @@ from scipy import stats
 from sudlib.classes import code_outcomes
 from sudlib.estimates import Estimate
 from sudlib.files import InputError
-from sudlib.validation import check_choice, check_rows, check_whole
+from sudlib.validation import check_choice, check_columns, check_whole
 
 
-def share(events: int, people: int, level: float = 0.95) -> Estimate:
+def share(events: int, people: int, confidence_level: float = 0.95) -> Estimate:
     """Return a share with Wilson's interval.
 
     Parameters
     ----------
     events, people : int
         How many of how many.
-    level : float, default=0.95
+    confidence_level : float, default=0.95
         Of the interval.
 
     Returns
@@ -35,8 +35,8 @@ def share(events: int, people: int, level: float = 0.95) -> Estimate:
     people = check_whole("people", people)
     if not 0 <= check_whole("events", events) <= people or people == 0:
         raise InputError(f"a share needs some of some people, not {events}/{people}")
-    ends = stats.binomtest(int(events), int(people)).proportion_ci(level, "wilson")
-    low, high = map(float, ends)
+    test = stats.binomtest(int(events), int(people))
+    low, high = map(float, test.proportion_ci(confidence_level, "wilson"))
     return Estimate(events / people, low, high, n=int(people))
 
 
@@ -69,7 +69,7 @@ def shares(outcome: pd.Series, by: pd.Series) -> pd.DataFrame:
                     "outcome and by have different indexes, which are not unique"
                 )
             outcome, by = outcome.align(by, join="inner")
-    check_rows(outcome=outcome, by=by)
+    check_columns(outcome=outcome, by=by)
     outcome, by = pd.Series(outcome), pd.Series(by)
     known = (outcome.notna().to_numpy()) & by.notna().to_numpy()
     events = code_outcomes(outcome=outcome[known])[0].astype(int)
