@@ -12,7 +12,8 @@ size: str = "quick"
 seed: int = 33
 rate: float = 0.5
 deep: bool = False
-path: str | None = None"""
+path: str | None = None
+people: int | None = None"""
 
 
 @pytest.fixture
@@ -22,12 +23,16 @@ def notebook(tmp_path, notebook_maker):
 
 def test_parameters_are_read_with_types_and_defaults(notebook):
     found = book.declared_parameters(notebook)
-    assert list(found) == ["data", "size", "seed", "rate", "deep", "path"]
+    assert list(found) == [
+        "data", "size", "seed", "rate", "deep", "path", "people",
+    ]  # fmt: skip
     assert found["seed"] == book.Parameter("seed", "int", 33)
     assert found["path"].type == "str | None"
 
 
 def test_given_parameters_replace_defaults(notebook):
+    given = {"seed": 0, "rate": 0, "path": "x", "people": 1}
+    assert book.check_parameters(notebook, given)["seed"] == 0
     full = book.check_parameters(notebook, {"seed": 7, "rate": 1, "path": "x"})
     assert full["seed"] == 7 and full["rate"] == 1 and full["data"] == "twin"
 
@@ -36,6 +41,8 @@ def test_given_parameters_replace_defaults(notebook):
     ("given", "said"),
     [
         ({"sed": 3}, "no parameter 'sed'; it has data, size, seed"),
+        ({"people": 0}, "people must be more than 0, not 0; None takes what the size"),
+        ({"people": -3}, "people must be more than 0, not -3"),
         ({"seed": "3"}, "seed must be of type int, not '3' of type str"),
         ({"seed": True}, "seed must be of type int, not True of type bool"),
         ({"deep": 1}, "deep must be of type bool, not 1 of type int"),

@@ -216,6 +216,13 @@ def check_value(parameter: Parameter, value: Any, stem: str) -> None:
             f"{stem}: {parameter.name} must be of type {parameter.type}, not"
             f" {value!r} of type {type(value).__name__}"
         )
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    # A number beside None is an amount; 0 would be read as None.
+    if number and parameter.default is None and value <= 0:
+        raise InputError(
+            f"{stem}: {parameter.name} must be more than 0, not {value!r}; None takes"
+            " what the size says"
+        )
     allowed = ALLOWED.get(parameter.name, (value,))
     if value not in allowed:
         choices = " or ".join(f'"{choice}"' for choice in allowed)
