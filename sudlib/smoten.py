@@ -44,7 +44,9 @@ class SMOTEN(over_sampling.SMOTEN):
 
     The distance of two rows grows with the difference between the class shares of
     their levels:
-    :math:`\Delta(x, z) = \sum_j \big(\sum_c |P(c \mid x_j) - P(c \mid z_j)|\big)^2`.
+
+    .. math:: \Delta(x, z) = \sum_j \Big(\sum_c |P(c \mid x_j) - P(c \mid z_j)|\Big)^2
+
     A synthetic row takes, in each column, the most frequent level of a row and its
     nearest neighbours.
 

@@ -56,8 +56,8 @@ def doubly_robust_contrasts(
 
     With an additive outcome model :math:`\hat Q` fitted on other folds,
 
-    .. math:: \Delta_k = \hat Q_k(X) + \frac{A_k}{2^{K-1}}
-              \frac{R - \hat Q(X, A)}{\pi_A(X)},
+    .. math:: \Delta_k = {} & \hat Q_k(X) + {} \\
+       & \frac{A_k}{2^{K-1}} \frac{R - \hat Q(X, A)}{\pi_A(X)},
 
     whose mean given X is the average effect of treatment k over all combinations of
     the others.  It is the contrast between the mean :func:`augmented_scores` of the
@@ -170,8 +170,8 @@ def augmented_scores(
 ) -> Scores:
     r"""Return every person's doubly robust score of every combination, cross-fitted.
 
-    .. math:: \Gamma_i(a) = \hat Q(x_i, a) +
-       \frac{I\{a_i = a\}}{\hat\pi_a(x_i)} \{R_i - \hat Q(x_i, a_i)\}
+    .. math:: \Gamma_i(a) = {} & \hat Q(x_i, a) + {} \\
+       & \frac{I\{a_i = a\}}{\hat\pi_a(x_i)} \{R_i - \hat Q(x_i, a_i)\}
 
     The mean of :math:`\Gamma_i(d(x_i))` estimates the value of the rule :math:`d`.
     Both models are fitted to other people than those they are used for.  Where outcomes

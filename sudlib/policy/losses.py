@@ -270,7 +270,8 @@ class SquaredCurve:
     With :math:`T_k \in \{0, 1\}` for a treatment taken, :math:`m, f_1, \dots, f_K` the
     network's outputs and a bound :math:`c`, the outcome is modelled as
 
-    .. math:: m(X) + S + q\,S^2, \qquad S = \sum_k T_k\, c \tanh(f_k(X) / c).
+    .. math:: & m(X) + S + q\,S^2, \\
+       & S = \sum_k T_k\, c \tanh(f_k(X) / c).
 
     No effect is larger than :math:`c`; with :math:`q < 0` returns diminish.
 

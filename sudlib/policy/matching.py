@@ -59,8 +59,8 @@ def matched_average(
 ) -> tuple[float, int]:
     r"""Return study C's :math:`T` and :math:`N`: an inverse probability weighted mean.
 
-    .. math:: T = \frac{\sum_i w_i R_i}{\sum_i w_i}, \qquad
-       w_i = \frac{I\{\hat A_i = a_i\}}{P(A_i = a_i \mid X_i)}
+    .. math:: T &= \frac{\sum_i w_i R_i}{\sum_i w_i}, \\
+       w_i &= \frac{I\{\hat A_i = a_i\}}{P(A_i = a_i \mid X_i)}
 
     Parameters
     ----------

@@ -42,9 +42,9 @@ def with_intercept(X: Array) -> Array:
 class AdditiveQLearner(TreatmentRule):
     r"""Model the outcome as a main effect plus one effect a treatment, then choose.
 
-    .. math:: E[R \mid x, a] = m(x) + \sum_k a_k \tau_k(x)
-              \quad \Bigl[ + \sum_{j<k} a_j a_k \tau_{jk}(x) \Bigr],
-              \qquad a_k \in \{-1, +1\}
+    .. math:: E[R \mid x, a] = {} & m(x) + \sum_k a_k \tau_k(x) \\
+       & \Bigl[ + \sum_{j<k} a_j a_k \tau_{jk}(x) \Bigr], \\
+       & a_k \in \{-1, +1\}
 
     Without pairs treatment :math:`k` is recommended where :math:`\tau_k(x) > 0` (binary
     relevance, one model for all); with pairs the best of all combinations is.
