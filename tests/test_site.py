@@ -251,7 +251,7 @@ def test_a_page_that_sets_made_up_records_beside_real_ones_calls_only_those_made
     path.write_text(json.dumps(result))
     first = small(allow_missing=True)[1]
     assert "made-up records (the twin of TEDS-D) beside real ones (ist)" in first
-    assert "Every number" not in first
+    assert "Our numbers on this page" not in first
 
 
 @pytest.mark.parametrize(

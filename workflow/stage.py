@@ -46,8 +46,10 @@ SYNTHETIC = """```{{admonition}} Synthetic data
 ```
 """
 MADE_UP = (
-    "Every number on this page was computed on made-up records (the {name}){but}.\n"
-    "None of these says anything about the study or about people in treatment."
+    "Our numbers on this page come from made-up records (the {name}), except{but} those"
+    " that follow from what a study prints.\n"
+    "No number from made-up records says anything about the study or about people in"
+    " treatment."
 )
 BESIDE = (
     "This page sets made-up records (the {made}) beside real ones ({real}).\n"
@@ -136,7 +138,7 @@ def synthetic_words(result):
     counted = {
         str(c.get("data")) for c in result["claims"] if c.get("synthetic") is False
     }
-    but = f", except those from {' and '.join(sorted(counted))}" if counted else ""
+    but = f" those from {' and '.join(sorted(counted))} and" if counted else ""
     return MADE_UP.format(name=made, but=but)
 
 
