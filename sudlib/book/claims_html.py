@@ -237,10 +237,10 @@ def _distance(row: Mapping[str, Any]) -> str:
     if gap is None or row["verdict"] == "cannot be reproduced":
         return ""
     if kind == "matrix":
-        points = f"gap {100 * gap:+.1f} points, tolerance {100 * allowed:.1f}"
+        points = f"gap {100 * gap:+z.1f} points, tolerance {100 * allowed:.1f}"
         return f"{points}, in the cell furthest out"
     digits = {"count": ",.0f", "words": "", "input": ""}.get(kind, ".3f")
-    return f"gap {gap:+{digits}}, tolerance {allowed:{digits}}" if digits else ""
+    return f"gap {gap:+z{digits}}, tolerance {allowed:{digits}}" if digits else ""
 
 
 def page_table(
