@@ -16,11 +16,10 @@ from dataclasses import dataclass
 from typing import IO, Any
 
 import pyarrow as pa
-from numpy.typing import NDArray
 from pyarrow import csv as arrow_csv
 
 from sudlib.files import InputError
-from sudlib.teds import codebook, plain_cells
+from sudlib.teds import codebook
 from sudlib.teds.other_kinds import check_kind
 
 BLOCK = 4 * 2**20  # bytes of CSV read at a time
@@ -31,7 +30,7 @@ WORKERS = 2  # blocks parsed side by side
 # What unpacking a damaged zip raises; bz2 raises an OSError without a number.
 DAMAGED = (zipfile.BadZipFile, EOFError, zlib.error, lzma.LZMAError, OSError)
 
-Columns = dict[str, NDArray[Any] | pa.ChunkedArray]
+Columns = dict[str, pa.ChunkedArray]
 
 
 @dataclass
@@ -62,7 +61,6 @@ class CsvBlocks:
         self.place = f"{name} in {inside}" if inside else name
         self.hash = hashlib.sha256()
         self.line = 1
-        self.plain = True  # cells are plain integers, in all blocks so far
         self.text = False  # cells are labels: do not try integers first
         self.lone_returns = False
         buffer = bytearray(HEAD)
@@ -163,22 +161,9 @@ class CsvBlocks:
         """Return a block's columns as integers, or None if a cell is none."""
         if self.text:
             return None
-        kinds = [codebook.dtype(name) for name in columns.values()]
-        if self.plain:
-            found = plain_cells.read(
-                block,
-                len(self.header),
-                [self.header.index(source) for source in columns],
-                kinds,
-                delimiter=self.delimiter,
-                returns=self.returns,
-            )
-            if found is not None:
-                return dict(zip(columns.values(), found, strict=True))
-            self.plain = False
+        kinds = [pa.type_for_alias(codebook.dtype(name)) for name in columns.values()]
         with contextlib.suppress(pa.ArrowInvalid):
-            types = [pa.type_for_alias(kind) for kind in kinds]
-            return {**self._table(block, columns, types, PIECE)}
+            return self._table(block, columns, kinds, PIECE)
         return None
 
     def _finish(
@@ -194,12 +179,11 @@ class CsvBlocks:
             self._check_lengths(block)
             text = pa.dictionary(pa.int32(), pa.string())
             whole = _decode(block).encode()
-            labels = self._table(whole, columns, [text] * len(columns), len(whole))
-            table = {**labels}
+            table = self._table(whole, columns, [text] * len(columns), len(whole))
             # A text column that begins with a label: later blocks will hold labels.
             self.text = any(
                 re.search("[A-Za-z]", next(filter(None, column[:1000].to_pylist()), ""))
-                for column in labels.values()
+                for column in table.values()
             )
         self.line += len(next(iter(table.values())))
         return table
@@ -210,7 +194,7 @@ class CsvBlocks:
         columns: dict[str, str],
         kinds: list[Any],
         piece: int,
-    ) -> dict[str, pa.ChunkedArray]:
+    ) -> Columns:
         """Return a block's columns of these types, parsed by pyarrow."""
         table = arrow_csv.read_csv(
             pa.py_buffer(block),
