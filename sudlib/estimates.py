@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,29 @@ from scipy.special import betaincinv
 
 #: The 0.975 quantile of the normal distribution.
 NORMAL = float(stats.norm.ppf(0.975))
+
+
+def formatted(value: Any, specification: str = "") -> str:
+    """Return a value's text, without a sign where a number rounds to zero.
+
+    Parameters
+    ----------
+    value : object
+        A number, or what has a format of its own.
+    specification : str, optional
+        As for :func:`format`.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> formatted(-0.0004, "+.3f"), formatted(-0.0006, "+.3f"), formatted(0.0, "+.0%")
+    ('0.000', '-0.001', '0%')
+    """
+    text = format(value, specification)
+    return text[1:] if re.fullmatch(r"[-+]0(\.0+)?%?", text) else text
 
 
 @dataclass(frozen=True)
@@ -38,6 +62,8 @@ class Estimate:
     0.671 (0.665 to 0.678)
     >>> f"{Estimate(2.5104, 2.444, 2.581):.2f}"
     '2.51 (2.44 to 2.58)'
+    >>> print(Estimate(-0.0001, -0.004, 0.003))
+    0.000 (-0.004 to 0.003)
     >>> print(Estimate(float("nan"), reason="nobody was predicted to complete"))
     undefined (nobody was predicted to complete)
     """
@@ -57,10 +83,10 @@ class Estimate:
         if math.isnan(self.value):
             return f"undefined ({self.reason})" if self.reason else "undefined"
         specification = specification or ".3f"
-        value = format(self.value, specification)
+        value = formatted(self.value, specification)
         if math.isnan(self.low):
             return value
-        low, high = (format(end, specification) for end in (self.low, self.high))
+        low, high = (formatted(end, specification) for end in (self.low, self.high))
         return f"{value} ({low} to {high})"
 
     def as_dict(self) -> dict[str, Any]:

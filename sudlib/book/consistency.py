@@ -19,6 +19,7 @@ from sudlib.book.arithmetic import (
 from sudlib.book.claims_text import _number
 from sudlib.book.printed import published
 from sudlib.book.verdicts import _NOISE, _flat, half_unit
+from sudlib.estimates import NORMAL
 
 _PARTS = ("train", "validation", "test")
 # How study A splits its rows, to check its printed counts against each other:
@@ -307,7 +308,7 @@ def _check_significance(printed: pd.DataFrame) -> Iterator[_Check]:
     for key, claim in printed[printed.index.str.endswith(".significant")].iterrows():
         row = printed.loc[key.replace(".significant", ".t")]
         z = row["value"] / row["standard_error"]
-        expected = "significant" if abs(z) > 1.96 else "not significant"
+        expected = "significant" if abs(z) > NORMAL else "not significant"
         check = f"{row['printed']} with a standard error of {row['standard_error']:g}"
         said = claim["printed"]
         yield key, check, said, f"{expected}: z = {z:.1f}", said == expected

@@ -10,6 +10,7 @@ import string
 from numbers import Real
 from typing import Any
 
+from sudlib.estimates import formatted
 from sudlib.files import InputError
 
 
@@ -163,9 +164,7 @@ def _field(
         value = string.Formatter().convert_field(value, conversion)
         if isinstance(value, Real) and math.isnan(value):
             return first, "undefined"
-        text = format(value, form)
-        # What rounds to nothing has no sign: neither "-0.000" nor "+0.000".
-        return first, text[1:] if re.fullmatch(r"[-+]0(\.0+)?%?", text) else text
+        return first, formatted(value, form)
     except (AttributeError, LookupError, TypeError, ValueError) as error:
         raise InputError(
             f"say() cannot print {whole} of {numbers[first]!r}"

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import ndtr, ndtri
 
-from sudlib.estimates import exact_limits
+from sudlib.estimates import NORMAL, exact_limits
 from sudlib.fairness import comparison
 from sudlib.fairness.disparity import Disparity
 from sudlib.fairness.inputs import Floats
@@ -359,7 +359,7 @@ def detectable_difference(
     others: ArrayLike | None = None,
     rate: float = 0.5,
     *,
-    critical: float = 1.96,
+    critical: float = NORMAL,
 ) -> Any:
     """Return the smallest difference of a group's rate that can be found.
 
@@ -375,7 +375,7 @@ def detectable_difference(
         People whom the group is compared with; None: very many.
     rate : float, default=0.5
         The rate of both, where they do not differ.
-    critical : float, default=1.96
+    critical : float, default=:data:`sudlib.estimates.NORMAL`
         How many standard errors from 0 count as a difference; more where many groups
         are compared.
 
