@@ -415,17 +415,17 @@ def test_exactly_these_printed_numbers_contradict_others():
         "a.methadone_large.cnn_scratch.balanced_accuracy": "0.54",
     }
     of_c = failed[failed.index.str.startswith("c.")]
-    assert of_c["c.network.dnn_1hdd.parameters"] == "5 + 36 n_h"
+    assert of_c["c.network.dnn_1hdd.parameters"] == "5 + 36 nₕ"
     assert of_c["c.cprd.naive.significant"] == "significant: z = -19.7"
-    assert of_c["c.extensions.order.factor"].startswith("binom(K, tau): 10")
+    assert of_c["c.extensions.order.factor"].startswith("binom(K, τ): 10")
     assert len(of_c) == 3 and len(checks) > 600
 
 
 @pytest.mark.parametrize(
     ("key", "right"),
     [
-        ("c.extensions.order.factor", "binom(K, tau)"),
-        ("c.network.dnn_1hdd.parameters", "5 + 36 n_h"),
+        ("c.extensions.order.factor", "binom(K, τ)"),
+        ("c.network.dnn_1hdd.parameters", "5 + 36 nₕ"),
         ("c.cprd.naive.significant", "significant"),
         ("b.introduction.compas", "wrongly predicted not to reoffend"),
     ],

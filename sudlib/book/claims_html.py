@@ -34,6 +34,8 @@ _SIGNS |= {
     "used otherwise": "≠",
 }
 
+_SAID = "printed verdict "
+
 # One letter a verdict: the class of its rows among a thousand.
 _CODES = dict(zip(VERDICTS, "rdisncuow", strict=True))
 
@@ -220,11 +222,15 @@ def _row(key: Any, row: pd.Series) -> dict[str, Any]:
     if row["kind"] == "input":  # it depends on no records
         behind = []
     behind += [f"{row['n']:,} people" if row["n"] else "", row["note"]]
+    # The study's own word on a number stands beside it.
+    parts = (row["condition"] or "").split("; ")
+    said = [part.removeprefix(_SAID) for part in parts if part.startswith(_SAID)]
     return {
         **row,
         "key": key,
         "title": title[0].upper() + title[1:],
-        "paper": paper_text(row),
+        "condition": "; ".join(part for part in parts if not part.startswith(_SAID)),
+        "paper": " ".join([paper_text(row), *said]),
         "number": our_text(row),
         "behind": behind,
         "distance": _distance(row),

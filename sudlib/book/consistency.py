@@ -295,11 +295,11 @@ def _check_parameters(printed: pd.DataFrame) -> Iterator[_Check]:
     """Check study C's count of parameters against the layers that it describes."""
     key = "c.network.dnn_1hdd.parameters"
     if key in printed.index:
-        # Weights and intercepts: 30 covariates to n_h hidden units to 5 treatments.
+        # Weights and intercepts: 30 covariates to nₕ hidden units to 5 treatments.
         units, constant = 30 + 1 + 5, 5
-        expected = f"{constant} + {units} n_h"
+        expected = f"{constant} + {units} nₕ"
         said = printed.loc[key, "printed"]
-        check = "weights and intercepts of 30 inputs, n_h hidden units and 5 outputs"
+        check = "weights and intercepts of 30 inputs, nₕ hidden units and 5 outputs"
         yield key, check, said, expected, said == expected
 
 
@@ -320,12 +320,12 @@ def _check_binomials(printed: pd.DataFrame) -> Iterator[_Check]:
     if key in printed.index:
         K, tau = 5, 2
         said = printed.loc[key, "printed"]
-        divisor = math.comb(K, tau) if said == "binom(K, tau)" else math.comb(tau, K)
+        divisor = math.comb(K, tau) if said == "binom(K, τ)" else math.comb(tau, K)
         expected = (
-            f"binom(K, tau): {math.comb(K, tau)} for tau = {tau}, K = {K}, where the"
+            f"binom(K, τ): {math.comb(K, tau)} for τ = {tau}, K = {K}, where the"
             f" printed one is {divisor}"
         )
-        check = "a divisor that is not zero for tau below K"
+        check = "a divisor that is not zero for τ below K"
         yield key, check, said, expected, divisor > 0
 
 
