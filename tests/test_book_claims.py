@@ -676,10 +676,10 @@ def test_the_verdict_says_how_far_off_and_what_is_allowed():
 
 def test_the_explorer_holds_each_claim_once_with_its_link_and_reason():
     page = book.explorer(book.compare([result(number(value=0.6712))])).data
-    ids = re.findall(r'<tr id="([^"]*)"', page)
+    ids = re.findall(r"<tr id=(\S+)", page)
     assert sorted(ids) == sorted(book.published().index)
-    row = page[page.index(f'<tr id="{F05}"') :].partition("</tr>")[0][:600]
-    assert '<a href="a02_forest_general.html">0.671</a>' in row
+    row = page[page.index(f"<tr id={F05} ") :][:600]
+    assert "<a href=a02_forest_general.html>0.671</a>" in row
     # One reason, that of 492 claims, stands once, with their number.
     reason = "only whether a person was treated before"
     assert page.count(reason) == 1 and "(492 claims)" in page
@@ -695,6 +695,27 @@ def test_what_a_group_of_claims_shares_stands_once_in_its_title():
     page = book.explorer(book.compare([])).data
     shared = "printed in the other target&#39;s table"
     assert shared in page and page.count(shared) < 20  # of 216 claims
+    # Where no claim of a group can be reproduced, each of them has an empty verdict.
+    groups = re.split("<tr class=group>", page)[1:]
+    told = [
+        g for g in groups if "cannot be reproduced<sup>" in g.partition("<tr id")[0]
+    ]
+    assert len(told) >= 8
+    for group in told:
+        rows = group.partition("</table>")[0].split("<tr id=")[1:]
+        assert len(rows) > 1 and all(row.rstrip().endswith("<td>") for row in rows)
+
+
+def test_numbers_at_the_studys_size_are_marked_and_share_their_own_words():
+    keys = ("a.methadone.forest.precision", "a.methadone.forest.recall")
+    ours = [number(key, 0.7, n=100) for key in keys]
+    note = "at the study's size, 2026-11-30; all records"
+    full = [number(key, 0.8, n=900, note=note) for key in keys]
+    page = book.explorer(book.compare([result(*ours), result(*full)])).data
+    assert len(re.findall(r"\b0\.80+ †", page)) == 2
+    assert len(re.findall(r"\b0\.70+ †", page)) == 0
+    assert page.count("2026-11-30") == 0
+    assert page.count("†: all records") + page.count(", all records") == 1
 
 
 def test_numbers_are_printed_with_the_digits_of_the_claim():

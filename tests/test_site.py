@@ -571,6 +571,11 @@ def test_a_first_visit_takes_less_than_a_megabyte():
 
 
 @built
+def test_the_page_of_all_claims_has_less_than_300_kilobytes():
+    assert (SITE / "notebooks" / "claims.html").stat().st_size < 300_000
+
+
+@built
 def test_style_sheets_ask_no_other_site():
     for sheet in SITE.rglob("*.css"):
         text = sheet.read_text(encoding="utf-8", errors="replace")

@@ -11,10 +11,23 @@
   const parts = [...root.querySelectorAll("details")];
   const rows = [...root.querySelectorAll("details tr[id]")];
   const head = root.querySelector("table.headlines");
-  const texts = new Map(rows.map((row) => {
-    const part = row.closest("details").querySelector("summary b").textContent;
-    return [row, `${row.id} ${row.textContent} ${part}`.toLowerCase()];
-  }));
+  // A group says once what all its claims share.
+  const groups = new Map();
+  for (const table of root.querySelectorAll("details table")) {
+    let group = null;
+    for (const row of table.tBodies[0].rows) {
+      if (row.matches(".group")) group = row;
+      else groups.set(row, group);
+    }
+  }
+  const about = (row) => groups.get(row).textContent;
+  const verdict = (row) => row.cells[3].textContent.trim()
+    || picks.verdict.querySelector(`option[value=${row.className}]`).textContent;
+  const where = (row) => row.closest("details").querySelector("summary b").textContent;
+  const texts = new Map(rows.map((row) => [
+    row,
+    [row.id, row.textContent, verdict(row), about(row), where(row)].join(" ").toLowerCase(),
+  ]));
   const study = (row) => row.closest("section").dataset.study;
   const wanted = (row, words) =>
     (!picks.study.value || study(row) === picks.study.value)
@@ -54,11 +67,10 @@
 
   function csv() {
     const quote = (text) => `"${text.trim().replace(/\s+/g, " ").replaceAll('"', '""')}"`;
-    const lines = [["id", "study", "printed in", "claim", "printed", "ours", "verdict"]];
+    const lines = [["id", "study", "printed in", "about", "claim", "printed", "ours", "verdict"]];
     for (const row of rows.filter((each) => !each.hidden)) {
-      const cells = [...row.cells].map((cell) => cell.textContent.replace("¶", ""));
-      const where = row.closest("details").querySelector("summary b").textContent;
-      lines.push([row.id, study(row), where, ...cells]);
+      const cells = [...row.cells].slice(0, 3).map((cell) => cell.textContent.replace("¶", ""));
+      lines.push([row.id, study(row), where(row), about(row), ...cells, verdict(row)]);
     }
     const text = lines.map((line) => line.map(quote).join(",")).join("\r\n");
     const link = document.createElement("a");
@@ -118,7 +130,17 @@
   }
   for (const row of rows) {
     // Our number leads to the row of the page's own table.
-    for (const link of row.querySelectorAll("td a[href$='.html']")) link.href += `#${row.id}`;
+    const page = groups.get(row).querySelector("a");
+    const number = row.cells[2].firstChild;
+    if (page && number?.textContent.trim()) {
+      const link = document.createElement("a");
+      link.setAttribute("href", page.getAttribute("href"));
+      number.replaceWith(link);
+      link.append(number);
+    }
+    for (const link of row.querySelectorAll("td a[href$='.html']")) {
+      link.setAttribute("href", `${link.getAttribute("href")}#${row.id}`);
+    }
     const link = document.createElement("a");
     link.href = `#${row.id}`;
     link.className = "permalink";

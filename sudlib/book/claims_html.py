@@ -9,7 +9,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from sudlib.book.claims import compare
-from sudlib.book.claims_text import our_text, paper_text
+from sudlib.book.claims_text import AT_STUDY_SIZE, our_text, paper_text
 from sudlib.book.printed import STUDIES, published
 from sudlib.book.prose import folded
 from sudlib.book.verdicts import PUBLISHED_ARM, VERDICTS
@@ -150,10 +150,11 @@ def _claim(key: Any, rows: list[tuple[Any, pd.Series]]) -> dict[str, Any]:
     for row in filter(lambda row: row["number"], shown):
         # The study's own recipe is what a number is of unless it says more.
         parts = [part for part in row["behind"] if part and part != PUBLISHED_ARM]
-        behind = "; ".join(parts)
-        ours.append(
-            {"number": row["number"], "page": row["notebook"], "behind": behind}
-        )
+        parts = "; ".join(parts).split("; ")
+        kept = [part for part in parts if not part.startswith(AT_STUDY_SIZE)]
+        number = row["number"] + " †" * (len(kept) < len(parts))
+        behind = "; ".join(kept)
+        ours.append({"number": number, "page": row["notebook"], "behind": behind})
     return first | {
         "place": first["where"],
         "words": first["metric"],
@@ -187,14 +188,27 @@ def _section(letter: str, claims: list[dict[str, Any]]) -> dict[str, Any]:
     return {"letter": letter, "title": STUDIES[letter], "notes": notes, "parts": parts}
 
 
-def _group(title: str, claims: list[dict[str, Any]]) -> tuple[str, Any]:
-    """Return a group's title, with what all its claims share, and the claims."""
+def _group(title: str, claims: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return a group: its title, with what all its claims share, and the claims.
+
+    Where all our numbers come from one page, or no claim can be reproduced for one
+    reason, the group says so and its claims do not.
+    """
+    ours = [number for claim in claims for number in claim["ours"]]
+    pages = {number["page"] for number in ours}
+    words = {(claim["word"], claim["note"], claim["reason"]) for claim in claims}
+    group = {"claims": claims, "page": "", "word": "", "note": ""}
     if len(claims) > 1:
-        ours = [number for claim in claims for number in claim["ours"]]
         title = "; ".join([title, *_take_shared(claims, "condition")])
-        if behind := _take_shared(ours, "behind"):
-            title += f"; ours: {'; '.join(behind)}"
-    return title, claims
+        for name, mark in (("ours", False), ("†", True)):
+            marked = [number for number in ours if ("†" in number["number"]) == mark]
+            if behind := _take_shared(marked, "behind"):
+                title += f"; {name}: {', '.join(behind)}"
+        if len(pages) == 1:
+            group["page"] = pages.pop()
+        if len(words) == 1 and claims[0]["note"]:
+            group |= {name: claims[0][name] for name in ("word", "note")}
+    return group | {"title": title}
 
 
 def _take_shared(rows: list[dict[str, Any]], name: str) -> list[str]:

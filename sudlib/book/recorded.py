@@ -13,7 +13,7 @@ from typing import Any
 
 from sudlib.book.claims import compare
 from sudlib.book.claims_html import OPEN_LINES
-from sudlib.book.claims_text import describe, our_text, paper_text
+from sudlib.book.claims_text import AT_STUDY_SIZE, describe, our_text, paper_text
 from sudlib.book.printed import published
 from sudlib.book.prose import folded
 from sudlib.book.results import read_result
@@ -120,7 +120,7 @@ def with_recorded(results: Mapping[str, dict[str, Any]]) -> list[dict[str, Any]]
         if full is None or is_paper_size(result):
             continue
         own = [_number(claim) for claim in result["claims"]]
-        note = f"at the study's size, {full['stamp']['date'][:10]}"
+        note = f"{AT_STUDY_SIZE}, {full['stamp']['date'][:10]}"
         claims = [
             {**claim, "note": "; ".join(filter(None, (note, claim.get("note"))))}
             for claim in full["claims"]
