@@ -19,7 +19,6 @@ from sudlib.book.arithmetic import (
 from sudlib.book.claims_text import _number
 from sudlib.book.printed import published
 from sudlib.book.verdicts import _NOISE, _flat, half_unit
-from sudlib.estimates import NORMAL
 
 _PARTS = ("train", "validation", "test")
 # How study A splits its rows, to check its printed counts against each other:
@@ -303,17 +302,6 @@ def _check_parameters(printed: pd.DataFrame) -> Iterator[_Check]:
         yield key, check, said, expected, said == expected
 
 
-def _check_significance(printed: pd.DataFrame) -> Iterator[_Check]:
-    """Check study C's word on significance against the standard error beside it."""
-    for key, claim in printed[printed.index.str.endswith(".significant")].iterrows():
-        row = printed.loc[key.replace(".significant", ".t")]
-        z = row["value"] / row["standard_error"]
-        expected = "significant" if abs(z) > NORMAL else "not significant"
-        check = f"{row['printed']} with a standard error of {row['standard_error']:g}"
-        said = claim["printed"]
-        yield key, check, said, f"{expected}: z = {z:.1f}", said == expected
-
-
 def _check_binomials(printed: pd.DataFrame) -> Iterator[_Check]:
     """Check the factor of study C's loss of order tau, which divides by a binomial."""
     key = "c.extensions.order.factor"
@@ -341,6 +329,5 @@ _CHECKS = (
     _check_columns,
     _check_compas,
     _check_parameters,
-    _check_significance,
     _check_binomials,
 )
