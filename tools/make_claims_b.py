@@ -54,7 +54,7 @@ NO_CONDITION = (
 )
 NO_WEIGHTS = (
     "The study does not say how its weight entered the model. In most of our readings"
-    " the weight is close to 1 for every row and changes little."
+    " the weight is close to 1 for nearly every row and changes little."
 )
 
 NETWORK = {

@@ -19,6 +19,12 @@ from sudlib.book import freshness, recorded
 TITLE = "## At the study's size"
 PROVENANCE = "## Provenance"
 PAGE = "[at the sizes of the studies](../book/sizes.md)"
+EVERYBODY = (
+    "The recorded run takes everybody whom our reading of study B's filter keeps, which"
+    " in the twin is more than twice as many people as the study had; this copy takes at"
+    " most as many as the study, so the recorded intervals are narrower than the study's"
+    " own people would allow."
+)
 
 
 def has_sizes(name):
@@ -75,6 +81,8 @@ def block(name, result):
     if full is None:
         return f"{why_not(name)} See {PAGE}."
     own = book.at_study_size(result, full)
+    if "everyone=size" in freshness.source_of(plan.ROOT / plan.source(name)):
+        own += f"\n\n{EVERYBODY}"
     turned = turns(name, result, full)
     if turned:
         told = "\n".join(
