@@ -21,9 +21,9 @@ PROVENANCE = "## Provenance"
 PAGE = "[at the sizes of the studies](../book/sizes.md)"
 EVERYBODY = (
     "The recorded run takes everybody whom our reading of study B's filter keeps, which"
-    " in the twin is more than twice as many people as the study had; this copy takes at"
-    " most as many as the study, so the recorded intervals are narrower than the study's"
-    " own people would allow."
+    " in the twin is more than twice as many people as the study had; this copy takes"
+    " at most as many as the study, so the recorded intervals are narrower than the"
+    " study's own people would allow."
 )
 
 
