@@ -75,6 +75,8 @@ def build(tmp_path):
 def test_claims_values_and_the_top_are_kept_and_no_row(build, capsys):
     made = result("paper", [claim(F05, 0.5, extra=[1, 2])], share="42%", text="a" * 101)
     made["values"]["example"] = "A man"
+    [used] = made["stamp"]["data"]
+    made["stamp"]["data"] = [used, dict(used), used | {"years": [2019]}]
     path, to = build(made)
     assert record_paper.main([str(path), "--to", str(to)]) == 0
     assert capsys.readouterr().out.startswith(f"{NAME}.json: ")
@@ -84,6 +86,7 @@ def test_claims_values_and_the_top_are_kept_and_no_row(build, capsys):
     assert kept["claims"] == [{"key": F05, "value": 0.5}]
     assert kept["common"]["years"] == [2018] and kept["claims_left_out"] == 0
     assert kept["stamp"]["cpu_minutes"] == 12.34
+    assert [each["years"] for each in kept["stamp"]["data"]] == [[2018], [2019]]
     assert "state" not in kept["stamp"]["data"][0]
     assert kept["stamp"]["data"][0]["origin"] == "synthetic"
 

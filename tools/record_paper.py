@@ -73,12 +73,12 @@ def shortened(result, glance):
         raise InputError(f"{name} ran on records that are not verified: not recorded")
     if "uncommitted" in (stamp["commit"] or "unknown"):
         raise InputError(f"{name} ran {stamp['commit']}: commit, and run it again")
+    used = [{k: each.get(k) for k in DATA} for each in stamp["data"]]
+    # A page that draws one kind of people in each repeat has used one kind of data.
+    used = [each for place, each in enumerate(used) if each not in used[:place]]
     kept = {
         "notebook": name,
-        "stamp": {
-            **stamp,
-            "data": [{k: used.get(k) for k in DATA} for used in stamp["data"]],
-        },
+        "stamp": {**stamp, "data": used},
         "values": {
             key: text
             for key, text in result["values"].items()
