@@ -34,7 +34,7 @@ BENCHMARKS = {
     "fairness": ("What do intervals of group measures cost?", []),
     "oklahoma_models": ("What do study B's kernels cost?", []),
     "policy": ("What do study C's fits cost?", ["--repeats", "2"]),
-    "memory": ("What does it cost to fetch memory anew?", []),
+    "memory": ("What does it cost to fetch memory again and again?", []),
     "networks": ("What do the networks of study A cost?", ["--backends", "tensorflow"]),
 }
 
