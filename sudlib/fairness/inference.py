@@ -375,9 +375,9 @@ def detectable_difference(
         People whom the group is compared with; None: very many.
     rate : float, default=0.5
         The rate of both, where they do not differ.
-    critical : float, default=:data:`sudlib.estimates.NORMAL`
+    critical : float, optional
         How many standard errors from 0 count as a difference; more where many groups
-        are compared.
+        are compared.  By default the 0.975 quantile of the normal distribution.
 
     Returns
     -------
