@@ -92,3 +92,4 @@ def test_what_is_saved_holds_the_verdict_that_stands_in_the_groups_head(page):
     assert head.startswith('"id","study","printed in","about","claim"')
     assert line.startswith(f'"{LOST}","b"')
     assert line.endswith(',"cannot be reproduced"')
+    assert "our page" not in line and "reproduced1" not in line

@@ -20,7 +20,8 @@
       else groups.set(row, group);
     }
   }
-  const about = (row) => groups.get(row).textContent;
+  // Its title, without the link and the sign of a reason behind it.
+  const about = (row) => groups.get(row).cells[0].firstChild.textContent.replace(/;\s*$/, "");
   const verdict = (row) => row.cells[3].textContent.trim()
     || picks.verdict.querySelector(`option[value=${row.className}]`).textContent;
   const where = (row) => row.closest("details").querySelector("summary b").textContent;

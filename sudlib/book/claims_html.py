@@ -34,6 +34,7 @@ _SIGNS |= {
     "used otherwise": "≠",
 }
 
+# Part of a condition: what the study itself calls a number.
 _SAID = "printed verdict "
 
 # One letter a verdict: the class of its rows among a thousand.
