@@ -707,7 +707,7 @@ def test_what_a_group_of_claims_shares_stands_once_in_its_title():
 def test_numbers_at_the_studys_size_are_marked_and_share_their_own_words():
     keys = ("a.methadone.forest.precision", "a.methadone.forest.recall")
     ours = [number(key, 0.7, n=100) for key in keys]
-    note = "at the study's size, 2026-11-30; all records"
+    note = "at full size, 2026-11-30; all records"
     full = [number(key, 0.8, n=900, note=note) for key in keys]
     page = book.explorer(book.compare([result(*ours), result(*full)])).data
     assert page.count("<td>0.7000<br>0.8000 †<td>") == 2

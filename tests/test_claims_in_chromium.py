@@ -13,11 +13,11 @@ LOST = "b.noprior.svm_linear.equal_opportunity.gender.difference"
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory):
-    """Open the claims with one number of ours, and one at the study's size."""
+    """Open the claims with one number of ours, and one at full size."""
     folder = tmp_path_factory.mktemp("claims")
     ours = dict(key=F05, value=0.6712, arm="published", n=93_424, synthetic=True)
     ours |= {"data": "twin", "years": [2018], "size": "quick", "seed": 33}
-    recorded = ours | {"value": 0.65, "note": "at the study's size, 2026-11-30"}
+    recorded = ours | {"value": 0.65, "note": "at full size, 2026-11-30"}
     results = [
         {"notebook": "a02_forest_general", "claims": [claim]}
         for claim in (ours, recorded)

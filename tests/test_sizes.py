@@ -1,4 +1,4 @@
-"""Runs at the sizes of the studies: recorded, and shown beside those of this copy."""
+"""Runs at full size: recorded, and shown beside those of this copy."""
 
 import json
 import re
@@ -16,7 +16,7 @@ import record_paper  # noqa: E402
 import sizes  # noqa: E402
 
 from sudlib import book  # noqa: E402
-from sudlib.book import recorded  # noqa: E402
+from sudlib.book import freshness, recorded  # noqa: E402
 from sudlib.files import InputError  # noqa: E402
 
 NAME = "a03_forest_methadone"
@@ -169,8 +169,10 @@ def known(monkeypatch):
         def found(name):
             return full if full is not None and name == full["notebook"] else None
 
+        # `book` first: it loads names of `recorded` when they are asked for, and would
+        # keep the replaced one.
+        monkeypatch.setattr(book, "recorded_result", found)
         monkeypatch.setattr(recorded, "recorded_result", found)
-        monkeypatch.setattr(book, "recorded_result", found, raising=False)
         return full
 
     return set_to
@@ -191,9 +193,9 @@ def test_each_number_stands_beside_its_own_recipe():
 def test_the_foot_of_a_page_says_when_it_ran_and_what_it_found():
     there = result("paper", [claim(F05, 0.61, 0.6, 0.62)]) | {"glance": "One.\nTwo."}
     here = result("quick", [claim(F05, 0.5, 0.4, 0.6)])
-    text = book.at_study_size(here, there)
+    text = book.at_full_size(here, there)
     assert (
-        "at its study's size on 2026-11-30, on 2 CPU cores with 1 thread, in 12 minutes"
+        "at full size on 2026-11-30, on 2 CPU cores with 1 thread, in 12 minutes"
         in text
     )
     assert "records of that run are made up" in text
@@ -202,10 +204,10 @@ def test_the_foot_of_a_page_says_when_it_ran_and_what_it_found():
     assert line.startswith("| F0.5, tuned random forest")
     assert line.endswith(" | 0.500 (0.400 to 0.600) | 0.610 (0.600 to 0.620) |")
     assert "<details>" not in text
-    same = book.at_study_size(here, here | {"stamp": there["stamp"]})
+    same = book.at_full_size(here, here | {"stamp": there["stamp"]})
     assert "|" not in same
     assert "1 more of its numbers and settings are the same at both sizes" in same
-    real = book.at_study_size(result("quick"), result("paper", origin="real"))
+    real = book.at_full_size(result("quick"), result("paper", origin="real"))
     assert "made up" not in real and "|" not in real
 
 
@@ -216,7 +218,7 @@ def test_the_list_of_claims_has_what_differs_at_the_studys_size(known):
     assert both[0] is here and len(both) == 2
     (one,) = both[1]["claims"]
     assert one["value"] == 0.61
-    assert one["note"] == "at the study's size, 2026-11-30"
+    assert one["note"] == "at full size, 2026-11-30"
     assert list(book.compare(both).loc[F05, "ours"]) == [0.5, 0.61]
     itself = result("paper", [claim(F05, 0.5)])
     assert book.with_recorded({NAME: itself}) == [itself]
@@ -272,6 +274,21 @@ def test_a_page_without_a_recorded_run_says_why(pages, name, words):
     assert words in said and said.count(". ") == 0 and said.endswith(".")
 
 
+def test_the_plan_says_which_pages_take_more_people_than_their_study_had():
+    for name, entry in plan.NOTEBOOKS.items():
+        source = freshness.source_of(ROOT / plan.source(name))
+        takes_all = re.search(r"everyone\s*=\s*size == \"paper\"", source) is not None
+        assert bool(entry.get("everybody")) == takes_all, name
+
+
+def test_a_recorded_run_of_more_people_than_the_study_had_says_so(monkeypatch):
+    monkeypatch.setattr(book, "at_full_size", lambda *_: "")
+    monkeypatch.setattr(sizes, "turns", lambda *_: [])
+    told = sizes.block("b02_balancing", {})
+    assert "keeps (6,204 in the twin, where the study had 2,475)" in told
+    assert "study B" not in sizes.block("d05_which_medication", {})
+
+
 def test_a_whole_study_that_is_named_is_there():
     for name, entry in plan.NOTEBOOKS.items():
         if entry.get("recorded"):
@@ -289,7 +306,7 @@ def test_it_stands_before_the_provenance_and_only_where_there_are_two_sizes(page
     cells = sizes.add(page(), "card", here).cells
     assert [cell.source.partition("\n")[0] for cell in cells] == [
         "# A",
-        "## At the study's size",
+        "## At full size",
         "## Provenance",
     ]
     assert "graphics card" in cells[1].source

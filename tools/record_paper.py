@@ -1,4 +1,4 @@
-"""Record what pages compute at the sizes of the studies, which takes minutes to hours.
+"""Record what pages compute at full size, which takes minutes to hours.
 
     python tools/record_paper.py _build/paper/results/b02_balancing.json ...
 

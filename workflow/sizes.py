@@ -1,4 +1,4 @@
-"""What pages find at the sizes of the studies, below each and on a page of its own.
+"""What pages find at full size, below each and on a page of its own.
 
 What was recorded stands in ``data/results/paper``; ``workflow/notebooks.yml`` says what
 a page without a record needs.
@@ -16,15 +16,9 @@ import prose_tables
 from sudlib import book
 from sudlib.book import freshness, recorded
 
-TITLE = "## At the study's size"
+TITLE = "## At full size"
 PROVENANCE = "## Provenance"
-PAGE = "[at the sizes of the studies](../book/sizes.md)"
-EVERYBODY = (
-    "The recorded run takes everybody whom our reading of study B's filter keeps, which"
-    " in the twin is more than twice as many people as the study had; this copy takes"
-    " at most as many as the study, so the recorded intervals are narrower than the"
-    " study's own people would allow."
-)
+PAGE = "[at full size](../book/sizes.md)"
 
 
 def has_sizes(name):
@@ -54,7 +48,7 @@ def why_not(name, link=short):
     if entry.get("recorded"):
         return (
             "The page shows the whole study at every size, from a recorded run"
-            f" (`data/results/{entry['recorded']}`); at the study's size it computes it"
+            f" (`data/results/{entry['recorded']}`); at full size it computes it"
             f" again, in about {time} of one core."
         )
     if entry.get("card"):
@@ -67,8 +61,20 @@ def why_not(name, link=short):
     return f"Not run yet: it takes about {time} of one core."
 
 
+def everybody():
+    """Return what a recorded run of study B takes where a short one draws, in words."""
+    counted = book.recorded_result("b01_oklahoma_records")
+    told = "{people} in the twin, where the study had {rows_study}"
+    numbers = f" ({told.format_map(counted['values'])})" if counted else ""
+    return (
+        "A recorded run of study B takes everybody whom our reading of its filter"
+        f" keeps{numbers}. A short run takes at most as many people as the study had,"
+        " so the recorded intervals are narrower than its own people would allow."
+    )
+
+
 def block(name, result):
-    """Return what stands at the foot of a page about its study's size, as Markdown.
+    """Return what stands at the foot of a page about its full size, as Markdown.
 
     Parameters
     ----------
@@ -79,21 +85,19 @@ def block(name, result):
     """
     full = book.recorded_result(name)
     if full is None:
-        return f"{why_not(name)} See {PAGE}."
-    own = book.at_study_size(result, full)
-    if "everyone=size" in freshness.source_of(plan.ROOT / plan.source(name)):
-        own += f"\n\n{EVERYBODY}"
+        return f"{why_not(name)} See the page {PAGE}."
+    own = book.at_full_size(result, full)
+    if plan.NOTEBOOKS[name].get("everybody"):
+        own += f"\n\n{everybody()}"
     turned = turns(name, result, full)
     if turned:
-        told = "\n".join(
-            f"* {here} At the study's size: {there}" for here, there in turned
-        )
+        told = "\n".join(f"* {here} At full size: {there}" for here, there in turned)
         own += f"\n\nThese sentences of the page turn:\n\n{told}"
-    return f"{own}\n\nAll pages are compared {PAGE}."
+    return f"{own}\n\nAll pages are compared on the page {PAGE}."
 
 
 def add(notebook, name, result):
-    """Put what is known of a page's study size before its provenance; return it.
+    """Put what is known of a page's full size before its provenance; return it.
 
     Parameters
     ----------
@@ -152,7 +156,7 @@ def fields(sentence):
 
 
 def turns(name, result, full):
-    """Return the sentences whose words differ at the study's size, filled both ways.
+    """Return the sentences whose words differ at full size, filled both ways.
 
     Numbers always differ a little; what counts is a field that is a word or a phrase
     without a digit, such as a direction that is computed.
@@ -267,7 +271,7 @@ def has_changed(name, full):
 
 
 def changes(found):
-    """Return, page by page, what turns at the study's size, as Markdown.
+    """Return, page by page, what turns at full size, as Markdown.
 
     Parameters
     ----------
@@ -276,9 +280,9 @@ def changes(found):
     """
     parts = []
     for name, (counts, turned) in found.items():
-        lines = [f"* {here} *At the study's size:* {there}" for here, there in turned]
+        lines = [f"* {here} *At full size:* {there}" for here, there in turned]
         lines += [
-            f"* {words}: *{first}* here, *{second}* at the study's size."
+            f"* {words}: *{first}* here, *{second}* at full size."
             for words, first, second in counts["verdicts"]
         ]
         if lines:
@@ -288,7 +292,7 @@ def changes(found):
 
 
 def answer(found):
-    """Return how many sentences turn at the study's size, as a sentence or two.
+    """Return how many sentences turn at full size, as a sentence or two.
 
     Parameters
     ----------
@@ -303,7 +307,7 @@ def answer(found):
     return (
         f"Of {said:,} sentences with computed numbers or words, on {len(turned)}"
         f" page{'s' * (len(turned) != 1)} that can be compared, {changed}"
-        f" say{'s' * (changed == 1)} something else at the study's size."
+        f" say{'s' * (changed == 1)} something else at full size."
     )
 
 
@@ -338,5 +342,6 @@ def names(results):
         "sizes_changes": changes({name: each for name, each in found.items() if each}),
         "sizes_pages": str(len(sized)),
         "sizes_recorded": str(len(minutes)),
+        "sizes_everybody": everybody(),
         "sizes_time": recorded.in_words(sum(minutes)),
     }

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from sudlib.book.printed import STUDIES, published
     from sudlib.book.prose import direction
     from sudlib.book.provenance import device, git_commit, versions
-    from sudlib.book.recorded import at_study_size, recorded_result, with_recorded
+    from sudlib.book.recorded import at_full_size, recorded_result, with_recorded
     from sudlib.book.results import (
         ROOT,
         finished_results,
@@ -56,7 +56,7 @@ __all__ = [
     "Run",
     "STUDIES",
     "VERDICTS",
-    "at_study_size",
+    "at_full_size",
     "attainable",
     "badge",
     "can_be_equal",

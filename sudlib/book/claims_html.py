@@ -9,7 +9,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from sudlib.book.claims import compare
-from sudlib.book.claims_text import AT_STUDY_SIZE, our_text, paper_text
+from sudlib.book.claims_text import AT_FULL_SIZE, our_text, paper_text
 from sudlib.book.printed import STUDIES, published
 from sudlib.book.prose import folded
 from sudlib.book.verdicts import PUBLISHED_ARM, VERDICTS
@@ -152,7 +152,7 @@ def _claim(key: Any, rows: list[tuple[Any, pd.Series]]) -> dict[str, Any]:
         # The study's own recipe is what a number is of unless it says more.
         parts = [part for part in row["behind"] if part and part != PUBLISHED_ARM]
         parts = "; ".join(parts).split("; ")
-        kept = [part for part in parts if not part.startswith(AT_STUDY_SIZE)]
+        kept = [part for part in parts if not part.startswith(AT_FULL_SIZE)]
         number = row["number"] + " †" * (len(kept) < len(parts))
         behind = "; ".join(kept)
         ours.append({"number": number, "page": row["notebook"], "behind": behind})

@@ -8,8 +8,8 @@ from typing import Any
 
 from sudlib.book.verdicts import _flat, is_same_input
 
-#: How the note of a number begins that was recorded at the study's size.
-AT_STUDY_SIZE = "at the study's size"
+#: How the note of a number begins that was recorded at full size.
+AT_FULL_SIZE = "at full size"
 
 
 def paper_text(claim: Mapping[str, Any], error: bool = True) -> str:

@@ -2,7 +2,7 @@
 
 They take minutes to hours of computing, so they were run once and kept in
 ``data/results/paper`` by ``tools/record_paper.py``: claims and what the page says of
-itself, no row.  All of them stand on the page *At the sizes of the studies*.
+itself, no row.  All of them stand on the page *At full size*.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 
 from sudlib.book.claims import compare
 from sudlib.book.claims_html import OPEN_LINES
-from sudlib.book.claims_text import AT_STUDY_SIZE, describe, our_text, paper_text
+from sudlib.book.claims_text import AT_FULL_SIZE, describe, our_text, paper_text
 from sudlib.book.printed import published
 from sudlib.book.prose import folded
 from sudlib.book.results import read_result
@@ -22,7 +22,7 @@ from sudlib.files import InputError, data_file
 
 
 def recorded_result(notebook: str) -> dict[str, Any] | None:
-    """Return what was recorded of a page at its study's size, or None.
+    """Return what was recorded of a page at full size, or None.
 
     Parameters
     ----------
@@ -112,7 +112,7 @@ def with_recorded(results: Mapping[str, dict[str, Any]]) -> list[dict[str, Any]]
     -------
     list of dict
         Of a recorded page those claims whose numbers differ from this copy's, each
-        with a note; none of a page that this copy ran at the study's size itself.
+        with a note; none of a page that this copy ran at full size itself.
     """
     found = list(results.values())
     for name, result in results.items():
@@ -120,7 +120,7 @@ def with_recorded(results: Mapping[str, dict[str, Any]]) -> list[dict[str, Any]]
         if full is None or is_paper_size(result):
             continue
         own = [_number(claim) for claim in result["claims"]]
-        note = f"{AT_STUDY_SIZE}, {full['stamp']['date'][:10]}"
+        note = f"{AT_FULL_SIZE}, {full['stamp']['date'][:10]}"
         claims = [
             {**claim, "note": "; ".join(filter(None, (note, claim.get("note"))))}
             for claim in full["claims"]
@@ -131,7 +131,7 @@ def with_recorded(results: Mapping[str, dict[str, Any]]) -> list[dict[str, Any]]
 
 
 def is_paper_size(result: Mapping[str, Any]) -> bool:
-    """Return whether a result was itself computed at its study's size.
+    """Return whether a result was itself computed at full size.
 
     Parameters
     ----------
@@ -214,8 +214,8 @@ def lies_within(first: Mapping[str, Any], second: Mapping[str, Any]) -> bool | N
     return bool(first["low"] <= second["ours"] <= first["high"])
 
 
-def at_study_size(result: Mapping[str, Any], full: Mapping[str, Any]) -> str:
-    """Return what a page finds at its study's size, beside a run of this copy.
+def at_full_size(result: Mapping[str, Any], full: Mapping[str, Any]) -> str:
+    """Return what a page finds at full size, beside a run of this copy.
 
     Parameters
     ----------
@@ -230,7 +230,7 @@ def at_study_size(result: Mapping[str, Any], full: Mapping[str, Any]) -> str:
     origins = {used.get("origin", "unverified") for used in full["stamp"]["data"]}
     made_up = " The records of that run are made up." if "synthetic" in origins else ""
     parts = [
-        f"This page was run at its study's size {when(full)}"
+        f"This page was run at full size {when(full)}"
         f" (commit {full['stamp']['commit']}).{made_up}"
     ]
     if full.get("glance"):
@@ -246,13 +246,13 @@ def at_study_size(result: Mapping[str, Any], full: Mapping[str, Any]) -> str:
     if lines:
         size = result["stamp"]["parameters"].get("size", "")
         head = [
-            f"| claim | printed | this copy{f' ({size})' if size else ''} | at the"
-            " study's size |",
+            f"| claim | printed | this copy{f' ({size})' if size else ''} | at full"
+            " size |",
             "| --- | ---: | ---: | ---: |",
         ]
         table = "\n".join([*head, *lines])
         if len(lines) > OPEN_LINES:
-            told = f"{len(lines)} numbers: printed, of this copy, at the study's size"
+            told = f"{len(lines)} numbers: printed, of this copy, at full size"
             table = folded(told, f"\n\n{table}\n\n")
         parts.append(table)
     if same:

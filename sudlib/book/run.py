@@ -373,7 +373,7 @@ class Run:
             recorded = import_module("sudlib.book.recorded")
             full = recorded.recorded_result(self.notebook)
             if full is not None and not recorded.is_paper_size(result):
-                display(Markdown(recorded.at_study_size(result, full)))
+                display(Markdown(recorded.at_full_size(result, full)))
         return HTML(provenance(result))
 
 
