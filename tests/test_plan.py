@@ -1,7 +1,9 @@
 """Which notebook is started when, and how long a build is said to take."""
 
 import json
+import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import plan
 import pytest
@@ -47,6 +49,24 @@ def test_what_a_notebook_took_here_counts_before_the_table(four, tmp_path):
     assert plan.duration(four, "quick", 2, tmp_path) == 31
 
 
+def test_what_is_done_tells_how_long_the_rest_takes_on_this_machine(four, tmp_path):
+    def finish(name, minutes):
+        stamp = {"minutes": minutes, "fingerprints": {}}
+        result = {"stamp": stamp, "claims": [], "values": {}}
+        (tmp_path / f"{name}.json").write_text(json.dumps(result))
+
+    assert plan.left(four, "quick", 2, tmp_path) is None
+    planned = plan.minutes("long", "quick")
+    finish("long", 3 * planned)
+    rest = [name for name in four if name != "long"]
+    alone = plan.duration(rest, "quick", 2)
+    assert alone > 0
+    assert plan.left(four, "quick", 2, tmp_path) == pytest.approx(3 * alone)
+    for name in rest:
+        finish(name, 1)
+    assert plan.left(four, "quick", 2, tmp_path) == 0
+
+
 def test_one_that_gathers_needs_none_in_earnest(four):
     assert plan.waits_for("waits") == {"short"}
     assert plan.waits_for("all") == set()
@@ -66,9 +86,32 @@ def test_the_time_is_said_before_anything_runs(monkeypatch, capsys, tmp_path, pr
     given = build.arguments_of(
         ["--profile", profile, "--jobs", "2", "--kernel", "python3"]
     )
-    build.announce(given, Path("nothing"))
+    assert build.announce(given, Path("nothing")) == list(plan.NOTEBOOKS)
     said = capsys.readouterr().out
     assert f"{len(plan.NOTEBOOKS)} of {len(plan.NOTEBOOKS)} notebooks to run" in said
     assert "2 at a time: about" in said
     assert ("hours" in said) is (profile == "paper")
     assert ("a07_network_from_scratch" in said) is (profile == "paper")
+
+
+def test_it_is_said_after_each_notebook_how_many_are_done(four, tmp_path, monkeypatch):
+    import book as build
+
+    monkeypatch.setattr(build, "ROOT", tmp_path)
+    given = SimpleNamespace(profile="quick", jobs="2", threads="1")
+    results = tmp_path / "out" / "results"
+    results.mkdir(parents=True)
+    said = []
+    monkeypatch.setattr(build, "print", lambda text, file: said.append(text), raising=0)
+    with build.followed(four, given, Path("out")):
+        stamp = {"minutes": 10, "fingerprints": {}}
+        result = {"stamp": stamp, "claims": [], "values": {}}
+        (results / "long.json").write_text(json.dumps(result))
+        for _ in range(100):
+            if said:
+                break
+            time.sleep(0.1)
+    # 5 minutes were planned and 10 taken; the others need 7, one after the other.
+    (line,) = said
+    assert line == "make book: 1 of 4 notebooks are done; the rest takes about 14 min"
+    assert build.progress(4, four, given, results).endswith("4 of 4 notebooks are done")

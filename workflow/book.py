@@ -254,7 +254,7 @@ def is_whole(path):
 
 
 def announce(given, out):
-    """Say what will run and about how long it takes, before it does."""
+    """Say what will run and about how long it takes; return the notebooks."""
     results = ROOT / out / "results"
     names = given.only or list(plan.NOTEBOOKS)
     wanted = {*names}.union(*map(plan.waits_for, names))
@@ -270,13 +270,14 @@ def announce(given, out):
 
     waiting = [n for n in plan.NOTEBOOKS if n in wanted and not is_done(n)]
     if not waiting:
-        return
-    jobs = max(1, int(given.jobs) // int(given.threads))
+        return []
+    jobs = side_by_side(given)
     total = in_words(plan.duration(waiting, given.profile, jobs, results))
     print(
         f"\nmake book: {len(waiting)} of {len(wanted)} notebooks to run at"
-        f" {given.profile} size, {jobs} at a time: {total}.\nWhat is finished is kept:"
-        " Ctrl-C stops, and the same command goes on."
+        f" {given.profile} size, {jobs} at a time: {total} on a fast machine, up to"
+        " three times as long on a slow one.\nWhat is finished is kept: Ctrl-C stops,"
+        " and the same command goes on."
     )
     if given.profile != "paper" and len(waiting) < len(wanted):
         print("Pages whose code has changed since they ran come on top of that.")
@@ -287,6 +288,44 @@ def announce(given, out):
             " without one each takes a day or more."
         )
     print(flush=True)
+    return waiting
+
+
+def side_by_side(given):
+    """Return how many notebooks run at a time."""
+    return max(1, int(given.jobs) // int(given.threads))
+
+
+@contextmanager
+def followed(waiting, given, out):
+    """Say after each notebook how many are done, and about how long the rest takes."""
+    results, ended = ROOT / out / "results", threading.Event()
+
+    def is_done(name):
+        return (results / f"{name}.json").exists()
+
+    def watch():
+        said = 0
+        while not ended.wait(1):
+            done = sum(map(is_done, waiting))
+            if done > said:
+                print(progress(done, waiting, given, results), file=sys.stderr)
+            said = done
+
+    threading.Thread(target=watch, daemon=True).start()
+    try:
+        yield
+    finally:
+        ended.set()
+
+
+def progress(done, waiting, given, results):
+    """Return what to say when so many of the waiting notebooks are done."""
+    text = f"make book: {done} of {len(waiting)} notebooks are done"
+    if done == len(waiting):
+        return text
+    minutes = plan.left(waiting, given.profile, side_by_side(given), results)
+    return text if minutes is None else f"{text}; the rest takes {in_words(minutes)}"
 
 
 def in_words(minutes):
@@ -380,8 +419,9 @@ def main(words=None):
                 old.unlink()
             remove_damaged(out)
             get_open_studies(given.only or plan.NOTEBOOKS)
-            announce(given, out)
-            status = snakemake(given, out)
+            waiting = announce(given, out)
+            with followed(waiting, given, out):
+                status = snakemake(given, out)
             stopped = sorted(logs.glob("*.error"))
             ran = any((ROOT / out).glob("results/*.json"))
             if status and stopped and ran and not given.only:

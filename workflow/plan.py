@@ -13,6 +13,8 @@ ROOT = Path(__file__).resolve().parent.parent
 PLAN = yaml.safe_load((ROOT / "workflow" / "notebooks.yml").read_text(encoding="utf-8"))
 PROFILES = PLAN["profiles"]
 NOTEBOOKS = {name: entry or {} for name, entry in PLAN["notebooks"].items()}
+#: Minutes, as planned, of finished notebooks that tell how fast a machine is.
+ENOUGH_MINUTES = 1
 
 
 def source(name):
@@ -98,6 +100,34 @@ def duration(names, profile, jobs, results=None):
         first = min(running, key=running.get)
         now = running.pop(first)
     return now
+
+
+def left(names, profile, jobs, results):
+    """Return about how long the unfinished ones of some notebooks take, in minutes.
+
+    Machines differ by a factor of three: what is done tells how fast this one is.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Those that were to run.
+    profile : str
+    jobs : int
+    results : path-like
+        A folder in which their results appear.
+
+    Returns
+    -------
+    float or None
+        As if none had begun; None before enough is done to tell.
+    """
+    done = [name for name in names if (Path(results) / f"{name}.json").exists()]
+    planned = sum(minutes(name, profile) for name in done)
+    if planned < ENOUGH_MINUTES:
+        return None
+    took = sum(minutes(name, profile, results) for name in done)
+    waiting = [name for name in names if name not in done]
+    return duration(waiting, profile, jobs) * took / planned
 
 
 def is_fresh(name, profile, given, results):
