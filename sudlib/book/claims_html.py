@@ -9,7 +9,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from sudlib.book.claims import compare
-from sudlib.book.claims_text import AT_FULL_SIZE, our_text, paper_text
+from sudlib.book.claims_text import AT_FULL_SIZE, our_text, own_verdict, paper_text
 from sudlib.book.printed import STUDIES, published
 from sudlib.book.prose import folded
 from sudlib.book.verdicts import PUBLISHED_ARM, VERDICTS
@@ -33,9 +33,6 @@ _SIGNS |= {
     "used as printed": "=",
     "used otherwise": "≠",
 }
-
-# Part of a condition: what the study itself calls a number.
-_SAID = "printed verdict "
 
 # One letter a verdict: the class of its rows among a thousand.
 _CODES = dict(zip(VERDICTS, "rdisncuow", strict=True))
@@ -237,15 +234,14 @@ def _row(key: Any, row: pd.Series) -> dict[str, Any]:
     if row["kind"] == "input":  # it depends on no records
         behind = []
     behind += [f"{row['n']:,} people" if row["n"] else "", row["note"]]
-    # The study's own word on a number stands beside it.
-    parts = (row["condition"] or "").split("; ")
-    said = [part.removeprefix(_SAID) for part in parts if part.startswith(_SAID)]
+    own, condition = own_verdict(row)
     return {
         **row,
         "key": key,
         "title": title[0].upper() + title[1:],
-        "condition": "; ".join(part for part in parts if not part.startswith(_SAID)),
-        "paper": " ".join([paper_text(row), *said]),
+        "condition": condition,
+        # The study's own word on a number stands beside it.
+        "paper": f"{paper_text(row)} {own}".strip(),
         "number": our_text(row),
         "behind": behind,
         "distance": _distance(row),

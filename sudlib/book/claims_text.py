@@ -11,6 +11,28 @@ from sudlib.book.verdicts import _flat, is_same_input
 #: How the note of a number begins that was recorded at full size.
 AT_FULL_SIZE = "at full size"
 
+# Part of a condition: what the study itself calls a number.
+_OWN = "printed verdict "
+
+
+def own_verdict(claim: Mapping[str, Any]) -> tuple[str, str]:
+    """Return what the study itself calls a number, and the rest of its condition.
+
+    Parameters
+    ----------
+    claim : mapping
+        A row of :func:`published`.
+
+    Returns
+    -------
+    tuple of str
+        Such as ``("FAIR", "C = 1")``; each is empty where there is none.
+    """
+    parts = (claim.get("condition") or "").split("; ")
+    own = [part for part in parts if part.startswith(_OWN)]
+    rest = [part for part in parts if part not in own]
+    return " ".join(part.removeprefix(_OWN) for part in own), "; ".join(rest)
+
 
 def paper_text(claim: Mapping[str, Any], error: bool = True) -> str:
     """Return the printed number as text, at most four decimals.

@@ -16,7 +16,7 @@ from sudlib.book.arithmetic import (
     shares_of_classes,
     split_sizes,
 )
-from sudlib.book.claims_text import _number
+from sudlib.book.claims_text import _number, own_verdict
 from sudlib.book.printed import published
 from sudlib.book.verdicts import _NOISE, _flat, half_unit
 
@@ -195,13 +195,13 @@ _RULES = (
 def _check_words(printed: pd.DataFrame) -> Iterator[_Check]:
     """Check study B's printed verdicts against the rule of their own table."""
     for key, claim in printed.iterrows():
-        said = re.search(r"printed verdict (\w+)", str(claim.get("condition", "")))
+        said, _ = own_verdict(claim)
         for pattern, rule, fair in _RULES:
             if said and re.search(pattern, key):
                 word = "FAIR" if fair(claim["value"]) else "UNFAIR"
                 number = _number(claim["value"], claim)
                 check = f"the rule of its table, {rule}"
-                yield key, check, f"{number} {said[1]}", word, word == said[1]
+                yield key, check, f"{number} {said}", word, word == said
 
 
 def _check_equal_shares(printed: pd.DataFrame) -> Iterator[_Check]:
