@@ -56,7 +56,7 @@ def restricted_time(
     time, [event] = numbers("time", time), code_outcomes(event=event)
     check_number("the smallest time", time.min(), 0)
     check_number("horizon", horizon, 0)
-    part = np.zeros(len(time))
+    part: Array = np.zeros(len(time))
     if groups is not None:
         part = code_column("groups", groups).codes
     values = np.empty(len(time))

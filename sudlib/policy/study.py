@@ -90,7 +90,7 @@ def with_names(table: Any, what: str) -> Any:
         If two columns have one name (1 and "1" are one).
     """
     if isinstance(table, np.ma.MaskedArray):  # what is masked is missing
-        return table.astype(float).filled(np.nan)
+        return np.ma.filled(table.astype(float), np.nan)
     if not isinstance(table, pd.DataFrame):
         return table
     names = pd.Index([str(name) for name in table.columns])

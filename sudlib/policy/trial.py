@@ -164,7 +164,7 @@ class Trial:
         # of each person, or of each person by the names of arms
         if np.shape(propensities)[:1] in ((len(self),), ()):
             parts["propensities"] = propensities
-        columns = {}
+        columns: dict[str, Any] = {}
         for what, table in parts.items():
             of_names = table if isinstance(table, Mapping) else {"": table}
             columns |= {f"{what} {name}".strip(): c for name, c in of_names.items()}
