@@ -96,7 +96,12 @@ def code_column(
     given: Any = values
     if not isinstance(given, pd.Series):
         listed = isinstance(given, np.ndarray | pd.api.extensions.ExtensionArray)
-        given = pd.Series(given if listed else list(given))
+        if not listed and hasattr(given, "__array__"):  # of pyarrow, polars, PyTorch
+            given, listed = np.asarray(given), True
+        try:
+            given = pd.Series(given if listed else list(given))
+        except ValueError as error:
+            raise InputError(f"{name} must hold one value a row: {error}") from error
     if isinstance(given.dtype, pd.CategoricalDtype):
         codes, occur = given.cat.codes.to_numpy(np.intp), given.cat.categories.tolist()
         known = occur  # in the order in which they are declared
@@ -190,6 +195,8 @@ y_pred holds text ('0', '1'); turn one into the other
     """
     check_columns(**columns)
     coded = {name: code_column(name, each) for name, each in columns.items()}
+    if not isinstance(labels, Iterable | None):
+        raise InputError(f"labels must list all classes, not {labels!r}")
     given = None if labels is None else list(labels)
     declared: set[Any] = set(given or ())
     if given is not None and len(declared) != len(given):

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
 import pandas as pd
 
 from sudlib.files import InputError
+from sudlib.validation import numbers
 
 #: Fewest people in a group that is shown.
 MINIMUM_COUNT = 10
@@ -63,16 +65,18 @@ def suppress_counts(
     Raises
     ------
     sudlib.files.InputError
-        For a negative count.
+        For what is no whole number from 0 up.
 
     Examples
     --------
     >>> suppress_counts({"a": 40, "b": 12, "c": 3, "d": 0}).to_dict()
     {'a': 40, 'all others': 15}
     """
-    counts = pd.Series(counts).astype(int)
-    if (counts < 0).any():
-        raise InputError("counts of people must not be negative")
+    counts = pd.Series(counts)
+    people = numbers("counts", counts)
+    if (people < 0).any() or (people % 1 != 0).any():
+        raise InputError("counts of people must be whole numbers, and not negative")
+    counts = counts.astype(int)
     if counts.sum() < minimum:
         return counts.iloc[:0]
     ascending = counts.sort_values(kind="stable")
@@ -82,7 +86,9 @@ def suppress_counts(
     # Groups with nobody tell nothing apart, but their name would be a cell of 0.
     while 0 < ascending.iloc[:together].sum() < minimum:
         together += 1
-    shown = counts.drop(ascending.index[:together])
+    # By their places: a name may occur twice.
+    common = np.argsort(counts.to_numpy(), kind="stable")[together:]
+    shown = counts.iloc[np.sort(common)]
     total = int(ascending.iloc[:together].sum())
     return pd.concat([shown, pd.Series({other: total})]) if total else shown
 

@@ -19,7 +19,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from sudlib import teds
 from sudlib.files import InputError
 from sudlib.teds import codebook, cohorts
-from sudlib.validation import check_choice
+from sudlib.validation import check_choice, check_frame
 
 
 def derive_flags(
@@ -49,7 +49,7 @@ def derive_flags(
     [[1, 1], [0, 0]]
     """
     asked = codebook.FLAGS if flags is None else flags
-    lacking = [name for name in asked if name not in records.columns]
+    lacking = [name for name in asked if name not in check_frame(records).columns]
     if not lacking or not {"SUB1", "SUB2", "SUB3"} <= set(records.columns):
         return records
     substances = teds.official_codes(records[["SUB1", "SUB2", "SUB3"]])

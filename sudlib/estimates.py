@@ -12,6 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 from scipy.special import betaincinv
 
+from sudlib.validation import check_columns, check_confidence, check_number
+
 #: The 0.975 quantile of the normal distribution.
 NORMAL = float(stats.norm.ppf(0.975))
 
@@ -122,6 +124,11 @@ def mean_over_splits(
     Estimate
         Without an interval for a single split.
 
+    Raises
+    ------
+    InputError
+        For no scores, and for a share or a level that is not between 0 and 1.
+
     References
     ----------
     Nadeau and Bengio (2003), Inference for the generalization error.
@@ -131,6 +138,9 @@ def mean_over_splits(
     >>> print(mean_over_splits([0.60, 0.62, 0.61, 0.59, 0.63]))
     0.610 (0.575 to 0.645)
     """
+    check_columns(scores=scores)
+    check_number("test_size", test_size, 0, 1, open_low=True, open_high=True)
+    check_confidence(confidence_level)
     scores = np.asarray(scores, float)
     mean = float(scores.mean())
     if len(scores) < 2:
@@ -207,6 +217,7 @@ def percentile_estimate(
     >>> print(percentile_estimate(0.9, [0.5, 0.6, 0.7], confidence_level=0.5))
     0.900 (0.550 to 0.900)
     """
+    check_confidence(confidence_level)
     draws = np.asarray(draws, float)
     lost = int(np.isnan(draws).sum())
     if np.isnan(value):

@@ -92,6 +92,11 @@ def expand_path(path: str | PathLike[str]) -> Path:
     -------
     pathlib.Path
 
+    Raises
+    ------
+    InputError
+        If it is neither, such as bytes, an open file or None.
+
     Examples
     --------
     >>> import os
@@ -100,6 +105,10 @@ def expand_path(path: str | PathLike[str]) -> Path:
     'data/README.md'
     >>> del os.environ["RECORDS"]
     """
+    if not isinstance(path, str | PathLike):
+        raise InputError(
+            f"a path must be text or a pathlib.Path, not {type(path).__name__}"
+        )
     home = os.path.expanduser(path)
     return Path(home if os.path.exists(home) else os.path.expandvars(home))
 

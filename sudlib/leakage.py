@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
+from scipy.sparse import issparse
 from sklearn.base import clone
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.metrics import balanced_accuracy_score
@@ -28,7 +29,7 @@ from sklearn.tree import DecisionTreeClassifier
 
 from sudlib.classes import code_classes
 from sudlib.files import InputError
-from sudlib.validation import check_rows, check_whole
+from sudlib.validation import check_rows, check_seed, check_whole
 
 LATE = ("LOS", "REASON", "DISYR", "COMPLETED", "FINALPROBABILITY")
 """Known only at discharge; every column that ends in ``_D`` is too."""
@@ -123,11 +124,18 @@ def audit(
     """
     check_whole("n_splits", n_splits, 2)
     check_whole("shuffles", shuffles, 1)
+    check_whole("trees", trees, 1)
+    check_seed(seed)
+    if issparse(X):
+        raise InputError("X must be a dense table, such as X.toarray() makes")
     frame = X if isinstance(X, pd.DataFrame) else pd.DataFrame(np.asarray(X))
     check_whole("the number of rows", check_rows(X=frame, y=y), 2 * n_splits)
     [y] = code_classes(y=y)[1]
-    if len(np.unique(y)) < 2:
+    sizes = np.bincount(y)[np.unique(y)]
+    if len(sizes) < 2:
         raise InputError("an audit needs at least two classes; y has one")
+    check_whole("the number of rows of the rarest class", sizes.min(), 2)
+    check_whole("the number of columns of X", frame.shape[1], 1)
     prepare = prepare or (lambda rows, classes: (rows, classes))
     rows, classes = _numbers(*prepare(frame, y))
     forest = RandomForestClassifier(trees, random_state=seed, n_jobs=n_jobs)

@@ -24,7 +24,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sudlib.files import InputError
-from sudlib.validation import check_whole
+from sudlib.validation import check_seed, check_whole
 
 
 class MCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
@@ -178,7 +178,7 @@ def cluster(
     assign : callable
         From other rows of the same columns to their clusters.
     """
-    means = KMeans(n_clusters, n_init=3, random_state=seed)
+    means = KMeans(n_clusters, n_init=3, random_state=check_seed(seed))
     model = make_pipeline(MCA(n_components), means).fit(X)
     return means.labels_, model.predict
 
@@ -217,7 +217,8 @@ def stability(
         ``value``, ``low``, ``high`` (median and 95% range of the resamples) and
         ``noise`` (the median for permuted variables).
     """
-    random = np.random.default_rng(seed)
+    check_whole("n_resamples", n_resamples, 1)
+    random = np.random.default_rng(check_seed(seed))
     settings = {"n_components": n_components, "seed": seed}
     permuted = levels.apply(lambda column: random.permutation(column.to_numpy()))
     ranges = []

@@ -17,7 +17,7 @@ from sklearn.metrics import precision_recall_fscore_support
 from sudlib.classes import code_classes
 from sudlib.estimates import exact_limits, percentile_estimate
 from sudlib.files import InputError
-from sudlib.validation import check_whole
+from sudlib.validation import check_seed, check_whole
 
 SCORING = {
     "accuracy": "accuracy",
@@ -142,7 +142,7 @@ def measures(
     scores = {name: float(value) for name, value in from_confusion(matrix).items()}
     if n_resamples:
         # To draw rows with replacement is to draw the cells of the matrix.
-        random = np.random.default_rng(seed)
+        random = np.random.default_rng(check_seed(seed))
         drawn = from_confusion(
             random.multinomial(n, matrix.ravel() / n, n_resamples).reshape(-1, k, k)
         )

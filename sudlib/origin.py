@@ -14,6 +14,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from sudlib.validation import check_frame
+
 SYNTHETIC_CASES = 8_000_000
 """Made-up cases are numbered from here within their year; the agency's stay below.
 
@@ -116,7 +118,7 @@ def origin_of(records: pd.DataFrame) -> str:
     >>> origin_of(pd.DataFrame({"CASEID": [20181000001, 20188000001]}))
     'mixture'
     """
-    said = records.attrs
+    said = check_frame(records).attrs
     origin = said.get("origin") or ("synthetic" if said.get("synthetic") else "")
     # After a merge there may be CASEID_x and CASEID_y, or another name.
     columns = [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -39,7 +39,9 @@ def rake(
     Raises
     ------
     InputError
-        If the totals of a margin have another shape than its axes.
+        If the totals of a margin have another shape than its axes, name an axis that
+        is not there, or sum to something else than those of another; for what is
+        negative or not finite.
 
     References
     ----------
@@ -53,8 +55,18 @@ def rake(
            [28., 42.]])
     """
     fitted = np.array(table, float)
+    if not (np.isfinite(fitted) & (fitted >= 0)).all():
+        raise InputError("table must hold finite numbers from 0 up")
     wanted = []
     for axes, totals in margins:
+        known = set(range(fitted.ndim))
+        if not isinstance(axes, Iterable) or not set(axes := tuple(axes)) <= known:
+            raise InputError(
+                f"the axes of a margin must be among 0 to {fitted.ndim - 1}, as a"
+                f" tuple, not {axes!r}"
+            )
+        if len(set(axes)) < len(axes):
+            raise InputError(f"a margin must name each axis once, not {axes}")
         away = tuple(axis for axis in range(fitted.ndim) if axis not in axes)
         total = np.asarray(totals, float)
         shape = tuple(fitted.shape[axis] for axis in axes)
@@ -63,9 +75,20 @@ def rake(
                 f"the margin over axes {axes} must have shape {shape}, not"
                 f" {total.shape}"
             )
+        if not (np.isfinite(total) & (total >= 0)).all():
+            raise InputError(
+                f"the totals of the margin over axes {axes} must be finite numbers from"
+                " 0 up"
+            )
         order = np.argsort(axes)
         wanted.append((away, np.expand_dims(total.transpose(order), away)))
-    whole = max([1.0, *(float(total.sum()) for _, total in wanted)])
+    sums = [float(total.sum()) for _, total in wanted]
+    if sums and max(sums) - min(sums) > 1e-3 * max(sums):
+        raise InputError(
+            f"the totals of all margins must have one sum, not"
+            f" {' and '.join(f'{each:g}' for each in sums)}: no table has them all"
+        )
+    whole = max([1.0, *sums])
     for _ in range(max_iter):
         before = fitted.copy()
         for away, total in wanted:

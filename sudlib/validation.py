@@ -166,6 +166,59 @@ def check_number(
     raise InputError(f"{name} must be a number{span}, not {given!r}")
 
 
+def check_confidence(confidence_level: Any) -> float:
+    """Return a confidence level as a float if it is one: 0.95, not 95.
+
+    Parameters
+    ----------
+    confidence_level : float
+        Between 0 and 1.
+
+    Returns
+    -------
+    float
+
+    Raises
+    ------
+    InputError
+        For anything else.
+
+    Examples
+    --------
+    >>> check_confidence(95)
+    Traceback (most recent call last):
+    sudlib.files.InputError: confidence_level must be a number above 0 below 1, not 95
+    """
+    bounds: Any = {"open_low": True, "open_high": True}
+    return check_number("confidence_level", confidence_level, 0, 1, **bounds)
+
+
+def check_seed(seed: Any) -> int:
+    """Return a seed as an int if it is one that every library takes.
+
+    Parameters
+    ----------
+    seed : int
+        From 0 to 2 ** 32 - 1.
+
+    Returns
+    -------
+    int
+
+    Raises
+    ------
+    InputError
+        For anything else, None among them: what is drawn could not be drawn again.
+
+    Examples
+    --------
+    >>> check_seed(-1)
+    Traceback (most recent call last):
+    sudlib.files.InputError: seed must be a whole number from 0 to 4,294,967,295, not -1
+    """
+    return check_whole("seed", seed, 0, 2**32 - 1)
+
+
 def draw_seed(random_state: Any) -> int:
     """Return an int from what scikit-learn takes as ``random_state``.
 
@@ -330,6 +383,36 @@ def check_columns(**columns: Any) -> int:
     return check_rows(**columns)
 
 
+def check_frame(records: Any) -> pd.DataFrame:
+    """Return records if they are a frame of pandas.
+
+    Parameters
+    ----------
+    records : object
+        What was given as records.
+
+    Returns
+    -------
+    pandas.DataFrame
+
+    Raises
+    ------
+    InputError
+        For anything else.
+
+    Examples
+    --------
+    >>> check_frame({"AGE": [1]})
+    Traceback (most recent call last):
+    sudlib.files.InputError: records must be a pandas DataFrame, not dict
+    """
+    if not isinstance(records, pd.DataFrame):
+        raise InputError(
+            f"records must be a pandas DataFrame, not {type(records).__name__}"
+        )
+    return records
+
+
 def numbers(name: str, values: ArrayLike) -> NDArray[np.float64]:
     """Return one column as finite floats; text is not turned into numbers.
 
@@ -355,15 +438,19 @@ def numbers(name: str, values: ArrayLike) -> NDArray[np.float64]:
     Traceback (most recent call last):
     sudlib.files.InputError: score must hold numbers, not text such as '0.5'
     """
+    shape = _shape(name, values)
+    if len(shape) > 1:
+        raise InputError(f"{name} must be one column, not of shape {shape}")
     given = pd.Series(values)
-    words = [each for each in given.head(1000) if isinstance(each, str)]
-    if words:
-        raise InputError(f"{name} must hold numbers, not text such as {words[0]!r}")
+    if not pd.api.types.is_numeric_dtype(given.dtype):
+        words = [each for each in given if isinstance(each, str | bytes)]
+        if words:
+            raise InputError(f"{name} must hold numbers, not text such as {words[0]!r}")
     if given.dtype.kind in "mMc":
         raise InputError(f"{name} must hold numbers, not {given.dtype}")
     try:
         found = given.to_numpy(float, na_value=np.nan)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise InputError(f"{name} must hold numbers: {error}") from error
     lost = np.flatnonzero(~np.isfinite(found))
     if len(lost):

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from sudlib import estimates
+from sudlib.files import InputError
 
 
 @given(
@@ -45,3 +46,15 @@ def test_draws_without_a_value_are_counted():
     assert estimates.percentile_estimate(0.5, [np.nan]).reason == "undefined"
     nothing = estimates.percentile_estimate(np.nan, [0.4], undefined="nobody")
     assert nothing.reason == "nobody" and np.isnan(nothing.low)
+
+
+@pytest.mark.parametrize("share", [0, 1, 30, "0.3"])
+def test_the_share_of_the_test_set_lies_between_0_and_1(share):
+    with pytest.raises(InputError, match="test_size must be a number above 0 below 1"):
+        estimates.mean_over_splits([0.5, 0.6], test_size=share)
+
+
+@pytest.mark.parametrize("wrong", [[], [[0.5, 0.6], [0.1, 0.2]]])
+def test_scores_of_splits_are_one_column(wrong):
+    with pytest.raises(InputError, match="scores must"):
+        estimates.mean_over_splits(wrong)

@@ -1408,3 +1408,27 @@ def test_the_default_does_not_warn():
             families=["each", "pairs"],
             n_resamples=20,
         )
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (lambda more: fairness.interactions(more, [0, 1] * 8, sizes=[]), "sizes must"),
+        (
+            lambda more: fairness.assess(
+                [0, 1] * 8, [0, 1] * 8, sensitive_features=more, measures=[]
+            ),
+            "measures must name at least one",
+        ),
+    ],
+)
+def test_nothing_asked_for_is_refused(call, said):
+    with pytest.raises(InputError, match=said):
+        call({"a": ["x", "y"] * 8, "b": ["u"] * 8 + ["v"] * 8})
+
+
+def test_one_size_and_one_family_may_stand_alone():
+    groups, y = {"a": ["x", "y"] * 8, "b": ["u"] * 8 + ["v"] * 8}, [0, 1, 1, 0] * 4
+    assert fairness.interactions(groups, y, sizes=2)["size"].tolist() == [2]
+    found = fairness.assess(y, y, sensitive_features=groups, families=2, n_resamples=9)
+    assert found.worst["family"].unique().tolist() == ["2 at a time"]

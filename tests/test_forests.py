@@ -512,3 +512,29 @@ def test_points_of_a_printed_curve_agree_with_its_printed_area():
         recall = np.r_[0, curve.index]
         area = np.trapezoid(np.r_[curve.iloc[0], curve], recall)
         assert abs(area - curves[key]) < 0.03, key
+
+
+def test_outcomes_of_other_people_or_that_are_none_are_not_learned():
+    people = cohorts.general(twin.sample(2018, 3000))
+    features, done = people[["AGE", "RACE"]], cohorts.completed(people)
+    parts = forests.split_general(done)
+    for wrong, said in (
+        (done[::-1], "different indexes"),
+        (np.where(done, 0.7, 0.2), "completed must be 0 or 1"),
+        (np.where(done, "1", "0"), "completed must be 0 or 1"),
+    ):
+        with pytest.raises(InputError, match=said):
+            forests.learn("lightgbm", features, wrong, parts, choose=None)
+        with pytest.raises(InputError, match=said):
+            forests.fit_on("lightgbm", "target", None, (features, wrong))
+        with pytest.raises(InputError, match=said):
+            forests.fit_on("lightgbm", "on", (features, done), (features, wrong))
+
+
+def test_people_are_taken_in_their_order_whatever_their_index():
+    people = pd.DataFrame({"AGE": range(50)}, index=range(50, 0, -1))
+    taken = forests.take(people, 20)
+    assert taken["AGE"].is_monotonic_increasing and len(taken) == 20
+    for wrong in (10.0, -1, "10"):
+        with pytest.raises(InputError, match="n must be a whole number from 1 up"):
+            forests.take(people, wrong)

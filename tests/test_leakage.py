@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import sparse
 from scipy.stats import binomtest
 from sklearn.datasets import load_breast_cancer, load_digits, load_iris, load_wine
 from sklearn.ensemble import RandomForestClassifier
@@ -194,3 +195,13 @@ def test_every_sign_is_reported(people):
 def test_bad_input_is_named(X, y, message):
     with pytest.raises(InputError, match=message):
         audit(X, y)
+
+
+def test_an_audit_needs_columns_and_two_people_of_each_class():
+    X = pd.DataFrame({"a": range(60)})
+    with pytest.raises(InputError, match="rows of the rarest class"):
+        audit(X, [1, *[0] * 59], **FEW)
+    with pytest.raises(InputError, match="number of columns of X"):
+        audit(X[[]], [0, 1] * 30, **FEW)
+    with pytest.raises(InputError, match="dense table"):
+        audit(sparse.csr_matrix(X.to_numpy()), [0, 1] * 30, **FEW)

@@ -210,3 +210,12 @@ def test_an_installation_that_was_interrupted_begins_again(place, monkeypatch):
             place()
     environment.LOCK.write_text("numpy==2\n")
     assert place(), "the old stamp is not believed"
+
+
+def test_a_word_too_many_makes_nothing():
+    script = environment.__file__
+    done = subprocess.run(
+        [sys.executable, script, "--help"], capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 1 and "It takes no arguments, not --help." in done.stderr
+    assert not done.stdout

@@ -1,6 +1,7 @@
 """Carrying a network over: what is trained, what stays, and what it can change."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.stats import rankdata
 from sklearn.linear_model import LogisticRegression
@@ -275,3 +276,20 @@ def test_the_networks_of_the_study_and_ours_can_be_carried_over(name):
         assert not np.allclose(
             training.logits(shown, rows), training.logits(model, rows)
         )
+
+
+def test_outcomes_of_other_people_or_that_are_none_are_refused(source):
+    values = pd.DataFrame(RANDOM.random((240, 3)))
+    done = pd.Series(COMPLETED)
+    watch = INPUTS, np.where(COMPLETED, 0.7, 0.2)
+    masked = np.ma.masked_array(COMPLETED, mask=np.arange(240) < 3)
+    for call, said in (
+        (lambda: heads.logistic_head(values, done[::-1]), "different indexes"),
+        (lambda: heads.logistic_head(values, done, (values, watch[1])), "0 or 1"),
+        (lambda: heads.logistic_head(values, done[:100]), "same length"),
+        (lambda: transfer.platt(source, INPUTS, done, validation_data=watch), "0 or 1"),
+        (lambda: transfer.platt(source, INPUTS, done[:100]), "same length"),
+        (lambda: transfer.unfrozen(source, INPUTS, masked), "0 or 1"),
+    ):
+        with pytest.raises(InputError, match=said):
+            call()

@@ -97,3 +97,13 @@ def test_git_sees_no_difference_once_it_is_told(notebook_maker, tmp_path):
     assert git("diff", "--stat") == ""
     path.write_text(path.read_text().replace("33", "34"))
     assert "one.ipynb" in git("diff", "--stat")
+
+
+@pytest.mark.parametrize("name", ["--help", "nope.ipynb"])
+def test_what_is_no_file_is_named_without_a_traceback(name):
+    script = ROOT / "workflow" / "notebook_filter.py"
+    done = subprocess.run(
+        [sys.executable, script, name], capture_output=True, text=True
+    )
+    assert done.returncode == 1 and f"There is no file {name}." in done.stderr
+    assert "Usage:" in done.stderr and "Traceback" not in done.stderr

@@ -170,3 +170,10 @@ def test_the_two_simulations_share_all_code_but_one_parameter():
         for cells in (right, wrong)
     ]
     assert ['"right"' in declared[0][0], '"wrong"' in declared[1][0]] == [True, True]
+
+
+@pytest.mark.parametrize("name", ["nope.ipynb", "README.md"])
+def test_what_is_no_notebook_is_named_without_a_traceback(name, capsys):
+    with pytest.raises(SystemExit):
+        style.main([str(ROOT / name)])
+    assert f"{ROOT / name} is no notebook" in capsys.readouterr().err

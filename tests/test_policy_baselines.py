@@ -135,7 +135,7 @@ def test_tree_with_too_few_people_for_a_question_gives_all_the_same():
 def test_tree_refuses_scores_that_are_no_power_of_two():
     X = np.zeros((10, 2))
     for wrong in (np.zeros((10, 3)), np.zeros((9, 4)), np.full((10, 4), np.nan)):
-        with pytest.raises(InputError, match="scores must be"):
+        with pytest.raises(InputError, match="scores must"):
             policy.PolicyTree().fit(X, wrong)
     with pytest.raises(InputError, match="depth"):
         policy.PolicyTree(max_depth=3).fit(X, np.zeros((10, 4)))

@@ -363,3 +363,182 @@ def test_a_value_with_known_chances_says_who_has_no_support():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         rule.set_params(allowed="received").value(X, A, outcome, 1 / 3)
+
+
+REVERSED = ["metformin", "insulin"]
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        policy.AdditiveQLearner(),
+        policy.ContrastLearner(),
+        policy.BoostedOutcome(max_iter=5),
+        policy.ContrastNetwork(steps=5),
+        policy.BoundedEffectsNetwork(steps=5),
+    ],
+    ids=lambda rule: type(rule).__name__,
+)
+def test_what_is_expected_of_treatments_goes_by_their_names_and_codes(clinic, rule):
+    X, A, outcome = clinic
+    rule = clone(rule).fit(X, A, outcome)
+    expected = rule.expected(X, A)
+    np.testing.assert_array_equal(rule.expected(X, A[REVERSED]), expected)
+    with pytest.warns(UserWarning, match="coded 0 and 1"):
+        np.testing.assert_array_equal(rule.expected(X, (A + 1) // 2), expected)
+    for wrong, said in (
+        (A[::-1], "different indexes"),
+        (A.iloc[:1], "same length"),
+        (A.to_numpy() * 2, "coded -1 and"),
+        (A.rename(columns={"insulin": "aspirin"}), "must be those of the fit"),
+    ):
+        with pytest.raises(InputError, match=said):
+            rule.expected(X, wrong)
+
+
+def test_a_validation_set_goes_by_the_names_of_treatments(clinic):
+    X, A, outcome = clinic
+    rule, few = policy.ContrastNetwork(steps=20), {"validation": (X, A, outcome)}
+    one = clone(rule).fit(X, A, outcome, **few).decision_function(X)
+    few = {"validation": (X, A[REVERSED], outcome)}
+    other = clone(rule).fit(X, A, outcome, **few).decision_function(X)
+    np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("how", ["marginal", "product", "multinomial"])
+def test_propensities_go_by_the_names_of_treatments(clinic, how):
+    X, A, _ = clinic
+    model = policy.Propensity(how).fit(X, A)
+    received = model.predict_received(X, A)
+    np.testing.assert_array_equal(model.predict_received(X, A[REVERSED]), received)
+    with pytest.raises(InputError, match="different indexes"):
+        model.predict_received(X, A[::-1])
+
+
+def test_agreement_goes_by_the_names_of_treatments(clinic):
+    X, A, outcome = clinic
+    assert policy.agreement(A, A[REVERSED]).all()
+    same = policy.matched_average(outcome, A, A, 0.25)
+    assert policy.matched_average(outcome, A, A[REVERSED], 0.25) == same
+    numbered = pd.DataFrame(A.to_numpy())  # without names they go by their places
+    assert policy.agreement(A, numbered).all()
+    with pytest.raises(InputError, match="must be those of the fit"):
+        policy.agreement(A, A.rename(columns={"insulin": "aspirin"}))
+
+
+def test_advice_goes_by_the_names_of_treatments(clinic):
+    X, A, outcome = clinic
+    scores = policy.augmented_scores(X, A, outcome, n_splits=2)
+    same = policy.augmented_value(scores, A)
+    assert policy.augmented_value(scores, A[REVERSED]) == same
+    trial = policy.Trial(X, A, outcome)
+    received = np.asarray(trial.arms, dtype=object)[trial.arm]
+    assert (trial.names(A[REVERSED]) == received).all()
+
+
+def test_known_chances_belong_to_their_people_and_combinations(clinic):
+    X, A, outcome = clinic
+    of_each = pd.Series(np.where(A["insulin"] > 0, 0.3, 0.2), index=A.index)
+    table = pd.DataFrame(
+        [[0.1, 0.2, 0.3, 0.4]] * len(X),
+        columns=["none", "metformin", "insulin", "insulin + metformin"],
+    )
+
+    def scores(propensity):
+        more = {"propensity": propensity, "n_splits": 2}
+        return policy.augmented_scores(X, A, outcome, **more)
+
+    for shuffled in (of_each[::-1], table[::-1]):
+        with pytest.raises(InputError, match="X and propensity have different indexes"):
+            scores(shuffled)
+    np.testing.assert_array_equal(scores(table.iloc[:, ::-1]), scores(table.to_numpy()))
+    with pytest.raises(InputError, match="must be of none, metformin, insulin"):
+        scores(table.rename(columns={"none": "nothing"}))
+    for wrong in (table.to_numpy() * 2, table.to_numpy() - [0.2, -0.2, 0, 0]):
+        with pytest.raises(InputError, match="at least 0 and sum to 1"):
+            scores(wrong)
+
+
+def test_weights_scores_and_outcomes_of_other_people_are_refused(clinic):
+    X, A, outcome = clinic
+    scores = policy.augmented_scores(X, A, outcome, n_splits=2)
+    rule = policy.AdditiveQLearner().fit(X, A, outcome)
+    weights = pd.Series(np.arange(1.0, 401), index=X.index)
+    with pytest.raises(InputError, match="X and sample_weight have different indexes"):
+        rule.value(X, A, outcome, sample_weight=weights[::-1])
+    with pytest.raises(InputError, match="scores must be of the same study"):
+        policy.evaluate(rule, X, A, outcome, scores=scores[np.arange(400)[::-1]])
+    with pytest.raises(InputError, match="X and scores have different indexes"):
+        policy.PolicyTree().fit(X, pd.DataFrame(np.asarray(scores))[::-1])
+    parts = policy.splits(A, test_size=50, n_splits=1)
+    methods = {"ridge": policy.one_by_one(policy.AdditiveQLearner)}
+    found = policy.held_out([X], A, pd.Series(outcome), parts, methods)
+    plain = policy.held_out([X], A.to_numpy(), np.asarray(outcome), parts, methods)
+    pd.testing.assert_frame_equal(found, plain)
+    with pytest.raises(InputError, match="different indexes"):
+        policy.held_out([X], A, pd.Series(outcome)[::-1], parts, methods)
+    with pytest.raises(InputError, match="rule must be an estimator"):
+        policy.evaluate(5, X, A, outcome, scores=scores)
+
+
+@pytest.mark.parametrize("wrong", [[[1, 2]], [[0.2, -0.3]], [[np.nan, 1.0]], []])
+def test_other_numbers_are_no_combination(wrong):
+    if len(wrong):
+        with pytest.raises(InputError, match="must be coded -1 and"):
+            policy.combination_number(wrong)
+        with pytest.raises(InputError, match="must be coded -1 and"):
+            policy.describe(wrong, ["a", "b"])
+    with pytest.raises(InputError, match="a column for each of the 3 names"):
+        policy.describe([[1, -1]], ["a", "b", "c"])
+    with pytest.raises(InputError, match="effects must have 2 columns"):
+        policy.best_combination(np.ones((2, 5)), 2)
+
+
+def test_what_is_masked_is_missing(clinic):
+    X, A, outcome = clinic
+    masked = np.ma.masked_greater(X.to_numpy(), 1)
+    with pytest.raises(InputError, match="is missing"):
+        policy.AdditiveQLearner().fit(masked, A, outcome)
+    masked = np.ma.masked_array(A.to_numpy(), mask=X.to_numpy()[:, :2] > 1)
+    with pytest.raises(InputError, match="must be coded -1 and"):
+        policy.AdditiveQLearner().fit(X, masked, outcome)
+
+
+TIMES = [2.0, 4.0, 9.0]
+
+
+@pytest.mark.parametrize(
+    ("event", "horizon", "groups", "said"),
+    [
+        (["1", "1", "0"], 5.0, None, "event must be 0 or 1"),
+        (["yes", "yes", "no"], 5.0, None, "event must be 0 or 1"),
+        ([2, 2, 1], 5.0, None, "event must be 0 or 1"),
+        ([1, 1, np.nan], 5.0, None, "event must be 0 or 1"),
+        ([1, 1, 0], np.nan, None, "horizon must be a number"),
+        ([1, 1, 0], -1.0, None, "horizon must be a number"),
+        ([1, 1, 0], 5.0, [1, 1, np.nan], "groups has 1 missing"),
+        ([1, 1, 0], 5.0, [1, 1], "same length"),
+    ],
+)
+def test_events_are_0_or_1_and_everybody_has_a_group(event, horizon, groups, said):
+    with pytest.raises(InputError, match=said):
+        policy.restricted_time(TIMES, event, horizon, groups)
+
+
+def test_benefit_and_harm_are_of_the_same_people_and_options():
+    benefit = pd.DataFrame([[0, 2], [0, 1]], columns=["none", "drug"])
+    harm = pd.DataFrame([[0, 1], [0, 1]], columns=["none", "drug"])
+    assert policy.best_within(benefit, harm, 0.5).number.tolist() == [1, 0]
+    with pytest.raises(InputError, match="different indexes"):
+        policy.best_within(benefit, harm[::-1], 0.5)
+    with pytest.raises(InputError, match="same options in one order"):
+        policy.best_within(benefit, harm[["drug", "none"]], 0.5)
+    with pytest.raises(InputError, match="bound must be a number"):
+        policy.best_within(benefit, harm, "0.5")
+
+
+@pytest.mark.parametrize("wrong", [0.5, 0, -1, "5"])
+def test_a_leaf_has_people(wrong):
+    tree = policy.PolicyTree(min_samples_leaf=wrong)
+    with pytest.raises(InputError, match="min_samples_leaf must be a whole number"):
+        tree.fit(np.zeros((10, 2)), np.zeros((10, 4)))

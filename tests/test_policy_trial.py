@@ -238,3 +238,35 @@ def test_a_trial_refuses_what_does_not_belong_together():
         trial.names(["c"])
     with pytest.raises(InputError, match="must be one of outcome"):
         trial.target("death")
+
+
+def test_columns_of_a_mapping_belong_to_the_same_people():
+    X = pd.DataFrame({"age": [50.0, 60, 70, 80]})
+    arms, death = pd.Series(["a", "b", "a", "b"]), pd.Series([0, 1, 0, 1])
+    policy.Trial(X, {"arm": arms}, {"death": death})
+    for columns in (
+        ({"arm": arms[::-1]}, {"death": death}),
+        ({"arm": arms}, {"death": death[::-1]}),
+        ({"arm": arms}, {"death": death}, {"a": death[::-1] / 2, "b": 0.5}),
+    ):
+        with pytest.raises(InputError, match="different indexes"):
+            policy.Trial(X, *columns)
+    with pytest.raises(InputError, match="different indexes"):
+        policy.Trial({"age": X["age"], "bmi": X["age"][::-1]}, {"arm": arms}, death)
+
+
+def test_chances_of_arms_that_are_numbers_and_one_outcome_by_its_name():
+    X, arms = {"age": [50.0, 60, 70, 80]}, [1, 2, 1, 2]
+    trial = policy.Trial(X, arms, {"death": [0, 1, 0, 1]}, {1: 0.25, 2: 0.75}, None,
+                         None, "death")  # fmt: skip
+    np.testing.assert_allclose(trial.chances, [[0.25, 0.75]] * 4)
+    assert trial.lower_is_better == ("death",)
+
+
+@pytest.mark.parametrize("levels", [[1, "1", 2, 2], ["a", "a ", "b", "b"]])
+def test_levels_of_a_treatment_that_look_alike_are_refused(levels):
+    arms = pd.Series(levels, dtype=object)
+    with pytest.raises(InputError, match="levels that look alike"):
+        policy.Trial(
+            {"age": [50.0, 60, 70, 80]}, {"arm": arms}, {"death": [0, 1, 0, 1]}
+        )

@@ -145,3 +145,22 @@ def test_cells_of_a_margin_of_zero_are_emptied():
     assert rake_cells([1.0, 2.0, 3.0], margins)[0].tolist() == [0, 0, 4]
     empty = [(np.array([0, 0, 2]), np.array([6.0, 0.0, 4.0]))]
     assert rake_cells([1.0, 2.0, 3.0], empty)[0].tolist() == [2, 4, 4]
+
+
+@pytest.mark.parametrize(
+    ("table", "margins", "said"),
+    [
+        (np.ones((2, 2)), [((0,), [30, 70]), ((1,), [40, 61])], "must have one sum"),
+        (np.ones((2, 2)), [((-1,), [30, 70])], "axes of a margin must be among 0 to 1"),
+        (np.ones((2, 2)), [((5,), [30, 70])], "axes of a margin must be among 0 to 1"),
+        (np.ones((2, 2)), [(0, [30, 70])], "axes of a margin must be among 0 to 1"),
+        (np.ones((2, 2)), [((0, 0), np.ones((2, 2)))], "each axis once"),
+        (np.ones((2, 2)), [((0,), [-30, 70])], "finite numbers from 0 up"),
+        (np.ones((2, 2)), [((0,), [np.nan, 70])], "finite numbers from 0 up"),
+        ([[1, np.nan], [1, 1]], [((0,), [30, 70])], "table must hold finite numbers"),
+        ([[1, -1], [1, 1]], [((0,), [30, 70])], "table must hold finite numbers"),
+    ],
+)
+def test_what_no_table_can_have_is_refused(table, margins, said):
+    with pytest.raises(InputError, match=said):
+        rake(table, margins)

@@ -481,3 +481,29 @@ def test_a_score_that_knows_nothing_has_at_most_the_net_benefit_of_a_constant():
 def test_net_benefit_has_no_price_at_0_or_1(at):
     with pytest.raises(InputError, match="thresholds must lie between 0 and 1"):
         scores.net_benefit([0, 1], [0.2, 0.8], at)
+
+
+def test_only_draws_that_can_be_drawn_again_are_compared():
+    completed, score = some_rows()
+    for seed in (None, np.random.default_rng(1), np.random.RandomState(1)):
+        with pytest.raises(InputError, match="seed must be a whole number"):
+            scores.evaluate(completed, score, n_resamples=20, seed=seed)
+    one = scores.evaluate(completed, score, n_resamples=20, seed=33)
+    same = scores.evaluate(completed, score, n_resamples=20, seed=np.int64(33))
+    nothing = scores.difference(one, same, "f05")
+    assert (nothing.low, nothing.value, nothing.high) == (0, 0, 0)
+
+
+def test_what_is_no_evaluation_or_measure_is_refused_by_name():
+    one = scores.evaluate(*some_rows(), n_resamples=20)
+    with pytest.raises(InputError, match="second must be what evaluate returned"):
+        scores.difference(one, one.table, "f05")
+    for call in (
+        lambda: scores.values({"a": one}, "f0.5"),
+        lambda: scores.side_by_side({"a": one}, ["f0.5"]),
+    ):
+        with pytest.raises(InputError, match="must be one of f05, precision"):
+            call()
+    assert list(scores.side_by_side({"a": one}, "f05")) == ["F0.5"]
+    with pytest.raises(InputError, match="matrix must be 2 x 2 counts"):
+        scores.evaluate_matrix([[1, 2], [3]])

@@ -292,3 +292,9 @@ def test_encoded_columns_beside_text_are_still_audited():
     assert find_impossible(X.astype({"S_1": bool, "S_2": bool}))[1]
     table = audit_rows(pd.concat([X, X.iloc[[1]]]), [0, 0, 1, 0], 3)
     assert table.loc[0, "copies"] == 1
+
+
+def test_levels_and_classes_of_other_people_are_refused():
+    levels, y = pd.Series(["a", "b", "b"]), pd.Series([1, 0, 0])
+    with pytest.raises(InputError, match="levels and y have different indexes"):
+        value_differences(levels, y[::-1])

@@ -10,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+import execute
 import plan
 import psutil
 import pytest
@@ -427,3 +428,11 @@ def test_make_hands_on_what_is_asked_for_as_it_stands(tmp_path):
     said = done.stdout.splitlines()
     assert f"--data={name}" in said, done
     assert "--jobs=3" in said and "--profile=" in said
+
+
+@pytest.mark.parametrize("given", ["[1]", "{size: quick}", "quick"])
+def test_parameters_are_names_and_values(given, capsys):
+    where = ["--executed", "a", "--result", "b", "--log", "c"]
+    with pytest.raises(SystemExit):
+        execute.main(["notebooks/x.ipynb", "--parameters", given, *where])
+    assert "--parameters: must be JSON such as" in capsys.readouterr().err

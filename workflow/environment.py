@@ -187,4 +187,6 @@ def main():
 
 
 if __name__ == "__main__":
+    if sys.argv[1:]:
+        sys.exit(f"{__doc__}\nIt takes no arguments, not {' '.join(sys.argv[1:])}.")
     main()

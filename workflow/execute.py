@@ -5,6 +5,7 @@ Snakemake calls it, one call a notebook.  ``python workflow/execute.py --help``.
 
 # ruff: noqa: E402
 import argparse
+import contextlib
 import json
 import logging
 import os
@@ -176,11 +177,21 @@ def report(log, text, why):
     print(f"\n{text}\n", file=sys.stderr)
 
 
+def parameters_of(text):
+    """Return the parameters that a text of JSON names, or raise for the parser."""
+    with contextlib.suppress(ValueError):
+        if isinstance(given := json.loads(text), dict):
+            return given
+    raise argparse.ArgumentTypeError(
+        f'must be JSON such as \'{{"size": "quick"}}\', not {text!r}'
+    )
+
+
 def main(arguments=None):
     """Run the command line; return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("notebook", type=Path)
-    parser.add_argument("--parameters", type=json.loads, default={}, help="JSON")
+    parser.add_argument("--parameters", type=parameters_of, default={}, help="JSON")
     parser.add_argument("--kernel", default="sudlib")
     parser.add_argument("--threads", default="", help="threads to compute with (1)")
     parser.add_argument("--executed", type=Path, required=True, help="notebook to make")

@@ -76,6 +76,9 @@ def main(names):
     if names == ["--tell-git"]:
         tell_git(Path(__file__).resolve().parent.parent)
     elif names:
+        absent = [name for name in names if not Path(name).is_file()]
+        if absent:
+            sys.exit(f"{__doc__}\nThere is no file {', '.join(absent)}.")
         for path in map(Path, names):
             path.write_text(clean(path.read_text(encoding="utf-8")), encoding="utf-8")
     else:

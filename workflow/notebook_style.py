@@ -303,7 +303,10 @@ def main(words=None):
     given = parser.parse_args(words)
     bad = 0
     for path in given.notebooks:
-        notebook = nbformat.read(path, as_version=4)
+        try:
+            notebook = nbformat.read(path, as_version=4)
+        except (OSError, nbformat.reader.NotJSONError) as error:
+            parser.error(f"{path} is no notebook: {str(error)[:80]}")
         if given.fold:
             nbformat.write(fold_all(notebook), path)
         for problem in problems(notebook):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,8 +14,9 @@ from scipy.stats import MonteCarloMethod, chi2, chi2_contingency
 from sudlib.classes import Coded
 from sudlib.fairness import inputs
 from sudlib.fairness.inputs import Columns, Floats
+from sudlib.files import InputError
 from sudlib.raking import rake
-from sudlib.validation import Ints, check_choice, check_number, check_whole
+from sudlib.validation import Ints, check_choice, check_number, check_seed, check_whole
 
 TESTS = ("cell", "association", "product")
 
@@ -167,11 +168,14 @@ def interactions(
     check_whole("n_resamples", n_resamples)
     groups = inputs.code_groups(sensitive_features, y=y)
     target = inputs.code_levels("y", y)
-    for size in sizes:
+    listed = list(sizes) if isinstance(sizes, Iterable) else [sizes]
+    if not listed:
+        raise InputError("sizes must say how many columns are crossed at a time: none")
+    for size in listed:
         check_whole("each of sizes", size, 1, len(groups))
-    random = np.random.default_rng(seed)
+    random = np.random.default_rng(check_seed(seed))
     rows = []
-    for size in sizes:
+    for size in listed:
         for names in itertools.combinations(groups, size):
             counts = crosstab(groups, names, target)
             if test == "product":

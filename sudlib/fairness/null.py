@@ -12,7 +12,7 @@ from scipy.stats import random_table
 
 from sudlib.fairness import comparison, inference, tables
 from sudlib.fairness.inputs import Columns, Floats
-from sudlib.validation import check_choice, check_whole
+from sudlib.validation import check_choice, check_seed, check_whole
 
 
 def fair_null(
@@ -83,7 +83,7 @@ def fair_null(
     strata = tables.tabulate_levels(
         condition, y_true, y_pred, sensitive_features, None, labels, missing
     )
-    random = np.random.default_rng(seed)
+    random = np.random.default_rng(check_seed(seed))
     observed: list[tuple[Floats, Floats]] = []
     permuted: list[tuple[Floats, Floats]] = []
     for counts in strata.values():

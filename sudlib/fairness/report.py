@@ -17,7 +17,15 @@ from sudlib.fairness.disparity import Disparity, smallest_over_levels
 from sudlib.fairness.inputs import Columns, Floats
 from sudlib.fairness.published import warn_about_paper
 from sudlib.fairness.rates import rate_table
-from sudlib.validation import Ints, check_choice, check_number, check_whole
+from sudlib.files import InputError
+from sudlib.validation import (
+    Ints,
+    check_choice,
+    check_confidence,
+    check_number,
+    check_seed,
+    check_whole,
+)
 
 # More groups than this are no default: the call is to say which it wants.
 _MOST_GROUPS = 20_000
@@ -150,14 +158,14 @@ def assess(
     'passes'
     """
     measures = [measures] if isinstance(measures, str) else list(measures)
+    if not measures:
+        raise InputError("measures must name at least one measure, got none")
     for measure in measures:
         check_choice("measures", measure, comparison.MEASURES)
         if agg == "paper":
             warn_about_paper(measure)
-    n_resamples = check_whole("n_resamples", n_resamples)
-    check_number(
-        "confidence_level", confidence_level, 0, 1, open_low=True, open_high=True
-    )
+    n_resamples, seed = check_whole("n_resamples", n_resamples), check_seed(seed)
+    check_confidence(confidence_level)
     thresholds = {
         "difference": check_number("max_difference", max_difference, 0, 1),
         "ratio": check_number("min_ratio", min_ratio, 0, 1),
@@ -166,8 +174,9 @@ def assess(
     counts = tables.tabulate(y_true, y_pred, *columns)
     if families is None:
         families = _default_families(counts)
-    elif isinstance(families, str):
+    elif isinstance(families, str) or not isinstance(families, Iterable):
         families = [families]
+    families = list(families)
     named = [tables.named_sets(counts.columns, family) for family in families]
     groups = tables.families(counts, [names for _, sets in named for names in sets])
     firsts = groups.starts[np.cumsum([0, *(len(sets) for _, sets in named[:-1])])]

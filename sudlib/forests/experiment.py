@@ -24,11 +24,12 @@ from sklearn.model_selection import ParameterGrid, ParameterSampler, cross_val_s
 from sklearn.pipeline import Pipeline
 from threadpoolctl import threadpool_limits
 
+from sudlib.classes import code_outcomes
 from sudlib.files import InputError
 from sudlib.forests.estimators import estimator, grid
 from sudlib.forests.published import F05, FOLDS, PUBLISHED_THRESHOLD
 from sudlib.forests.splits import ROWS, Parts
-from sudlib.validation import check_choice
+from sudlib.validation import check_choice, check_rows
 
 Cohort = tuple[pd.DataFrame, ArrayLike]
 
@@ -129,11 +130,13 @@ def learn(
     -----
     Taught in ``a02_forest_general``.
     """
+    check_rows(features=features, completed=completed)
+    [completed] = code_outcomes(completed=completed)
     once = memory or joblib.Memory(None, verbose=0)
     return once.cache(_learn, ignore=["n_jobs", "memory"])(
         recipe,
         features,
-        np.asarray(completed).astype(np.int8),
+        completed.astype(np.int8),
         parts,
         choose=choose,
         trees=trees,
@@ -302,8 +305,11 @@ def fit_on(
     if rows == "on" and recipe != "lightgbm":
         raise InputError(f'only "lightgbm" can go on from a source, not {recipe!r}')
     cohorts = {"both": (source, target), "target": (target,)}.get(rows, (source,))
+    for features, outcome in (*cohorts, *([target] if rows == "on" else [])):
+        check_rows(features=features, completed=outcome)
     seen = pd.concat([features for features, _ in cohorts], ignore_index=True)
-    completed = np.concatenate([outcome for _, outcome in cohorts]).astype(np.int8)
+    outcomes = [code_outcomes(completed=outcome)[0] for _, outcome in cohorts]
+    completed = np.concatenate(outcomes).astype(np.int8)
     model = estimator(recipe, seed=seed, n_jobs=n_jobs)
     model.set_params(**_of_model(settings or {}))
     with threadpool_limits(1):
@@ -312,8 +318,9 @@ def fit_on(
         fitted = fitted or model.fit(seen, completed)
         encoder, first = fitted["encode"], fitted["model"]
         last = clone(first).set_params(**(more or {}))
-        outcome = np.asarray(target[1]).astype(np.int8)
-        last.fit(encoder.transform(target[0]), outcome, init_model=first.booster_)
+        [outcome] = code_outcomes(completed=target[1])
+        table = encoder.transform(target[0])
+        last.fit(table, outcome.astype(np.int8), init_model=first.booster_)
     return Pipeline([("encode", encoder), ("model", last)])
 
 

@@ -12,6 +12,7 @@ from sklearn.model_selection import train_test_split
 from sudlib.classes import code_outcomes
 from sudlib.files import InputError
 from sudlib.forests.published import FOLDS
+from sudlib.validation import check_seed, check_whole
 
 #: People in the study's methadone experiment: 10% of its 167,301.
 METHADONE_PEOPLE = 16_731
@@ -41,9 +42,11 @@ def take(people: pd.DataFrame, n: int | None, seed: int = 33) -> pd.DataFrame:
     pandas.DataFrame
         In their order; the cohort itself where it is small enough.
     """
+    n = check_whole("n", n, 1, none="all")
     if n is None or len(people) <= n:
         return people
-    taken = people.sample(n, random_state=seed).sort_index()
+    places = pd.Series(range(len(people))).sample(n, random_state=check_seed(seed))
+    taken = people.iloc[np.sort(places)]
     taken.attrs = dict(people.attrs)
     return taken
 
@@ -99,7 +102,7 @@ def split_general(completed: ArrayLike, seed: int = 33) -> Parts:
     Parts
     """
     [completed] = code_outcomes(completed=completed)
-    rows = _rows(completed)
+    rows, seed = _rows(completed), check_seed(seed)
     fit, rest = train_test_split(rows, test_size=0.30, random_state=seed)
     threshold, report = train_test_split(rest, test_size=0.50, random_state=seed)
     return _enough(completed, Parts(fit, fit, threshold, report))
@@ -122,7 +125,7 @@ def split_methadone(completed: ArrayLike, seed: int = 33) -> Parts:
     Parts
     """
     [completed] = code_outcomes(completed=completed)
-    rows = _rows(completed)
+    rows, seed = _rows(completed), check_seed(seed)
     wanted = max(int(np.ceil(0.10 * len(rows))), METHADONE_PEOPLE)
     if wanted < len(rows):
         _, rows = train_test_split(rows, test_size=wanted, random_state=seed)

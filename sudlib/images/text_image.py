@@ -35,7 +35,7 @@ from sudlib.images import layouts
 from sudlib.images.codes import LEVELS, VARIABLES, as_codes, levels
 from sudlib.images.layouts import Cell, Layout, font_file, text
 from sudlib.images.rendering import Box, draw_texts, open_font, place_ink
-from sudlib.validation import check_whole
+from sudlib.validation import check_seed, check_whole
 
 
 def _overlap(boxes: Sequence[Box] | NDArray[np.int64]) -> tuple[int, int] | None:
@@ -312,7 +312,7 @@ class TextImage:
         -------
         TextImage
         """
-        generator = np.random.default_rng(seed)
+        generator = np.random.default_rng(check_seed(seed))
         cells = {cell.variable: cell for cell in self.layout.cells}
         inks = {name: draw_texts(cell, self._font_path) for name, cell in cells.items()}
 

@@ -42,6 +42,8 @@ def check_pair(
     """
     check_rows(**dict(zip(names, (inputs, completed), strict=True)))
     check_columns(**{names[1]: completed})
+    if np.ma.is_masked(completed):
+        raise InputError(f"{names[1]} must be 0 or 1, and some are masked")
     outcome = np.asarray(completed)
     wrong = outcome[~np.isin(outcome, (0, 1))]
     if len(wrong):

@@ -23,6 +23,7 @@ from threadpoolctl import threadpool_limits
 
 from sudlib.classes import code_outcomes
 from sudlib.files import InputError
+from sudlib.networks.batches import check_pair
 
 
 def published_head(features: NDArray[Any], seed: int = 33) -> keras.Model:
@@ -124,7 +125,7 @@ def logistic_head(
     Raises
     ------
     InputError
-        If only one of both outcomes occurs.
+        If only one of both outcomes occurs, is not 0 or 1, or the rows do not match.
 
     Examples
     --------
@@ -133,6 +134,10 @@ def logistic_head(
     (0.1, ['0.45', '0.55'])
     """
     begin = time.perf_counter()
+    check_pair(features, completed, ("features", "completed"))
+    if validation_data is not None:
+        names = ("features of the validation set", "their outcomes")
+        validation_data = check_pair(*validation_data, names)
     # Copies, because they are standardised in place.
     rows, outcome = np.array(features, "float32"), check_both_outcomes(completed)
     scaler = StandardScaler(copy=False).fit(rows)

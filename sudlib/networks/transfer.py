@@ -22,9 +22,9 @@ from sklearn.model_selection import train_test_split
 from sudlib.files import InputError
 from sudlib.images import TextImage
 from sudlib.networks import training
-from sudlib.networks.batches import predict
+from sudlib.networks.batches import check_pair, predict
 from sudlib.networks.heads import check_both_outcomes
-from sudlib.validation import check_whole
+from sudlib.validation import check_seed, check_whole
 
 Array = NDArray[Any]
 
@@ -83,7 +83,7 @@ def samples(
     [(5, 5), (5, 5)]
     """
     check_whole("size", size, 2, people)
-    random, everybody = np.random.default_rng(seed), np.arange(people)
+    random, everybody = np.random.default_rng(check_seed(seed)), np.arange(people)
     first, unused = everybody, everybody[:0]
     if size < people:
         unused, first = train_test_split(everybody, test_size=size, random_state=seed)
@@ -334,11 +334,13 @@ def platt(
     Platt (2000), Probabilities for SV machines.
     """
     last_layer(source)
+    check_pair(inputs, completed)
     outcome, history = check_both_outcomes(completed), None
     # The frozen network gives the same logits in every epoch: computed once.
     logits = predict(source, inputs)
     if validation_data is not None:
-        validation_data = predict(source, validation_data[0]), validation_data[1]
+        watched, ends = check_pair(*validation_data, ("validation inputs", "outcomes"))
+        validation_data = predict(source, watched), ends
     if recipe is None:
         if validation_data is not None:
             logits = np.concatenate([logits, validation_data[0]])

@@ -21,7 +21,7 @@ from sudlib.files import InputError
 from sudlib.oklahoma import coding
 from sudlib.origin import origin_of
 from sudlib.teds import cohorts
-from sudlib.validation import check_choice, check_columns, check_whole
+from sudlib.validation import check_choice, check_columns, check_seed, check_whole
 
 STUDY_ROWS = 2475
 """People in the study's records, from the sizes of its test sets (743 = 30%)."""
@@ -119,7 +119,7 @@ def _draw(people: pd.DataFrame, rows: int | None, seed: int) -> pd.DataFrame:
     """Return at most so many people, drawn without replacement, in their order."""
     if rows is None or rows >= len(people):
         return people
-    order = np.random.default_rng(seed).permutation(len(people))
+    order = np.random.default_rng(check_seed(seed)).permutation(len(people))
     return people.iloc[np.sort(order[:rows])]
 
 
@@ -156,7 +156,7 @@ def older_noprior(records: pd.DataFrame, seed: int = 33) -> pd.DataFrame:
     people = np.array(list(NOPRIOR_COUNTS.values()), float)
     times = records["NOPRIOR"].to_numpy().copy()
     some = times >= 1
-    times[some] = np.random.default_rng(seed).choice(
+    times[some] = np.random.default_rng(check_seed(seed)).choice(
         list(NOPRIOR_COUNTS), some.sum(), p=people / people.sum()
     )
     return records.assign(NOPRIOR=times)

@@ -16,7 +16,7 @@ from sudlib.oklahoma.cohort import Cohort
 from sudlib.origin import label
 from sudlib.smoten import SMOTEN
 from sudlib.teds import codebook
-from sudlib.validation import check_choice
+from sudlib.validation import check_choice, check_seed
 
 TEST_SETS: dict[str, dict[str | int, int]] = {
     "COMPLETED": {"INCOMPLETE": 446, "COMPLETE": 297},
@@ -87,7 +87,7 @@ def noise_records(
         Official names and codes, marked as synthetic.
     """
     check_choice("classes", classes, TEST_SETS)
-    random = np.random.default_rng(seed)
+    random = np.random.default_rng(check_seed(seed))
     tested = sum(TEST_SETS[classes].values())
     rows = int(tested / 0.3) if rows is None else rows
     printed = codebook.frequencies(STUDY_YEAR).groupby("variable")
@@ -125,7 +125,7 @@ def make_leaks(cohort: Cohort, seed: int = 33) -> dict[str, tuple[NDArray, NDArr
     """
     X = cohort.X.to_numpy(float)
     y = (cohort.y == cohort.classes[-1]).to_numpy().astype(int)
-    random = np.random.default_rng(seed)
+    random = np.random.default_rng(check_seed(seed))
     twice = np.tile(random.permutation(len(y))[: len(y) // 2], 2)
     groups = cohort.groups.astype(str)
 

@@ -26,7 +26,7 @@ from sudlib.oklahoma import coding
 from sudlib.oklahoma.cohort import Cohort
 from sudlib.oklahoma.models import printed_models
 from sudlib.smoten import SMOTEN
-from sudlib.validation import check_choice
+from sudlib.validation import check_choice, check_seed, check_whole
 
 BALANCE = {
     "none": "classes as they are",
@@ -129,6 +129,9 @@ def make_splits(
         If a split leaves a class without a training row.
     """
     check_choice("balance", balance, BALANCE)
+    n_splits = check_whole("n_splits", n_splits, 2, none="single splits")
+    check_whole("repeats", repeats, 1)
+    check_seed(seed)
     rows, labels = _codes(cohort), np.asarray(cohort.y)
     if balance == "before":
         rows, labels = _oversample(rows, labels, seed)

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from sudlib.validation import check_rows, check_whole
+from sudlib.validation import check_columns, check_rows, check_whole
 
 
 def value_differences(
@@ -39,6 +39,7 @@ def value_differences(
     >>> float(differences.loc["full", "none"])
     1.0
     """
+    check_columns(levels=levels, y=y)
     profiles = pd.crosstab(
         np.asarray(levels), np.asarray(y), rownames=["level"], colnames=["class"],
         normalize="index", dropna=False,

@@ -14,7 +14,7 @@ from sudlib.policy.base import TreatmentRule
 from sudlib.policy.crossfitting import folds
 from sudlib.policy.propensity import Propensity
 from sudlib.policy.q_learning import RIDGE_ALPHAS, with_intercept
-from sudlib.policy.study import Study, check_treatments
+from sudlib.policy.study import Study
 from sudlib.policy.treatments import Array
 from sudlib.validation import draw_seed
 
@@ -103,6 +103,6 @@ class ContrastLearner(TreatmentRule):
         """
         Z = self._inputs(X)
         usual = 2 * self.propensity_.treatment_probabilities(Z) - 1
-        surprise = check_treatments(A, len(Z)) - usual
+        surprise = self._given(X, A) - usual
         effects = with_intercept(Z) @ self.coef_.T
         return self.main_.predict(Z) + (surprise * effects).sum(axis=1)

@@ -33,7 +33,13 @@ from sudlib.policy.treatments import (
     contrast_basis,
     describe,
 )
-from sudlib.validation import check_choice, check_number, check_whole, draw_seed
+from sudlib.validation import (
+    check_choice,
+    check_number,
+    check_rows,
+    check_whole,
+    draw_seed,
+)
 
 
 @dataclass(eq=False, repr=False)
@@ -160,6 +166,14 @@ class TreatmentRule(BaseEstimator):
         numbered = [f"treatment {k + 1}" for k in range(self.n_treatments_)]
         return describe(advice, self.treatment_names_ or numbered)
 
+    def _given(self, X: ArrayLike, A: ArrayLike) -> Array:
+        """Return combinations of the same people, treatments in the order of the fit.
+
+        Columns that have names are known by them.
+        """
+        check_is_fitted(self)
+        return check_treatments(A, check_rows(X=X, A=A), self.treatment_names_)
+
     def _allowed(self) -> Array | None:
         """Return the combinations that may be recommended; None stands for all."""
         if isinstance(self.allowed, str):
@@ -235,6 +249,7 @@ class TreatmentRule(BaseEstimator):
             :func:`sudlib.policy.overlap`.  With a given propensity a warning says how
             many people are advised what nobody received.
         """
+        check_rows(X=X, sample_weight=sample_weight)
         recommended = self.predict(X)
         given = X, y, outcome, propensity, treatment
         study = check_study(*given, estimator=self, reset=False, varying=False)
@@ -382,7 +397,8 @@ class NetworkRule(TreatmentRule):
             cut = min(size, len(order) - 1)
             study, held = study.rows(order[cut:]), study.rows(order[:cut])
         else:
-            held = check_study(*validation, varying=False)
+            known: Any = {"estimator": self, "reset": False, "varying": False}
+            held = check_study(*validation, **known)
             held = self._with_propensity(held)._replace(X=self._inputs(validation[0]))
         return self._rows(study), self._validation_rows(held)
 

@@ -27,7 +27,7 @@ from sudlib.policy.outcome_networks import BoundedEffectsNetwork, ContrastNetwor
 from sudlib.policy.owl import OutcomeWeightedClassifier
 from sudlib.policy.propensity import estimate_propensity
 from sudlib.policy.q_learning import RIDGE_ALPHAS, AdditiveQLearner
-from sudlib.policy.study import Study, check_covariates, check_treatments
+from sudlib.policy.study import Study, check_covariates
 from sudlib.policy.treatments import Array, combination_number
 from sudlib.validation import check_choice, check_whole, draw_seed
 
@@ -54,7 +54,7 @@ class OutcomeRule(TreatmentRule):
         numpy.ndarray of shape (n,)
         """
         inputs = self._inputs(X)
-        return self._expected(inputs, check_treatments(A, len(inputs)))
+        return self._expected(inputs, self._given(X, A))
 
     def decision_function(self, X: ArrayLike) -> Array:
         """Return the outcome expected under each combination that may be advised.

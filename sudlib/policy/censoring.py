@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from sudlib.files import InputError
+from sudlib.classes import code_column, code_outcomes
 from sudlib.policy.treatments import Array
+from sudlib.validation import check_columns, check_number, numbers
 
 
 def restricted_time(
@@ -23,7 +24,7 @@ def restricted_time(
     ----------
     time : array-like of shape (n,)
         Time to the event or to the end of observation.
-    event : array-like of bool, shape (n,)
+    event : array-like of bool or of 0 and 1, shape (n,)
         Whether the event was seen.
     horizon : float
         Time is cut here.
@@ -35,6 +36,12 @@ def restricted_time(
     numpy.ndarray of shape (n,)
         An outcome for :class:`Trial`.
 
+    Raises
+    ------
+    sudlib.files.InputError
+        For rows that do not match, times that are no numbers from 0 up, events other
+        than 0 and 1, and people without a group.
+
     Notes
     -----
     See Andersen, Hansen and Klein (2004), Regression analysis of restricted mean
@@ -45,10 +52,13 @@ def restricted_time(
     >>> restricted_time([2.0, 4.0, 9.0], [True, True, False], 5.0).tolist()
     [2.0, 4.0, 5.0]
     """
-    time, event = np.asarray(time, float), np.asarray(event, bool)
-    if time.shape != event.shape or time.ndim != 1 or not (time >= 0).all():
-        raise InputError("time must be numbers from 0 up, one a person, as event")
-    part = np.zeros(len(time)) if groups is None else np.asarray(groups)
+    check_columns(time=time, event=event, groups=groups)
+    time, [event] = numbers("time", time), code_outcomes(event=event)
+    check_number("the smallest time", time.min(), 0)
+    check_number("horizon", horizon, 0)
+    part: Array = np.zeros(len(time))
+    if groups is not None:
+        part = code_column("groups", groups).codes
     values = np.empty(len(time))
     for group in np.unique(part):
         here = np.flatnonzero(part == group)

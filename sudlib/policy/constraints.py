@@ -11,7 +11,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from sudlib.files import InputError
+from sudlib.policy.study import column_names
 from sudlib.policy.treatments import Array
+from sudlib.validation import check_number, check_rows
 
 
 class Bounded(NamedTuple):
@@ -50,13 +52,21 @@ def best_within(benefit: ArrayLike, harm: ArrayLike, bound: float) -> Bounded:
     Raises
     ------
     sudlib.files.InputError
-        If no choice keeps the bound, or the shapes differ.
+        If no choice keeps the bound, or shapes, rows or the names of options differ.
 
     Examples
     --------
     >>> best_within([[0, 2], [0, 1]], [[0, 1], [0, 1]], bound=0.5).number.tolist()
     [1, 0]
     """
+    check_rows(benefit=benefit, harm=harm)
+    bound = check_number("bound", bound)
+    names = column_names(benefit), column_names(harm)
+    if None not in names and names[0] != names[1]:
+        raise InputError(
+            "benefit and harm must have the same options in one order, not"
+            f" {', '.join(names[0] or ())} and {', '.join(names[1] or ())}"
+        )
     good, bad = np.asarray(benefit, float), np.asarray(harm, float)
     if good.shape != bad.shape or good.ndim != 2 or not good.size:
         raise InputError(

@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.model_selection import GroupKFold, KFold
 
 from sudlib.policy.treatments import Array
-from sudlib.validation import check_whole
+from sudlib.validation import check_seed, check_whole
 
 
 def folds(
@@ -35,7 +35,7 @@ def folds(
     kinds = people if clusters is None else len(np.unique(clusters))
     check_whole("n_splits", n_splits, 2, kinds)
     kind = KFold if clusters is None else GroupKFold
-    fold = kind(n_splits, shuffle=True, random_state=seed)
+    fold = kind(n_splits, shuffle=True, random_state=check_seed(seed))
     yield from fold.split(np.zeros((people, 1)), groups=clusters)
 
 

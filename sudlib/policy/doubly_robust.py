@@ -33,7 +33,7 @@ from sudlib.policy.crossfitting import correction, folds
 from sudlib.policy.overlap import RARE, Overlap, least_chance, overlap
 from sudlib.policy.propensity import PROPENSITIES, Propensity
 from sudlib.policy.q_learning import AdditiveQLearner
-from sudlib.policy.study import Study, check_propensity, check_study
+from sudlib.policy.study import Study, check_propensity, check_study, column_names
 from sudlib.policy.treatments import Array, combination_number, combinations, describe
 from sudlib.policy.trial import Trial, place_of
 from sudlib.validation import (
@@ -109,6 +109,8 @@ class Scores(np.ndarray):
         What the columns are called.
     codes : numpy.ndarray of shape (combinations, K)
         What they stand for.
+    treatments : list of str or None
+        What the columns of ``codes`` are called.
     X : numpy.ndarray of shape (n, p)
         Covariates.
     chances : numpy.ndarray of shape (n, combinations)
@@ -131,6 +133,7 @@ class Scores(np.ndarray):
 
     names: list[str]
     codes: Array
+    treatments: list[str] | None = None
     X: Array
     chances: Array
     received: Array
@@ -229,6 +232,7 @@ def augmented_scores(
     scores = np.empty(shape).view(Scores)
     scores.chances, scores.names = np.empty(shape), list(trial.arms)
     scores.codes, scores.received = codes.to_numpy(), trial.arm
+    scores.treatments = list(codes)
     scores.known = trial.chances is not None
     scores.least = least_chance(shape[1]) if least is None else least
     check_number("least", scores.least, 0, 1, open_high=True)
@@ -241,7 +245,9 @@ def augmented_scores(
     for train, rest in folds(len(trial), n_splits, seed, trial.clusters):
         fitted = clone(model).fit(*trial.study(outcome, train)[:3])
         new = trial.X.iloc[rest]
-        each = [codes.iloc[[arm] * len(rest)] for arm in range(shape[1])]
+        each = [
+            codes.iloc[[arm] * len(rest)].set_axis(new.index) for arm in range(shape[1])
+        ]
         expected = np.column_stack([fitted.expected(new, arm) for arm in each])
         here = np.arange(len(rest)), trial.arm[rest]
         chances, scores.chances[rest] = _chances(trial, how, train, rest, scores.least)
@@ -257,18 +263,32 @@ def _every_combination(
     X: Any, A: Any, outcome: Any, propensity: Any, how: str, **settings: Any
 ) -> Scores:
     """Return the scores of a study given as tables; NaN for what nobody received."""
+    known: Any = None if isinstance(propensity, str) else propensity
+    check_rows(X=X, A=A, outcome=outcome, propensity=known)
     study = check_study(X, A, outcome)
     every = combinations(study.A.shape[1])
     shape = len(study.X), len(every)
     check_bytes("scores of every combination", 16 * shape[0] * shape[1])
     number = combination_number(study.A)
-    known: Any = None if isinstance(propensity, str) else propensity
+    names = describe(every, list(as_trial(X, A, study).codes))
     table: Any = None
     if np.ndim(known) == 2:
+        if column_names(known) is not None:  # named columns are known by their names
+            if set(column_names(known) or ()) != set(names):
+                raise InputError(
+                    f"known probabilities must be of {', '.join(names)}, not"
+                    f" {', '.join(column_names(known) or ())}"
+                )
+            known = known.rename(columns=str)[names]
         table = np.asarray(known, float)
         if table.shape != shape:
             raise InputError(
                 f"known probabilities must have shape {shape}, not {table.shape}"
+            )
+        if (table < 0).any() or not np.allclose(np.nansum(table, 1), 1, atol=1e-3):
+            raise InputError(
+                "known probabilities of all combinations must be at least 0 and sum to"
+                " 1 for each person"
             )
         known = table[np.arange(len(table)), number]
     elif known is not None:
@@ -279,7 +299,7 @@ def _every_combination(
     scores = np.full(shape, np.nan).view(Scores)
     vars(scores).update(vars(few))
     scores[:, seen] = few
-    scores.codes, scores.names = every, describe(every, list(trial.codes))
+    scores.codes, scores.names = every, names
     scores.received = number
     scores.chances = np.full(shape, np.nan) if table is None else table
     if table is None:
@@ -344,7 +364,7 @@ def _column(scores: Scores, advice: ArrayLike) -> Array:
             "scores must be the whole of what augmented_scores returned, or some of its"
             " rows: their support belongs to them"
         )
-    column = place_of(advice, scores.names, scores.codes)
+    column = place_of(advice, scores.names, scores.codes, scores.treatments)
     check_rows(scores=scores, advice=column)
     return column
 

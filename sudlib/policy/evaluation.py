@@ -141,12 +141,23 @@ def evaluate(
         study = check_study(X, A, outcome)
         trial, single = as_trial(X, A, study), None
     check_rows(X=trial.X, scores=scores)
+    taken = trial.codes.to_numpy()[trial.arm]
+    if not np.array_equal(scores.codes[scores.received], taken):
+        raise InputError(
+            "scores must be of the same study, its people in the same order: these"
+            " people received something else than those of the scores"
+        )
     place, best = np.empty((2, len(trial)), int)
     fixed = isinstance(rule, str)
     if fixed and rule not in scores.names:
         raise InputError(
             f"a combination for all must be one of {', '.join(scores.names)}, not"
             f" {rule!r}"
+        )
+    if not fixed and not callable(rule) and not hasattr(rule, "fit"):
+        raise InputError(
+            "rule must be an estimator with fit and predict, a callable that returns"
+            f" one, or the name of a combination, not {rule!r}"
         )
     received = np.unique(scores.received)
     for train, rest in folds(len(trial), n_splits, seed, trial.clusters):
@@ -159,7 +170,7 @@ def evaluate(
             fresh = rule() if makes else clone(rule)
             learned = _learn(fresh, trial, single, train, more, seed)
             advice = learned.predict(trial.X.iloc[rest])
-        place[rest] = place_of(advice, scores.names, scores.codes)
+        place[rest] = place_of(advice, scores.names, scores.codes, scores.treatments)
     names = np.asarray(scores.names, dtype=object)
     found = support(scores, names[place])
     undefined = Estimate(float("nan"), n=found.people, reason=found.problem)

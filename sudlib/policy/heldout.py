@@ -20,9 +20,14 @@ from sudlib.policy.base import fit_together
 from sudlib.policy.matching import matched_average
 from sudlib.policy.owl import STUDY_ALPHAS, OutcomeWeightedClassifier
 from sudlib.policy.propensity import estimate_propensity
-from sudlib.policy.study import check_covariates, check_study, check_treatments
+from sudlib.policy.study import (
+    check_covariates,
+    check_outcome,
+    check_study,
+    check_treatments,
+)
 from sudlib.policy.treatments import Array, combination_number
-from sudlib.validation import check_whole
+from sudlib.validation import check_rows, check_seed, check_whole
 
 #: From training studies and test covariates, of every split, to recommendations.
 Method = Callable[[Sequence[Any], Sequence[Any]], Any]
@@ -67,6 +72,8 @@ def splits(
     """
     number = combination_number(check_treatments(given))
     check_whole("test_size", test_size, 1, len(number) - 1)
+    check_whole("n_splits", n_splits, 1)
+    check_seed(seed)
     kind = StratifiedShuffleSplit if stratify else ShuffleSplit
     shuffled = kind(n_splits=n_splits, test_size=test_size, random_state=seed)
     try:
@@ -205,6 +212,10 @@ def held_out(
         ``all`` (share of the test set advised everything), ``robust`` (doubly robust
         estimate) if scores are given, and ``value`` (the truth) if it is known.
     """
+    named = {f"imputation {at}": each for at, each in enumerate(completed)}
+    check_rows(given=given, outcome=outcome, **named)
+    given = check_treatments(given)
+    outcome = check_outcome(outcome, len(given))
     rows = []
     for imputation, covariates in enumerate(completed):
         X = covariates.to_numpy(float)

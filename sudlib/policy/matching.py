@@ -15,9 +15,17 @@ from sudlib.policy.study import (
     check_outcome,
     check_propensity,
     check_treatments,
+    column_names,
 )
 from sudlib.policy.treatments import Array
-from sudlib.validation import check_columns, check_number, check_rows, numbers
+from sudlib.validation import (
+    check_columns,
+    check_number,
+    check_rows,
+    check_seed,
+    check_whole,
+    numbers,
+)
 
 
 def agreement(given: ArrayLike, recommended: ArrayLike) -> Array:
@@ -26,7 +34,8 @@ def agreement(given: ArrayLike, recommended: ArrayLike) -> Array:
     Parameters
     ----------
     given, recommended : array-like of shape (n, K)
-        Coded -1 and +1.
+        Coded -1 and +1.  Of two frames whose columns have names, columns of one name
+        are compared.
 
     Returns
     -------
@@ -38,8 +47,9 @@ def agreement(given: ArrayLike, recommended: ArrayLike) -> Array:
         If they are not of the same shape, or their rows do not match.
     """
     check_rows(given=given, recommended=recommended)
+    names = column_names(given) if column_names(recommended) else None
     given = check_treatments(given)
-    recommended = check_treatments(recommended, len(given))
+    recommended = check_treatments(recommended, len(given), names)
     if given.shape != recommended.shape:
         raise InputError(
             f"the rule recommends on {recommended.shape[1]} treatments,"
@@ -140,6 +150,7 @@ def matched_interval(
     sudlib.estimates.Estimate
         With the 95% interval; ``n`` is the number of people who agree.
     """
+    check_whole("n_resamples", n_resamples, 2)
     value, people = matched_average(
         outcome, given, recommended, propensity, normalise=normalise
     )
@@ -150,7 +161,7 @@ def matched_interval(
     weights = 1 / check_propensity(propensity, len(agree))[agree]
     # Only people who agree count: their copies in a resample of everybody.
     shares = np.r_[np.full(people, 1 / len(agree)), 1 - people / len(agree)]
-    generator = np.random.default_rng(seed)
+    generator = np.random.default_rng(check_seed(seed))
     copies = generator.multinomial(len(agree), shares, size=n_resamples)[:, :-1]
     top = copies @ (weights * outcome)
     total = copies @ weights if normalise else np.full(n_resamples, len(agree))

@@ -18,7 +18,7 @@ from sudlib.files import InputError
 from sudlib.policy.base import NetworkRule, score_each
 from sudlib.policy.batched import Networks
 from sudlib.policy.losses import SquaredContrast, SquaredCurve
-from sudlib.policy.study import Study, check_treatments
+from sudlib.policy.study import Study
 from sudlib.policy.treatments import Array, combinations, contrast_basis
 from sudlib.validation import check_choice, check_number
 
@@ -170,7 +170,7 @@ class ContrastNetwork(_OutcomeNetwork):
         numpy.ndarray of shape (n,)
         """
         outputs = self.networks_.outputs(self._inputs(X))[0].mean(axis=0)
-        basis = contrast_basis(check_treatments(A, len(outputs)), self.order_)
+        basis = contrast_basis(self._given(X, A), self.order_)
         return self.centre_ + (basis * outputs).sum(axis=1)
 
 
@@ -328,7 +328,7 @@ class BoundedEffectsNetwork(_OutcomeNetwork):
         numpy.ndarray of shape (n,)
         """
         outputs = self.networks_.outputs(self._inputs(X))
-        taken = check_treatments(A, outputs.shape[-2]) > 0
+        taken = self._given(X, A) > 0
         return self.centre_ + self.loss_.outcome(np, outputs, taken)[0, ..., 0].mean(0)
 
     def predict(self, X: ArrayLike) -> Array:

@@ -19,7 +19,7 @@ from sklearn.utils.validation import check_is_fitted
 from sudlib.files import InputError
 from sudlib.policy.study import check_covariates
 from sudlib.policy.treatments import Array, combinations, describe
-from sudlib.validation import check_choice, check_whole
+from sudlib.validation import check_choice, check_rows, check_whole
 
 
 @dataclass(eq=False, repr=False)
@@ -85,12 +85,18 @@ class PolicyTree(BaseEstimator):
         Raises
         ------
         sudlib.files.InputError
-            For another depth, and for scores of another shape or not finite.
+            For another depth, and for scores of another shape, other rows or not
+            finite.
         """
         check_choice("max_depth", self.max_depth, (0, 1, 2))
         check_whole("n_cuts", self.n_cuts, 1)
+        check_whole("min_samples_leaf", self.min_samples_leaf, 1)
+        check_rows(X=X, scores=y)
         X = check_covariates(X, estimator=self, reset=True)
-        scores = np.asarray(y, dtype=float)
+        try:
+            scores = np.asarray(y, dtype=float)
+        except (TypeError, ValueError) as why:
+            raise InputError(f"scores must be a table of numbers: {why}") from why
         columns = scores.shape[1] if scores.ndim == 2 else 0
         codes = getattr(y, "codes", None)
         if codes is None:

@@ -15,7 +15,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_is_fitted
 
 from sudlib.files import InputError
-from sudlib.policy.study import check_covariates, check_treatments
+from sudlib.policy.study import check_covariates, check_treatments, column_names
 from sudlib.policy.treatments import Array, combination_number, combinations
 from sudlib.validation import check_choice, check_rows
 
@@ -51,6 +51,8 @@ class Propensity(BaseEstimator):
         One a treatment ("product") or one for all combinations.
     n_treatments_ : int
         K.
+    treatment_names_ : list of str or None
+        Names of treatments, if they were columns of a frame.
     how_ : str
         What "auto" decided.
 
@@ -86,6 +88,7 @@ class Propensity(BaseEstimator):
         """
         check_choice("propensity", self.how, (*PROPENSITIES, "auto"))
         check_rows(X=X, A=A)
+        self.treatment_names_ = column_names(A)
         X = check_covariates(X, estimator=self, reset=True)
         A = check_treatments(A, len(X))
         self.n_treatments_ = A.shape[1]
@@ -162,7 +165,7 @@ class Propensity(BaseEstimator):
         numpy.ndarray of shape (n, m)
         """
         check_is_fitted(self)
-        codes = check_treatments(codes)
+        codes = check_treatments(codes, names=self.treatment_names_)
         if self.how_ == "product":
             probabilities: Any = 1.0
             shares = self.treatment_probabilities(X).T[:, :, None]
@@ -203,12 +206,11 @@ class Propensity(BaseEstimator):
         numpy.ndarray of shape (n,)
         """
         check_is_fitted(self)
+        A = check_treatments(A, check_rows(X=X, A=A), self.treatment_names_)
         if self.how_ == "product":
             given = self.treatment_probabilities(X)
-            A = check_treatments(A, len(given))
             return np.where(A > 0, given, 1 - given).prod(axis=1)
         X = check_covariates(X, estimator=self)
-        A = check_treatments(A, len(X))
         model = self.models_[0]
         received = combination_number(A)[:, None] == model.classes_
         return (model.predict_proba(X) * received).sum(axis=1)

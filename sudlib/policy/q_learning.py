@@ -200,7 +200,7 @@ class AdditiveQLearner(TreatmentRule):
         numpy.ndarray of shape (n,)
         """
         main, effects = self._functions(X)
-        return main + (self._codes(A) * effects).sum(axis=1)
+        return main + (self._codes(self._given(X, A)) * effects).sum(axis=1)
 
     def outcomes(self, X: ArrayLike) -> Array:
         """Return the outcome expected under every combination.

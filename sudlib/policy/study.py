@@ -71,6 +71,8 @@ class Study(NamedTuple):
 def with_names(table: Any, what: str) -> Any:
     """Return a data frame with its column names as text; other tables as they are.
 
+    Of a masked array what is masked is missing (NaN).
+
     Parameters
     ----------
     table : object
@@ -87,6 +89,8 @@ def with_names(table: Any, what: str) -> Any:
     sudlib.files.InputError
         If two columns have one name (1 and "1" are one).
     """
+    if isinstance(table, np.ma.MaskedArray):  # what is masked is missing
+        return np.ma.filled(table.astype(float), np.nan)
     if not isinstance(table, pd.DataFrame):
         return table
     names = pd.Index([str(name) for name in table.columns])
@@ -96,6 +100,24 @@ def with_names(table: Any, what: str) -> Any:
             f"two {what} may not have one name; several are called {twice}"
         )
     return table.set_axis(names, axis=1)
+
+
+def column_names(table: Any) -> list[str] | None:
+    """Return the names of a frame's columns; None where they are only numbered.
+
+    Parameters
+    ----------
+    table : object
+        A frame, or anything else.
+
+    Returns
+    -------
+    list of str or None
+    """
+    numbered = isinstance(getattr(table, "columns", None), pd.RangeIndex)
+    if not isinstance(table, pd.DataFrame) or numbered:
+        return None
+    return list(map(str, table.columns))
 
 
 def _decode(column: pd.Series) -> Array:

@@ -54,9 +54,11 @@ def combinations(treatments: int, dtype: DTypeLike = int) -> Array:
 
 
 def _codes(A: ArrayLike) -> Array:
-    """Return codes as an array; words and missing values are no codes."""
+    """Return codes as an array; words, other numbers and gaps are no codes."""
     codes = np.asarray(A)
-    if codes.dtype.kind not in "biuf" or np.isnan(codes.sum()):
+    known = codes.dtype.kind in "biuf" and codes.ndim > 0
+    # -1, 0 and 1 are the numbers whose squares are their amounts; NaN is none.
+    if not known or not (codes * codes == np.abs(codes)).all():
         raise InputError(
             "combinations must be coded -1 and +1, none missing;"
             " sudlib.policy.Trial takes words"
@@ -104,9 +106,15 @@ def describe(treatments: ArrayLike, names: Sequence[str]) -> list[str]:
     >>> describe([[1, -1, 1], [-1, -1, -1]], ["dpp4", "su", "met"])
     ['dpp4 + met', 'none']
     """
+    codes = _codes(treatments)
+    if codes.ndim != 2 or codes.shape[1] != len(names):
+        raise InputError(
+            f"treatments must have a column for each of the {len(names)} names, not"
+            f" shape {codes.shape}"
+        )
     return [
         " + ".join(n for n, t in zip(names, row, strict=True) if t > 0) or "none"
-        for row in _codes(treatments)
+        for row in codes
     ]
 
 
@@ -172,6 +180,12 @@ def best_combination(effects: ArrayLike, treatments: int) -> Array:
         combinations, by enumeration.
     """
     effects = np.asarray(effects)
+    pairs = treatments * (treatments + 1) // 2
+    if effects.ndim != 2 or effects.shape[1] not in (treatments, pairs):
+        raise InputError(
+            f"effects must have {treatments} columns, or with pairs {pairs}, not shape"
+            f" {effects.shape}"
+        )
     if effects.shape[1] == treatments:
         return signs(effects)
     every = combinations(treatments, "int8")

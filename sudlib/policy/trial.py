@@ -20,6 +20,8 @@ from sudlib.policy.study import (
     check_covariates,
     check_outcome,
     check_propensity,
+    check_treatments,
+    column_names,
     with_names,
 )
 from sudlib.policy.treatments import Array, combination_number
@@ -43,6 +45,12 @@ def _factor(column: pd.Series) -> pd.Series:
         others = [x for x in column.cat.categories if x not in first]
         column = column.cat.reorder_categories([*first, *others])
     column = column.cat.remove_unused_categories()
+    shown = pd.Index([str(level).strip() for level in column.cat.categories])
+    if shown.has_duplicates:
+        alike = list(column.cat.categories[shown.duplicated(keep=False)])
+        raise InputError(
+            f"treatment {column.name!r} has levels that look alike: {alike[:4]}"
+        )
     return column.cat.rename_categories([str(level) for level in column.cat.categories])
 
 
@@ -151,10 +159,16 @@ class Trial:
             frame.columns = [f"covariate {name}" for name in frame.columns]
         values = check_covariates(frame)
         self.X = pd.DataFrame(values, columns=frame.columns)
-        parts = {"treatments": treatments, "outcomes": outcomes, "clusters": clusters}
-        if np.shape(propensities)[:1] == (len(self),):  # of each person
+        parts = {"X": X, "treatments": treatments, "outcomes": outcomes}
+        parts["clusters"] = clusters
+        # of each person, or of each person by the names of arms
+        if np.shape(propensities)[:1] in ((len(self),), ()):
             parts["propensities"] = propensities
-        check_rows(X=self.X if isinstance(X, Mapping) else X, **parts)
+        columns: dict[str, Any] = {}
+        for what, table in parts.items():
+            of_names = table if isinstance(table, Mapping) else {"": table}
+            columns |= {f"{what} {name}".strip(): c for name, c in of_names.items()}
+        check_rows(**columns)
         self._set_treatments(treatments, allowed)
         self._set_outcomes(outcomes, lower_is_better)
         self.chances = self._known(propensities)
@@ -254,7 +268,9 @@ class Trial:
         for name in frame:
             check_outcome(frame[name].dropna(), int(frame[name].notna().sum()))
         self.outcomes = frame
-        if isinstance(lower, bool):
+        if isinstance(lower, str):
+            lower = (lower,)
+        if isinstance(lower, bool | np.bool_):
             lower = tuple(frame.columns) if lower else ()
         self.lower_is_better = tuple(lower)
         for name in self.lower_is_better:
@@ -278,7 +294,8 @@ class Trial:
                     f"propensities must be of the arms {', '.join(self.arms)}, not"
                     f" {', '.join(map(str, given))}"
                 )
-            given = np.stack([np.asarray(given[arm]) for arm in self.arms], axis=-1)
+            named = {str(arm): np.asarray(chance) for arm, chance in given.items()}
+            given = np.stack([named[arm] for arm in self.arms], axis=-1)
         given, received = np.asarray(given, float), (np.arange(len(self)), self.arm)
         if given.shape in (shape, shape[1:]):
             chances = np.broadcast_to(given, shape)
@@ -373,7 +390,7 @@ class Trial:
         sudlib.files.InputError
             If something is advised that is no arm.
         """
-        return place_of(advice, self.arms, self.codes.to_numpy())
+        return place_of(advice, self.arms, self.codes.to_numpy(), list(self.codes))
 
     def names(self, advice: Any) -> Array:
         """Return the names of the arms that are advised.
@@ -390,7 +407,12 @@ class Trial:
         return np.asarray(self.arms, dtype=object)[self.place(advice)]
 
 
-def place_of(advice: Any, arms: Sequence[str], codes: Array) -> Array:
+def place_of(
+    advice: Any,
+    arms: Sequence[str],
+    codes: Array,
+    treatments: list[str] | None = None,
+) -> Array:
     """Return the places of advised combinations among arms.
 
     Parameters
@@ -400,6 +422,9 @@ def place_of(advice: Any, arms: Sequence[str], codes: Array) -> Array:
     arms : sequence of str
         Names of the arms.
     codes : numpy.ndarray of shape (arms, K)
+    treatments : list of str, optional
+        What the columns of ``codes`` are called: columns of advice that have names are
+        put in this order.
 
     Returns
     -------
@@ -410,6 +435,9 @@ def place_of(advice: Any, arms: Sequence[str], codes: Array) -> Array:
     sudlib.files.InputError
         If something is advised that is no arm.
     """
+    if isinstance(advice, pd.DataFrame):
+        names = treatments if column_names(advice) else None
+        advice = check_treatments(advice, names=names)
     advice = np.asarray(advice)
     if advice.ndim == 1:
         keys, asked = pd.Index(arms), pd.Index(advice)

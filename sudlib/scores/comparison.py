@@ -11,7 +11,7 @@ import pandas as pd
 from sudlib.estimates import Estimate
 from sudlib.files import InputError
 from sudlib.scores.evaluation import MEASURES, Evaluation, _estimate
-from sudlib.validation import check_choice
+from sudlib.validation import check_choice, check_confidence
 
 
 def difference(
@@ -45,6 +45,12 @@ def difference(
     0.5
     """
     check_choice("measure", measure, MEASURES)
+    check_confidence(confidence_level)
+    for name, each in (("first", first), ("second", second)):
+        if not isinstance(each, Evaluation):
+            raise InputError(
+                f"{name} must be what evaluate returned, not {type(each).__name__}"
+            )
     if first.draws.attrs != second.draws.attrs or len(first.draws) != len(second.draws):
         raise InputError(
             "two evaluations can be compared pairwise only on the same rows with the"
@@ -82,7 +88,9 @@ def side_by_side(
     pandas.DataFrame
     """
     rows = {}
-    measures = list(measures)
+    measures = [measures] if isinstance(measures, str) else list(measures)
+    for measure in measures:
+        check_choice("measures", measure, MEASURES)
     for name, evaluation in evaluations.items():
         if isinstance(evaluation, Evaluation):
             evaluation = evaluation.estimates
@@ -104,5 +112,6 @@ def values(evaluations: Mapping[Any, Evaluation], measure: str) -> pd.DataFrame:
     pandas.DataFrame
         One row each: ``value``, ``low``, ``high``.
     """
+    check_choice("measure", measure, MEASURES)
     rows = [each.estimates[measure].as_dict() for each in evaluations.values()]
     return pd.DataFrame(rows, list(evaluations), ["value", "low", "high"])

@@ -15,7 +15,7 @@ from sklearn import metrics
 from sudlib.estimates import Estimate, exact_limits, percentile_estimate
 from sudlib.files import InputError
 from sudlib.scores.thresholds import _check
-from sudlib.validation import check_number, check_whole
+from sudlib.validation import check_confidence, check_number, check_seed, check_whole
 
 #: The measures of an :class:`Evaluation`, in the order of its table.
 MEASURES = {
@@ -91,7 +91,7 @@ def resamples(
     """
     (completed,) = _check(completed)
     check_whole("n_resamples", n_resamples)
-    random = np.random.default_rng(seed)
+    random = np.random.default_rng(check_seed(seed))
     positives, negatives = int(completed.sum()), int((~completed).sum())
     for _ in range(n_resamples):
         positive = random.integers(0, max(positives, 1), positives)
@@ -134,9 +134,6 @@ def _estimate(
     reach: ArrayLike = (),
 ) -> Estimate:
     """Return the estimate of a measure."""
-    check_number(
-        "confidence_level", confidence_level, 0, 1, open_low=True, open_high=True
-    )
     why = _REASONS.get(name, "undefined")
     return percentile_estimate(
         float(value),
@@ -240,6 +237,7 @@ def evaluate(
     completed, score = _check(completed, score)
     n_resamples = check_whole("n_resamples", n_resamples)
     check_number("threshold", threshold)
+    seed, confidence_level = check_seed(seed), check_confidence(confidence_level)
     flags = score >= threshold
     matrix = metrics.confusion_matrix(completed, flags, labels=[False, True])
     (tn, fp), (fn, tp) = matrix
@@ -349,13 +347,18 @@ def evaluate_matrix(
     >>> print(evaluate_matrix([[5290, 1400], [877, 799]])["f05"])
     0.381 (0.365 to 0.398)
     """
-    matrix = np.asarray(matrix)
-    counts = matrix.shape == (2, 2) and matrix.dtype.kind in "iuf"
-    if not counts or (matrix < 0).any() or (matrix % 1 != 0).any():
-        raise InputError(f"matrix must be 2 x 2 counts, not {matrix.tolist()}")
-    (tn, fp), (fn, tp) = matrix = matrix.astype(np.int64)
+    try:
+        counts = np.asarray(matrix)
+    except ValueError:  # rows of different lengths
+        counts = np.empty(0)
+    wanted = counts.shape == (2, 2) and counts.dtype.kind in "iuf"
+    if not wanted or (counts < 0).any() or (counts % 1 != 0).any():
+        given = matrix.tolist() if isinstance(matrix, np.ndarray) else matrix
+        raise InputError(f"matrix must be 2 x 2 counts, not {given}")
+    (tn, fp), (fn, tp) = matrix = counts.astype(np.int64)
     check_whole("n_resamples", n_resamples)
-    random = np.random.default_rng(seed)
+    check_confidence(confidence_level)
+    random = np.random.default_rng(check_seed(seed))
     drawn_tp = random.binomial(tp + fn, tp / max(tp + fn, 1), n_resamples)
     drawn_fp = random.binomial(tn + fp, fp / max(tn + fp, 1), n_resamples)
     values = _measures(tp, fp, fn, tn)

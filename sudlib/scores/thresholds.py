@@ -12,7 +12,13 @@ from sklearn import metrics
 
 from sudlib.classes import code_outcomes
 from sudlib.files import InputError
-from sudlib.validation import check_columns, check_number, check_whole, numbers
+from sudlib.validation import (
+    check_columns,
+    check_confidence,
+    check_number,
+    check_whole,
+    numbers,
+)
 
 
 def _check(
@@ -125,9 +131,7 @@ def calibration(
     """
     completed, score = _check(completed, score)
     check_whole("bins", bins, 1)
-    check_number(
-        "confidence_level", confidence_level, 0, 1, open_low=True, open_high=True
-    )
+    check_confidence(confidence_level)
     edges = np.unique(np.quantile(score, np.linspace(0, 1, bins + 1)[1:-1]))
     frame = pd.DataFrame({"score": score, "observed": completed})
     groups = frame.groupby(np.searchsorted(edges, score, side="left"))

@@ -21,7 +21,7 @@ import pandas as pd
 from sudlib.files import InputError, data_file
 from sudlib.teds import codebook
 from sudlib.teds.gate import official_codes
-from sudlib.validation import check_choice
+from sudlib.validation import check_choice, check_frame
 
 FEATURES = (
     *("AGE", "GENDER", "RACE", "ETHNIC", "MARSTAT", "EDUC", "VET", "PREG", "EMPLOY"),
@@ -69,7 +69,8 @@ def _pick(records: pd.DataFrame, cohort: str) -> pd.DataFrame:
     again each year; without both, and where the number is missing, nobody is dropped.
     """
     # Columns that are integers already are looked at where the rule needs them.
-    others = set(records.select_dtypes(exclude="integer")) & set(codebook.COLUMNS)
+    others = set(check_frame(records).select_dtypes(exclude="integer"))
+    others &= set(codebook.COLUMNS)
     rule = _parse(RULES[cohort])
     needed = [name for name, _, _ in rule]
     looked_at = {*needed, "DISYR", "CASEID", *others}

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from sudlib.files import InputError
 from sudlib.teds import codebook
 from sudlib.teds.codebook import MISSING
+from sudlib.validation import check_frame
 
 DISCHARGE_ONLY = tuple(
     name
@@ -385,11 +386,8 @@ def official_codes(
     >>> official_codes(records).to_numpy().tolist()
     [[2, 1], [5, 2]]
     """
-    if not isinstance(records, pd.DataFrame):
-        raise InputError(
-            f"records must be a pandas DataFrame, not {type(records).__name__}"
-        )
-    absent = [name for name in needed if name not in records.columns]
+    columns = check_frame(records).columns
+    absent = [name for name in needed if name not in columns]
     if absent:
         raise InputError(
             f"{who} needs the column{'s' * (len(absent) > 1)} {', '.join(absent)};"

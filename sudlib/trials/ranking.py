@@ -11,7 +11,7 @@ from scipy.stats import rankdata
 
 from sudlib.classes import code_outcomes
 from sudlib.files import InputError
-from sudlib.validation import check_columns, check_whole, numbers
+from sudlib.validation import check_columns, check_seed, check_whole, numbers
 
 
 def area(outcome: ArrayLike, score: ArrayLike) -> float:
@@ -78,12 +78,12 @@ def areas(
         ``gap_high``.
     """
     check_whole("n_resamples", n_resamples, low=1)
-    check_columns(outcome=outcome, **scores)
+    check_columns(outcome=outcome, **{f"score {k}": each for k, each in scores.items()})
     [positive] = code_outcomes(outcome=outcome)
     given = {name: numbers(name, score) for name, score in scores.items()}
     if not given or positive.all() or not positive.any():
         raise InputError("areas need scores, and people with and without the outcome")
-    random = np.random.default_rng(seed)
+    random = np.random.default_rng(check_seed(seed))
     groups = [np.flatnonzero(positive == value) for value in (False, True)]
     draws = np.hstack([random.choice(g, (n_resamples, len(g))) for g in groups])
     every = list(given.values())

@@ -7,10 +7,10 @@ import math
 import pandas as pd
 from scipy import stats
 
-from sudlib.classes import code_outcomes
+from sudlib.classes import code_column, code_outcomes
 from sudlib.estimates import Estimate
 from sudlib.files import InputError
-from sudlib.validation import check_choice, check_columns, check_whole
+from sudlib.validation import check_choice, check_columns, check_confidence, check_whole
 
 
 def share(events: int, people: int, confidence_level: float = 0.95) -> Estimate:
@@ -32,6 +32,7 @@ def share(events: int, people: int, confidence_level: float = 0.95) -> Estimate:
     >>> print(share(204, 283))
     0.721 (0.666 to 0.770)
     """
+    check_confidence(confidence_level)
     people = check_whole("people", people)
     if not 0 <= check_whole("events", events) <= people or people == 0:
         raise InputError(f"a share needs some of some people, not {events}/{people}")
@@ -72,6 +73,7 @@ def shares(outcome: pd.Series, by: pd.Series) -> pd.DataFrame:
     check_columns(outcome=outcome, by=by)
     outcome, by = pd.Series(outcome), pd.Series(by)
     known = (outcome.notna().to_numpy()) & by.notna().to_numpy()
+    code_column("by", by[known])  # or raise: 1 and "1" would be two groups
     events = code_outcomes(outcome=outcome[known])[0].astype(int)
     named = by[known].reset_index(drop=True).rename(None)
     groups = pd.Series(events).groupby(named, observed=True)

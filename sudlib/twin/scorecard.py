@@ -19,6 +19,7 @@ from scipy.special import expit
 from sudlib.files import data_file
 from sudlib.teds import codebook
 from sudlib.twin.parameters import read_states
+from sudlib.validation import check_seed
 
 NO_EXPANSION = (
     *(1, 12, 13, 16, 20, 23, 28, 29, 31, 37, 40, 45, 46, 47, 48, 49, 51, 55, 56),
@@ -287,7 +288,7 @@ def measure_areas(records: pd.DataFrame, seed: int = 33) -> dict[str, float]:
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import OneHotEncoder
 
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(check_seed(seed))
     areas_of: dict[str, list[float]] = {
         "boosting": [],
         "logistic": [],

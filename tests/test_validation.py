@@ -1,0 +1,173 @@
+"""The gates that every room shares: numbers, seeds, levels, paths, frames."""
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+from scipy import sparse
+
+from sudlib import (
+    disclosure,
+    encoding,
+    estimates,
+    fairness,
+    files,
+    leakage,
+    mca,
+    multiclass_scores,
+    origin,
+    policy,
+    records,
+    scores,
+    teds,
+    twin,
+    validation,
+)
+from sudlib.files import InputError
+from sudlib.oklahoma import cohort
+from sudlib.teds import cohorts
+from sudlib.trials import ranking, share, shares
+
+TRUTH = np.array([0, 1] * 30)
+SCORE = np.random.default_rng(0).random(60)
+GROUPS = {"sex": np.array(["f", "m", "m"] * 20), "age": np.array([1, 1, 2, 2] * 15)}
+CHANCE = np.full(60, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ([0.1] * 1500 + ["0.2"], "not text such as '0.2'"),  # however late it comes
+        ([0.1, b"0.2"], "not text such as b'0.2'"),
+        (np.array([b"0.1", b"0.2"]), "not text such as b'0.1'"),
+        (np.ones((3, 1)), r"must be one column, not of shape \(3, 1\)"),
+        (sparse.csr_matrix([1.0, 2.0]), "must be one column, not of shape"),
+        ([10**400], "must hold numbers"),
+    ],
+)
+def test_what_is_no_column_of_numbers_is_refused_by_name(values, said):
+    with pytest.raises(InputError, match=f"^score .*{said}"):
+        validation.numbers("score", values)
+
+
+def test_columns_of_other_libraries_hold_the_same_classes():
+    for wrap in (pa.array, lambda each: pa.chunked_array([each])):
+        found = fairness.demographic_parity_ratio(
+            wrap(TRUTH), wrap(TRUTH[::-1]), sensitive_features=wrap(GROUPS["age"])
+        )
+        assert found == fairness.demographic_parity_ratio(
+            TRUTH, TRUTH[::-1], sensitive_features=GROUPS["age"]
+        )
+    found = scores.evaluate(pa.array(TRUTH), pa.array(SCORE), n_resamples=5)
+    assert found.n == 60
+
+
+def test_a_column_of_records_and_labels_that_are_none_are_refused():
+    record = np.rec.fromarrays([TRUTH, TRUTH], names="a, b")
+    with pytest.raises(InputError, match="one value a row"):
+        fairness.demographic_parity_ratio(TRUTH, TRUTH, sensitive_features=record)
+    with pytest.raises(InputError, match="labels must list all classes, not 1"):
+        fairness.demographic_parity_ratio(
+            TRUTH, TRUTH, sensitive_features=GROUPS, labels=1
+        )
+
+
+SEEDED = {
+    "scores.evaluate": lambda seed: scores.evaluate(TRUTH, SCORE, seed=seed),
+    "scores.evaluate_matrix": lambda seed: scores.evaluate_matrix(
+        [[5, 1], [2, 3]], seed=seed
+    ),
+    "multiclass_scores.measures": lambda seed: multiclass_scores.measures(
+        TRUTH, TRUTH, n_resamples=5, seed=seed
+    ),
+    "fairness.assess": lambda seed: fairness.assess(
+        TRUTH, TRUTH, sensitive_features=GROUPS, seed=seed
+    ),
+    "fairness.fair_null": lambda seed: fairness.fair_null(
+        TRUTH, TRUTH, sensitive_features=GROUPS, n_resamples=5, seed=seed
+    ),
+    "fairness.interactions": lambda seed: fairness.interactions(
+        GROUPS, TRUTH, sizes=[2], seed=seed
+    ),
+    "leakage.audit": lambda seed: leakage.audit(
+        GROUPS["age"][:, None], TRUTH, seed=seed
+    ),
+    "mca.cluster": lambda seed: mca.cluster(np.eye(2)[TRUTH], 2, seed=seed),
+    "mca.stability": lambda seed: mca.stability(pd.DataFrame(GROUPS), 2, seed=seed),
+    "ranking.areas": lambda seed: ranking.areas(TRUTH, {"a": SCORE}, seed=seed),
+    "policy.matched_interval": lambda seed: policy.matched_interval(
+        SCORE, 2 * TRUTH[:, None] - 1, 2 * TRUTH[:, None] - 1, CHANCE, seed=seed
+    ),
+    "policy.splits": lambda seed: policy.splits(
+        2 * TRUTH[:, None] - 1, test_size=20, seed=seed
+    ),
+    "policy.augmented_scores": lambda seed: policy.augmented_scores(
+        SCORE[:, None], 2 * TRUTH[:, None] - 1, SCORE, seed=seed
+    ),
+    "cohort.make_cohort": lambda seed: cohort.make_cohort(
+        twin.sample(2019, 300), rows=100, seed=seed
+    ),
+}
+
+
+@pytest.mark.parametrize("wrong", [-1, 2**32, 33.0, "33", None])
+@pytest.mark.parametrize("name", SEEDED)
+def test_what_is_no_seed_is_refused_by_name(name, wrong):
+    with pytest.raises(InputError, match="^seed must be a whole number from 0 to"):
+        SEEDED[name](wrong)
+
+
+LEVELS = {
+    "scores.evaluate": lambda level: scores.evaluate(
+        TRUTH, SCORE, n_resamples=5, confidence_level=level
+    ),
+    "scores.evaluate_matrix": lambda level: scores.evaluate_matrix(
+        [[5, 1], [2, 3]], n_resamples=5, confidence_level=level
+    ),
+    "estimates.mean_over_splits": lambda level: estimates.mean_over_splits(
+        [0.5, 0.6], confidence_level=level
+    ),
+    "estimates.percentile_estimate": lambda level: estimates.percentile_estimate(
+        0.5, [0.4, 0.6], confidence_level=level
+    ),
+    "trials.share": lambda level: share(1, 2, level),
+}
+
+
+@pytest.mark.parametrize("wrong", [95, 1, 0, "0.95", np.nan])
+@pytest.mark.parametrize("name", LEVELS)
+def test_a_confidence_level_lies_between_0_and_1(name, wrong):
+    with pytest.raises(InputError, match="^confidence_level must be a number above 0"):
+        LEVELS[name](wrong)
+
+
+@pytest.mark.parametrize("wrong", [None, 5, b"twin", pd.DataFrame({"AGE": [1]})])
+def test_what_is_no_path_is_refused_by_its_type(wrong):
+    said = f"a path must be text or a pathlib.Path, not {type(wrong).__name__}"
+    for door in (files.expand_path, teds.read, records.load):
+        with pytest.raises(InputError, match=said):
+            door(wrong)
+
+
+@pytest.mark.parametrize(
+    "wrong", [None, {"SUB1": [2]}, np.zeros((2, 2)), pd.Series([1])]
+)
+def test_records_are_a_frame(wrong):
+    for door in (cohorts.heroin, encoding.derive_flags, origin.origin_of):
+        with pytest.raises(InputError, match="records must be a pandas DataFrame, not"):
+            door(wrong)
+
+
+def test_groups_of_one_name_are_kept_when_one_of_them_is_small():
+    counts = pd.Series([40, 3, 12], index=["a", "a", "b"])
+    assert disclosure.suppress_counts(counts).to_dict() == {"a": 40, "all others": 15}
+    for wrong in (3.7, np.nan, "30"):
+        with pytest.raises(InputError, match="counts"):
+            disclosure.suppress_counts({"a": wrong, "b": 40})
+
+
+def test_scores_may_have_any_name_and_groups_that_look_alike_are_refused():
+    table = ranking.areas(TRUTH, {"outcome": SCORE, 1: SCORE}, n_resamples=5)
+    assert table.index.tolist() == ["outcome", 1]
+    with pytest.raises(InputError, match="by has levels that look alike"):
+        shares(pd.Series([1, 0, 1]), pd.Series([1, "1", 2]))
