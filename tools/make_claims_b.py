@@ -45,8 +45,8 @@ MODELS = {
 }
 
 NO_CLASSES = (
-    "The file of 2019 says only whether a person was treated before, not how often: the"
-    " study's classes 0 to 3 cannot be rebuilt from it."
+    "The discharge file of 2019 says only whether a person was treated before, not how"
+    " often: the study's classes 0 to 3 cannot be rebuilt from it."
 )
 NO_CONDITION = (
     "The study does not name the attribute on which it conditions, or say whether the"
@@ -126,7 +126,7 @@ def claims_of(record, number):
 
     variable = record.get("variable", "")
     small = slug(variable)
-    balanced = {"model": "labels, balanced", "kind": "share"}
+    balanced = {"model": "labels or predictions", "kind": "share"}
     if table == "T_DI_multi":
         yield claim(
             f"disparate_impact.{small}.{record['class']}",
