@@ -238,7 +238,7 @@ def _check_accuracies(printed: pd.DataFrame) -> Iterator[_Check]:
             continue
         near = round(claim["value"] * rows / 100) / rows * 100
         agrees = attainable(claim["value"], rows, claim["decimals"] or 0)
-        check = f"the nearest share of the {rows} people tested in section 7"
+        check = f"the nearest share of the {rows} people in the tree's report"
         yield _number_check(key, claim, check, near, agrees)
         stem = key.removesuffix("accuracy")
         people = {
