@@ -109,6 +109,19 @@ def test_success_by_the_definition_of_the_trial_is_near_the_printed_share():
     assert abs(done.mean() - 0.492) < 0.02
 
 
+def test_the_second_phase_is_compared_by_its_own_randomisation():
+    drawn, first = trials.randomised("0030", phase=2), trials.randomised("0030")
+    levels = {"standard management": 180, "enhanced management": 180}
+    assert drawn["treatment"].value_counts().to_dict() == levels
+    # About half of them were in the other arm before.
+    changed = drawn["treatment"].astype(str) != first.loc[
+        drawn.index, "treatment"
+    ].astype(str)
+    assert 0.4 < changed.mean() < 0.6
+    assert trials.cohort("0030").treatment.value_counts().to_dict() == levels
+    assert first["second_treatment"].notna().sum() == 360
+
+
 def test_the_main_effects_of_the_stroke_trial():
     frame = trials.load("ist")
     heparin = frame["heparin"] != "none"

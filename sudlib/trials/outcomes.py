@@ -77,7 +77,8 @@ def randomised(trial: str, *, phase: int = 1) -> pd.DataFrame:
     pandas.DataFrame
         As :func:`load` gives it; ``origin`` is the day of the randomisation, counted
         from consent, and ``weeks`` how many weeks people stayed on study medication:
-        until the last dose, or until an injection had worn off.
+        until the last dose, or until an injection had worn off.  In phase 2
+        ``treatment`` is that of the second randomisation.
     """
     people = load("ctn0094")
     check_choice("trial", trial, people["trial"].cat.categories)
@@ -89,6 +90,7 @@ def randomised(trial: str, *, phase: int = 1) -> pd.DataFrame:
     if phase == 2:
         people = people[people["second_randomisation"].notna()]
         people["origin"] += people["second_randomisation"]
+        people["treatment"] = people["second_treatment"]
     # An injection of naltrexone lasts four weeks.
     lasts = np.where(people["treatment"] == "naltrexone", 28, 0)
     people["weeks"] = ((people["last_dose"] + lasts) / 7).clip(lower=0).fillna(0)

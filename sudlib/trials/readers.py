@@ -185,6 +185,8 @@ def _people_of_ctn0094() -> pd.DataFrame:
     people["consent_to_randomisation"] = first["when"]
     later = (second["when"] - first["when"]).where(lambda days: days > 0)
     people["second_randomisation"] = later
+    # The files repeat the first randomisation as the second where there was only one.
+    people["second_treatment"] = second["treatment"].where(later.notna())
     given = table("treatment").merge(first["when"].rename("start"), on="who")
     days = (given["when"] - given["start"]).groupby(given["who"])
     people["last_dose"], people["doses"] = days.max(), days.count()
