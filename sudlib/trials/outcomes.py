@@ -216,8 +216,8 @@ def succeeded(weeks: Weeks, phase: int = 2, *, missing: str = "positive") -> pd.
         By person.
     """
     if check_choice("phase", phase, (1, 2)) == 2:
-        clean = ~weeks.used(missing)
-        success = clean[12] & (clean[[9, 10, 11]].sum(axis=1) >= 2)
+        unused = ~weeks.used(missing)
+        success = unused[12] & (unused[[9, 10, 11]].sum(axis=1) >= 2)
         return success.rename("succeeded")
     # Visits are weekly first and every other week after the fourth.
     due = [[1], [2], [3], [4], [5, 6], [7, 8], [9, 10], [11, 12]]
