@@ -715,6 +715,26 @@ def test_numbers_at_the_studys_size_are_marked_and_share_their_own_words():
     assert page.count("†: all records") + page.count(", all records") == 1
 
 
+def test_a_number_at_full_size_does_not_repeat_the_words_of_the_number_above_it():
+    def of(key, note, full):
+        here = number(f"a.methadone.forest.{key}", 0.7, n=100, note=note)
+        size = {"value": 0.8, "note": f"at full size, 2026-11-30; {full}"}
+        return result(here), result(here | size)
+
+    results = [*of("recall", "one", "one"), *of("precision", "two", "three")]
+    page = book.explorer(book.compare(results)).data
+    rows = [
+        re.findall(f"<tr id=a.methadone.forest.{key} .*", page)[0]
+        for key in ("recall", "precision")
+    ]
+    assert all("0.8000 †" in row for row in rows)
+    assert rows[0].count("<small>one</small>") == 1
+    assert [rows[1].count(f"<small>{word}</small>") for word in ("two", "three")] == [
+        1,
+        1,
+    ]
+
+
 def test_numbers_are_printed_with_the_digits_of_the_claim():
     printed = book.published("c").loc["c.right.n1000.dnn_simple.adjusted_mcr"]
     assert book.paper_text(printed) == "0.2125 (standard error 0.0016)"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from functools import cache
-from itertools import groupby
+from itertools import groupby, pairwise
 from typing import TYPE_CHECKING, Any
 
 from sudlib.book.claims import compare
@@ -190,7 +190,8 @@ def _group(title: str, claims: list[dict[str, Any]]) -> dict[str, Any]:
     """Return a group: its title, with what all its claims share, and the claims.
 
     Where all our numbers come from one page, or no claim can be reproduced for one
-    reason, the group says so and its claims do not.
+    reason, the group says so and its claims do not.  A number at full size does not
+    repeat what is said of the number above it.
     """
     ours = [number for claim in claims for number in claim["ours"]]
     pages = {number["page"] for number in ours}
@@ -206,6 +207,10 @@ def _group(title: str, claims: list[dict[str, Any]]) -> dict[str, Any]:
             group["page"] = pages.pop()
         if len(words) == 1 and claims[0]["note"]:
             group |= {name: claims[0][name] for name in ("word", "note")}
+    for claim in claims:
+        for ours, full in pairwise(claim["ours"]):
+            if "†" in full["number"] and full["behind"] == ours["behind"]:
+                full["behind"] = ""
     return group | {"title": title}
 
 
