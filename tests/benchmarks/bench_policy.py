@@ -136,7 +136,7 @@ def main():
     fits = asked.repeats * len(STUDY_ALPHAS)
     print(
         f"Keras on {keras.backend.backend()}, {asked.steps:,} steps of 100 rows, {fits}"
-        f" fits a network\n\n{'':42}{'CPU s':>9}{'wall s':>9}{'CPU ms a fit':>12}"
+        f" fits a network\n\n{'':42}{'CPU s':>9}{'wall s':>9}{'CPU ms a fit':>14}"
         f"{'same decisions':>17}"
     )
     total, kept, parted = {}, [], []
@@ -162,7 +162,7 @@ def main():
             total.setdefault(way, {})[name] = np.array([cpu, wall])
             same = decisions(shape, found, X) == decisions(shape, plain, X)
             print(
-                f"{name:11} {way:30}{cpu:9.2f}{wall:9.2f}{1000 * cpu / fits:12.0f}"
+                f"{name:11} {way:30}{cpu:9.2f}{wall:9.2f}{1000 * cpu / fits:14.0f}"
                 f"{same.mean():17.2%}",
                 flush=True,
             )
