@@ -23,7 +23,9 @@ teach: environment  ## make student and solution notebooks, marking and slides i
 	@$(BIN)/python workflow/teach.py --executed "_build/$(or $(PROFILE),quick)/executed"
 
 # Two tests at a time: each worker loads TensorFlow by itself (2 GB; JOBS=4 for four).
-PYTEST = $(BIN)/python -m pytest -n $(or $(JOBS),2) --dist worksteal
+# One thread each, as in the book: the threads of two workers wait for each other.
+ONE_THREAD = OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 TF_NUM_INTRAOP_THREADS=1 TF_NUM_INTEROP_THREADS=1
+PYTEST = env $(ONE_THREAD) $(BIN)/python -m pytest -n $(or $(JOBS),2) --dist worksteal
 
 test: environment   ## run the fast tests (JOBS=...)
 	$(PYTEST)

@@ -152,7 +152,7 @@ def test_one_treatment_in_words_with_names(how):
     helps = np.where(X["age"] > 0, 1, -1)
     outcome = np.where(given, helps, -helps) + random.normal(size=300) / 4
     A = pd.DataFrame({"drug": np.where(given, "yes", "no")})
-    rules = best_rule.families(networks=False)
+    rules = {"ridge": AdditiveQLearner(), "trees": policy.BoostedOutcome(max_iter=40)}
     found = policy.BestRule(rules, how=how).fit(X, A, outcome)
     assert (found.predict(X)[:, 0] == helps).mean() > 0.9
     assert set(found.advise(X)) == {"drug", "none"}
