@@ -246,6 +246,13 @@ def test_real_people_who_ask_are_others_than_those_of_the_study():
         assert correlated.max() > 0.8  # as no world of independent covariates has
 
 
+@pytest.mark.parametrize("name", worlds.SHAPES)
+def test_people_who_ask_are_not_those_of_a_study_with_the_same_seed(name):
+    world = worlds.make_world(name, 33)
+    studied = set(map(tuple, world.draw(200, 33)[0]))
+    assert not studied & set(map(tuple, world.people(300, 33)))
+
+
 @pytest.mark.parametrize("name", ["linear", "antagonism", "three treatments"])
 def test_the_stack_is_near_the_best_family_in_a_few_worlds(name):
     world = worlds.make_world(name, 7)
@@ -267,7 +274,8 @@ def test_the_record_of_worlds_is_whole_and_of_these_worlds():
     assert gap.loc[["linear", "heavy tails"]].abs().max() < 0.02
     assert table["stack of all"].mean() < table["ridge"].mean()
     world = worlds.make_world("three treatments", 33)
-    asked = world.people(2000, 33)
+    # The record is older than the separate stream: half of them are in the study.
+    asked = world.people(2000, 33, new=False)
     again = AdditiveQLearner().fit(*world.draw(1000, 33)).predict(asked)
     ridge = table.loc[("three treatments", 33), "ridge"]
     assert world.loss(again, asked) == pytest.approx(ridge, abs=1e-4)

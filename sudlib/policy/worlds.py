@@ -85,14 +85,16 @@ class World:
         random : int or numpy.random.Generator
             Seed or generator.
         new : bool, default=True
-            People who ask for advice, of whom no study has been drawn; where
-            covariates are real, they are other people than those of a study.
+            People who ask for advice: others than those of a study, also of one that
+            was drawn with the same seed.
 
         Returns
         -------
         numpy.ndarray of shape (number, p)
         """
         check_whole("number", number, 1)
+        if new and not isinstance(random, np.random.Generator):
+            random = [random, 1]  # another stream than that of a study with this seed
         random = np.random.default_rng(random)
         if self.halves is None:
             return random.normal(size=(number, self.covariates))
