@@ -209,7 +209,7 @@ def cleaned(people):
 
 
 def odds(y, predicted, *, sensitive_features, min_n, **_):
-    return {"sex": 0.12345, "race": np.nan}[sensitive_features]
+    return {"sex": 0.12345, "race": np.nan}[sensitive_features.iloc[0]]
 
 
 def judged(_):
@@ -229,7 +229,8 @@ def tree(depth=2, rows=3, y=DONE, columns=2):
 
 
 ROW = {"value": 0.0, "lowest_n": 2, "highest_n": 400}
-KEPT = SimpleNamespace(y=0, predicted={"poly": 0}, groups={"a": "sex", "b": "race"})
+GROUPS = pd.DataFrame({"a": ["sex"], "b": ["race"]})
+KEPT = SimpleNamespace(y=0, predicted={"poly": 0}, groups=GROUPS)
 COSTS = pd.DataFrame({"best rules": [2.5, 2.2], "no change": [2.1, 2.1]}, [0.25, 1.0])
 ROUTES = pd.DataFrame({"drunk": [0.99, 0.3], "smoked": [0.01, 0.7]})
 MARKED = {

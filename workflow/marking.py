@@ -251,8 +251,8 @@ def b04_trees_forests_networks(answer, cohorts):
 def b05_fairness_measures(answer, made, fairness):
     measure, fairer = answer
     kept, value, right = made["COMPLETED"], float(measure), []
-    for groups in kept.groups.values():
-        given = {"sensitive_features": groups, "pos_label": "COMPLETE"}
+    for name in kept.groups:
+        given = {"sensitive_features": kept.groups[name], "pos_label": "COMPLETE"}
         given |= {"missing": "omit", "min_n": 100}
         of = kept.y, kept.predicted["poly"]
         right.append(float(fairness.equalized_odds_difference(*of, **given)))
