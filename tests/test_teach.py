@@ -5,15 +5,19 @@ import builtins
 import re
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import glossary
 import marking
 import nbformat
 import notebook_style
+import numpy as np
+import pandas as pd
 import pytest
 import questions
 import teach
 from nbclient import NotebookClient
+from sklearn.tree import DecisionTreeClassifier
 from sphinx.util.nodes import _make_id
 
 from sudlib.files import InputError
@@ -73,6 +77,25 @@ def test_the_hint_names_what_the_solution_calls_and_nothing_of_the_page():
     words = teach.hint(nbformat.read(path, as_version=4))
     assert "`scores.best_threshold`, `scores.evaluate`" in words
     assert "figures." not in words and "print" not in words
+
+
+@pytest.mark.parametrize(
+    "stem, named",
+    [
+        ("d03_who_stays", "What you need stands above: `fifths`."),
+        ("c01_the_idea", "What you need stands above: `draw_problem`, `rule_of`"),
+        ("a01_discharge_records", "The solution calls `cohorts.table`."),
+    ],
+)
+def test_a_hint_names_what_the_solution_begins_with_and_no_line_of_it(stem, named):
+    [path] = [path for path in NOTEBOOKS if path.stem == stem]
+    assert named in teach.hint(nbformat.read(path, as_version=4))
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_hint_holds_names_only(path):
+    words = teach.hint(nbformat.read(path, as_version=4))
+    assert all(re.fullmatch(r"[\w.]+", name) for name in re.findall("`(.*?)`", words))
 
 
 # -------------------------------------------------------------------------- marking
@@ -153,6 +176,7 @@ def test_an_answer_without_its_notebook_is_told_what_to_run():
     [
         (({"average", "places"}, {"average"}), ({"average"}, {"average"})),
         ((["places", "average"], ["average"]), (["places", "average"], ["places"])),
+        ((["places", "average"], "average"), (["places", "average"], "places")),
     ],
 )
 def test_the_heads_that_lose_nothing_are_told_from_those_that_do(right, wrong, capsys):
@@ -167,6 +191,142 @@ def test_the_recipe_on_noise_with_equal_classes_scores_a_quarter(wrong):
     marking.check("b07_what_the_printed_numbers_prove", {"answer": 0.26})
     with pytest.raises(AssertionError, match="a quarter"):
         marking.check("b07_what_the_printed_numbers_prove", {"answer": wrong})
+
+
+LEFT = pd.DataFrame({"REASON": [1, 1, 2, 4], "group": list("abab")})
+PEOPLE = pd.DataFrame({"sex": [0, 1, 0, 1], "age": [0, 0, 1, 1]})
+DONE = pd.Series(["COMPLETE", "INCOMPLETE", "COMPLETE", "COMPLETE"])
+
+
+def shares(records):
+    done = (records["REASON"] == 1).groupby(records["group"]).mean()
+    return pd.DataFrame({"share": done})
+
+
+def cleaned(people):
+    columns = ["empty", "SERVICES", "METHFLG"] if people else ["empty"]
+    return None, pd.DataFrame({"column": columns})
+
+
+def odds(y, predicted, *, sensitive_features, min_n, **_):
+    return {"sex": 0.12345, "race": np.nan}[sensitive_features.iloc[0]]
+
+
+def judged(_):
+    return pd.DataFrame(
+        {"family": ["pairs"], "measure": ["demographic_parity_ratio"], "value": [0.5]}
+    )
+
+
+def tree(depth=2, rows=3, y=DONE, columns=2):
+    one = DecisionTreeClassifier(max_depth=depth, random_state=0)
+    X = pd.DataFrame({"sex": [0, 1, 0, 1], "age": [0, 0, 1, 1], "x": 0}).iloc[
+        :, :columns
+    ]
+    if depth == 2:  # a class that needs both questions
+        y = pd.Series(y.to_numpy()[[0, 1, 1, 0]])
+    return one.fit(X[:rows], y[:rows])
+
+
+ROW = {"value": 0.0, "lowest_n": 2, "highest_n": 400}
+GROUPS = pd.DataFrame({"a": ["sex"], "b": ["race"]})
+KEPT = SimpleNamespace(y=0, predicted={"poly": 0}, groups=GROUPS)
+COSTS = pd.DataFrame({"best rules": [2.5, 2.2], "no change": [2.1, 2.1]}, [0.25, 1.0])
+ROUTES = pd.DataFrame({"drunk": [0.99, 0.3], "smoked": [0.01, 0.7]})
+MARKED = {
+    "a01_discharge_records": (
+        {
+            "everybody": LEFT,
+            "cohorts": SimpleNamespace(table=shares),
+            "table": shares(LEFT),
+        },
+        [[0.5, 1.0], np.array([0.5, 1.0]), pd.Series([0.5, 1.0]), (0.5001, 1)],
+        [[1.0, 0.5], [0.5, 0.5], [50, 100], [0.5], {"a": 0.5, "b": 1.0}],
+    ),
+    "b01_oklahoma_records": (
+        {
+            "dropped": cleaned(0)[1],
+            "everybody": None,
+            "everyone": False,
+            "seed": 1,
+            "coding": SimpleNamespace(clean=cleaned),
+            "oklahoma": SimpleNamespace(select_people=lambda _, **which: 1),
+        },
+        [{"SERVICES", "METHFLG"}, ["empty", "METHFLG", "SERVICES"]],
+        [["SERVICES"], "SERVICES", ["SERVICES", "METHFLG", "AGE"], []],
+    ),
+    "b04_trees_forests_networks": (
+        {"cohorts": {("COMPLETED", "published"): SimpleNamespace(X=PEOPLE, y=DONE)}},
+        [tree()],
+        [tree(depth=1), tree(rows=4), tree(columns=3), tree(y=DONE + "?"), "tree"],
+    ),
+    "b05_fairness_measures": (
+        {
+            "made": {"COMPLETED": KEPT},
+            "fairness": SimpleNamespace(equalized_odds_difference=odds),
+        },
+        [(0.12345, False), [0.12, False], (float("nan"), np.False_)],
+        [(0.12, True), (0.3, False), 0.12, ("undefined", False)],
+    ),
+    "b06_interactions_reweighing_worst_case": (
+        {"judge": judged, "predictions": {"raking": None}},
+        [ROW, pd.Series(ROW), pd.DataFrame([ROW])],
+        [ROW | {"value": 0.6}, ROW | {"lowest_n": 40}, 0.0],
+    ),
+    "b08_beyond": (
+        {
+            "cohort": SimpleNamespace(X=pd.DataFrame(columns=["A_1", "SEX_1", "B_2"])),
+            "coding": SimpleNamespace(VARIABLES=["SEX"]),
+        },
+        [[0, 2], np.array([2, 0]), {0, 2}, [True, False, True]],
+        [[0, 1, 2], [1], [False, True, False], ["A_1", "B_2"]],
+    ),
+    "c06_losses_and_structure": (
+        {"lost_by_order": pd.DataFrame({"order 3": [0.1]})},
+        [{1: 0.005, 3: 0.04}, pd.Series({1: 0.005, 3: 0.04})],
+        [{1: 0.04, 3: 0.005}, {1: 0.005, 3: 0.2}, {1: 0.005}, [0.005, 0.04]],
+    ),
+    "c07_other_software": (
+        {},
+        [{5000: 0.3, 20_000: 0.25}, pd.Series({"20000": 0.25, "5000": "0.300"})],
+        [{5000: 0.25, 20_000: 0.3}, {5000: 0.3}, [0.3, 0.25]],
+    ),
+    "c10_outcomes_and_visits": (
+        {},
+        [COSTS, COSTS[::-1], COSTS.iloc[:, ::-1], COSTS.to_numpy()],
+        [COSTS.set_axis([1.0, 0.25]), COSTS.iloc[[0, 0]], COSTS.T],
+    ),
+    "d01_how_real_is_the_twin": (
+        {},
+        [ROUTES, ROUTES.to_numpy(), ROUTES.to_numpy().tolist()],
+        [ROUTES.T, 100 * ROUTES, ROUTES[::-1], ROUTES["drunk"]],
+    ),
+    "d04_is_it_fair": (
+        {
+            "opportunity": pd.DataFrame(
+                {"people": [90, 40, 60], "low": 0.2, "high": [0.4, 0.6, 0.5]},
+                ["age", "work", "work"],
+            )
+        },
+        [("work", 40.0, 160), ["work", np.float64(40), np.int64(160)]],
+        [("age", 20, 360), ("work", 20, 160), ("work", 40, 80), ("student", 40, 160)],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MARKED)
+def test_a_right_answer_in_another_form_is_accepted_and_a_wrong_one_told_why(name):
+    variables, right, wrong = MARKED[name]
+    for answer in right:
+        marking.check(name, variables | {"answer": answer})
+    for answer in wrong:
+        with pytest.raises(AssertionError, match=r"\w"):
+            marking.check(name, variables | {"answer": answer})
+
+
+def test_an_answer_that_cannot_be_read_is_told_what_to_keep():
+    with pytest.raises(AssertionError, match="another form .*: keep the price"):
+        marking.check("d06_stroke", {"answer": "six", "plane": None})
 
 
 def marked(path, tmp_path, monkeypatch, wrong=""):
@@ -289,6 +449,13 @@ def test_a_question_has_one_right_answer_two_wrong_ones_and_a_reason(stem):
         assert len({option.casefold() for option in found}) == 3
         assert question["why"].endswith(".")
         assert question["why"].count(". ") == 0, "one sentence"
+
+
+@pytest.mark.parametrize("stem", ASKED)
+def test_a_reason_names_no_option_by_its_place(stem):
+    place = r"\bThe (first|second|third|last|former|latter|other two)\b"
+    for question in ASKED[stem]:  # options are shown in the order of the alphabet
+        assert not re.search(place, question["why"]), question["ask"]
 
 
 def test_the_place_and_the_length_of_an_option_do_not_give_it_away():

@@ -85,15 +85,37 @@ def tools(notebook, source):
         if isinstance(node, ast.ImportFrom) and (node.module or "") != "__future__"
         for alias in node.names
     } - {"figures"}
-    names = [name for name, _ in notebook_style.calls(source)]
+    # A method of what a call returns (`tool(x).fit`) would tell more than a name.
+    names = [name for name, _ in notebook_style.calls(source) if "(" not in name]
     return list(dict.fromkeys(n for n in names if n.split(".")[0] in known))
 
 
+def made_above(notebook, source):
+    """Return the names that a source uses and the page's other cells make, in order."""
+    made, used = set(), []
+    for cell in notebook.cells:
+        if cell.cell_type != "code" or is_solution(cell):
+            continue
+        for node in ast.walk(ast.parse(cell.source)):
+            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+                made.add(node.id)
+            elif isinstance(node, ast.FunctionDef):
+                made.add(node.name)
+    own = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Name):
+            (used.append if isinstance(node.ctx, ast.Load) else own.add)(node.id)
+    return list(dict.fromkeys(name for name in used if name in made - own))
+
+
 def hint(notebook):
-    """Return a folded hint: what the solution calls."""
+    """Return a folded hint: what the solution calls, or else what it begins with."""
     source = "\n".join(cell.source for cell in notebook.cells if is_solution(cell))
     called = ", ".join(f"`{name}`" for name in tools(notebook, source))
-    words = f"The solution calls {called}." if called else "What you need stands above."
+    above = ", ".join(f"`{name}`" for name in made_above(notebook, source))
+    words = "What you need stands above" + (f": {above}." if above else ".")
+    if called:
+        words = f"The solution calls {called}."
     return f"<details>\n<summary>A hint</summary>\n\n{words}\n\n</details>"
 
 
@@ -125,7 +147,7 @@ def copy_of(path, *, solved):
             if not solved:
                 cell.source = "# Your code.\nanswer = None"
             if test:
-                keep = f"# Keep {test.keep.rstrip(',')} as `answer`.\n"
+                keep = f"# Keep {test.keep} as `answer`.\n"
                 end = f"\nanswer = {test.solution}" if solved else ""
                 cell.source = keep + cell.source + end
                 mark = nbformat.v4.new_code_cell(MARKED.format(stem=stem))
