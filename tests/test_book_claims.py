@@ -461,7 +461,6 @@ def test_the_contradictions_of_study_b_are_counted_by_kind():
     assert odds.str.startswith("completed").sum() == in_66
     assert kinds.value_counts().to_dict() == {
         "equalized_odds": 64,
-        "accuracy": 7,
         "parity_satisfied": 5,
         "columns": 5,
         "equal_opportunity": 3,
@@ -472,11 +471,26 @@ def test_the_contradictions_of_study_b_are_counted_by_kind():
 
 def test_a_contradicted_number_has_its_verdict_without_any_run():
     table = book.compare([])
-    row = table.loc["b.noprior.svm_rbf.accuracy"]
+    row = table.loc["b.completed.svm_poly.equalized_odds.gender.difference"]
     assert row["verdict"] == "inconsistent" and row["consistent"] == "disagrees"
-    assert "738 people" in row["reason"] and row["reason"].endswith("91.87.")
+    assert row["reason"] == "The larger of its two printed differences: 0.14."
+    four = table.loc["b.noprior.svm_rbf.equalized_odds.gender.difference", "reason"]
+    assert four.startswith("It is the distance of two") and four.endswith("is: 1.00.")
     assert table.loc["b.completed.tree.accuracy", "verdict"] == "not in this copy"
-    assert (table["verdict"] == "inconsistent").sum() == 93
+    assert (table["verdict"] == "inconsistent").sum() == 86
+
+
+def test_an_accuracy_is_held_against_its_own_test_set_only():
+    printed = book.published("b")
+    of_machines = printed.index.str.match(r"b\..*\.svm_.*\.accuracy$")
+    assert of_machines.sum() == 8 and printed.loc[of_machines, "rows"].isna().all()
+    checked = set(book.check_printed(printed)["key"])
+    assert not checked & set(printed.index[of_machines])  # their people are not printed
+    assert {"b.completed.tree.accuracy", "b.noprior.forest.accuracy"} <= checked
+    printed.at["b.completed.tree.accuracy", "value"] = 97.97
+    failed = book.check_printed(printed).query("not agrees")
+    why = failed.set_index("key").loc["b.completed.tree.accuracy", "check"]
+    assert why == "the nearest share of the 743 people of its test set"
 
 
 def test_a_changed_digit_is_noticed():
@@ -678,9 +692,10 @@ def test_the_explorer_holds_each_claim_once_with_its_link_and_reason():
     assert sorted(ids) == sorted(book.published().index)
     row = page[page.index(f"<tr id={F05} ") :][:600]
     assert "<a href=a02_forest_general.html>0.671</a>" in row
-    # One reason, that of 492 claims, stands once, with their number.
+    # One reason, that of 495 claims, stands once, with their number.
     reason = "only whether a person was treated before"
-    assert page.count(reason) == 1 and "(492 claims)" in page
+    # A headline says its reason, too.
+    assert page.count(reason) == 2 and "(495 claims)" in page
     assert page.count('class="claims headlines"') == 1
     assert "<summary><b>Section 6.7</b> · 64" not in page  # counted by verdict
     assert "<summary><b>Section 6.7</b> · " in page

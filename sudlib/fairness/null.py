@@ -31,7 +31,7 @@ def fair_null(
     n_resamples: int = 1000,
     seed: int = 33,
 ) -> pd.Series:
-    """Return what a measure is for a predictor that does not look at the groups.
+    """Return what a measure is for a predictor that is independent of the groups.
 
     The predictions are permuted among the rows: among all of them for demographic
     parity; among rows of the same true class for equal opportunity and equalized odds;
