@@ -377,3 +377,12 @@ def test_listed_columns_mean_what_the_codebook_says():
 def test_a_column_the_codebook_does_not_have_is_named(column):
     with pytest.raises(InputError, match="codebook of 2019|has the codes"):
         coding.meaning(column)
+
+
+def test_people_are_named_from_0_up(records):
+    some = cohort.make_cohort(records)
+    for wrong in ([-1], [len(some)], [True]):
+        with pytest.raises(InputError, match="rows"):
+            cohort.subset(some, wrong)
+    with pytest.raises(InputError, match="target_name must be one of COMPLETED"):
+        cohort.make_cohort(records, None)

@@ -504,6 +504,58 @@ def test_what_is_masked_is_missing(clinic):
         policy.AdditiveQLearner().fit(X, masked, outcome)
 
 
+def test_what_is_masked_in_a_trial_is_missing():
+    X, arm = np.arange(6.0)[:, None], list("ababab")
+    outcome = np.ma.masked_less(np.arange(6.0), 2)
+    for given in (outcome, {"outcome": outcome}):
+        trial = policy.Trial(X, arm, given)
+        assert trial.outcomes["outcome"].isna().tolist() == [True, True, *[False] * 4]
+    nullable = pd.Series([1, None, 3, 4, 5, 6], dtype="Int64")
+    assert policy.Trial(X, arm, {"y": nullable}).outcomes["y"].isna().sum() == 1
+    with pytest.raises(InputError, match="treatment 'treatment' is missing"):
+        policy.Trial(X, np.ma.masked_equal([0, 1, 2, 0, 1, 2], 2), np.arange(6.0))
+    for given, said in (
+        ({"outcomes": list("123456")}, "must hold numbers, not text"),
+        ({"clusters": [1, 1, 2, 2, None, None]}, "clusters has 2 missing values"),
+        ({"propensities": list("......")}, "propensities must hold numbers"),
+    ):
+        with pytest.raises(InputError, match=said):
+            policy.Trial(**{"X": X, "treatments": arm, "outcomes": X[:, 0], **given})
+    for rows in ([-1], [6], [True, False]):
+        with pytest.raises(InputError, match="rows"):
+            trial.study(rows=rows)
+    assert trial.study(rows=np.arange(6) > 3)[2].tolist() == [4, 5]
+
+
+def test_losses_take_combinations_only():
+    for wrong in (
+        [[1, 0.5]],
+        [["1", "-1"]],
+        [[1, np.inf]],
+        np.ma.masked_less([[1, -1]], 0),
+    ):
+        with pytest.raises(InputError, match="must be coded -1 and"):
+            policy.losses.hamming_loss(wrong, [[1, -1]])
+    assert policy.losses.hamming_loss([[1, 0]], [[1, -1]]).tolist() == [0]
+    with pytest.raises(InputError, match="treatments of D must be one of 2, not 1"):
+        policy.losses.hamming_loss([[1, -1]], [[1]])
+
+
+def test_rules_that_are_functions_go_by_the_names_of_covariates(clinic):
+    X, A, outcome = clinic
+    scores = policy.augmented_scores(X, A, outcome)
+    for rule in (
+        policy.value_search(X, scores),
+        policy.angle_based_rule(X, A, outcome, 0.25),
+        policy.ranking_rule(X, A, outcome, 0.25, take=1),
+    ):
+        assert rule(X).shape == A.shape
+        with pytest.raises(InputError, match="feature names"):
+            rule(X[X.columns[::-1]])
+    with pytest.raises(InputError, match="different indexes"):
+        policy.value_search(X, pd.DataFrame(scores, index=X.index[::-1]))
+
+
 TIMES = [2.0, 4.0, 9.0]
 
 

@@ -257,7 +257,7 @@ def announce(given, out):
     """Say what will run and about how long it takes; return the notebooks."""
     results = ROOT / out / "results"
     names = given.only or list(plan.NOTEBOOKS)
-    wanted = {*names}.union(*map(plan.waits_for, names))
+    wanted = {*names}.union(*(plan.waits_for(name, True) for name in names))
 
     def is_done(name):
         if not (results / f"{name}.json").exists():

@@ -41,8 +41,11 @@ def finished_results() -> Path:
     return quick if quick.is_dir() else results_folder()
 
 
+_GAPS = ("NAType", "NaTType")
+
+
 def plain(value: Any) -> Any:
-    """Return a value as JSON can hold it; NaN and infinity become None.
+    """Return a value as JSON can hold it; gaps and infinity become None.
 
     Parameters
     ----------
@@ -64,9 +67,9 @@ def plain(value: Any) -> Any:
         return [plain(item) for item in value]
     if hasattr(value, "tolist"):  # NumPy's arrays and scalars
         return plain(value.tolist())
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
+    infinite = isinstance(value, float) and not math.isfinite(value)
+    # Those of pandas are known by name: this module does without it.
+    return None if infinite or type(value).__name__ in _GAPS else value
 
 
 def results_folder() -> Path:

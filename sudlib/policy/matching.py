@@ -20,7 +20,6 @@ from sudlib.policy.study import (
 from sudlib.policy.treatments import Array
 from sudlib.validation import (
     check_columns,
-    check_number,
     check_rows,
     check_seed,
     check_whole,
@@ -109,8 +108,7 @@ def matched_average(
     outcome = check_outcome(outcome, len(agree))
     counts = np.ones(len(agree))
     if sample_weight is not None:
-        counts = numbers("sample_weight", sample_weight)
-        check_number("the smallest sample_weight", counts.min(), 0)
+        counts = numbers("sample_weight", sample_weight, 0)
     weights = agree * counts / check_propensity(propensity, len(agree))
     if not weights.any():
         return float("nan"), 0
