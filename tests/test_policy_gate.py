@@ -351,6 +351,13 @@ def test_few_people_agree_so_the_interval_is_students():
     assert found.high - found.low == pytest.approx(2 * reach, rel=0.06)
 
 
+def test_people_with_one_outcome_make_no_interval_of_no_width():
+    A = np.ones((3, 1), int)
+    found = policy.matched_interval(np.ones(3), A, A, 0.5, n_resamples=20)
+    assert found.value == 1 and np.isnan(found.low)
+    assert found.reason.startswith("all who agree have one outcome")
+
+
 def test_a_value_with_known_chances_says_who_has_no_support():
     random = np.random.default_rng(5)
     X = random.normal(size=(800, 2))
@@ -552,6 +559,8 @@ def test_rules_that_are_functions_go_by_the_names_of_covariates(clinic):
         assert rule(X).shape == A.shape
         with pytest.raises(InputError, match="feature names"):
             rule(X[X.columns[::-1]])
+    with pytest.raises(InputError, match="feature names"):
+        policy.network_advice([(X, A, outcome)], [X[X.columns[::-1]]], steps=2)
     with pytest.raises(InputError, match="different indexes"):
         policy.value_search(X, pd.DataFrame(scores, index=X.index[::-1]))
 

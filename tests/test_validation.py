@@ -170,6 +170,8 @@ def test_groups_of_one_name_are_kept_when_one_of_them_is_small():
 def test_scores_may_have_any_name_and_groups_that_look_alike_are_refused():
     table = ranking.areas(TRUTH, {"outcome": SCORE, 1: SCORE}, n_resamples=5)
     assert table.index.tolist() == ["outcome", 1]
+    few = ranking.areas([1, 1, 0, 0, 0], {"a": [0.9, 0.8, 0.1, 0.1, 0.1]})
+    assert few.loc["a", ["low", "high"]].round(3).tolist() == [0.158, 1]
     with pytest.raises(InputError, match="by has levels that look alike"):
         shares(pd.Series([1, 0, 1]), pd.Series([1, "1", 2]))
 

@@ -146,7 +146,8 @@ def matched_interval(
     Returns
     -------
     sudlib.estimates.Estimate
-        With the 95% interval; ``n`` is the number of people who agree.
+        With the 95% interval; ``n`` is the number of people who agree.  Without one
+        where these are fewer than two, or all have the same outcome.
     """
     check_whole("n_resamples", n_resamples, 2)
     value, people = matched_average(
@@ -156,6 +157,9 @@ def matched_interval(
         return Estimate(value, n=people, reason="fewer than two people agree")
     agree = agreement(given, recommended)
     outcome = np.asarray(outcome, float)[agree]
+    if normalise and (outcome == outcome[0]).all():
+        alike = "all who agree have one outcome: resamples cannot differ"
+        return Estimate(value, n=people, reason=alike)
     weights = 1 / check_propensity(propensity, len(agree))[agree]
     # Only people who agree count: their copies in a resample of everybody.
     shares = np.r_[np.full(people, 1 / len(agree)), 1 - people / len(agree)]
