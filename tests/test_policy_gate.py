@@ -356,6 +356,10 @@ def test_people_with_one_outcome_make_no_interval_of_no_width():
     found = policy.matched_interval(np.ones(3), A, A, 0.5, n_resamples=20)
     assert found.value == 1 and np.isnan(found.low)
     assert found.reason.startswith("all who agree have one outcome")
+    X, arm = np.random.default_rng(1).normal(size=(40, 1)), ["a", "b"] * 20
+    nobody = policy.Trial(X, arm, {"death": np.zeros(40)}, "randomised")
+    value = policy.augmented_value(policy.augmented_scores(nobody), ["a"] * 40)
+    assert value.value == 0 and np.isnan(value.low) and "one outcome" in value.reason
 
 
 def test_a_value_with_known_chances_says_who_has_no_support():

@@ -48,7 +48,7 @@ def arguments_of(words=None):
         raise InputError(f"PROFILE must be {profiles}, not {given.profile!r}")
     for name, what in (("jobs", "CPU cores"), ("threads", "threads")):
         number = getattr(given, name)
-        if not number.isdigit() or int(number) < 1:
+        if not number.isdecimal() or int(number) < 1:
             raise InputError(
                 f"{name.upper()} must be a whole number of {what}, not {number!r}"
             )

@@ -46,7 +46,13 @@ def check(name, variables):
     lacking = [each for each in asked if each not in variables]
     if lacking:
         raise AssertionError(f"run the cells above first: {', '.join(lacking)}")
-    test(**{each: variables[each] for each in asked})
+    try:
+        test(**{each: variables[each] for each in asked})
+    except (TypeError, ValueError, LookupError, AttributeError) as error:
+        kind = type(variables["answer"]).__name__
+        raise AssertionError(
+            f"`answer` is a {kind}: keep {test.keep} as `answer` ({error})"
+        ) from error
     print("Right.")
 
 

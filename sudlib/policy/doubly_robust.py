@@ -412,7 +412,8 @@ def augmented_value(scores: Scores, recommended: ArrayLike) -> Estimate:
     Returns
     -------
     sudlib.estimates.Estimate
-        In the outcome's own units, with the 95% interval.
+        In the outcome's own units, with the 95% interval; without one where everybody
+        has the same outcome.
 
     Raises
     ------
@@ -423,6 +424,9 @@ def augmented_value(scores: Scores, recommended: ArrayLike) -> Estimate:
     if found.problem:
         return Estimate(math.nan, n=found.people, reason=found.problem)
     estimate = mean_score(scores, recommended)
+    if scores.limits[0] == scores.limits[1]:
+        alike = "everybody has one outcome: how far off it is cannot be told"
+        return Estimate(estimate.value, n=estimate.n, reason=alike)
     if found.clipped:
         said = f"{found.clipped:.1%} of those who agree have a raised chance"
         return replace(estimate, reason=said)
