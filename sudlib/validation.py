@@ -452,6 +452,40 @@ def check_frame(records: Any) -> pd.DataFrame:
     return records
 
 
+def as_frame(name: str, table: Any) -> pd.DataFrame:
+    """Return a dense table as a frame; what is masked is missing.
+
+    Parameters
+    ----------
+    name : str
+        The argument's name, for the message.
+    table : pandas.DataFrame or array-like of shape (n,) or (n, columns)
+        A frame is returned as it is.
+
+    Returns
+    -------
+    pandas.DataFrame
+
+    Raises
+    ------
+    InputError
+        For a sparse table, other shapes, and rows of different lengths.
+
+    Examples
+    --------
+    >>> as_frame("X", [[1, 2], [3, 4]]).shape
+    (2, 2)
+    """
+    shape = _shape(name, table)
+    if isinstance(table, pd.DataFrame):
+        return table
+    if len(shape) not in (1, 2) or not np.ndim(np.ma.asarray(table)):  # sparse
+        raise InputError(
+            f"{name} must be a dense table, not {type(table).__name__} of shape {shape}"
+        )
+    return pd.DataFrame(np.ma.asarray(table))
+
+
 def numbers(
     name: str, values: ArrayLike, low: float = -math.inf, *, column: bool = True
 ) -> NDArray[np.float64]:

@@ -25,7 +25,14 @@ from sudlib.policy.study import (
     with_names,
 )
 from sudlib.policy.treatments import Array, combination_number
-from sudlib.validation import check_choice, check_columns, check_rows, numbers, places
+from sudlib.validation import (
+    as_frame,
+    check_choice,
+    check_columns,
+    check_rows,
+    numbers,
+    places,
+)
 
 #: Levels that are the reference where a treatment comes without ordered categories.
 REFERENCES = (*NOT_GIVEN, "placebo", "control")
@@ -153,7 +160,8 @@ class Trial:
         allowed: Iterable[Any] | None = None,
         lower_is_better: Collection[str] | bool = (),
     ) -> None:
-        frame = with_names(X if isinstance(X, pd.DataFrame) else pd.DataFrame(X), "X")
+        frame = pd.DataFrame(X) if isinstance(X, Mapping) else as_frame("X", X)
+        frame = with_names(frame, "X")
         numbered = all(isinstance(name, int) for name in getattr(X, "columns", [0]))
         if numbered and not isinstance(X, Mapping):
             frame.columns = [f"covariate {name}" for name in frame.columns]
@@ -191,7 +199,7 @@ class Trial:
         elif isinstance(given, Mapping):
             given = pd.DataFrame(given)
         elif not isinstance(given, pd.DataFrame):
-            given = pd.DataFrame(np.ma.asanyarray(given))
+            given = as_frame("treatments", given)
             names = [f"treatment {k + 1}" for k in given.columns]
             given.columns = names if len(names) > 1 else ["treatment"]
         given = with_names(given, "treatments").reset_index(drop=True)
