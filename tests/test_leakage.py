@@ -210,7 +210,7 @@ def test_an_audit_needs_columns_and_two_people_of_each_class():
 @pytest.mark.parametrize("gap", ["Int64", "boolean", "masked"])
 def test_gaps_of_every_kind_are_missing(people, gap):
     X, y = people
-    given = np.asarray(X.iloc[:, :1]) > 0
+    given = X.iloc[:, :1].to_numpy()
     flat = pd.Series(given.ravel().astype(float)).mask(np.arange(len(X)) < 5)
     if gap == "masked":
         other = np.ma.masked_array(given, np.arange(len(X))[:, None] < 5)
