@@ -218,6 +218,10 @@ def test_scores_keep_their_support_by_rows_and_lose_it_otherwise(clinic):
     scores = policy.augmented_scores(X, A, outcome)
     some = scores[np.arange(200)]
     assert policy.support(some, A.iloc[:200]).people == 200
+    kept = pickle.loads(pickle.dumps(some))
+    assert policy.augmented_value(kept, A[:200]) == policy.augmented_value(
+        some, A[:200]
+    )
     for wrong in (np.asarray(scores), scores + 0.0):
         with pytest.raises(InputError, match="their support belongs to them"):
             policy.augmented_value(wrong, A)
