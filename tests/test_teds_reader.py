@@ -713,3 +713,24 @@ def test_a_file_that_may_not_be_read_is_named(official, monkeypatch):
 
     monkeypatch.setattr("builtins.open", refuse)
     bad(official[1], f"{official[1].name} cannot be read .Permission denied")
+
+
+def test_what_is_written_has_names_and_loses_no_key(tmp_path):
+    frame = make(5)
+    path = teds.write(frame.set_index(["DISYR", "CASEID"]), tmp_path / "keys.csv")
+    assert teds.read(path).CASEID.tolist() == frame.CASEID.tolist()
+    for wrong in (
+        pd.concat([frame, frame[["AGE"]]], axis=1),
+        frame.rename(columns={"AGE": "the,age"}),
+        frame.rename_axis("AGE"),
+        frame.set_axis(pd.MultiIndex.from_product([["x"], frame.columns]), axis=1),
+    ):
+        with pytest.raises(InputError, match="columns must have a name each"):
+            teds.write(wrong, tmp_path / "wrong.csv")
+    with pytest.raises(InputError, match="must be a pandas DataFrame, not Series"):
+        teds.write(frame.AGE, tmp_path / "wrong.csv")
+    (tmp_path / "folder.csv").mkdir()
+    with pytest.raises(InputError, match="folder.csv' cannot be written"):
+        teds.write(frame, tmp_path / "folder.csv")
+    with pytest.raises(InputError, match="cannot be written"):
+        teds.write(frame, "/proc/x.csv")
