@@ -298,7 +298,7 @@ def clean(records: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     dropped : pandas.DataFrame
         Columns ``column`` and ``why``.
     """
-    why = {}
+    records, why = check_records(records, ()), {}
     for name, column in records.items():
         local = name in ("STFIPS", "REGION", "DIVISION")
         if local or (name in codebook.COLUMNS and codebook.scale(name) == "identifier"):
