@@ -720,6 +720,25 @@ class TestBenchmarks:
         assert "make bench" in prose_tables.benchmarks(tmp_path / "none")
 
 
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("record_paper", "there is no result nosuch"),
+        ("record_trials", "there is no result nosuch"),
+        ("mutate", "there is no room 'nosuch' in sudlib"),
+    ],
+)
+def test_a_tool_says_in_words_what_is_not_there(name, said):
+    done = subprocess.run(
+        [sys.executable, ROOT / "tools" / f"{name}.py", "nosuch"],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 2 and said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 @pytest.mark.parametrize("name", ["count_code", "other_software", "record_worlds"])
 @pytest.mark.parametrize("word", ["--help", "--nosuch"])
 def test_a_tool_says_what_it_does_before_it_does_it(name, word):
