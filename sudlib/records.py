@@ -165,7 +165,7 @@ def example_aloud(records: pd.DataFrame, columns: Sequence[str] | None = None) -
     """
     made_up = origin_of(records) == "synthetic"
     one = records if made_up else load("twin", rows=1, years=(2019,))
-    asked = records.columns if columns is None else columns
+    asked = records.columns if columns is None else codebook.known_names(columns)
     words = teds.read_aloud(one[one.columns.intersection(asked)].iloc[0])
     if made_up:
         return words
