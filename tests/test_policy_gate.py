@@ -355,6 +355,19 @@ def test_few_people_agree_so_the_interval_is_students():
     assert found.high - found.low == pytest.approx(2 * reach, rel=0.06)
 
 
+def test_a_tree_is_judged_whichever_chances_are_known():
+    random = np.random.default_rng(0)
+    X, arm = random.normal(size=(200, 2)), random.choice(["a", "b"], 200)
+    outcome = (arm == "a") * X[:, 0] + random.normal(size=200)
+    values = [
+        policy.evaluate(
+            policy.PolicyTree(), policy.Trial(X, arm, outcome, chance)
+        ).value
+        for chance in ({"a": 0.5, "b": 0.5}, 0.5, np.full(200, 0.5))
+    ]
+    assert values[0].value == values[1].value == values[2].value
+
+
 def test_people_with_one_outcome_make_no_interval_of_no_width():
     A = np.ones((3, 1), int)
     found = policy.matched_interval(np.ones(3), A, A, 0.5, n_resamples=20)
