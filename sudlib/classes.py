@@ -100,7 +100,7 @@ def code_column(
             given, listed = np.asarray(given), True
         try:
             given = pd.Series(given if listed else list(given))
-        except ValueError as error:
+        except (TypeError, ValueError) as error:
             raise InputError(f"{name} must hold one value a row: {error}") from error
     if isinstance(given.dtype, pd.CategoricalDtype):
         codes, occur = given.cat.codes.to_numpy(np.intp), given.cat.categories.tolist()

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike, NDArray
 
 from sudlib.files import InputError
-from sudlib.validation import numbers
+from sudlib.validation import check_whole, numbers
 
 #: Fewest people in a group that is shown.
 MINIMUM_COUNT = 10
@@ -33,7 +34,17 @@ def suppress(count: int, minimum: int = MINIMUM_COUNT) -> str:
     >>> suppress(1139), suppress(3), suppress(0)
     ('1,139', 'under 10', 'under 10')
     """
-    return f"{int(count):,}" if count >= minimum else f"under {minimum}"
+    people = _people(count, minimum)
+    return f"{int(people):,}" if people >= minimum else f"under {minimum}"
+
+
+def _people(counts: ArrayLike, minimum: int) -> NDArray[np.float64]:
+    """Return counts of people, once they are whole and the minimum hides somebody."""
+    check_whole("minimum", minimum, 1)
+    people = numbers("counts", counts, 0, column=False)
+    if (people % 1 != 0).any():
+        raise InputError("counts of people must be whole numbers")
+    return people
 
 
 def suppress_counts(
@@ -73,10 +84,7 @@ def suppress_counts(
     {'a': 40, 'all others': 15}
     """
     counts = pd.Series(counts)
-    people = numbers("counts", counts)
-    if (people < 0).any() or (people % 1 != 0).any():
-        raise InputError("counts of people must be whole numbers, and not negative")
-    counts = counts.astype(int)
+    counts = pd.Series(_people(counts, minimum), counts.index).astype(int)
     if counts.sum() < minimum:
         return counts.iloc[:0]
     ascending = counts.sort_values(kind="stable")
@@ -121,6 +129,8 @@ def join_small_rows(
     0.0  11
     0.2  15
     """
+    _people(counts, minimum)
+    counts = pd.DataFrame(counts)
     joined: list[pd.Series] = []
     names: list[object] = []
     waiting = False

@@ -155,6 +155,8 @@ class _Encoder(TransformerMixin, BaseEstimator):
         """Return a frame's codes, or those of an array whose variables are named."""
         if isinstance(X, pd.DataFrame):
             return teds.official_codes(X)
+        if isinstance(X, np.ma.MaskedArray):
+            X = np.ma.filled(X.astype(float), codebook.MISSING)
         if self.variables is not None and np.shape(X)[1:] == (len(self.variables),):
             return teds.official_codes(
                 pd.DataFrame(np.asarray(X), columns=list(self.variables))
@@ -380,7 +382,7 @@ class NativeCategories(_Encoder):
             else:
                 positions = pd.Index(known).get_indexer(columns[name])  # or -1
                 table[name] = pd.Categorical.from_codes(positions, known)
-        return pd.DataFrame(table, index=getattr(X, "index", None))
+        return pd.DataFrame(table, X.index if isinstance(X, pd.DataFrame) else None)
 
     def get_feature_names_out(self, input_features: Any = None) -> NDArray[Any]:
         """Return the names of the columns.

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 from scipy.special import betaincinv
 
-from sudlib.validation import check_columns, check_confidence, check_number
+from sudlib.validation import check_confidence, check_number, check_whole, numbers
 
 #: The 0.975 quantile of the normal distribution.
 NORMAL = float(stats.norm.ppf(0.975))
@@ -138,10 +138,10 @@ def mean_over_splits(
     >>> print(mean_over_splits([0.60, 0.62, 0.61, 0.59, 0.63]))
     0.610 (0.575 to 0.645)
     """
-    check_columns(scores=scores)
+    scores = numbers("scores", scores)
+    check_whole("the number of scores", len(scores), 1)
     check_number("test_size", test_size, 0, 1, open_low=True, open_high=True)
     check_confidence(confidence_level)
-    scores = np.asarray(scores, float)
     mean = float(scores.mean())
     if len(scores) < 2:
         return Estimate(mean)

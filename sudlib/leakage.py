@@ -14,7 +14,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
-from scipy.sparse import issparse
 from sklearn.base import clone
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.metrics import balanced_accuracy_score
@@ -24,12 +23,11 @@ from sklearn.model_selection import (
     cross_val_predict,
     train_test_split,
 )
-from sklearn.preprocessing import OrdinalEncoder
 from sklearn.tree import DecisionTreeClassifier
 
 from sudlib.classes import code_classes
 from sudlib.files import InputError
-from sudlib.validation import check_rows, check_seed, check_whole
+from sudlib.validation import as_frame, check_rows, check_seed, check_whole
 
 LATE = ("LOS", "REASON", "DISYR", "COMPLETED", "FINALPROBABILITY")
 """Known only at discharge; every column that ends in ``_D`` is too."""
@@ -126,9 +124,7 @@ def audit(
     check_whole("shuffles", shuffles, 1)
     check_whole("trees", trees, 1)
     check_seed(seed)
-    if issparse(X):
-        raise InputError("X must be a dense table, such as X.toarray() makes")
-    frame = X if isinstance(X, pd.DataFrame) else pd.DataFrame(np.asarray(X))
+    frame = as_frame("X", X)
     check_whole("the number of rows", check_rows(X=frame, y=y), 2 * n_splits)
     [y] = code_classes(y=y)[1]
     sizes = np.bincount(y)[np.unique(y)]
@@ -172,12 +168,13 @@ def _is_late(name: str) -> bool:
 def _numbers(rows: Any, classes: Any) -> tuple[NDArray, NDArray]:
     """Return a table as numbers: text and categories by their codes."""
     frame = rows if isinstance(rows, pd.DataFrame) else pd.DataFrame(rows)
-    words = [not pd.api.types.is_numeric_dtype(kind) for kind in frame.dtypes]
-    if any(words):
-        text = frame.loc[:, words].astype(object).astype(str)
-        frame = frame.astype(object)
-        frame.loc[:, words] = OrdinalEncoder().fit_transform(text.to_numpy())
-    values = frame.to_numpy(float, na_value=np.nan)
+    values = np.empty(frame.shape)
+    for at, kind in enumerate(frame.dtypes):
+        column = frame.iloc[:, at]
+        if not pd.api.types.is_numeric_dtype(kind):
+            text = column.astype(object).astype(str)
+            column = pd.Series(np.unique(text, return_inverse=True)[1])
+        values[:, at] = column.to_numpy(float, na_value=np.nan)
     if np.isinf(values).any():
         raise InputError("X must be finite; columns with infinite values are refused")
     return values, np.asarray(classes)

@@ -17,7 +17,7 @@ from sklearn.metrics import precision_recall_fscore_support
 from sudlib.classes import code_classes
 from sudlib.estimates import exact_limits, percentile_estimate
 from sudlib.files import InputError
-from sudlib.validation import check_seed, check_whole
+from sudlib.validation import check_seed, check_whole, numbers
 
 SCORING = {
     "accuracy": "accuracy",
@@ -82,13 +82,9 @@ def from_confusion(matrices: ArrayLike) -> dict[str, NDArray]:
     InputError
         For matrices that are not square, or hold what is no count.
     """
-    matrices = np.asarray(matrices, float)
-    square = matrices.ndim > 1 and matrices.shape[-1] == matrices.shape[-2]
-    if not square or not (matrices >= 0).all():
-        raise InputError(
-            "matrices must be square, of counts from 0 up; got shape"
-            f" {matrices.shape}" + " with other numbers" * square
-        )
+    matrices = numbers("matrices", matrices, 0, column=False)
+    if matrices.ndim < 2 or matrices.shape[-1] != matrices.shape[-2]:
+        raise InputError(f"matrices must be square, not of shape {matrices.shape}")
     total = matrices.sum(axis=(-2, -1))
     true, predicted = matrices.sum(axis=-1), matrices.sum(axis=-2)
     right = np.diagonal(matrices, axis1=-2, axis2=-1)

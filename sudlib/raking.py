@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from sudlib.files import InputError
+from sudlib.validation import numbers
 
 
 def rake(
@@ -54,9 +55,7 @@ def rake(
     array([[12., 18.],
            [28., 42.]])
     """
-    fitted = np.array(table, float)
-    if not (np.isfinite(fitted) & (fitted >= 0)).all():
-        raise InputError("table must hold finite numbers from 0 up")
+    fitted = numbers("table", table, 0, column=False).copy()
     wanted = []
     for axes, totals in margins:
         known = set(range(fitted.ndim))
@@ -68,17 +67,12 @@ def rake(
         if len(set(axes)) < len(axes):
             raise InputError(f"a margin must name each axis once, not {axes}")
         away = tuple(axis for axis in range(fitted.ndim) if axis not in axes)
-        total = np.asarray(totals, float)
+        total = numbers(f"the margin over axes {axes}", totals, 0, column=False)
         shape = tuple(fitted.shape[axis] for axis in axes)
         if total.shape != shape:
             raise InputError(
                 f"the margin over axes {axes} must have shape {shape}, not"
                 f" {total.shape}"
-            )
-        if not (np.isfinite(total) & (total >= 0)).all():
-            raise InputError(
-                f"the totals of the margin over axes {axes} must be finite numbers from"
-                " 0 up"
             )
         order = np.argsort(axes)
         wanted.append((away, np.expand_dims(total.transpose(order), away)))

@@ -9,6 +9,7 @@ Taught in ``a01_discharge_records``.
 
 from __future__ import annotations
 
+import os
 import re
 import warnings
 from collections import Counter
@@ -130,9 +131,9 @@ def door(data: str | Path) -> tuple[str, Any]:
         return "twin", None
     if named:
         return "year", codebook.check_year(int(named[1]))
-    if path.is_file():
+    if os.path.isfile(path):
         return "file", path
-    if path.is_dir():
+    if os.path.isdir(path):
         return "folder", path
     raise InputError(
         f'data must be "twin", "teds-d-YEAR" with a year from {codebook.YEARS[0]}'
@@ -164,7 +165,7 @@ def example_aloud(records: pd.DataFrame, columns: Sequence[str] | None = None) -
     """
     made_up = origin_of(records) == "synthetic"
     one = records if made_up else load("twin", rows=1, years=(2019,))
-    asked = records.columns if columns is None else columns
+    asked = records.columns if columns is None else codebook.known_names(columns)
     words = teds.read_aloud(one[one.columns.intersection(asked)].iloc[0])
     if made_up:
         return words
@@ -232,13 +233,11 @@ def _of_years(
 
 def _columns(columns: Sequence[str] | str, frame: pd.DataFrame) -> pd.DataFrame:
     """Return the columns, by any year's names, or raise if one is not there."""
-    columns = [columns] if isinstance(columns, str) else list(columns)
-    names = [codebook.RENAMED.get(name, name) for name in columns]
+    names = codebook.known_names(columns)
     absent = [name for name in names if name not in frame.columns]
-    if absent or not names or len(set(names)) < len(names):
+    if absent:
         raise InputError(
-            f"columns must be among {', '.join(frame.columns)}, each once,"
-            f" not {columns}"
+            f"columns must be among {', '.join(frame.columns)}, not {columns!r}"
         )
     return frame[names]
 

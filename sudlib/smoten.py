@@ -15,13 +15,12 @@ import pandas as pd
 from imblearn import over_sampling
 from imblearn.metrics.pairwise import ValueDifferenceMetric
 from numpy.typing import NDArray
-from scipy import sparse
 from sklearn.base import clone
 from sklearn.preprocessing import OrdinalEncoder
 from sklearn.utils import check_random_state
 
 from sudlib.files import InputError
-from sudlib.validation import check_choice, check_rows
+from sudlib.validation import as_frame, check_choice, check_rows
 
 METHODS = ("auto", "imbalanced-learn", "fast")
 
@@ -140,6 +139,8 @@ class SMOTEN(over_sampling.SMOTEN):
         check_choice("method", self.method, METHODS)
         check_levels(X)
         check_rows(X=X, y=y)
+        if np.ma.is_masked(y):
+            raise InputError("y must have a class for each row, and some are masked")
         given: Any = self.random_state  # type: ignore[has-type]
         try:
             if isinstance(given, np.random.Generator):  # imbalanced-learn knows none
@@ -211,9 +212,7 @@ def check_levels(X: Any) -> None:
         For a sparse table, missing values, a continuous column, one that mixes text
         and numbers, or a name that occurs twice.
     """
-    if sparse.issparse(X):
-        raise InputError("levels are taken one by one: give a dense table")
-    frame = X if isinstance(X, pd.DataFrame) else pd.DataFrame(np.asarray(X))
+    frame = as_frame("X", X)
     twice = frame.columns[frame.columns.duplicated()]
     if len(twice):
         raise InputError(f"columns must have a name each; {twice[0]!r} occurs twice")

@@ -51,8 +51,12 @@ def check_choice(name: str, given: Any, allowed: Iterable[Any]) -> Any:
     sudlib.files.InputError: size must be one of quick, paper, not 'tiny'
     """
     allowed = list(allowed)
+    flag = isinstance(given, bool | np.bool_)  # which equals 0 or 1
     try:
-        known = any(given is each or bool(given == each) for each in allowed)
+        known = any(
+            given is each or (given == each and flag == isinstance(each, bool))
+            for each in allowed
+        )
     except (TypeError, ValueError):  # an array, for instance, is never a choice
         known = False
     if not known:
@@ -108,10 +112,9 @@ def check_whole(
     if whole and low <= given and (high is None or given <= high):
         return int(given)
     span = f"{low} up" if high is None else f"{low} to {high:,}"
+    allowed = f"{low:,}" if low == high else f"a whole number from {span}"
     instead = f", or None for {none}" if none else ""
-    raise InputError(
-        f"{name} must be a whole number from {span}{instead}, not {given!r}"
-    )
+    raise InputError(f"{name} must be {allowed}{instead}, not {given!r}")
 
 
 def check_number(
@@ -383,6 +386,42 @@ def check_columns(**columns: Any) -> int:
     return check_rows(**columns)
 
 
+def places(rows: ArrayLike, n: int) -> Ints:
+    """Return the positions of some rows, named by number or by True and False.
+
+    Parameters
+    ----------
+    rows : array-like of int or bool
+        Numbers from 0 to n - 1, or one True or False for each row.
+    n : int
+        How many rows there are.
+
+    Returns
+    -------
+    numpy.ndarray of int
+
+    Raises
+    ------
+    InputError
+        For anything else: a negative number would count from the end.
+
+    Examples
+    --------
+    >>> places([True, False, True], 3), places([2, 2], 3)
+    (array([0, 2]), array([2, 2]))
+    """
+    given = numbers("rows", rows, 0)
+    if pd.api.types.is_bool_dtype(pd.Series(rows).infer_objects()):
+        check_whole("the number of True and False in rows", len(given), n, n)
+        return np.flatnonzero(given)
+    wrong = given[(given % 1 != 0) | (given >= n)]
+    if len(wrong):
+        raise InputError(
+            f"rows must be whole numbers from 0 to {n - 1:,}, not {wrong[0]:g}"
+        )
+    return given.astype(np.intp)
+
+
 def check_frame(records: Any) -> pd.DataFrame:
     """Return records if they are a frame of pandas.
 
@@ -413,15 +452,55 @@ def check_frame(records: Any) -> pd.DataFrame:
     return records
 
 
-def numbers(name: str, values: ArrayLike) -> NDArray[np.float64]:
-    """Return one column as finite floats; text is not turned into numbers.
+def as_frame(name: str, table: Any) -> pd.DataFrame:
+    """Return a dense table as a frame; what is masked is missing.
+
+    Parameters
+    ----------
+    name : str
+        The argument's name, for the message.
+    table : pandas.DataFrame or array-like of shape (n,) or (n, columns)
+        A frame is returned as it is.
+
+    Returns
+    -------
+    pandas.DataFrame
+
+    Raises
+    ------
+    InputError
+        For a sparse table, other shapes, and rows of different lengths.
+
+    Examples
+    --------
+    >>> as_frame("X", [[1, 2], [3, 4]]).shape
+    (2, 2)
+    """
+    shape = _shape(name, table)
+    if isinstance(table, pd.DataFrame):
+        return table
+    if len(shape) not in (1, 2) or not np.ndim(np.ma.asarray(table)):  # sparse
+        raise InputError(
+            f"{name} must be a dense table, not {type(table).__name__} of shape {shape}"
+        )
+    return pd.DataFrame(np.ma.asarray(table))
+
+
+def numbers(
+    name: str, values: ArrayLike, low: float = -math.inf, *, column: bool = True
+) -> NDArray[np.float64]:
+    """Return numbers as finite floats; text is not turned into numbers.
 
     Parameters
     ----------
     name : str
         The argument's name, for the message.
     values : array-like of float
-        One value a row.
+        One value a row.  What is masked is missing.
+    low : float
+        The smallest allowed; by default any.
+    column : bool, default=True
+        False allows tables, of any number of dimensions.
 
     Returns
     -------
@@ -430,7 +509,7 @@ def numbers(name: str, values: ArrayLike) -> NDArray[np.float64]:
     Raises
     ------
     InputError
-        For text, dates, complex numbers, missing and infinite values.
+        For text, dates, complex numbers, missing, infinite and smaller values.
 
     Examples
     --------
@@ -439,9 +518,10 @@ def numbers(name: str, values: ArrayLike) -> NDArray[np.float64]:
     sudlib.files.InputError: score must hold numbers, not text such as '0.5'
     """
     shape = _shape(name, values)
-    if len(shape) > 1:
+    if column and len(shape) > 1:
         raise InputError(f"{name} must be one column, not of shape {shape}")
-    given = pd.Series(values)
+    flat: Any = values if len(shape) == 1 else np.ma.asarray(values).ravel()
+    given = pd.Series(flat if shape else [values])
     if not pd.api.types.is_numeric_dtype(given.dtype):
         words = [each for each in given if isinstance(each, str | bytes)]
         if words:
@@ -458,4 +538,10 @@ def numbers(name: str, values: ArrayLike) -> NDArray[np.float64]:
             f"{name} must be finite; row {lost[0]} has {found[lost[0]]}"
             f" ({len(lost):,} of {len(found):,} are not)"
         )
-    return found
+    less = found[found < low]
+    if len(less):
+        raise InputError(
+            f"{name} must be at least {low:g}; {len(less):,} are not, the first is"
+            f" {less[0]}"
+        )
+    return found if column else found.reshape(shape)

@@ -242,3 +242,11 @@ def test_what_other_programs_write_differently_is_read_alike(tmp_path, notebook_
     cell.pop("outputs")
     path.write_text(json.dumps(content))
     assert book.check_parameters(path, {}) == {"seed": 33, "rate": 1.0}
+
+
+def test_true_is_not_the_1_of_a_list_of_choices(tmp_path, notebook_maker):
+    path = notebook_maker(tmp_path / "n.ipynb", 'take: Literal["all", 1] = "all"')
+    assert book.check_parameters(path, {"take": 1}) == {"take": 1}
+    for wrong in (True, 1.0, "1"):
+        with pytest.raises(InputError, match="take must be of type Literal"):
+            book.check_parameters(path, {"take": wrong})

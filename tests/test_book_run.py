@@ -358,3 +358,17 @@ def test_without_a_commit_or_without_git_it_is_unknown(tmp_path, git, monkeypatc
     assert book.git_commit(tmp_path).startswith(commit)
     monkeypatch.setenv("PATH", str(tmp_path))
     assert book.git_commit(tmp_path) == "unknown"
+
+
+def test_tables_are_kept_whole_or_refused(run):
+    table = pd.DataFrame({"n": pd.array([1, None], "Int64"), "day": [pd.NaT, pd.NaT]})
+    run.keep(table=table)
+    json.dumps(run.tables)
+    assert run.tables["table"][1] == {"index": 1, "n": None, "day": None}
+    for wrong in (
+        pd.concat([table, table[["n"]]], axis=1),
+        table.rename_axis("n"),
+        pd.DataFrame({1: [1], "1": [2]}),
+    ):
+        with pytest.raises(InputError, match="must have a name each, not"):
+            run.keep(table=wrong)

@@ -280,3 +280,16 @@ def test_a_variable_missing_for_everybody_is_left_out_of_boosting():
 def test_what_ordered_may_be_is_said():
     with pytest.raises(InputError, match="one-hot, number, not 'ordinal'"):
         encoding.OneHotCodes(ordered="ordinal").fit(pd.DataFrame({"AGE": [1]}))
+
+
+@pytest.mark.parametrize(
+    "encoder", [encoding.IntegerCodes, encoding.OneHotCodes, encoding.NativeCategories]
+)
+def test_what_is_masked_in_an_array_is_missing_and_a_list_is_a_table(encoder):
+    fitted = encoder(variables=["MARSTAT", "RACE"]).fit(np.array([[1, 5], [2, 4]]))
+    masked = np.ma.masked_equal(np.array([[1, 5], [2, 4]], "uint8"), 5)
+    missing = fitted.transform(np.array([[1, -9], [2, 4]]))
+    for given in (masked, [[1, -9], [2, 4]]):
+        np.testing.assert_array_equal(
+            np.asarray(fitted.transform(given)), np.asarray(missing)
+        )

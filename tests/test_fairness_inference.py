@@ -334,7 +334,7 @@ def test_a_detectable_difference_is_that_of_a_power_calculation():
     with pytest.raises(InputError, match="rate must be a number from 0 to 1"):
         fairness.detectable_difference(10, rate=1.2)
     for wrong in (-1, np.nan):
-        with pytest.raises(InputError, match="people must be 0 or more"):
+        with pytest.raises(InputError, match="n must be (at least 0|finite)"):
             fairness.detectable_difference(wrong)
 
 

@@ -557,3 +557,15 @@ def test_every_code_in_real_rows_has_a_glyph():
     assert len(shown) > 10
     for name in shown:
         assert set(people[name].dropna()) <= set(images.LEVELS[name])
+
+
+def test_codes_with_gaps_and_what_is_no_layout_are_refused():
+    codes = np.zeros((2, 28), np.uint8)
+    drawn = images.TextImage("grid")
+    for draw in (drawn.draw, drawn.ink, lambda each: next(drawn.batches(each))):
+        with pytest.raises(InputError, match=r"not uint8 with gaps \(masked\)"):
+            draw(np.ma.masked_equal(codes, 0))
+    with pytest.raises(InputError, match="codes must have 28 columns"):
+        next(drawn.batches(None))
+    with pytest.raises(InputError, match="layout must be one of"):
+        images.TextImage(None)

@@ -205,3 +205,24 @@ def test_an_audit_needs_columns_and_two_people_of_each_class():
         audit(X[[]], [0, 1] * 30, **FEW)
     with pytest.raises(InputError, match="dense table"):
         audit(sparse.csr_matrix(X.to_numpy()), [0, 1] * 30, **FEW)
+
+
+@pytest.mark.parametrize("gap", ["Int64", "boolean", "masked"])
+def test_gaps_of_every_kind_are_missing(people, gap):
+    X, y = people
+    given = X.iloc[:, :1].to_numpy()
+    flat = pd.Series(given.ravel().astype(float)).mask(np.arange(len(X)) < 5)
+    if gap == "masked":
+        other = np.ma.masked_array(given, np.arange(len(X))[:, None] < 5)
+        table = pd.DataFrame(flat)
+    else:
+        other = pd.DataFrame({"a": flat.astype(gap), "b": ["x", "y"] * (len(X) // 2)})
+        table = other.assign(a=flat)
+    few = {"trees": 3, "shuffles": 1, "n_jobs": 1}
+    assert audit(other, y, **few).equals(audit(table, y, **few))
+
+
+@pytest.mark.parametrize("wrong", [None, {"a": [1]}, np.zeros((4, 2, 2)), 5])
+def test_what_is_no_table_is_refused(wrong):
+    with pytest.raises(InputError, match="X must be a dense table, not"):
+        audit(wrong, [0, 1, 0, 1])

@@ -377,3 +377,23 @@ def test_listed_columns_mean_what_the_codebook_says():
 def test_a_column_the_codebook_does_not_have_is_named(column):
     with pytest.raises(InputError, match="codebook of 2019|has the codes"):
         coding.meaning(column)
+
+
+@pytest.mark.filterwarnings("ignore:.*blank cells are read as missing")
+def test_a_missing_code_is_a_value_of_its_column_in_any_form():
+    few = pd.DataFrame({"PREG": [-9, -9, 2], "VET": [1, 1, 1], "REASON": [1, 2, 1]})
+    gaps = few.astype(float).mask(few == -9)
+    for form in (few, few.astype(str), gaps, gaps.astype("Int64")):
+        kept, dropped = coding.clean(form)
+        assert list(kept) == ["PREG", "REASON"] and dropped["column"].tolist() == [
+            "VET"
+        ]
+
+
+def test_people_are_named_from_0_up(records):
+    some = cohort.make_cohort(records)
+    for wrong in ([-1], [len(some)], [True]):
+        with pytest.raises(InputError, match="rows"):
+            cohort.subset(some, wrong)
+    with pytest.raises(InputError, match="target_name must be one of COMPLETED"):
+        cohort.make_cohort(records, None)

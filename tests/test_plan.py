@@ -70,12 +70,22 @@ def test_what_is_done_tells_how_long_the_rest_takes_on_this_machine(four, tmp_pa
 def test_one_that_gathers_needs_none_in_earnest(four):
     assert plan.waits_for("waits") == {"short"}
     assert plan.waits_for("all") == set()
+    assert plan.waits_for("all", gathered=True) == {"long", "short", "waits"}
 
 
 def test_every_notebook_says_how_long_it_takes_at_each_size():
     for name, entry in plan.NOTEBOOKS.items():
         assert set(entry["minutes"]) == set(plan.PROFILES), name
         assert all(value > 0 for value in entry["minutes"].values()), name
+
+
+def test_what_one_notebook_gathers_is_counted(four, monkeypatch, capsys, tmp_path):
+    import book as build
+
+    monkeypatch.setattr(build, "ROOT", tmp_path)
+    given = SimpleNamespace(profile="quick", jobs="2", threads="1", only=["all"])
+    assert set(build.announce(given, Path("nothing"))) == set(four)
+    assert "4 of 4 notebooks to run" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("profile", ["quick", "paper"])

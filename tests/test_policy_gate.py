@@ -218,6 +218,10 @@ def test_scores_keep_their_support_by_rows_and_lose_it_otherwise(clinic):
     scores = policy.augmented_scores(X, A, outcome)
     some = scores[np.arange(200)]
     assert policy.support(some, A.iloc[:200]).people == 200
+    kept = pickle.loads(pickle.dumps(some))
+    assert policy.augmented_value(kept, A[:200]) == policy.augmented_value(
+        some, A[:200]
+    )
     for wrong in (np.asarray(scores), scores + 0.0):
         with pytest.raises(InputError, match="their support belongs to them"):
             policy.augmented_value(wrong, A)
@@ -349,6 +353,30 @@ def test_few_people_agree_so_the_interval_is_students():
     # 12 of 12 agree: t(0.975, 11) = 2.201, and the bootstrap divides by n.
     reach = 2.201 * outcome.std(ddof=1) / np.sqrt(12)
     assert found.high - found.low == pytest.approx(2 * reach, rel=0.06)
+
+
+def test_a_tree_is_judged_whichever_chances_are_known():
+    random = np.random.default_rng(0)
+    X, arm = random.normal(size=(200, 2)), random.choice(["a", "b"], 200)
+    outcome = (arm == "a") * X[:, 0] + random.normal(size=200)
+    values = [
+        policy.evaluate(
+            policy.PolicyTree(), policy.Trial(X, arm, outcome, chance)
+        ).value
+        for chance in ({"a": 0.5, "b": 0.5}, 0.5, np.full(200, 0.5))
+    ]
+    assert values[0].value == values[1].value == values[2].value
+
+
+def test_people_with_one_outcome_make_no_interval_of_no_width():
+    A = np.ones((3, 1), int)
+    found = policy.matched_interval(np.ones(3), A, A, 0.5, n_resamples=20)
+    assert found.value == 1 and np.isnan(found.low)
+    assert found.reason.startswith("all who agree have one outcome")
+    X, arm = np.random.default_rng(1).normal(size=(40, 1)), ["a", "b"] * 20
+    nobody = policy.Trial(X, arm, {"death": np.zeros(40)}, "randomised")
+    value = policy.augmented_value(policy.augmented_scores(nobody), ["a"] * 40)
+    assert value.value == 0 and np.isnan(value.low) and "one outcome" in value.reason
 
 
 def test_a_value_with_known_chances_says_who_has_no_support():
@@ -502,6 +530,60 @@ def test_what_is_masked_is_missing(clinic):
     masked = np.ma.masked_array(A.to_numpy(), mask=X.to_numpy()[:, :2] > 1)
     with pytest.raises(InputError, match="must be coded -1 and"):
         policy.AdditiveQLearner().fit(X, masked, outcome)
+
+
+def test_what_is_masked_in_a_trial_is_missing():
+    X, arm = np.arange(6.0)[:, None], list("ababab")
+    outcome = np.ma.masked_less(np.arange(6.0), 2)
+    for given in (outcome, {"outcome": outcome}):
+        trial = policy.Trial(X, arm, given)
+        assert trial.outcomes["outcome"].isna().tolist() == [True, True, *[False] * 4]
+    nullable = pd.Series([1, None, 3, 4, 5, 6], dtype="Int64")
+    assert policy.Trial(X, arm, {"y": nullable}).outcomes["y"].isna().sum() == 1
+    with pytest.raises(InputError, match="treatment 'treatment' is missing"):
+        policy.Trial(X, np.ma.masked_equal([0, 1, 2, 0, 1, 2], 2), np.arange(6.0))
+    for given, said in (
+        ({"outcomes": list("123456")}, "must hold numbers, not text"),
+        ({"clusters": [1, 1, 2, 2, None, None]}, "clusters has 2 missing values"),
+        ({"propensities": list("......")}, "propensities must hold numbers"),
+    ):
+        with pytest.raises(InputError, match=said):
+            policy.Trial(**{"X": X, "treatments": arm, "outcomes": X[:, 0], **given})
+    for rows in ([-1], [6], [True, False]):
+        with pytest.raises(InputError, match="rows"):
+            trial.study(rows=rows)
+    assert trial.study(rows=np.arange(6) > 3)[2].tolist() == [4, 5]
+
+
+def test_losses_take_combinations_only():
+    for wrong in (
+        [[1, 0.5]],
+        [["1", "-1"]],
+        [[1, np.inf]],
+        np.ma.masked_less([[1, -1]], 0),
+    ):
+        with pytest.raises(InputError, match="must be coded -1 and"):
+            policy.losses.hamming_loss(wrong, [[1, -1]])
+    assert policy.losses.hamming_loss([[1, 0]], [[1, -1]]).tolist() == [0]
+    with pytest.raises(InputError, match="treatments of D must be one of 2, not 1"):
+        policy.losses.hamming_loss([[1, -1]], [[1]])
+
+
+def test_rules_that_are_functions_go_by_the_names_of_covariates(clinic):
+    X, A, outcome = clinic
+    scores = policy.augmented_scores(X, A, outcome)
+    for rule in (
+        policy.value_search(X, scores),
+        policy.angle_based_rule(X, A, outcome, 0.25),
+        policy.ranking_rule(X, A, outcome, 0.25, take=1),
+    ):
+        assert rule(X).shape == A.shape
+        with pytest.raises(InputError, match="feature names"):
+            rule(X[X.columns[::-1]])
+    with pytest.raises(InputError, match="feature names"):
+        policy.network_advice([(X, A, outcome)], [X[X.columns[::-1]]], steps=2)
+    with pytest.raises(InputError, match="different indexes"):
+        policy.value_search(X, pd.DataFrame(scores, index=X.index[::-1]))
 
 
 TIMES = [2.0, 4.0, 9.0]

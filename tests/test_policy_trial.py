@@ -217,7 +217,7 @@ def test_a_trial_refuses_what_does_not_belong_together():
             "X and treatments and outcomes must have the same length",
         ),
         ({"X": X.assign(x=[1, np.nan, 2, 3])}, "impute"),
-        ({"outcomes": ["a", "b", "c", "d"]}, "must be numbers"),
+        ({"outcomes": ["a", "b", "c", "d"]}, "must hold numbers"),
         ({"outcomes": {"y": good}, "lower_is_better": ["z"]}, "must be one of y"),
         ({"propensities": {"a": 0.5}}, "must be of the arms"),
         ({"propensities": np.full((4, 4), 0.2)}, "sum to 1"),

@@ -155,10 +155,10 @@ def test_cells_of_a_margin_of_zero_are_emptied():
         (np.ones((2, 2)), [((5,), [30, 70])], "axes of a margin must be among 0 to 1"),
         (np.ones((2, 2)), [(0, [30, 70])], "axes of a margin must be among 0 to 1"),
         (np.ones((2, 2)), [((0, 0), np.ones((2, 2)))], "each axis once"),
-        (np.ones((2, 2)), [((0,), [-30, 70])], "finite numbers from 0 up"),
-        (np.ones((2, 2)), [((0,), [np.nan, 70])], "finite numbers from 0 up"),
-        ([[1, np.nan], [1, 1]], [((0,), [30, 70])], "table must hold finite numbers"),
-        ([[1, -1], [1, 1]], [((0,), [30, 70])], "table must hold finite numbers"),
+        (np.ones((2, 2)), [((0,), [-30, 70])], "must be at least 0"),
+        (np.ones((2, 2)), [((0,), [np.nan, 70])], "must be finite"),
+        ([[1, np.nan], [1, 1]], [((0,), [30, 70])], "table must be finite"),
+        ([[1, -1], [1, 1]], [((0,), [30, 70])], "table must be at least 0"),
     ],
 )
 def test_what_no_table_can_have_is_refused(table, margins, said):

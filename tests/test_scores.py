@@ -453,7 +453,9 @@ def test_rows_of_another_index_and_matrices_of_another_shape_are_refused():
     with pytest.raises(InputError, match="predicted must be 0 or 1: .* scores"):
         scores.f_beta([0, 1], [0.2, 0.8])
     for matrix in ([[1, 2]], [[1, -2], [3, 4]], [[1, 2.5], [3, 4]]):
-        with pytest.raises(InputError, match="matrix must be 2 x 2 counts"):
+        with pytest.raises(
+            InputError, match="matrix must be (2 x 2 counts|at least 0)"
+        ):
             scores.evaluate_matrix(matrix)
 
 
@@ -505,5 +507,5 @@ def test_what_is_no_evaluation_or_measure_is_refused_by_name():
         with pytest.raises(InputError, match="must be one of f05, precision"):
             call()
     assert list(scores.side_by_side({"a": one}, "f05")) == ["F0.5"]
-    with pytest.raises(InputError, match="matrix must be 2 x 2 counts"):
+    with pytest.raises(InputError, match="the rows of matrix must have one length"):
         scores.evaluate_matrix([[1, 2], [3]])

@@ -298,3 +298,20 @@ def test_levels_and_classes_of_other_people_are_refused():
     levels, y = pd.Series(["a", "b", "b"]), pd.Series([1, 0, 0])
     with pytest.raises(InputError, match="levels and y have different indexes"):
         value_differences(levels, y[::-1])
+
+
+def test_what_is_masked_is_no_level_and_no_class():
+    X, y = np.array([[0, 1], [1, 0]] * 10), np.array([0, 1] * 10)
+    with pytest.raises(InputError, match="column 0 has 10 missing values"):
+        SMOTEN().fit_resample(np.ma.masked_array(X, X * [1, 0] > 0), y)
+    with pytest.raises(InputError, match="a class for each row"):
+        SMOTEN().fit_resample(X, np.ma.masked_equal(y, 1))
+
+
+def test_an_audit_counts_every_row_or_says_why_not():
+    X = pd.DataFrame({"a": [1, 0, 1], "b": [0, 1, 1]})
+    for y in ([0, 1, None], np.ma.masked_equal([0, 1, 2], 2)):
+        with pytest.raises(InputError, match="y has 1 missing values"):
+            audit_rows(X, y, 2)
+    with pytest.raises(InputError, match="a name each"):
+        audit_rows(pd.concat([X, X], axis=1), [0, 1, 1], 2)

@@ -166,6 +166,16 @@ def test_an_empty_answer_is_refused_with_what_to_keep(name):
             marking.check(name, variables)
 
 
+@pytest.mark.parametrize("wrong", [5, "x", [], {}, lambda: 0])
+@pytest.mark.parametrize(
+    "name",
+    [n for n, test in marking.EXERCISES.items() if test.__code__.co_argcount == 1],
+)
+def test_an_answer_of_another_kind_is_refused_with_what_to_keep(name, wrong):
+    with pytest.raises(AssertionError):
+        marking.check(name, {"answer": wrong})
+
+
 def test_an_answer_without_its_notebook_is_told_what_to_run():
     with pytest.raises(AssertionError, match=r"run the cells above first: arms, "):
         marking.check("a02_forest_general", {"answer": 0.2})

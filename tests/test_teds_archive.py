@@ -97,7 +97,8 @@ def test_what_cannot_be_kept_is_told(archive, years, spoil, said):
 @pytest.mark.parametrize(
     ("ask", "said"),
     [
-        (lambda archive: archive.count("AGEE"), "AGEE is no column"),
+        (lambda archive: archive.count("AGEE"), "no variable 'AGEE'"),
+        (lambda archive: archive.read(["AGE", "AGE"]), "each once"),
         (lambda archive: archive.count("AGE", {"SUBJ": 1}), "SUBJ is no column"),
         (lambda archive: archive.count("NUMSUBS"), "has no column NUMSUBS"),
         (lambda archive: archive.count([]), "at least one column"),

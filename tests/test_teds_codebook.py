@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sudlib import teds
+from sudlib import teds, twin
 from sudlib.files import InputError
 from sudlib.teds import codebook
 
@@ -202,3 +202,14 @@ def test_codes_of_the_real_sample_of_2023_are_known():
 
 def _plain(label):
     return "".join(c for c in label.casefold() if c.isascii() and c.isalnum())
+
+
+def test_blanks_are_counted_as_missing_codes_are():
+    row = twin.sample(2018, rows=5, seed=3).iloc[0]
+    blank = row.astype(float).mask(row == codebook.MISSING)
+    assert codebook.MISSING in row.tolist()
+    assert teds.read_aloud(blank) == teds.read_aloud(row)
+    assert "-9" not in teds.read_aloud({"DISYR": -9, "REASON": 1})
+    for wrong in (row.to_frame(), None, [1, 2]):
+        with pytest.raises(InputError, match="a record must be a row of a frame"):
+            teds.read_aloud(wrong)

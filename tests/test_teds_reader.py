@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sudlib import teds
+from sudlib import records, teds
 from sudlib.files import InputError, sha256
 from sudlib.origin import SYNTHETIC_CASES
 from sudlib.teds import codebook, csv_blocks, gate, reader, registry, writer
@@ -368,6 +368,9 @@ def change(path, row, column, text):
 def test_missing_file_folder_and_empty_file(tmp_path):
     bad(tmp_path / "none.csv", "there is no file .*none.csv")
     bad(tmp_path, "is a folder")
+    bad("x" * 5000, "there is no file")
+    os.mkfifo(tmp_path / "pipe.csv")  # would be waited for, or read twice
+    bad(tmp_path / "pipe.csv", "there is no file .*pipe.csv")
     (tmp_path / "empty.csv").write_text("")
     bad(tmp_path / "empty.csv", "empty.csv is empty")
     (tmp_path / "head.csv").write_text("DISYR,CASEID\r\n")
@@ -692,3 +695,42 @@ def test_a_damaged_zip_is_named(tmp_path):
     path.write_bytes(content)
     with pytest.raises(InputError, match="tedsd.csv in sent.zip cannot be unpacked"):
         teds.read(path)
+
+
+@pytest.mark.parametrize("columns", [5, [5], [["AGE"]], {"AGE", "SEX"}, b"AGE", [None]])
+def test_columns_are_a_list_of_names(official, columns):
+    path, said = official[1], "columns must list|TEDS-D has no variable"
+    bad(path, said, columns=columns)
+    with pytest.raises(InputError, match=said):
+        records.load("twin", rows=5, columns=columns)
+    with pytest.raises(InputError, match="year must be one of 2015"):
+        teds.read(path, year=np.array([2018, 2019]))
+
+
+def test_a_file_that_may_not_be_read_is_named(official, monkeypatch):
+    def refuse(*_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("builtins.open", refuse)
+    bad(official[1], f"{official[1].name} cannot be read .Permission denied")
+
+
+def test_what_is_written_has_names_and_loses_no_key(tmp_path):
+    frame = make(5)
+    path = teds.write(frame.set_index(["DISYR", "CASEID"]), tmp_path / "keys.csv")
+    assert teds.read(path).CASEID.tolist() == frame.CASEID.tolist()
+    for wrong in (
+        pd.concat([frame, frame[["AGE"]]], axis=1),
+        frame.rename(columns={"AGE": "the,age"}),
+        frame.rename_axis("AGE"),
+        frame.set_axis(pd.MultiIndex.from_product([["x"], frame.columns]), axis=1),
+    ):
+        with pytest.raises(InputError, match="columns must have a name each"):
+            teds.write(wrong, tmp_path / "wrong.csv")
+    with pytest.raises(InputError, match="must be a pandas DataFrame, not Series"):
+        teds.write(frame.AGE, tmp_path / "wrong.csv")
+    (tmp_path / "folder.csv").mkdir()
+    with pytest.raises(InputError, match="folder.csv' cannot be written"):
+        teds.write(frame, tmp_path / "folder.csv")
+    with pytest.raises(InputError, match="cannot be written"):
+        teds.write(frame, "/proc/x.csv")

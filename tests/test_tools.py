@@ -6,6 +6,7 @@ import io
 import json
 import os
 import re
+import subprocess
 import sys
 import tarfile
 import threading
@@ -717,3 +718,35 @@ class TestBenchmarks:
         assert shown.startswith("## Fast?\n\n`python a.py`\n\nMeasured 2026; here.")
         assert "```text\nx 1.0\n```" in shown
         assert "make bench" in prose_tables.benchmarks(tmp_path / "none")
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("record_paper", "there is no result nosuch"),
+        ("record_trials", "there is no result nosuch"),
+        ("mutate", "there is no room 'nosuch' in sudlib"),
+    ],
+)
+def test_a_tool_says_in_words_what_is_not_there(name, said):
+    done = subprocess.run(
+        [sys.executable, ROOT / "tools" / f"{name}.py", "nosuch"],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 2 and said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("name", ["count_code", "other_software", "record_worlds"])
+@pytest.mark.parametrize("word", ["--help", "--nosuch"])
+def test_a_tool_says_what_it_does_before_it_does_it(name, word):
+    done = subprocess.run(
+        [sys.executable, ROOT / "tools" / f"{name}.py", word],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == (0 if word == "--help" else 2)
+    assert "usage:" in done.stdout + done.stderr

@@ -1031,3 +1031,34 @@ def test_whole_files_meet_the_cohorts_and_the_length():
     other = pd.concat([cohorts.other_opioids(frame) for frame in (before, study)])
     assert len(other) == pytest.approx(232_200, rel=0.05)
     assert cohorts.completed(other).mean() == pytest.approx(310 / 1161, abs=0.015)
+
+
+COMPARED = [
+    *("check_structure", "compare_coefficients", "compare_completion", "count_bytes"),
+    *("compare_correlations", "compare_left", "compare_margins", "compare_outpatient"),
+    *("compare_reasons", "compare_substances"),
+]
+
+
+@pytest.mark.filterwarnings("ignore:.*blank cells are read as missing")
+@pytest.mark.parametrize("form", ["text", "gaps", "Int64", "category"])
+@pytest.mark.parametrize("name", COMPARED)
+def test_codes_in_any_form_are_compared_alike(name, form):
+    drawn = twin.sample(2018, rows=300, seed=3)
+    other = {
+        "text": lambda: drawn.astype(str),
+        "gaps": lambda: drawn.astype(float).mask(drawn == codebook.MISSING),
+    }.get(form, lambda: drawn.astype(form))()
+    compare = getattr(twin, name)
+    one, two = compare(other), compare(drawn)
+    assert one.equals(two) if hasattr(one, "equals") else one == two
+
+
+@pytest.mark.parametrize("name", COMPARED[:3] + COMPARED[4:])
+def test_a_comparison_says_what_it_needs(name):
+    drawn = twin.sample(2018, rows=300, seed=3)
+    with pytest.raises(InputError, match="comparison with the twin needs the column"):
+        getattr(twin, name)(drawn.drop(columns=["SUB1", "REASON", "SERVICES_D"]))
+    two = pd.concat([drawn, twin.sample(2019, rows=3)], ignore_index=True)
+    with pytest.raises(InputError, match="must all be of one year"):
+        twin.compare_outpatient(two)

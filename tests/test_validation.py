@@ -17,6 +17,7 @@ from sudlib import (
     multiclass_scores,
     origin,
     policy,
+    raking,
     records,
     scores,
     teds,
@@ -169,5 +170,86 @@ def test_groups_of_one_name_are_kept_when_one_of_them_is_small():
 def test_scores_may_have_any_name_and_groups_that_look_alike_are_refused():
     table = ranking.areas(TRUTH, {"outcome": SCORE, 1: SCORE}, n_resamples=5)
     assert table.index.tolist() == ["outcome", 1]
+    few = ranking.areas([1, 1, 0, 0, 0], {"a": [0.9, 0.8, 0.1, 0.1, 0.1]})
+    assert few.loc["a", ["low", "high"]].round(3).tolist() == [0.158, 1]
     with pytest.raises(InputError, match="by has levels that look alike"):
         shares(pd.Series([1, 0, 1]), pd.Series([1, "1", 2]))
+
+
+MASKED = np.ma.masked_array([[5, 1], [2, 3]], mask=[[True, False], [False, False]])
+TABLES = {
+    "scores.evaluate_matrix": lambda table: scores.evaluate_matrix(
+        table, n_resamples=5
+    ),
+    "multiclass_scores.from_confusion": multiclass_scores.from_confusion,
+    "raking.rake": lambda table: raking.rake(table, [((0,), [30, 70])]),
+    "policy.best_within": lambda table: policy.best_within(table, np.ones((2, 2)), 1),
+    "policy.best_combination": lambda table: policy.best_combination(table, 2),
+    "policy.value_search": lambda table: policy.value_search(np.eye(2), table),
+    "disclosure.join_small_rows": disclosure.join_small_rows,
+    "fairness.detectable_difference": fairness.detectable_difference,
+}
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [MASKED, [["5", "1"], ["2", "3"]], [[5, np.nan], [2, 3]], [[5, 1j], [2, 3]], None],
+    ids=["masked", "text", "missing", "complex", "none"],
+)
+@pytest.mark.parametrize("name", TABLES)
+def test_a_table_holds_finite_numbers(name, wrong):
+    TABLES[name](MASKED.data)
+    with pytest.raises(InputError, match="must (hold numbers|be finite)"):
+        TABLES[name](wrong)
+
+
+def test_scores_of_splits_are_numbers():
+    for wrong in (["0.5", "0.6"], [0.5, np.nan], np.ma.masked_less([0.5, 0.6], 0.6)):
+        with pytest.raises(InputError, match="scores must"):
+            estimates.mean_over_splits(wrong)
+    with pytest.raises(InputError, match="number of scores must be"):
+        estimates.mean_over_splits([])
+
+
+@pytest.mark.parametrize("minimum", [np.nan, -1, 0, True, 9.5, "10"])
+def test_a_minimum_that_hides_nobody_is_refused(minimum):
+    for hide, counts in (
+        (disclosure.suppress, 3),
+        (disclosure.suppress_counts, {"a": 3, "b": 40}),
+        (disclosure.join_small_rows, pd.DataFrame({"a": [3, 40]})),
+    ):
+        with pytest.raises(InputError, match="minimum must be a whole number from 1"):
+            hide(counts, minimum=minimum)
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ([-1, 2], "rows must be at least 0"),
+        ([0, 3], "whole numbers from 0 to 2, not 3"),
+        ([0.5], "whole numbers from 0 to 2, not 0.5"),
+        ([True, False], "True and False in rows must be 3, not 2"),
+        (["0"], "rows must hold numbers"),
+        (np.ma.masked_equal([0, 1], 1), "rows must be finite"),
+    ],
+)
+def test_rows_are_named_from_0_up_or_by_true_and_false(rows, said):
+    with pytest.raises(InputError, match=said):
+        validation.places(rows, 3)
+    for mask in ([True, False, True], pd.Series([1, 0, 1]).astype("boolean")):
+        assert validation.places(mask, 3).tolist() == [0, 2]
+    assert validation.places([2, 0, 2], 3).tolist() == [2, 0, 2]
+
+
+def test_true_is_no_number_among_choices():
+    for wrong in (True, np.True_):
+        with pytest.raises(InputError, match="order must be one of 1, 2, not"):
+            validation.check_choice("order", wrong, (1, 2))
+    assert validation.check_choice("order", np.int64(1), (1, 2)) == 1
+    assert validation.check_choice("flag", np.True_, (True, False))
+
+
+def test_what_is_missing_altogether_is_said():
+    for wrong in ({"completed": None, "score": SCORE}, {"score": None}):
+        with pytest.raises(InputError, match="completed|score"):
+            scores.evaluate(**{"completed": TRUTH, **wrong})

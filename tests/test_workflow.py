@@ -430,9 +430,26 @@ def test_make_hands_on_what_is_asked_for_as_it_stands(tmp_path):
     assert "--jobs=3" in said and "--profile=" in said
 
 
-@pytest.mark.parametrize("given", ["[1]", "{size: quick}", "quick"])
+@pytest.mark.parametrize(
+    "given", ["[1]", "{size: quick}", "quick", '{"size": "quick", "size": "paper"}']
+)
 def test_parameters_are_names_and_values(given, capsys):
     where = ["--executed", "a", "--result", "b", "--log", "c"]
     with pytest.raises(SystemExit):
         execute.main(["notebooks/x.ipynb", "--parameters", given, *where])
     assert "--parameters: must be JSON such as" in capsys.readouterr().err
+
+
+def test_a_result_may_have_any_name(tiny_project):
+    words = ["--kernel", "python3", "--executed", "x.ipynb", "--log", "l/log.txt"]
+    done = subprocess.run(
+        [sys.executable, "workflow/execute.py", "notebooks/second.ipynb", *words]
+        + ["--result", "other.json"],
+        cwd=tiny_project,
+        env={**os.environ, "PYTHONPATH": str(tiny_project)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    result = json.loads((tiny_project / "other.json").read_text())
+    assert result["notebook"] == "second"

@@ -1,11 +1,8 @@
-"""Count the lines of code of the library: no comments, docstrings or blank lines.
+"""Count the lines of code of the library: no comments, docstrings or blank lines."""
 
-Usage: python tools/count_code.py [FOLDER]    (by default sudlib)
-"""
-
+import argparse
 import ast
 import io
-import sys
 import tokenize
 from collections import Counter
 from pathlib import Path
@@ -41,6 +38,8 @@ def by_room(folder):
 
 
 if __name__ == "__main__":
-    sizes = by_room(Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "sudlib")
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path, nargs="?", default=ROOT / "sudlib")
+    sizes = by_room(parser.parse_args().folder)
     for name, number in (sizes | {"all": sum(sizes.values())}).items():
         print(f"{number:7,}  {name}")

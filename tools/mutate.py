@@ -185,6 +185,8 @@ def main(words: list[str] | None = None) -> int:
     given = parser.parse_args(words)
     room = ROOT / "sudlib" / given.room
     files = sorted(room.rglob("*.py")) if room.is_dir() else [room.with_suffix(".py")]
+    if not all(path.is_file() for path in files):
+        parser.error(f"there is no room {given.room!r} in sudlib")
     if given.files:
         files = [path for path in files if path.stem in given.files]
     tests = [f"tests/{name}.py" for name in given.tests or []] or [

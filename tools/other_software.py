@@ -14,6 +14,7 @@ DTRlearn2 is on CRAN only: install it, or unpack its source and name that folder
 ``DTRLEARN2``; only its file ``R/owl_logit.R`` is used, which needs nothing but glmnet.
 """
 
+import argparse
 import importlib.metadata
 import platform
 import subprocess
@@ -235,6 +236,7 @@ def methods():
 
 def main():
     """Run what has not been run."""
+    argparse.ArgumentParser(description=__doc__).parse_args()
     done = pd.read_csv(RESULTS) if RESULTS.exists() else pd.DataFrame()
     seen = set(zip(done.get("method", []), done.get("repeat", []), strict=True))
     every = methods()

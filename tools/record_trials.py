@@ -14,6 +14,7 @@ from pathlib import Path
 
 import sources
 
+from sudlib import book
 from sudlib.files import InputError
 
 
@@ -57,7 +58,7 @@ def main(words=None):
     parser.add_argument("--to", type=Path, default=sources.DATA / "results/trials")
     given = parser.parse_args(words)
     for path in given.results:
-        made = record(json.loads(path.read_text("utf-8")), given.to)
+        made = record(book.read_result(path), given.to)
         sys.stdout.write(f"{made.name} recorded\n")
     return 0
 

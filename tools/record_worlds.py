@@ -9,6 +9,7 @@ are real, half of those there are) and advises the same 2,000 draws of new ones.
 Notebook ``c09_weights_value_robustness`` shows the table.
 """
 
+import argparse
 import importlib.util
 import time
 from pathlib import Path
@@ -57,6 +58,7 @@ def methods():
 
 def main():
     """Append every row that is missing."""
+    argparse.ArgumentParser(description=__doc__).parse_args()
     there = set()
     if RESULTS.exists():
         old = pd.read_csv(RESULTS)

@@ -48,7 +48,7 @@ def arguments_of(words=None):
         raise InputError(f"PROFILE must be {profiles}, not {given.profile!r}")
     for name, what in (("jobs", "CPU cores"), ("threads", "threads")):
         number = getattr(given, name)
-        if not number.isdigit() or int(number) < 1:
+        if not number.isdecimal() or int(number) < 1:
             raise InputError(
                 f"{name.upper()} must be a whole number of {what}, not {number!r}"
             )
@@ -257,7 +257,7 @@ def announce(given, out):
     """Say what will run and about how long it takes; return the notebooks."""
     results = ROOT / out / "results"
     names = given.only or list(plan.NOTEBOOKS)
-    wanted = {*names}.union(*map(plan.waits_for, names))
+    wanted = {*names}.union(*(plan.waits_for(name, True) for name in names))
 
     def is_done(name):
         if not (results / f"{name}.json").exists():

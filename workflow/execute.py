@@ -179,11 +179,17 @@ def report(log, text, why):
 
 def parameters_of(text):
     """Return the parameters that a text of JSON names, or raise for the parser."""
+
+    def once(pairs):
+        if len(dict(pairs)) < len(pairs):
+            raise ValueError
+        return dict(pairs)
+
     with contextlib.suppress(ValueError):
-        if isinstance(given := json.loads(text), dict):
+        if isinstance(given := json.loads(text, object_pairs_hook=once), dict):
             return given
     raise argparse.ArgumentTypeError(
-        f'must be JSON such as \'{{"size": "quick"}}\', not {text!r}'
+        f'must be JSON such as \'{{"size": "quick"}}\', each name once, not {text!r}'
     )
 
 
@@ -214,13 +220,15 @@ def main(arguments=None):
         return 2
     os.environ["SUDLIB_RESULTS"] = str(given.log.parent.resolve() / "unfinished")
     os.environ["SUDLIB_FINISHED"] = str(given.result.parent.resolve())
-    made = Path(os.environ["SUDLIB_RESULTS"]) / given.result.name
+    made = Path(os.environ["SUDLIB_RESULTS"]) / f"{stem}.json"
     made.unlink(missing_ok=True)
     given.log.with_suffix(".kernel").unlink(missing_ok=True)
     try:
         execute(given.notebook, given.parameters, given.kernel, reading, given.log)
         if not made.exists():
-            raise RuntimeError("it did not end with run.finish(): no result")
+            raise RuntimeError(
+                f'it did not end with run.finish() of book.start("{stem}"): no result'
+            )
     except Exception as error:
         report(
             given.log,

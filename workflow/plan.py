@@ -45,13 +45,14 @@ def needs(name):
     return wanted
 
 
-def waits_for(name):
+def waits_for(name, gathered=False):
     """Return the notebooks whose results a notebook needs, directly or through others.
 
-    One that gathers what there is (``needs: all``) needs none of them in earnest.
+    One that gathers what there is (``needs: all``) needs none of them in earnest, but
+    they are run before it: they count where ``gathered`` is true.
     """
-    direct = [] if gathers(name) else needs(name)
-    return {*direct}.union(*map(waits_for, direct))
+    direct = [] if gathers(name) and not gathered else needs(name)
+    return {*direct}.union(*(waits_for(other, gathered) for other in direct))
 
 
 def gathers(name):

@@ -68,7 +68,7 @@ def thread_settings(asked: str | None, gpu: bool = False) -> dict[str, str]:
     dict of str to str
     """
     number = asked or "1"
-    if not number.isdigit() or int(number) < 1:
+    if not number.isdecimal() or int(number) < 1:
         sys.exit(
             "sudlib kernel: SUDLIB_THREADS must be a whole number of threads, 1 or"
             f" more, not {number!r}"

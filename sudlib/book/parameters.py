@@ -194,7 +194,8 @@ def check_value(parameter: Parameter, value: Any, stem: str) -> None:
                 return any([fits(one, value), value is None])
             case ast.Subscript(value=ast.Name(id="Literal"), slice=one):
                 choices = ast.literal_eval(one)
-                return value in (choices if isinstance(choices, tuple) else (choices,))
+                each = choices if isinstance(choices, tuple) else (choices,)
+                return (type(value), value) in [(type(e), e) for e in each]
             case ast.Subscript(value=ast.Name(id="list"), slice=one):
                 return isinstance(value, list) and all(fits(one, v) for v in value)
             case ast.Name(id="list"):

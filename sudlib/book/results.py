@@ -41,8 +41,11 @@ def finished_results() -> Path:
     return quick if quick.is_dir() else results_folder()
 
 
+_GAPS = ("NAType", "NaTType")
+
+
 def plain(value: Any) -> Any:
-    """Return a value as JSON can hold it; NaN and infinity become None.
+    """Return a value as JSON can hold it; gaps and infinity become None.
 
     Parameters
     ----------
@@ -64,9 +67,9 @@ def plain(value: Any) -> Any:
         return [plain(item) for item in value]
     if hasattr(value, "tolist"):  # NumPy's arrays and scalars
         return plain(value.tolist())
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
+    infinite = isinstance(value, float) and not math.isfinite(value)
+    # Those of pandas are known by name: this module does without it.
+    return None if infinite or type(value).__name__ in _GAPS else value
 
 
 def results_folder() -> Path:
@@ -128,11 +131,13 @@ def read_result(path: str | os.PathLike[str]) -> dict[str, Any]:
     Raises
     ------
     InputError
-        If the file is damaged, or is no result.
+        If the file is not there or damaged, or is no result.
     """
     try:
         result = json.loads(Path(path).read_text(encoding="utf-8"))
         result["stamp"]["fingerprints"], result["claims"], result["values"]
+    except FileNotFoundError:
+        raise InputError(f"there is no result {os.fspath(path)}") from None
     except (ValueError, KeyError, TypeError):
         raise InputError(
             f"{os.fspath(path)} is damaged: it is not what a notebook writes at its"

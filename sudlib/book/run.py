@@ -312,8 +312,14 @@ class Run:
                     f"keep({name}=...) takes a data frame or a series, not"
                     f" {type(frame).__name__}"
                 )
-            records = frame.reset_index().to_dict(orient="records")
-            self.tables[name] = plain(records)
+            table = frame.reset_index(allow_duplicates=True)
+            names = [str(each) for each in table.columns]
+            if len(set(names)) < len(names):
+                raise InputError(
+                    f"keep({name}=...): its columns, the index among them, must have a"
+                    f" name each, not {', '.join(names)}"
+                )
+            self.tables[name] = plain(table.to_dict(orient="records"))
 
     def check_read_only(self) -> None:
         """Raise an InputError when a parameter is no longer what it was at the start.

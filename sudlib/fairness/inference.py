@@ -23,8 +23,7 @@ from sudlib.fairness import comparison
 from sudlib.fairness.disparity import Disparity
 from sudlib.fairness.inputs import Floats
 from sudlib.fairness.rates import divide, fractions
-from sudlib.files import InputError
-from sudlib.validation import Ints, check_number
+from sudlib.validation import Ints, check_number, numbers
 
 # Effective rows are rounded to powers of this, so that groups have few standard errors.
 _STEP = 1.25
@@ -395,10 +394,9 @@ def detectable_difference(
     [0.43, 0.14, 0.04]
     """
     check_number("rate", rate, 0, 1)
-    others = np.inf if others is None else others
-    sizes = np.asarray(n, float), np.asarray(others, float)
-    if any(np.isnan(size).any() or (size < 0).any() for size in sizes):
-        raise InputError("numbers of people must be 0 or more")
+    sizes = [numbers("n", n, 0, column=False)]
+    if others is not None:
+        sizes.append(numbers("others", others, 0, column=False))
     with np.errstate(divide="ignore"):
         spread = sum(1 / size for size in sizes)
     with np.errstate(invalid="ignore"):

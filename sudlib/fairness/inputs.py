@@ -171,13 +171,7 @@ def check_weights(sample_weight: ArrayLike | None) -> Floats | None:
     """
     if sample_weight is None:
         return None
-    weight = numbers("sample_weight", sample_weight)
-    if (weight < 0).any():
-        bad = weight[weight < 0]
-        raise InputError(
-            f"sample_weight must be at least 0; {len(bad):,} are not, the first is"
-            f" {bad[0]}"
-        )
+    weight = numbers("sample_weight", sample_weight, 0)
     largest = weight.max(initial=0)
     # So large or small that its square is no number: rates know no unit of weight.
     usual = largest == 0 or 1e-100 < largest < 1e100

@@ -108,8 +108,11 @@ def as_codes(people: pd.DataFrame | ArrayLike) -> NDArray[np.uint8]:
             f"codes must have {len(VARIABLES)} columns, as images.encode makes them;"
             f" their shape is {codes.shape}"
         )
-    if codes.dtype.kind not in "iu":
-        raise InputError(f"codes must be whole numbers (integers), not {codes.dtype}")
+    masked = " with gaps (masked)" if np.ma.is_masked(people) else ""
+    if codes.dtype.kind not in "iu" or masked:
+        raise InputError(
+            f"codes must be whole numbers (integers), not {codes.dtype}{masked}"
+        )
     if len(codes):
         lowest, highest = codes.min(axis=0), codes.max(axis=0)
         for column in np.flatnonzero((lowest < 0) | (highest >= levels())):

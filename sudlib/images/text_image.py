@@ -91,7 +91,8 @@ class TextImage:
         layout: str | Layout = "general",
         font: str | os.PathLike[str] = "liberation-sans",
     ) -> None:
-        self.layout = layouts.layout(layout) if isinstance(layout, str) else layout
+        made = isinstance(layout, Layout)
+        self.layout = layout if made else layouts.layout(layout)
         self.font = str(font)
         self.blank: tuple[str, ...] = ()
         self.side: int | None = None
@@ -226,6 +227,7 @@ class TextImage:
         numpy.ndarray
             uint8, batch x height x width.
         """
+        codes = as_codes(codes)
         size = min(check_whole("size", size, 1), max(len(codes), 1))
         out = np.zeros((size, *self.shape), np.uint8)
         for start in range(0, len(codes), size):

@@ -31,7 +31,7 @@ from tqdm import TqdmWarning
 from sudlib.files import InputError
 from sudlib.networks import compiled, devices
 from sudlib.networks.batches import Batches, check_pair, predict
-from sudlib.validation import check_choice, check_number, check_whole
+from sudlib.validation import check_choice, check_number, check_seed, check_whole
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", TqdmWarning)  # without ipywidgets a bar of text
@@ -160,7 +160,7 @@ def split_validation(rows: ArrayLike, seed: int = 6) -> tuple[Array, Array]:
     n_validation = int(0.3 * len(rows))
     if n_validation == 0:
         raise InputError(f"at least 4 rows are needed to validate, not {len(rows)}")
-    shuffled = rows[np.random.default_rng(seed).permutation(len(rows))]
+    shuffled = rows[np.random.default_rng(check_seed(seed)).permutation(len(rows))]
     return shuffled[:-n_validation], shuffled[-n_validation:]
 
 

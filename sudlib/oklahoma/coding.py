@@ -298,7 +298,7 @@ def clean(records: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     dropped : pandas.DataFrame
         Columns ``column`` and ``why``.
     """
-    why = {}
+    records, why = check_records(records, ()), {}
     for name, column in records.items():
         local = name in ("STFIPS", "REGION", "DIVISION")
         if local or (name in codebook.COLUMNS and codebook.scale(name) == "identifier"):
@@ -398,7 +398,7 @@ def meaning(column: str) -> str:
     if name not in codebook.variables(STUDY_YEAR):
         raise InputError(f"the codebook of {STUDY_YEAR} has no variable {name!r}")
     codes = codebook.codes(name, STUDY_YEAR)
-    if not code.isdigit() or int(code) not in codes:
+    if not code.isdecimal() or int(code) not in codes:
         raise InputError(
             f"{name} has the codes {', '.join(map(str, codes))}, not {code!r}"
         )

@@ -21,7 +21,13 @@ from sudlib.files import InputError
 from sudlib.oklahoma import coding
 from sudlib.origin import origin_of
 from sudlib.teds import cohorts
-from sudlib.validation import check_choice, check_columns, check_seed, check_whole
+from sudlib.validation import (
+    check_choice,
+    check_columns,
+    check_seed,
+    check_whole,
+    places,
+)
 
 STUDY_ROWS = 2475
 """People in the study's records, from the sizes of its test sets (743 = 30%)."""
@@ -244,6 +250,7 @@ def make_cohort(
     (500, ['INCOMPLETE', 'COMPLETE'])
     """
     check_choice("variant", variant, coding.VARIANTS)
+    check_choice("target_name", target_name, coding.CLASSES)
     rows = check_whole("rows", rows, 1, none="everyone")
     published = variant == "published"
     in_target = ["NOPRIOR"] if target_name.endswith("NOPRIOR") else []
@@ -276,14 +283,20 @@ def subset(cohort: Cohort, rows: ArrayLike) -> Cohort:
     ----------
     cohort : Cohort
         From :func:`make_cohort`.
-    rows : array-like of int
-        Row numbers.
+    rows : array-like of int or bool
+        Row numbers from 0 up, or one True or False for each person.
 
     Returns
     -------
     Cohort
         The people in the order of ``rows``.
+
+    Raises
+    ------
+    InputError
+        For other rows than there are.
     """
+    rows = places(rows, len(cohort))
     parts = {name: getattr(cohort, name) for name in ("levels", "y", "groups")}
     kept = {k: part.iloc[rows].reset_index(drop=True) for k, part in parts.items()}
     return replace(cohort, **kept)

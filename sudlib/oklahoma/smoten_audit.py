@@ -9,6 +9,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from sudlib.classes import code_column
+from sudlib.files import InputError
 from sudlib.validation import check_columns, check_rows, check_whole
 
 
@@ -76,6 +78,9 @@ def audit_rows(
         and ``impossible`` (a variable with no level or with two; 0 for levels).
     """
     check_rows(y=y, X=X)
+    code_column("y", y)  # or raise: a class that is missing would be counted nowhere
+    if X.columns.has_duplicates:
+        raise InputError("the columns of X must have a name each")
     y = np.asarray(y)
     real = np.arange(len(y)) < check_whole("originals", originals, 1, len(y))
     row = X.groupby(list(X.columns), observed=True, dropna=False).ngroup().to_numpy()

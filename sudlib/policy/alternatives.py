@@ -12,13 +12,14 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.optimize import minimize
 from scipy.special import expit
+from sklearn.base import BaseEstimator
 from sklearn.preprocessing import StandardScaler
 
 from sudlib.policy.outcome_weights import outcome_weights
 from sudlib.policy.q_learning import with_intercept
-from sudlib.policy.study import check_study
+from sudlib.policy.study import check_covariates, check_study
 from sudlib.policy.treatments import Array, combination_number, combinations
-from sudlib.validation import check_whole
+from sudlib.validation import check_rows, check_whole, numbers
 
 Rule = Callable[[ArrayLike], Array]
 
@@ -33,10 +34,13 @@ def _linear_scores(
 
     ``loss`` returns its value and its slope by the scores.
     """
-    scaler = StandardScaler().fit(np.asarray(X, float))
+    learned = BaseEstimator()  # keeps the names of covariates
+    scaler = StandardScaler().fit(check_covariates(X, estimator=learned, reset=True))
 
     def inputs(new: ArrayLike) -> Array:
-        return with_intercept(scaler.transform(np.asarray(new, float)))
+        return with_intercept(
+            scaler.transform(check_covariates(new, estimator=learned))
+        )
 
     Z = inputs(X)
 
@@ -193,7 +197,8 @@ def value_search(X: ArrayLike, scores: ArrayLike, alpha: float = 0.0001) -> Rule
     After Zhang, Tsiatis, Laber and Davidian (2012), A robust method for estimating
     optimal treatment regimes.
     """
-    robust = np.asarray(scores, float)
+    check_rows(X=X, scores=scores)
+    robust = numbers("scores", scores, column=False)
     taken = combinations(robust.shape[1].bit_length() - 1) > 0
     robust = (robust - robust.mean()) / robust.std()
 

@@ -53,8 +53,7 @@ def restricted_time(
     [2.0, 4.0, 5.0]
     """
     check_columns(time=time, event=event, groups=groups)
-    time, [event] = numbers("time", time), code_outcomes(event=event)
-    check_number("the smallest time", time.min(), 0)
+    time, [event] = numbers("time", time, 0), code_outcomes(event=event)
     check_number("horizon", horizon, 0)
     part: Array = np.zeros(len(time))
     if groups is not None:

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 from sudlib.files import InputError
 from sudlib.policy.study import column_names
 from sudlib.policy.treatments import Array
-from sudlib.validation import check_number, check_rows
+from sudlib.validation import check_number, check_rows, numbers
 
 
 class Bounded(NamedTuple):
@@ -67,15 +67,13 @@ def best_within(benefit: ArrayLike, harm: ArrayLike, bound: float) -> Bounded:
             "benefit and harm must have the same options in one order, not"
             f" {', '.join(names[0] or ())} and {', '.join(names[1] or ())}"
         )
-    good, bad = np.asarray(benefit, float), np.asarray(harm, float)
+    good = numbers("benefit", benefit, column=False)
+    bad = numbers("harm", harm, column=False)
     if good.shape != bad.shape or good.ndim != 2 or not good.size:
         raise InputError(
             "benefit and harm must have the same rows and options, not shapes"
             f" {good.shape} and {bad.shape}"
         )
-    lost = int((~np.isfinite(good + bad)).sum())
-    if lost:
-        raise InputError(f"benefit and harm must be finite; {lost:,} are not")
     least = bad.min(axis=1).mean()
     if not least <= bound:
         raise InputError(

@@ -148,8 +148,7 @@ class Scores(np.ndarray):
         values = np.asarray(self)[key]
         if isinstance(key, tuple) or values.ndim != 2:
             return values
-        some = values.view(Scores)
-        vars(some).update(vars(self))
+        some = _with_support(values, vars(self))
         for name in self._ROWS:
             each = getattr(self, name)
             setattr(some, name, None if each is None else each[key])
@@ -158,6 +157,16 @@ class Scores(np.ndarray):
     def __array_wrap__(self, array: Any, *_: Any) -> Any:
         """Return the results of arithmetic as plain arrays."""
         return np.asarray(array)[()]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Return what pickle keeps: the numbers and their support."""
+        return _with_support, (np.asarray(self), vars(self))
+
+
+def _with_support(values: Array, support: dict[str, Any]) -> Scores:
+    scores = values.view(Scores)
+    vars(scores).update(support)
+    return scores
 
 
 def augmented_scores(
@@ -296,8 +305,7 @@ def _every_combination(
     trial = as_trial(X, A, study, known)
     few = augmented_scores(trial, propensity=how, **settings)
     seen = np.unique(number)
-    scores = np.full(shape, np.nan).view(Scores)
-    vars(scores).update(vars(few))
+    scores = _with_support(np.full(shape, np.nan), vars(few))
     scores[:, seen] = few
     scores.codes, scores.names = every, names
     scores.received = number
@@ -412,7 +420,8 @@ def augmented_value(scores: Scores, recommended: ArrayLike) -> Estimate:
     Returns
     -------
     sudlib.estimates.Estimate
-        In the outcome's own units, with the 95% interval.
+        In the outcome's own units, with the 95% interval; without one where everybody
+        has the same outcome.
 
     Raises
     ------
@@ -423,6 +432,9 @@ def augmented_value(scores: Scores, recommended: ArrayLike) -> Estimate:
     if found.problem:
         return Estimate(math.nan, n=found.people, reason=found.problem)
     estimate = mean_score(scores, recommended)
+    if scores.limits[0] == scores.limits[1]:
+        alike = "everybody has one outcome: how far off it is cannot be told"
+        return Estimate(estimate.value, n=estimate.n, reason=alike)
     if found.clipped:
         said = f"{found.clipped:.1%} of those who agree have a raised chance"
         return replace(estimate, reason=said)

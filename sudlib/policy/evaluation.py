@@ -206,11 +206,14 @@ def _learn(
     if not isinstance(rule, PolicyTree):
         return rule.fit(*(x for x in trial.study(outcome, rows) if x is not None))
     clusters = None if trial.clusters is None else trial.clusters[rows]
+    chances = None if trial.chances is None else trial.chances[rows]
+    if chances is not None and np.isnan(chances).any():  # of the arm received only
+        chances = chances[np.arange(len(rows)), trial.arm[rows]]
     some = Trial(
         trial.X.iloc[rows],
         trial.treatments.iloc[rows],
         {"target": trial.target(outcome)[rows]},
-        None if trial.chances is None else trial.chances[rows],
+        chances,
         clusters,
     )
     return rule.fit(some.X, augmented_scores(some, seed=seed, **more))

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, clone
 from sklearn.model_selection import ShuffleSplit, StratifiedShuffleSplit
 from sklearn.preprocessing import StandardScaler
 
@@ -129,7 +129,8 @@ def network_advice(
         studies, new = [], []
         block = slice(begin, begin + AT_ONCE)
         for data, test in zip(trains[block], tests[block], strict=True):
-            study = check_study(*data)
+            learned = BaseEstimator()  # keeps the names of covariates
+            study = check_study(*data, estimator=learned)
             scaler = StandardScaler().fit(study.X)
             X = scaler.transform(study.X)
             chance = np.maximum(estimate_propensity(X, study.A, propensity), 0.01)
@@ -137,7 +138,7 @@ def network_advice(
             order = np.random.default_rng([seed, len(X)]).permutation(len(X))
             held, rest = np.split(order, [round(0.2 * len(X))])
             studies.append((*study.rows(rest), study.rows(held)))
-            new.append(scaler.transform(check_covariates(test)))
+            new.append(scaler.transform(check_covariates(test, estimator=learned)))
         rule = OutcomeWeightedClassifier(
             hidden=hidden,
             weights=weights,

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from sudlib.policy.treatments import Array
+from sudlib.policy.treatments import Array, _codes
 from sudlib.validation import check_choice, check_whole
 
 #: Called with an array library and margins.
@@ -127,15 +127,17 @@ def hamming_loss(A: ArrayLike, D: ArrayLike, order: int = 1) -> Array:
     Raises
     ------
     sudlib.files.InputError
-        If the order is no whole number from 1 to K.
+        If the order is no whole number from 1 to K, or these are no combinations.
 
     Examples
     --------
     >>> [round(float(hamming_loss([1, 1, 1], [1, 1, -1], t)), 3) for t in (1, 2, 3)]
     [0.333, 0.667, 1.0]
     """
-    agree = np.asarray(A) == np.asarray(D)
-    treatments = agree.shape[-1]
+    given, advised = _codes(A) > 0, _codes(D) > 0
+    treatments = given.shape[-1]
+    check_choice("the number of treatments of D", advised.shape[-1], [treatments])
+    agree = given == advised
     check_whole("order", order, 1, treatments)
     subsets = [math.comb(number, order) for number in range(treatments + 1)]
     return 1 - np.array(subsets)[agree.sum(axis=-1)] / subsets[-1]

@@ -20,7 +20,6 @@ from sudlib.policy.study import (
 from sudlib.policy.treatments import Array
 from sudlib.validation import (
     check_columns,
-    check_number,
     check_rows,
     check_seed,
     check_whole,
@@ -109,8 +108,7 @@ def matched_average(
     outcome = check_outcome(outcome, len(agree))
     counts = np.ones(len(agree))
     if sample_weight is not None:
-        counts = numbers("sample_weight", sample_weight)
-        check_number("the smallest sample_weight", counts.min(), 0)
+        counts = numbers("sample_weight", sample_weight, 0)
     weights = agree * counts / check_propensity(propensity, len(agree))
     if not weights.any():
         return float("nan"), 0
@@ -148,7 +146,8 @@ def matched_interval(
     Returns
     -------
     sudlib.estimates.Estimate
-        With the 95% interval; ``n`` is the number of people who agree.
+        With the 95% interval; ``n`` is the number of people who agree.  Without one
+        where these are fewer than two, or all have the same outcome.
     """
     check_whole("n_resamples", n_resamples, 2)
     value, people = matched_average(
@@ -158,6 +157,9 @@ def matched_interval(
         return Estimate(value, n=people, reason="fewer than two people agree")
     agree = agreement(given, recommended)
     outcome = np.asarray(outcome, float)[agree]
+    if normalise and (outcome == outcome[0]).all():
+        alike = "all who agree have one outcome: resamples cannot differ"
+        return Estimate(value, n=people, reason=alike)
     weights = 1 / check_propensity(propensity, len(agree))[agree]
     # Only people who agree count: their copies in a resample of everybody.
     shares = np.r_[np.full(people, 1 / len(agree)), 1 - people / len(agree)]

@@ -12,6 +12,7 @@ from sklearn.preprocessing import StandardScaler
 from sudlib.files import InputError
 from sudlib.policy.study import check_covariates
 from sudlib.policy.treatments import Array
+from sudlib.validation import check_seed
 
 
 def boltzmann_start(
@@ -68,7 +69,7 @@ def boltzmann_start(
     if not widths or min(widths) < 1:
         raise InputError(f"nodes must be 1 or more in every layer, not {nodes!r}")
     seen = StandardScaler().fit_transform(check_covariates(X).astype(float))
-    generator = np.random.default_rng(seed)
+    generator = np.random.default_rng(check_seed(seed))
     pieces = []
     for layer, width in enumerate(widths):
         W = 0.01 * generator.standard_normal((seen.shape[1], width))

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from sudlib.files import InputError
-from sudlib.validation import check_choice, check_whole
+from sudlib.validation import check_choice, check_whole, numbers
 
 #: An array; its docstring says of what type and shape.
 Array = NDArray[Any]
@@ -56,9 +56,9 @@ def combinations(treatments: int, dtype: DTypeLike = int) -> Array:
 def _codes(A: ArrayLike) -> Array:
     """Return codes as an array; words, other numbers and gaps are no codes."""
     codes = np.asarray(A)
-    known = codes.dtype.kind in "biuf" and codes.ndim > 0
+    known = codes.dtype.kind in "biuf" and codes.ndim > 0 and not np.ma.is_masked(A)
     # -1, 0 and 1 are the numbers whose squares are their amounts; NaN is none.
-    if not known or not (codes * codes == np.abs(codes)).all():
+    if not known or not (np.isfinite(codes) & (codes * codes == np.abs(codes))).all():
         raise InputError(
             "combinations must be coded -1 and +1, none missing;"
             " sudlib.policy.Trial takes words"
@@ -179,7 +179,7 @@ def best_combination(effects: ArrayLike, treatments: int) -> Array:
         Without pairs every treatment with a positive effect; with pairs the best of all
         combinations, by enumeration.
     """
-    effects = np.asarray(effects)
+    effects = numbers("effects", effects, column=False)
     pairs = treatments * (treatments + 1) // 2
     if effects.ndim != 2 or effects.shape[1] not in (treatments, pairs):
         raise InputError(

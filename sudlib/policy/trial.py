@@ -13,19 +13,26 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
+from sudlib.classes import code_column
 from sudlib.files import InputError
 from sudlib.policy.study import (
     GIVEN,
     NOT_GIVEN,
     check_covariates,
-    check_outcome,
     check_propensity,
     check_treatments,
     column_names,
     with_names,
 )
 from sudlib.policy.treatments import Array, combination_number
-from sudlib.validation import check_choice, check_rows
+from sudlib.validation import (
+    as_frame,
+    check_choice,
+    check_columns,
+    check_rows,
+    numbers,
+    places,
+)
 
 #: Levels that are the reference where a treatment comes without ordered categories.
 REFERENCES = (*NOT_GIVEN, "placebo", "control")
@@ -153,7 +160,8 @@ class Trial:
         allowed: Iterable[Any] | None = None,
         lower_is_better: Collection[str] | bool = (),
     ) -> None:
-        frame = with_names(X if isinstance(X, pd.DataFrame) else pd.DataFrame(X), "X")
+        frame = pd.DataFrame(X) if isinstance(X, Mapping) else as_frame("X", X)
+        frame = with_names(frame, "X")
         numbered = all(isinstance(name, int) for name in getattr(X, "columns", [0]))
         if numbered and not isinstance(X, Mapping):
             frame.columns = [f"covariate {name}" for name in frame.columns]
@@ -172,9 +180,9 @@ class Trial:
         self._set_treatments(treatments, allowed)
         self._set_outcomes(outcomes, lower_is_better)
         self.chances = self._known(propensities)
-        self.clusters = None
-        if clusters is not None:
-            self.clusters = pd.factorize(np.asarray(clusters), use_na_sentinel=False)[0]
+        check_columns(clusters=clusters, X=self.X.index)
+        coded = None if clusters is None else code_column("clusters", clusters)
+        self.clusters = coded and coded.codes
 
     def __len__(self) -> int:
         return len(self.X)
@@ -191,7 +199,7 @@ class Trial:
         elif isinstance(given, Mapping):
             given = pd.DataFrame(given)
         elif not isinstance(given, pd.DataFrame):
-            given = pd.DataFrame(np.asarray(given))
+            given = as_frame("treatments", given)
             names = [f"treatment {k + 1}" for k in given.columns]
             given.columns = names if len(names) > 1 else ["treatment"]
         given = with_names(given, "treatments").reset_index(drop=True)
@@ -254,19 +262,18 @@ class Trial:
     def _set_outcomes(self, outcomes: Any, lower: Collection[str] | bool) -> None:
         if isinstance(outcomes, pd.Series):
             outcomes = outcomes.to_frame(outcomes.name or "outcome")
-        elif isinstance(outcomes, Mapping):
-            outcomes = {name: np.asarray(each) for name, each in outcomes.items()}
         elif not isinstance(outcomes, pd.DataFrame):
-            outcomes = pd.DataFrame({"outcome": np.asarray(outcomes)})
+            named = outcomes if isinstance(outcomes, Mapping) else {"outcome": outcomes}
+            check_columns(**{f"outcome {name}": each for name, each in named.items()})
+            # Without an index; what is masked is missing.
+            outcomes = {
+                k: pd.Series(v).reset_index(drop=True) for k, v in named.items()
+            }
         frame = with_names(pd.DataFrame(outcomes), "outcomes").reset_index(drop=True)
         check_rows(X=self.X, outcomes=frame)
-        try:
-            frame = frame.astype(float)
-        except (TypeError, ValueError) as why:
-            said = f"outcomes must be numbers (NaN where missing): {why}"
-            raise InputError(said) from why
-        for name in frame:
-            check_outcome(frame[name].dropna(), int(frame[name].notna().sum()))
+        for name, column in frame.items():
+            numbers(f"the outcome {name!r} (NaN where missing)", column.dropna())
+            frame[name] = column.to_numpy(float, na_value=np.nan)
         self.outcomes = frame
         if isinstance(lower, str):
             lower = (lower,)
@@ -296,11 +303,12 @@ class Trial:
                 )
             named = {str(arm): np.asarray(chance) for arm, chance in given.items()}
             given = np.stack([named[arm] for arm in self.arms], axis=-1)
-        given, received = np.asarray(given, float), (np.arange(len(self)), self.arm)
+        given = numbers("propensities", given, 0, column=False)
+        received = np.arange(len(self)), self.arm
         if given.shape in (shape, shape[1:]):
             chances = np.broadcast_to(given, shape)
             total = chances.sum(axis=1)
-            if (chances < 0).any() or not np.allclose(total, 1, atol=1e-3):
+            if not np.allclose(total, 1, atol=1e-3):
                 raise InputError(
                     "propensities of all arms must sum to 1 for each person"
                 )
@@ -365,7 +373,7 @@ class Trial:
         propensity : numpy.ndarray or None
         """
         target = self.target(outcome)
-        chosen = np.arange(len(self))[slice(None) if rows is None else np.asarray(rows)]
+        chosen = np.arange(len(self)) if rows is None else places(rows, len(self))
         chosen = chosen[np.isfinite(target[chosen])]
         A = self.codes.iloc[self.arm[chosen]].reset_index(drop=True)
         X = self.X.iloc[chosen].reset_index(drop=True)

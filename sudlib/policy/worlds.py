@@ -17,7 +17,7 @@ from sklearn.datasets import load_breast_cancer, load_diabetes
 from sklearn.preprocessing import StandardScaler
 
 from sudlib.policy.treatments import Array, combination_number, combinations
-from sudlib.validation import check_choice, check_whole
+from sudlib.validation import check_choice, check_seed, check_whole
 
 #: Name, treatments and covariates.
 SHAPES = {
@@ -175,7 +175,7 @@ def make_world(name: str, seed: int = 33) -> World:
     ((100, 30), (100, 5), True)
     """
     treatments, p = SHAPES[check_choice("world", name, SHAPES)]
-    random = np.random.default_rng(seed)
+    random = np.random.default_rng(check_seed(seed))
     taken = (combinations(treatments) > 0).astype(float)
     slopes = random.normal(size=(p, treatments)) / np.sqrt(p)
     if name == "sparse":

@@ -15,7 +15,13 @@ from sklearn import metrics
 from sudlib.estimates import Estimate, exact_limits, percentile_estimate
 from sudlib.files import InputError
 from sudlib.scores.thresholds import _check
-from sudlib.validation import check_confidence, check_number, check_seed, check_whole
+from sudlib.validation import (
+    check_confidence,
+    check_number,
+    check_seed,
+    check_whole,
+    numbers,
+)
 
 #: The measures of an :class:`Evaluation`, in the order of its table.
 MEASURES = {
@@ -347,14 +353,9 @@ def evaluate_matrix(
     >>> print(evaluate_matrix([[5290, 1400], [877, 799]])["f05"])
     0.381 (0.365 to 0.398)
     """
-    try:
-        counts = np.asarray(matrix)
-    except ValueError:  # rows of different lengths
-        counts = np.empty(0)
-    wanted = counts.shape == (2, 2) and counts.dtype.kind in "iuf"
-    if not wanted or (counts < 0).any() or (counts % 1 != 0).any():
-        given = matrix.tolist() if isinstance(matrix, np.ndarray) else matrix
-        raise InputError(f"matrix must be 2 x 2 counts, not {given}")
+    counts = numbers("matrix", matrix, 0, column=False)
+    if counts.shape != (2, 2) or (counts % 1 != 0).any():
+        raise InputError(f"matrix must be 2 x 2 counts, not {counts.tolist()}")
     (tn, fp), (fn, tp) = matrix = counts.astype(np.int64)
     check_whole("n_resamples", n_resamples)
     check_confidence(confidence_level)

@@ -22,12 +22,13 @@ from sudlib.validation import (
 
 
 def _check(
-    completed: ArrayLike, score: ArrayLike | None = None, **more: ArrayLike
+    completed: ArrayLike, *score: ArrayLike, **more: ArrayLike
 ) -> tuple[NDArray[Any], ...]:
     """Return truth and predictions as booleans, a score as floats, or say why not."""
-    check_columns(completed=completed, score=score, **more)
+    given = dict(zip(["score"], score, strict=False))
+    check_columns(completed=completed, **given, **more)
     found = code_outcomes(completed=completed, **more)
-    return (*found, *(() if score is None else (numbers("score", score),)))
+    return (*found, *(numbers("score", each) for each in score))
 
 
 def f_beta(completed: ArrayLike, predicted: ArrayLike, beta: float = 0.5) -> float:

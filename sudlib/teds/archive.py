@@ -136,7 +136,7 @@ class Archive:
         InputError
             If a column is not known or not there, or nothing is kept.
         """
-        by = [by] if isinstance(by, str) else list(by)
+        by = codebook.known_names(by)
         table = self._table(by, where)
         counts = table.group_by(by).aggregate([([], "count_all")]).to_pandas()
         counts = counts.rename(columns={"count_all": "records"})[[*by, "records"]]
@@ -163,7 +163,7 @@ class Archive:
         InputError
             As for :meth:`count`.
         """
-        columns = list(columns)
+        columns = codebook.known_names(columns)
         years = np.atleast_1d((where or {}).get("DISYR", list(self.files))).tolist()
         frame = self._table(columns, where).to_pandas()
         name, origin = self.folder.name, self.origin
@@ -178,8 +178,6 @@ class Archive:
         schemas = [parquet.read_schema(path) for path in files.values()]
         schema = pa.unify_schemas([*schemas, _BY_YEAR.schema]).remove_metadata()
         absent = {*columns, *where} - {*schema.names}
-        if not columns:
-            raise InputError("name at least one column of the archive; none was given")
         if absent:
             raise InputError(
                 f"the archive has no column {', '.join(sorted(absent))}; it has"

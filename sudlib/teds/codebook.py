@@ -11,6 +11,8 @@ Taught in ``a01_discharge_records``.
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterable, Set
+from numbers import Real
 
 import pandas as pd
 
@@ -106,12 +108,44 @@ def known_name(variable: str) -> str:
     InputError
         If TEDS-D has no such variable in any year.
     """
-    name = RENAMED.get(variable, variable)
+    name = RENAMED.get(variable, variable) if isinstance(variable, str) else None
     if name not in _VARIABLES:
         raise InputError(
             f"TEDS-D has no variable {variable!r}; it has {', '.join(_VARIABLES)}"
         )
     return name
+
+
+def known_names(columns: Iterable[str] | str) -> list[str]:
+    """Return names of columns in the one schema, in their order.
+
+    Parameters
+    ----------
+    columns : list of str or str
+        Names as :func:`known_name` takes them.
+
+    Returns
+    -------
+    list of str
+
+    Raises
+    ------
+    InputError
+        If one is not known or there twice, there is none, or they have no order.
+
+    Examples
+    --------
+    >>> known_names(["AGE", "SEX"])
+    ['AGE', 'GENDER']
+    """
+    given = [columns] if isinstance(columns, str) else columns
+    listed = isinstance(given, Iterable) and not isinstance(given, Set | bytes)
+    names = [known_name(each) for each in given] if listed else []
+    if not names or len(set(names)) < len(names):
+        raise InputError(
+            f"columns must list at least one column, and each once, not {columns!r}"
+        )
+    return names
 
 
 def check_year(year: int) -> int:
@@ -131,7 +165,7 @@ def check_year(year: int) -> int:
     InputError
         If it is not a whole number from 2015 to 2023.
     """
-    if isinstance(year, bool) or year not in YEARS:
+    if not isinstance(year, Real) or isinstance(year, bool) or year not in YEARS:
         raise InputError(
             f"the year must be one of {YEARS[0]} to {YEARS[-1]}, not {year!r}"
         )

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from sudlib.files import InputError
 from sudlib.teds import codebook
 from sudlib.teds.codebook import MISSING
-from sudlib.validation import check_frame
+from sudlib.validation import check_frame, check_whole
 
 DISCHARGE_ONLY = tuple(
     name
@@ -387,6 +387,7 @@ def official_codes(
     [[2, 1], [5, 2]]
     """
     columns = check_frame(records).columns
+    check_whole("the number of rows of column names", columns.nlevels, 1, 1)
     absent = [name for name in needed if name not in columns]
     if absent:
         raise InputError(

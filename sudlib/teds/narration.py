@@ -29,8 +29,8 @@ def read_aloud(record: Mapping[str, Any] | pd.Series) -> str:
     Parameters
     ----------
     record : mapping or pandas.Series
-        Codes by variable.  Variables that are not there, and codes -9, are passed
-        over; how many are missing is said at the end.
+        Codes by variable.  Variables that are not there, codes -9 and blanks are
+        passed over; how many are missing is said at the end.
 
     Returns
     -------
@@ -53,6 +53,10 @@ def read_aloud(record: Mapping[str, Any] | pd.Series) -> str:
     A woman aged 30–34 years entered outpatient treatment. Primary substance: heroin \
 (injected). The stay lasted 91 to 120 days and ended in 2018 with treatment completed.
     """
+    if not isinstance(record, Mapping | pd.Series):
+        raise InputError(
+            f"a record must be a row of a frame or a dict, not {type(record).__name__}"
+        )
     cells = {codebook.schema_name(str(name)): code for name, code in record.items()}
     known = [
         name
@@ -64,15 +68,15 @@ def read_aloud(record: Mapping[str, Any] | pd.Series) -> str:
     year = year if year in codebook.YEARS else codebook.YEARS[-1]
     values = {}
     for name, code in codes.items():
-        if code is None:
+        if name == "DISYR" and code in (None, MISSING):
             continue
-        allowed = {*codebook.codes(name, year), *OLDER_CODES.get(name, ())}
+        allowed = {*codebook.codes(name, year), *OLDER_CODES.get(name, ()), None}
         if name != "DISYR" and code not in allowed:
             raise InputError(
                 f"{name} is {told(cells[name])} in this record; allowed are"
                 f" {spell(name, [year])}"
             )
-        values[name] = code
+        values[name] = MISSING if code is None else code
     sentences = [_who(values), *_substances(values), _stay(values)]
     missing = sum(code == MISSING for code in values.values())
     if missing:

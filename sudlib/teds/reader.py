@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import warnings
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -88,10 +89,10 @@ def read(
     if year is not None:
         year = codebook.check_year(year)
     path = expand_path(source)
-    if not path.exists():
-        raise InputError(f"there is no file {str(path)!r}")
-    if path.is_dir():
+    if os.path.isdir(path):
         raise InputError(f"{str(path)!r} is a folder; a file is needed")
+    if not os.path.isfile(path):  # nor a pipe, which can be read only once
+        raise InputError(f"there is no file {str(path)!r}")
     with open_blocks(path) as stream:
         reading = _Reading(stream, columns, year, check, duplicates)
         sources = {reading.sources[name]: name for name in reading.blocks}
@@ -365,12 +366,7 @@ def _choose(
         )
     if columns is None:
         return [name for name in codebook.COLUMNS if name in sources], sources
-    columns = [columns] if isinstance(columns, str) else list(columns)
-    wanted = [codebook.known_name(name) for name in columns]
-    if len(set(wanted)) < len(wanted) or not wanted:
-        raise InputError(
-            f"columns must name at least one column, and each once, not {columns!r}"
-        )
+    wanted = codebook.known_names(columns)
     absent = [name for name in wanted if name not in sources]
     if absent:
         raise InputError(

@@ -88,8 +88,11 @@ def open_blocks(path: Path) -> Iterator[CsvBlocks | ParquetBlocks]:
     ------
     CsvBlocks or ParquetBlocks
     """
-    with open(path, "rb") as stream:
-        head = stream.read(4)
+    try:
+        with open(path, "rb") as stream:
+            head = stream.read(4)
+    except OSError as error:
+        raise InputError(f"{path.name} cannot be read ({error.strerror})") from error
     if head == b"PAR1":
         source = ParquetBlocks(path)
         with source.file:

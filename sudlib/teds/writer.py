@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import shutil
 import tempfile
 import zipfile
@@ -19,7 +20,8 @@ from pyarrow import parquet
 
 from sudlib.files import InputError, expand_path
 from sudlib.origin import IS_SYNTHETIC, origin_of
-from sudlib.teds import registry
+from sudlib.teds import codebook, registry
+from sudlib.validation import check_frame
 
 
 def write(frame: pd.DataFrame, path: str | PathLike[str]) -> Path:
@@ -63,6 +65,15 @@ def write(frame: pd.DataFrame, path: str | PathLike[str]) -> Path:
         raise InputError(
             f"a file of records ends in {', '.join(writers)}, not {path.name!r}"
         )
+    # What the schema knows is written, also where pandas keeps it as the index.
+    keys = [name for name in check_frame(frame).index.names if name in codebook.COLUMNS]
+    frame = frame.reset_index(keys, allow_duplicates=True) if keys else frame
+    names = list(map(str, frame.columns))
+    if len(set(names)) < len(names) or not re.fullmatch(r"\w*", "".join(names)):
+        raise InputError(
+            "columns must have a name each, of letters, digits and _, not"
+            f" {', '.join(names)}"
+        )
     other = [
         f"{name} ({kind})"
         for name, kind in frame.dtypes.items()
@@ -96,9 +107,10 @@ def whole_file(path: Path) -> Iterator[Path]:
     """Yield a file beside ``path`` that takes its name when all went well."""
     if not path.parent.is_dir():
         raise InputError(f"there is no folder {str(path.parent)!r} to write into")
-    handle, name = tempfile.mkstemp(
-        prefix=f".{path.stem}.", suffix=f"{path.suffix}.part", dir=path.parent
-    )
+    with full_disk_told(path):
+        handle, name = tempfile.mkstemp(
+            prefix=f".{path.stem}.", suffix=f"{path.suffix}.part", dir=path.parent
+        )
     os.close(handle)
     part = Path(name)
     try:
@@ -115,13 +127,17 @@ def whole_file(path: Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def full_disk_told(path: Path) -> Iterator[None]:
-    """Turn a full disk into a clear error."""
+    """Turn a full disk, and a place that cannot be written to, into a clear error."""
     try:
         yield
     except OSError as error:
         full = (errno.ENOSPC, errno.EDQUOT)
-        if error.errno not in full:
+        if error.errno is None:  # nobody's file: of the network, say
             raise
+        if error.errno not in full:
+            raise InputError(
+                f"{str(path)!r} cannot be written ({error.strerror})"
+            ) from error
         free = shutil.disk_usage(path.parent).free
         raise InputError(
             f"the disk of {str(path.parent)!r} is full ({free / 1e6:,.0f} MB are free):"

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from sudlib import teds
-from sudlib.files import InputError, sha256
+from sudlib.files import InputError, expand_path, sha256
 from sudlib.trials.rda import read_rda
 from sudlib.trials.studies import Study, study
 
@@ -41,7 +41,7 @@ def open_folder() -> Path:
     asked = os.environ.get(VARIABLE, "")
     if asked in ("", RECORDED):
         return teds.cache_folder() / "open"
-    folder = Path(asked).expanduser()
+    folder = expand_path(asked)
     if not folder.is_dir():
         raise InputError(
             f"{VARIABLE} must name a folder with the files of the open studies, or be"

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.stats import rankdata
 
 from sudlib.classes import code_outcomes
+from sudlib.estimates import exact_limits
 from sudlib.files import InputError
 from sudlib.validation import check_columns, check_seed, check_whole, numbers
 
@@ -62,7 +63,8 @@ def areas(
     """Return several scores' areas, and each one's difference to the first.
 
     The intervals are percentiles of a bootstrap of these people, stratified by
-    outcome; all scores are judged on the same draws.
+    outcome; all scores are judged on the same draws.  An area of 0 or 1 has exact
+    (Clopper-Pearson) limits, as a share of the people of the rarer outcome.
 
     Parameters
     ----------
@@ -91,7 +93,13 @@ def areas(
     drawn = np.array([[_area(positive[d], s[d]) for s in every] for d in draws])
     table = pd.DataFrame({"value": value}, index=list(given))
     ends = [0.025, 0.975]
-    table["low"], table["high"] = np.quantile(drawn, ends, axis=0)
+    low, high = np.quantile(drawn, ends, axis=0)
+    # All pairs ranked alike, no draw can differ: then exact limits of the fewer people.
+    fewer = min(map(len, groups))
+    least, most = exact_limits(value * fewer, fewer)
+    rigid = (value == 0) | (value == 1)
+    table["low"] = np.where(rigid, least, low)
+    table["high"] = np.where(rigid, most, high)
     table["gap"] = value - value[0]
     gaps = drawn - drawn[:, :1]
     table["gap_low"], table["gap_high"] = np.quantile(gaps, ends, axis=0)

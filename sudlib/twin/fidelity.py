@@ -2,19 +2,55 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 import pandas as pd
 
 from sudlib.files import InputError, data_file
-from sudlib.teds import codebook
+from sudlib.teds import codebook, official_codes
 from sudlib.twin.parameters import margin, read_states, read_targets
 from sudlib.twin.sampler import CHUNK, add_flags
 from sudlib.twin.specification import YEARS
-from sudlib.validation import check_choice
+from sudlib.validation import check_choice, check_frame
 
 
-def _year_of(records: pd.DataFrame) -> int:
-    """Return the one year of discharge of a frame, or raise."""
+def coded(records: pd.DataFrame, needed: Iterable[str] = ()) -> pd.DataFrame:
+    """Return records whose codes are integers, whatever form they came in.
+
+    Columns that are integers already are not looked at: the comparisons count what is
+    wrong in them.
+
+    Parameters
+    ----------
+    records : pandas.DataFrame
+    needed : iterable of str
+        Columns that must be there.
+
+    Returns
+    -------
+    pandas.DataFrame
+    """
+    kinds = check_frame(records).dtypes.items()
+    whole = {n for n, kind in kinds if isinstance(kind, np.dtype) and kind.kind in "iu"}
+    others = [name for name in records.columns if name not in whole]
+    return official_codes(
+        records, needed, only=others, who="a comparison with the twin"
+    )
+
+
+def year_of(records: pd.DataFrame) -> int:
+    """Return the one year of discharge of a frame, or raise.
+
+    Parameters
+    ----------
+    records : pandas.DataFrame
+        With DISYR.
+
+    Returns
+    -------
+    int
+    """
     years = np.unique(records["DISYR"])
     if len(years) != 1 or years[0] not in YEARS:
         raise InputError(
@@ -43,7 +79,8 @@ def check_structure(records: pd.DataFrame) -> pd.DataFrame:
     >>> int(check_structure(twin.sample(2019, rows=2000)).broken.sum())
     0
     """
-    year = _year_of(records)
+    records = coded(records, codebook.COLUMNS)
+    year = year_of(records)
     columns = {name: records[name].to_numpy() for name in records.columns}
     broken = {}
     for end, when in (("", "at admission"), ("_D", "at discharge")):
@@ -123,11 +160,11 @@ def compare_margins(records: pd.DataFrame) -> pd.DataFrame:
         from the codebook's own shares would show on average) and ``worst`` (the code
         that is furthest off).
     """
-    year = _year_of(records)
+    names = [name for name in codebook.COLUMNS if name not in codebook.OPEN]
+    records = coded(records, names)
+    year = year_of(records)
     rows = []
-    for name in codebook.COLUMNS:
-        if name in codebook.OPEN:
-            continue
+    for name in names:
         one = np.array([year]), np.array([1])
         codes, counts = one if name == "DISYR" else margin(year, name)
         shares = counts / counts.sum()
@@ -171,10 +208,12 @@ def compare_completion(records: pd.DataFrame) -> pd.DataFrame:
     """
     published = pd.read_csv(data_file("twin/completion_2023.csv"))
     published = published.rename(columns={"completed": "real", "rows": "real_rows"})
+    variables = published["variable"].unique()
+    records = coded(records, ["REASON", *variables])
     done = records["REASON"] == 1
     ours = {
         name: done.groupby(records[name].rename("code")).agg(rows="size", share="mean")
-        for name in published["variable"].unique()
+        for name in variables
     }
     ours = pd.concat(ours, names=["variable"]).reset_index()
     joined = published.merge(ours, how="left", on=["variable", "code"])
@@ -195,6 +234,7 @@ def compare_correlations(records: pd.DataFrame) -> pd.DataFrame:
     """
     wanted = read_correlations()
     names = list(wanted.index)
+    records = coded(records, names)
     mean = records[names].mean().to_numpy()
     total = np.zeros((len(names), len(names)))
     for start in range(0, len(records), CHUNK):  # no copy of the whole table
@@ -222,7 +262,8 @@ def compare_reasons(records: pd.DataFrame, by: str = "STFIPS") -> pd.DataFrame:
         year's margins.
     """
     check_choice("by", by, ("STFIPS", "SERVICES"))
-    targets_by_state, targets_by_service = read_targets(_year_of(records))
+    records = coded(records, ["DISYR", "REASON", by])
+    targets_by_state, targets_by_service = read_targets(year_of(records))
     if by == "STFIPS":
         states = [int(row["STFIPS"]) for row in read_states()]
         wanted = pd.DataFrame(targets_by_state, states, range(1, 8))
@@ -260,6 +301,7 @@ def count_bytes(records: pd.DataFrame) -> int:
     >>> count_bytes(pd.DataFrame({"AGE": [-9, 12], "LOS": [3, 4]}))
     21
     """
+    records = coded(records)
     length = len(",".join(records.columns)) + 2
     length += len(records) * (len(records.columns) + 1)  # commas, CR and LF
     for name in records.columns:

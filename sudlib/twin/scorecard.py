@@ -18,6 +18,7 @@ from scipy.special import expit
 
 from sudlib.files import data_file
 from sudlib.teds import codebook
+from sudlib.twin.fidelity import coded, year_of
 from sudlib.twin.parameters import read_states
 from sudlib.validation import check_seed
 
@@ -79,6 +80,7 @@ def compare_substances(records: pd.DataFrame) -> pd.Series:
     """
     real = read_real("sub1_by_state").set_index("state")
     real.columns = real.columns.astype(int)
+    records = coded(records, ["STFIPS", "SUB1"])
     ours = pd.crosstab(records["STFIPS"], records["SUB1"])
     ours = ours.reindex(index=real.index, columns=real.columns, fill_value=0)
     ours, real = (t.div(t.sum(axis="columns"), axis="index") for t in (ours, real))
@@ -101,7 +103,9 @@ def compare_outpatient(records: pd.DataFrame, least: int = 200) -> pd.DataFrame:
         One row a state: ``rows``, ``people`` (real discharges), ``women`` and
         ``completed`` (shares of the records), ``real_women``, ``real_completed``.
     """
-    year = int(records["DISYR"].iloc[0])
+    needed = ["DISYR", "SERVICES_D", "STFIPS", "GENDER", "REASON"]
+    records = coded(records, needed)
+    year = year_of(records)
     real = read_real("outpatient_by_state")
     real = real[(real["year"] == year) & (real["people"] >= least)].set_index("state")
     there = records[records["SERVICES_D"] == 7]
@@ -137,9 +141,11 @@ def compare_left(records: pd.DataFrame) -> pd.DataFrame:
     real = read_real("left_by_level")
     overall = real.loc[real["variable"] == "all", "left"].iloc[0]
     real = real[~real["variable"].isin(["all", "DISYR"])]
+    variables = real["variable"].unique()
+    records = coded(records, ["SUB1", "REASON", *variables])
     people = records[(records["SUB1"] > 1) & records["REASON"].isin([1, 2])]
     left = people["REASON"] == 2
-    rates = {n: left.groupby(people[n]).mean() for n in real["variable"].unique()}
+    rates = {n: left.groupby(people[n]).mean() for n in variables}
     pairs = real[["variable", "code"]].to_numpy()
     ours = np.array([rates[name].get(code, np.nan) for name, code in pairs])
     return real.drop(columns="left").assign(
@@ -246,6 +252,8 @@ def compare_coefficients(records: pd.DataFrame) -> pd.DataFrame:
         Columns ``model``, ``variable``, ``code``, ``real``, ``error`` and ``ours``.
     """
     parts = []
+    asked = {*real_terms()["variable"], "SERVICES", "SUB1", "REASON", "STFIPS"}
+    records = coded(records, sorted(asked - {"MEDEXP"}))
     for name, codes in MODELS.items():
         terms = real_terms()
         terms = terms[terms["model"] == name]
@@ -289,6 +297,7 @@ def measure_areas(records: pd.DataFrame, seed: int = 33) -> dict[str, float]:
     from sklearn.preprocessing import OneHotEncoder
 
     rng = np.random.default_rng(check_seed(seed))
+    records = coded(records, [*ADMISSION, "SUB1", "REASON"])
     areas_of: dict[str, list[float]] = {
         "boosting": [],
         "logistic": [],
