@@ -91,8 +91,9 @@ class TextImage:
         layout: str | Layout = "general",
         font: str | os.PathLike[str] = "liberation-sans",
     ) -> None:
-        made = isinstance(layout, Layout)
-        self.layout = layout if made else layouts.layout(layout)
+        if not isinstance(layout, Layout):
+            layout = layouts.layout(layout)
+        self.layout = layout
         self.font = str(font)
         self.blank: tuple[str, ...] = ()
         self.side: int | None = None
