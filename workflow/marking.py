@@ -173,8 +173,8 @@ def a09_methadone_transfer(answer, network, seen, shown, source, training):
         score = training.probabilities(model, seen[rows])
         right = average_precision_score(source[1][rows], score)
         assert abs(area - right) < 0.005, (
-            "judge the last 1,500 people of the source, from whom neither learned, by"
-            " both networks, the one that draws on its own layout first"
+            "judge the last 1,500 people of the source by both networks, the one that"
+            " draws on its own layout first"
         )
 
 
