@@ -161,7 +161,7 @@ def test_columns_that_hold_no_levels_are_named():
     X, y = made_up(6, 40)
     with pytest.raises(InputError, match="column 'age' is continuous"):
         VariationalSampler().fit_resample(X.assign(age=np.linspace(0, 1, 40)), y)
-    with pytest.raises(InputError, match="give a dense table"):
+    with pytest.raises(InputError, match="X must be a dense table"):
         VariationalSampler().fit_resample(sparse.csr_matrix(np.eye(40)), y)
     with pytest.raises(InputError, match="column 'V' has 1 missing values"):
         VariationalSampler().fit_resample(X.assign(V=[None, *X["V"][1:]]), y)
