@@ -275,7 +275,7 @@ def test_the_record_of_worlds_is_whole_and_of_these_worlds():
     assert table["stack of all"].mean() < table["ridge"].mean()
     world = worlds.make_world("three treatments", 33)
     # The record is older than the separate stream: half of them are in the study.
-    asked = world.people(2000, 33, new=False)
+    asked = world.people(2000, 33)
     again = AdditiveQLearner().fit(*world.draw(1000, 33)).predict(asked)
     ridge = table.loc[("three treatments", 33), "ridge"]
     assert world.loss(again, asked) == pytest.approx(ridge, abs=1e-4)

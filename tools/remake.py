@@ -403,7 +403,7 @@ def _software(context):
 def _worlds(context):
     """Hold this book's ridge in one world against the recorded one."""
     world = worlds.make_world("threshold")
-    asked = np.random.default_rng(33).normal(size=(2000, world.covariates))
+    asked = world.people(2000, 33)
     rule = AdditiveQLearner().fit(*world.draw(1000, 33))
     kept = pd.read_csv(DATA / "results/study_c/worlds.csv")
     kept = kept.set_index(["method", "world", "seed"])["lost"]
