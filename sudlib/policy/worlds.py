@@ -117,7 +117,8 @@ class World:
             As for the ``fit`` of a rule.
         """
         check_whole("people", people, 1)
-        random = np.random.default_rng([seed, 2])  # its coefficients have another stream
+        # A stream of its own: the coefficients were drawn from that of the seed alone.
+        random = np.random.default_rng([seed, 2])
         X = self.people(people, random, new=False)
         total = self.chances(X).cumsum(axis=1)
         number = (total < random.random((people, 1)) * total[:, -1:]).sum(axis=1)
