@@ -45,6 +45,18 @@ def test_a_world_draws_what_it_says(name):
     assert world.loss(A, X) > 0.6
 
 
+@pytest.mark.parametrize("seed", [None, -1, "a", 1.5, True])
+def test_a_world_asks_for_a_seed(seed):
+    world = worlds.make_world("linear")
+    for made in (
+        world.people,
+        world.draw,
+        lambda _, seed: worlds.make_world("linear", seed),
+    ):
+        with pytest.raises(InputError, match="seed"):
+            made(3, seed)
+
+
 def test_weights_are_those_of_non_negative_least_squares_part_by_part():
     """Two rules: usual outcomes mixed to sum 1, differences by least squares."""
     X, A, outcome = worlds.make_world("three treatments").draw(300, 5)

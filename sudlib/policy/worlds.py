@@ -93,9 +93,9 @@ class World:
         numpy.ndarray of shape (number, p)
         """
         check_whole("number", number, 1)
-        if new and not isinstance(random, np.random.Generator):
-            random = [random, 1]  # another stream than that of a study with this seed
-        random = np.random.default_rng(random)
+        if not isinstance(random, np.random.Generator):
+            # Another stream than that of a study with this seed.
+            random = np.random.default_rng([check_seed(random), int(new)])
         if self.halves is None:
             return random.normal(size=(number, self.covariates))
         half = self.halves[int(new)]
@@ -118,7 +118,7 @@ class World:
         """
         check_whole("people", people, 1)
         # A stream of its own: the coefficients were drawn from that of the seed alone.
-        random = np.random.default_rng([seed, 2])
+        random = np.random.default_rng([check_seed(seed), 2])
         X = self.people(people, random, new=False)
         total = self.chances(X).cumsum(axis=1)
         number = (total < random.random((people, 1)) * total[:, -1:]).sum(axis=1)
