@@ -227,7 +227,7 @@ class TestEpochs:
         pd.DataFrame({"epoch": [1, 2, 3], "loss": [0.3, 0.2, 0.1]}).to_csv(
             tmp_path / "history.csv", index=False
         )
-        (tmp_path / "epoch_0002.weights.h5").touch()
+        (tmp_path / "epoch_0002.npz").touch()
         epochs = training._Epochs(tmp_path, Batches(codes, batch_size=9), 5)
         assert epochs.done == 2 and epochs.table()["loss"].tolist() == [0.3, 0.2]
         assert epochs.table().index.tolist() == [1, 2]
@@ -575,7 +575,7 @@ def test_training_goes_on_after_a_real_kill(tmp_path):
     process.send_signal(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
     done = len(pd.read_csv(folder / "history.csv"))
-    assert 5 <= done < 20 and list(folder.glob("epoch_*.weights.h5"))
+    assert 5 <= done < 20 and list(folder.glob("epoch_*.npz"))
     both = child(
         LONG + "print(json.dumps([run(path) for path in sys.argv[1:]]))",
         *(str(folder), str(tmp_path / "undisturbed")),

@@ -212,7 +212,7 @@ class _Epochs(keras.callbacks.Callback):
     def __init__(self, folder: Path, batches: Batches, patience: int) -> None:
         super().__init__()
         self.folder, self.batches, self.patience = folder, batches, patience
-        self.saved = max(folder.glob("epoch_*.weights.h5"), default=None)
+        self.saved = max(folder.glob("epoch_*.npz"), default=None)
         self.done = int(self.saved.name[6:10]) if self.saved else 0
         self.history: list[dict[str, float]] = []
         if self.done:
@@ -251,11 +251,11 @@ class _Epochs(keras.callbacks.Callback):
         self.history.append({**logs, "seconds": time.perf_counter() - self.start})
         self.done = epoch + 1
         if self.best() == self.done:
-            _write(self.folder / "best.weights.h5", self.model.save_weights)
+            _save(self.folder / "best.npz", self.model.variables)
         _write(self.folder / "history.csv", self.table().to_csv)
-        # The last: now the epoch counts.  Its file holds the optimizer's state too.
-        path = self.folder / f"epoch_{self.done:04d}.weights.h5"
-        _write(path, self.model.save_weights)
+        # The last: now the epoch counts.
+        path = self.folder / f"epoch_{self.done:04d}.npz"
+        _save(path, _state(self.model))
         if self.saved:
             self.saved.unlink()
         self.saved = path
@@ -267,6 +267,28 @@ def _write(path: Path, save: Callable[[Path], Any]) -> None:
     partial = path.with_name(f"partial_{path.name}")
     save(partial)
     os.replace(partial, path)
+
+
+def _state(model: keras.Model) -> list[keras.Variable]:
+    """Return all that training changes: of the model, and of its optimizer."""
+    return [*model.variables, *model.optimizer.variables]
+
+
+def _save(path: Path, variables: list[keras.Variable]) -> None:
+    """Keep variables by their order.
+
+    Keras's own files name each by its place in the model, and to find these names takes
+    a small network longer than an epoch.
+    """
+    arrays = [keras.ops.convert_to_numpy(variable) for variable in variables]
+    _write(path, lambda partial: np.savez(partial, *arrays))
+
+
+def _load(path: Path, variables: list[keras.Variable]) -> None:
+    """Give variables what :func:`_save` kept."""
+    with np.load(path) as arrays:
+        for variable, array in zip(variables, arrays.values(), strict=True):
+            variable.assign(array)
 
 
 def _optimizer(recipe: Recipe, steps: int) -> keras.optimizers.Optimizer:
@@ -390,7 +412,7 @@ def train(
             epochs = _Epochs(folder, batches, recipe.patience)
             _compile(trained, recipe, batches.num_batches, replicas)
             if epochs.saved:
-                trained.load_weights(epochs.saved)
+                _load(epochs.saved, _state(trained))
                 # The schedule counts steps: since the batch was halved there are more.
                 trained.optimizer.iterations.assign(epochs.done * batches.num_batches)
             if epochs.done < recipe.epochs and not epochs.has_stopped():
@@ -421,7 +443,7 @@ def train(
             )
             trained.set_weights(start)
             epochs = fit(batch_size)
-        trained.load_weights(folder / "best.weights.h5")
+        _load(folder / "best.npz", trained.variables)
         model.set_weights(trained.get_weights())
     return Training(
         history=epochs.table(),
@@ -443,7 +465,7 @@ def _resume(folder: Path, key: str, batch_size: int) -> int:
             if known["key"] == key:
                 return int(known["batch_size"])
         print(f"{folder.name} holds another training: it is trained again.")
-    for path in folder.glob("*.weights.h5"):
+    for path in folder.glob("*.npz"):
         path.unlink()
     return batch_size
 
