@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import Any
 
 from sudlib.files import InputError
+from sudlib.validation import check_number
 
 #: The variable of the environment that tells a page its cluster.
 VARIABLE = "SUDLIB_SCHEDULER"
@@ -61,6 +62,7 @@ def use(
     sudlib.files.InputError: scheduler must be an address such as \
 'tcp://10.0.0.1:8786', as dask scheduler prints it, not '10.0.0.1'
     """
+    patience = check_number("patience", patience, 0, open_low=True)
     if scheduler is None:
         return contextlib.nullcontext()
     if not re.fullmatch(r"(tcp|tls)://\S+:\d+", str(scheduler)):
@@ -97,6 +99,11 @@ def use(
         raise InputError(
             f"no Dask scheduler answers at {scheduler} within {patience:g} seconds: is"
             " it running, and can this machine reach it?"
+        ) from error
+    except TypeError as error:
+        raise InputError(
+            f"scheduler={scheduler!r} needs certificates in Dask's own configuration"
+            f" (distributed.comm.tls): {error}"
         ) from error
     try:
         client.wait_for_workers(1, timeout=patience)

@@ -569,3 +569,19 @@ def test_codes_with_gaps_and_what_is_no_layout_are_refused():
         next(drawn.batches(None))
     with pytest.raises(InputError, match="layout must be one of"):
         images.TextImage(None)
+
+
+def test_codes_with_gaps_and_pictures_without_an_end_are_refused():
+    codes = np.array([[3, 0, 1]])
+    with pytest.raises(InputError, match="gaps"):
+        images.draw_grid(np.ma.array(codes, mask=[[0, 1, 0]]))
+    with pytest.raises(InputError, match="the pictures: .* GiB asked for"):
+        images.draw_grid(codes, columns=10**9)
+
+
+def test_a_font_at_home_is_found_by_its_tilde(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "own.ttf").write_bytes(images.font_file().read_bytes())
+    assert images.font_file("~/own.ttf") == tmp_path / "own.ttf"
+    with pytest.raises(InputError, match="a path must be text"):
+        images.font_file(None)

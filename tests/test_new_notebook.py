@@ -54,5 +54,6 @@ def test_a_new_page_keeps_the_rules(root):
     assert [c.metadata for c in folded.cells] == [c.metadata for c in notebook.cells]
     with pytest.raises(SystemExit):
         new_notebook.main(["d99_a_new_page", "Again?"], root)
-    with pytest.raises(SystemExit):
-        new_notebook.main(["my page", "?"], root)
+    for name, title in (("my page", "?"), ("d98_b", " "), ("d98_b", "Two\nlines")):
+        with pytest.raises(SystemExit):
+            new_notebook.main([name, title], root)

@@ -176,4 +176,22 @@ def test_the_two_simulations_share_all_code_but_one_parameter():
 def test_what_is_no_notebook_is_named_without_a_traceback(name, capsys):
     with pytest.raises(SystemExit):
         style.main([str(ROOT / name)])
-    assert f"{ROOT / name} is no notebook" in capsys.readouterr().err
+    assert f"{ROOT / name}: {Path(name).name} " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("cell", "said"),
+    [("files = !ls", ""), ("%%bash\nls -la", ""), ("run?", ""), ("x = = 1", "cell 1")],
+)
+def test_lines_for_ipython_alone_are_read_and_no_python_is_named(
+    cell, said, tmp_path, capsys
+):
+    path = tmp_path / "mine.ipynb"
+    cells = [nbformat.v4.new_code_cell(cell)]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
+    if said:
+        with pytest.raises(SystemExit):
+            style.main([str(path)])
+        assert f"mine.ipynb, {said}" in capsys.readouterr().err
+    else:
+        assert style.main([str(path)]) in (0, 1)

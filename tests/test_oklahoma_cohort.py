@@ -397,3 +397,20 @@ def test_people_are_named_from_0_up(records):
             cohort.subset(some, wrong)
     with pytest.raises(InputError, match="target_name must be one of COMPLETED"):
         cohort.make_cohort(records, None)
+
+
+def test_labelled_rows_in_another_order_are_refused(records):
+    whole = cohort.make_cohort(records, rows=300)
+    done = whole.y == "COMPLETE"
+    assert set(cohort.subset(whole, done).y) == {"COMPLETE"}
+    for shuffled in (done.sample(frac=1, random_state=1), done.set_axis(range(1, 301))):
+        with pytest.raises(InputError, match="rows and cohort have different indexes"):
+            cohort.subset(whole, shuffled)
+    with pytest.raises(InputError, match="y and cohort have different indexes"):
+        cohort.relabel(whole, whole.y.sample(frac=1, random_state=1))
+    with pytest.raises(InputError, match="y must be one column"):
+        cohort.relabel(whole, whole.y.to_frame())
+
+
+def test_not_recorded_has_a_meaning_too():
+    assert coding.meaning("SUB1_-9").endswith("Missing/unknown/not collected/invalid")

@@ -186,3 +186,9 @@ def test_the_weight_as_a_column_gives_a_tree_98_percent_on_noise():
     assert scores["nothing leaks"] < 0.6
     assert scores["SMOTEN before the split"] < 0.7
     assert scores["that weight, and every row twice"] > 0.9
+
+
+@pytest.mark.parametrize("rows", [0, -1, "5", 2.5, True, 10**12], ids=str)
+def test_noise_has_a_whole_number_of_rows(rows):
+    with pytest.raises(InputError, match="rows must be a whole number from 1"):
+        forensics.noise_records("COMPLETED", rows)

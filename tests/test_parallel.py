@@ -200,3 +200,15 @@ def test_a_page_takes_its_cluster_from_the_environment(monkeypatch):
     monkeypatch.setenv(parallel.VARIABLE, "localhost")
     with pytest.raises(InputError, match="scheduler must be an address"):
         book.start("c01_the_idea")
+
+
+@pytest.mark.parametrize("patience", [0, -1, "5", None, float("nan"), True])
+def test_a_wait_is_a_number_of_seconds(patience):
+    with pytest.raises(InputError, match="patience must be a number above 0"):
+        parallel.use("tcp://127.0.0.1:9", patience=patience)
+
+
+@needs_dask
+def test_an_address_that_needs_certificates_says_so():
+    with pytest.raises(InputError, match=r"needs certificates.*distributed\.comm\.tls"):
+        parallel.use("tls://127.0.0.1:9", patience=1)

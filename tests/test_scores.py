@@ -509,3 +509,10 @@ def test_what_is_no_evaluation_or_measure_is_refused_by_name():
     assert list(scores.side_by_side({"a": one}, "f05")) == ["F0.5"]
     with pytest.raises(InputError, match="the rows of matrix must have one length"):
         scores.evaluate_matrix([[1, 2], [3]])
+
+
+def test_one_person_is_no_proof_of_an_average_precision():
+    completed = np.array([1] + [0] * 50)
+    score = np.r_[0.7, np.linspace(0, 1, 50)]
+    area = scores.evaluate(completed, score).estimates["average_precision"]
+    assert area.low < 0.01 and area.high > 0.9

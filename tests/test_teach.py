@@ -599,3 +599,51 @@ def test_a_term_has_the_id_that_sphinx_gives_it(term):
     from sphinx.util.nodes import _make_id
 
     assert glossary.anchor(term) == _make_id(f"term-{term}")
+
+
+@pytest.fixture
+def small_root(tmp_path):
+    """Return a checkout of one notebook, without its words on copyright."""
+    (tmp_path / "notebooks").mkdir()
+    (tmp_path / "book" / "_static" / "mathjax").mkdir(parents=True)
+    shutil.copy(TWO[0], tmp_path / "notebooks")
+    return tmp_path
+
+
+def test_a_shell_line_in_a_page_stops_no_course(small_root):
+    path = small_root / "notebooks" / TWO[0].name
+    notebook = nbformat.read(path, as_version=4)
+    notebook.cells.insert(5, nbformat.v4.new_code_cell("files = !ls"))
+    nbformat.write(notebook, path)
+    made = teach.make([], small_root / "executed", small_root / "out", small_root)
+    assert made == [TWO[0].stem]
+    notebook.cells[5].source = "x = = 1"
+    nbformat.write(notebook, path)
+    with pytest.raises(InputError, match=f"{path.name}, cell 6"):
+        teach.make([], small_root / "executed", small_root / "out", small_root)
+
+
+@pytest.mark.parametrize("content", ["", '{"cells": [', '{"a": 1}'])
+def test_an_executed_page_that_was_cut_off_is_named(small_root, content):
+    run = small_root / "executed" / TWO[0].name
+    run.parent.mkdir()
+    run.write_text(content)
+    with pytest.raises(InputError, match=TWO[0].name):
+        teach.make([], run.parent, small_root / "out", small_root)
+
+
+def test_a_place_that_cannot_be_written_to_is_named(capsys):
+    assert teach.main(["--out", str(ROOT / "README.md"), TWO[0].stem]) == 2
+    assert "README.md" in capsys.readouterr().err
+
+
+def test_no_number_is_no_right_answer():
+    scores = {"best": np.array([0.2, 0.4]), "lightgbm": np.array([0.4, 0.6])}
+    given = {"score": scores, "best_picture": "best", "lightgbm": "lightgbm"}
+    name = "a08_experiment_1_side_by_side"
+    marking.check(name, {"answer": np.array([0.3, 0.5]), **given})
+    with pytest.raises(AssertionError, match="half way"):
+        marking.check(name, {"answer": np.array([0.3, np.nan]), **given})
+    costs = [[1.0, 0.5], [np.nan, 0.5], [0.6, 0.5]]
+    with pytest.raises(AssertionError, match="never changing"):
+        marking.check("c10_outcomes_and_visits", {"answer": costs})

@@ -1,5 +1,6 @@
 """Many years in one folder: the same counts as by hand, and no label lost."""
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -80,13 +81,19 @@ def test_nothing_in_an_archive_is_called_real(years, tmp_path):
 @pytest.mark.parametrize(
     ("spoil", "said"),
     [
-        (lambda frame: frame.drop(columns="DISYR"), "sorted by year"),
-        (lambda frame: frame.iloc[:0], "0 records"),
-        (lambda frame: frame.assign(AGE="21-24"), "other.*AGE"),
+        (lambda frame: frame.drop(columns="DISYR"), "needs the column DISYR"),
+        (lambda frame: frame.iloc[:0], "number of records.*not 0"),
+        (lambda frame: frame.assign(AGE="old"), "AGE is 'old'"),
+        (lambda frame: frame.assign(AGE=99), "AGE is 99"),
+        (lambda frame: pd.concat([frame, frame[["AGE"]]], axis=1), "AGE twice"),
+        (lambda frame: frame.to_dict("list"), "not dict"),
         (lambda frame: frame.assign(WEIGHT=1), "WEIGHT is no column"),
         (lambda frame: frame.assign(DISYR=1999), "1999"),
     ],
-    ids=["no year", "no row", "labels", "another column", "another year"],
+    ids=[
+        *("no year", "no row", "no label", "no code", "a column twice", "no frame"),
+        *("another column", "another year"),
+    ],
 )
 def test_what_cannot_be_kept_is_told(archive, years, spoil, said):
     with pytest.raises(InputError, match=said):
@@ -104,6 +111,12 @@ def test_what_cannot_be_kept_is_told(archive, years, spoil, said):
         (lambda archive: archive.count([]), "at least one column"),
         (lambda archive: archive.count("AGE", {"AGE": 999}), "by its codes.*999"),
         (lambda archive: archive.count("AGE", {"AGE": "5"}), "by its codes.*'5'"),
+        (lambda archive: archive.count("AGE", {"AGE": 2.5}), "by its codes.*2.5"),
+        (lambda archive: archive.count("AGE", {"AGE": 13}), "by its codes.*13"),
+        (lambda archive: archive.count("AGE", {"AGE": [2, None]}), "by its codes"),
+        (lambda archive: archive.count("AGE", {"AGE": True}), "by its codes.*True"),
+        (lambda archive: archive.count("AGE", {"DISYR": 2017}), "2016, 2018, 2019"),
+        (lambda archive: archive.count("AGE", ["AGE"]), "where must map"),
     ],
 )
 def test_a_question_about_no_column_is_told(archive, ask, said):
@@ -118,3 +131,29 @@ def test_an_archive_is_a_folder_with_a_year_in_it(tmp_path):
     path.touch()
     with pytest.raises(InputError, match="is a file"):
         teds.Archive(path)
+
+
+def test_years_of_other_integer_types_labels_and_floats_are_kept_as_codes(
+    archive, years
+):
+    plain = archive.count(["DISYR", "AGE"])
+    for kind in ("int64", "Int32", "float64", "string", "category"):
+        archive.add(years[2018].astype({"AGE": kind, "DISYR": "int64"}))
+        pd.testing.assert_frame_equal(archive.count(["DISYR", "AGE"]), plain)
+    assert archive.read(["AGE"]).dtypes.to_list() == ["int8"]
+
+
+def test_years_that_are_read_are_those_that_were_asked_for(archive):
+    assert archive.read(["AGE"], {"DISYR": np.int16(2018)}).attrs["years"] == [2018]
+    assert archive.read(["AGE"]).attrs["years"] == [2016, 2018, 2019]
+
+
+def test_a_year_whose_file_is_cut_off_is_named(archive, years):
+    path = archive.files[2018]
+    path.write_bytes(path.read_bytes()[:500])
+    with pytest.raises(InputError, match="2018.*not a whole parquet file.*again"):
+        archive.count("AGE")
+    (archive.folder / "DISYR=new").mkdir()
+    (archive.folder / "DISYR=new" / "records.parquet").write_bytes(b"")
+    archive.add(years[2018])
+    assert archive.count("DISYR").records.tolist() == [400] * 3

@@ -750,3 +750,28 @@ def test_a_tool_says_what_it_does_before_it_does_it(name, word):
     )
     assert done.returncode == (0 if word == "--help" else 2)
     assert "usage:" in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["count_code", "/nosuch"], "there is no folder '/nosuch'"),
+        (["mutate", "raking", "--files", "nosuch"], "no module nosuch"),
+        (["mutate", "raking", "--number", "0"], "--number must be from 1 up, not 0"),
+        (["mutate", "files"], "no test is named for files"),
+        (["run_benchmarks", "twin", "--minutes", "nan"], "must be above 0"),
+        (["run_benchmarks", "twin", "--minutes", "-1"], "must be above 0"),
+        (["record_trials", "."], "there is no result . to read"),
+    ],
+    ids=lambda each: "-".join(each) if isinstance(each, list) else "",
+)
+def test_a_tool_says_which_setting_it_cannot_use(words, said):
+    name, *rest = words
+    done = subprocess.run(
+        [sys.executable, ROOT / "tools" / f"{name}.py", *rest],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 2 and said in done.stderr
+    assert "Traceback" not in done.stderr

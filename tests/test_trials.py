@@ -410,3 +410,62 @@ def test_every_result_of_a_page_on_real_people_is_recorded(path):
     code = "\n".join("".join(c["source"]) for c in cells if c["cell_type"] == "code")
     asked = re.findall(r"@page\.result\ndef (\w+)", code)
     assert asked and list(trials.read_recorded(path.stem)["tables"]) == asked
+
+
+@pytest.mark.parametrize(
+    ("X", "said"),
+    [
+        ({"a": [1.0, 2.0], "b": [None, None]}, "'b' is missing throughout"),
+        ({"a": ["x", None]}, "a must hold numbers, not text"),
+        ({"a": [1, np.inf, np.nan]}, "a must be finite"),
+    ],
+)
+def test_gaps_that_no_median_fills_are_told(X, said):
+    with pytest.raises(InputError, match=said):
+        trials.without_gaps(pd.DataFrame(X))
+    with pytest.raises(InputError, match="DataFrame"):
+        trials.without_gaps(np.array([[1.0]]))
+
+
+def test_nullable_gaps_are_filled_as_plain_ones():
+    X = pd.DataFrame({"a": [1, None, 3], "b": [True, None, True]})
+    filled = trials.without_gaps(X.astype({"a": "Int64", "b": "boolean"}))
+    assert filled[["a", "b"]].to_numpy().tolist() == [[1, 1], [2, 1], [3, 1]]
+
+
+def test_one_person_is_no_proof_of_an_area():
+    people, others = [1] + [0] * 50, np.linspace(0, 1, 50)
+    one = trials.areas(people, {"s": np.r_[0.7, others]}).loc["s"]
+    assert one["low"] < 0.05 and one["high"] > 0.95
+    perfect = {"s": np.r_[2.0, others], "t": np.r_[3.0, others]}
+    gap = trials.areas(people, perfect).loc["t"]
+    assert gap["gap"] == 0 and gap["gap_low"] < -0.9 and gap["gap_high"] > 0.9
+    same = trials.areas(people, {"s": perfect["s"], "t": perfect["s"]}).loc["t"]
+    assert same["gap_low"] == same["gap_high"] == 0
+    with pytest.raises(InputError, match="scores must be a dict"):
+        trials.areas(people, [perfect["s"]])
+
+
+def test_the_difference_is_of_two_groups_that_are_there_once():
+    table = trials.shares(pd.Series([1, 0, 1, 0]), pd.Series(list("aabb")))
+    with pytest.raises(InputError, match="rows of 'a' must be 1, not 2"):
+        trials.difference(pd.concat([table, table]), "a", "b")
+
+
+def test_what_is_read_of_a_zip_is_what_was_checked(tmp_path):
+    path = tmp_path / "d.zip"
+    with zipfile.ZipFile(path, "w") as bundle:
+        bundle.writestr("old_diabetic_data.csv", "a\n1\n")
+        bundle.writestr("__MACOSX/x/._diabetic_data.csv", "?")
+        bundle.writestr("x/diabetic_data.csv", "a\n2\n")
+    assert readers._raw("diabetes130", (path,))["a"].tolist() == ["2"]
+
+
+@pytest.mark.parametrize("method", [9, 99])
+def test_a_zip_that_python_cannot_unpack_is_another_file(tmp_path, method):
+    path, content = tmp_path / "d.zip", bytearray(zipped("t.csv", b"1,2"))
+    central = content.rindex(b"PK\x01\x02")
+    content[8:10] = content[central + 10 : central + 12] = bytes([method, 0])
+    path.write_bytes(content)
+    entry = {"sha256": None, "inside": {"t.csv": digest_of(b"1,2")}}
+    assert "no zip that can be unpacked" in files_at_hand._wrong(path, entry)

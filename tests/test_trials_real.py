@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from sudlib import trials
+from sudlib.files import InputError
 from sudlib.teds import codebook
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -177,7 +178,7 @@ def test_real_admissions_are_complete_and_their_records_read_as_counted_by_hand(
 
 
 def test_a_table_that_is_not_there_is_named():
-    with pytest.raises(ValueError, match="uds_temp.*none called 'urine'"):
+    with pytest.raises(ValueError, match="uds_temp.*not 'urine'"):
         trials.table("urine")
 
 
@@ -221,3 +222,52 @@ def test_a_cohort_is_known_at_admission_and_has_its_trials_outcome(
     else:
         relapse = trials.relapsed(trials.weeks(trials.randomised("0051")))
         assert (relapse == (cohort.good == 0)).all()
+
+
+def test_what_is_done_to_a_cohort_stays_with_the_caller():
+    changed = trials.cohort("0051")
+    changed.X["age"], changed.good[:] = 0.0, 1
+    assert trials.cohort("0051").X["age"].min() > 0
+    assert trials.cohort("0051").good.mean() < 1
+    with pytest.raises(InputError, match=r"trial must be one of.*not \['0051'\]"):
+        trials.cohort(["0051"])
+
+
+def test_weeks_are_found_by_the_persons_number_or_not_at_all():
+    drawn = trials.randomised("0051")
+    some = trials.weeks(drawn.sample(20, random_state=1), 4).sample
+    assert some.equals(trials.weeks(drawn, 4).sample.loc[some.index])
+    for lost in (
+        drawn.reset_index(drop=True),
+        drawn.drop(columns="origin"),
+        drawn.sample(len(drawn), replace=True, random_state=1),
+    ):
+        with pytest.raises(InputError, match="people must"):
+            trials.weeks(lost)
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"first_week": 0},
+        {"first_week": 22},
+        {"first_week": "3"},
+        {"in_a_row": 25},
+        {"seven_days": "no"},
+        {"reports": "no"},
+    ],
+    ids=str,
+)
+def test_a_relapse_that_nobody_could_have_is_refused(asked):
+    weeks = trials.weeks(trials.randomised("0051").head(20))
+    with pytest.raises(InputError, match=f"{next(iter(asked))} must be"):
+        trials.relapsed(weeks, **asked)
+
+
+@pytest.mark.parametrize("phase", [1, 2])
+def test_success_needs_twelve_weeks(phase):
+    people = trials.randomised("0030").head(20)
+    with pytest.raises(InputError, match="number of weeks.*12 up, not 8"):
+        trials.succeeded(trials.weeks(people, 8), phase)
+    with pytest.raises(InputError, match="missing must be"):
+        trials.succeeded(trials.weeks(people, 12), phase, missing="none")

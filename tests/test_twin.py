@@ -1062,3 +1062,49 @@ def test_a_comparison_says_what_it_needs(name):
     two = pd.concat([drawn, twin.sample(2019, rows=3)], ignore_index=True)
     with pytest.raises(InputError, match="must all be of one year"):
         twin.compare_outpatient(two)
+
+
+def test_what_is_kept_for_the_next_call_cannot_be_changed_by_the_caller():
+    for kept in twin.margin(2019, "AGE"):
+        with pytest.raises(ValueError, match="read-only"):
+            kept[...] = 0
+    twin.read_targets(2019)[0][...] = 0
+    assert twin.read_targets(2019)[0].sum() > 0
+    table = twin.scorecard.read_real("left_by_level")
+    table["left"] = 0
+    assert twin.scorecard.read_real("left_by_level")["left"].max() > 0
+
+
+@pytest.mark.parametrize(
+    ("ask", "said"),
+    [
+        (lambda _: twin.margin(2019, "AGEE"), "no variable 'AGEE'"),
+        (lambda _: twin.read_targets(2020), "year must be one of 2015.*not 2020"),
+        (twin.measure_areas, "states with 20 who.*not 0"),
+        (lambda few: twin.compare_outpatient(few, least="x"), "least must be"),
+        (lambda few: twin.compare_margins(few.iloc[:0]), "not of none"),
+        (
+            lambda few: twin.score_card(few.assign(DISYR=2017), few, {"tree": 0.7}),
+            "area must be one of boosting.*not 'tree'",
+        ),
+    ],
+    ids=["margin", "targets", "areas", "least", "nobody", "another area"],
+)
+def test_a_comparison_says_what_it_cannot_do(ask, said):
+    with pytest.raises(InputError, match=said):
+        ask(twin.sample(2019, rows=500))
+
+
+@pytest.mark.parametrize(
+    "compare",
+    [
+        *(twin.check_structure, twin.compare_margins, twin.compare_completion),
+        *(twin.compare_correlations, twin.compare_left, twin.count_bytes),
+    ],
+    ids=lambda each: each.__name__,
+)
+def test_no_comparison_takes_a_column_twice(compare):
+    records = twin.sample(2019, rows=50)
+    twice = pd.concat([records, records[["AGE"]]], axis=1)
+    with pytest.raises(InputError, match="the column AGE twice"):
+        compare(twice)

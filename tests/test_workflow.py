@@ -409,10 +409,20 @@ def test_a_damaged_result_is_named_where_it_is_read(tmp_path, text):
     assert f"{tmp_path / 'a02.json'} is damaged" in str(caught.value)
 
 
-def test_make_hands_on_what_is_asked_for_as_it_stands(tmp_path):
+@pytest.mark.parametrize(
+    ("goal", "names", "handed_on"),
+    [
+        ("book", ["DATA", "JOBS"], "--data={}"),
+        ("notebook", ["TITLE", "NAME"], "{}"),
+        ("mutants", ["ROOM", "N"], "{}"),
+        ("teach", ["PROFILE", "NAME"], "_build/{}/executed"),
+        ("test", ["JOBS", "NAME"], "{}"),
+    ],
+)
+def test_make_hands_on_what_is_asked_for_as_it_stands(goal, names, handed_on, tmp_path):
     """Also a file whose name holds what a shell would read."""
-    makefile = (ROOT / "Makefile").read_text().replace("environment:  ", "nothing:  ")
-    makefile = makefile.replace("book: environment", "book:")
+    makefile = (ROOT / "Makefile").read_text()
+    makefile = re.sub(r"(?m)^environment: .*\n.*\n", "environment:\n", makefile)
     (tmp_path / "Makefile").write_text(makefile)
     python = tmp_path / ".venv" / "bin" / "python"
     python.parent.mkdir(parents=True)
@@ -420,14 +430,29 @@ def test_make_hands_on_what_is_asked_for_as_it_stands(tmp_path):
     python.chmod(0o755)
     name = 'it\'s "mine" (1) `x`; y.csv'
     done = subprocess.run(
-        ["make", "book", f"DATA={name}", "JOBS=3"],
+        ["make", goal, f"{names[0]}={name}", f"{names[1]}=3"],
         cwd=tmp_path,
         capture_output=True,
         text=True,
     )
     said = done.stdout.splitlines()
-    assert f"--data={name}" in said, done
-    assert "--jobs=3" in said and "--profile=" in said
+    assert handed_on.format(name) in said, done
+    if goal == "book":
+        assert "--jobs=3" in said and "--profile=" in said
+
+
+def test_a_name_of_the_machines_own_is_no_benchmark(tmp_path):
+    makefile = (ROOT / "Makefile").read_text()
+    makefile = re.sub(r"(?m)^environment: .*\n.*\n", "environment:\n", makefile)
+    (tmp_path / "Makefile").write_text(makefile)
+    done = subprocess.run(
+        ["make", "-s", "bench", "BIN=echo"],
+        cwd=tmp_path,
+        env={**os.environ, "NAME": "DESKTOP-7"},
+        capture_output=True,
+        text=True,
+    )
+    assert "DESKTOP-7" not in done.stdout + done.stderr
 
 
 @pytest.mark.parametrize(

@@ -40,6 +40,9 @@ def by_room(folder):
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path, nargs="?", default=ROOT / "sudlib")
-    sizes = by_room(parser.parse_args().folder)
+    folder = parser.parse_args().folder
+    if not folder.is_dir():
+        parser.error(f"there is no folder {str(folder)!r}")
+    sizes = by_room(folder)
     for name, number in (sizes | {"all": sum(sizes.values())}).items():
         print(f"{number:7,}  {name}")

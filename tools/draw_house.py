@@ -24,7 +24,7 @@ MARKS = "<!-- drawn by tools/draw_house.py -->", "<!-- end of the drawing -->"
 
 def imports(library: Library | None = None) -> dict[str, set[str]]:
     """Return module -> the modules of the library that it imports, by dotted names."""
-    library = library or Library()
+    library = library or Library(ROOT)  # not one that is installed elsewhere
     return {
         name: library.needs(library.source(name)) - {name} for name in library.modules()
     }

@@ -188,11 +188,18 @@ def main(words: list[str] | None = None) -> int:
     if not all(path.is_file() for path in files):
         parser.error(f"there is no room {given.room!r} in sudlib")
     if given.files:
+        unknown = {*given.files} - {path.stem for path in files}
+        if unknown:
+            parser.error(f"{given.room} has no module {', '.join(sorted(unknown))}")
         files = [path for path in files if path.stem in given.files]
+    if given.number < 1:
+        parser.error(f"--number must be from 1 up, not {given.number}")
     tests = [f"tests/{name}.py" for name in given.tests or []] or [
         str(path.relative_to(ROOT))
         for path in sorted((ROOT / "tests").glob(f"test_{given.room}*.py"))
     ]
+    if not tests:
+        parser.error(f"no test is named for {given.room}: say which with --tests")
     every = [(path, *mutant) for path in files for mutant in mutants(path)]
     chosen = random.Random(given.seed).sample(every, min(given.number, len(every)))
     print(f"{len(chosen)} of {len(every)} mutants, tests: {' '.join(tests)}")

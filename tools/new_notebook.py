@@ -73,6 +73,8 @@ def main(words: list[str] | None = None, root: Path = ROOT) -> None:
     given = parser.parse_args(words)
     if not re.fullmatch(r"[abcd]\d\d_[a-z0-9_]+", given.name):
         parser.error(f"a name is like a11_how_long_people_stay, not {given.name!r}")
+    if not given.title.strip() or len(given.title.splitlines()) > 1:
+        parser.error(f"a title is one line, such as 'A question?', not {given.title!r}")
     path = root / "notebooks" / f"{given.name}.ipynb"
     if path.exists():
         parser.error(f"{path.name} exists")
@@ -90,13 +92,13 @@ def main(words: list[str] | None = None, root: Path = ROOT) -> None:
     study = given.name[0]
     plan, toc = root / "workflow" / "notebooks.yml", root / "book" / "_toc.yml"
     entry = rf"^  {study}\d\d_\w+:.*\n(?:    .*\n)*"
-    listed = after_last(plan.read_text(), entry, f"  {given.name}: {{}}")
+    listed = after_last(plan.read_text("utf-8"), entry, f"  {given.name}: {{}}")
     place = rf"^ *- file: notebooks/{study}\d\d_\w+\n"
     line = f"      - file: notebooks/{given.name}"
-    contents = after_last(toc.read_text(), place, line)
+    contents = after_last(toc.read_text("utf-8"), place, line)
     nbformat.write(notebook, path)
-    plan.write_text(listed)
-    toc.write_text(contents)
+    plan.write_text(listed, "utf-8")
+    toc.write_text(contents, "utf-8")
     sys.stdout.write(f"notebooks/{path.name} and its places are made\n")
 
 

@@ -85,6 +85,8 @@ def main() -> None:
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(BENCHMARKS))
     parser.add_argument("--minutes", type=float, default=10, help="at most, for each")
     given = parser.parse_args()
+    if not 0 < given.minutes <= 1440:
+        parser.error(f"--minutes must be above 0, at most 1440, not {given.minutes}")
     unknown = sorted({*given.names} - {*BENCHMARKS})
     if unknown:
         sys.exit(

@@ -13,10 +13,11 @@ def with_todays_words(source, executed):
     Prose, comments and what is folded may have changed since it ran; where its code
     has, the executed copy is returned as it is.
     """
+    # First, since what is damaged is named there.
+    old = freshness.cell_digests(executed, injected=False)
     notebook = nbformat.read(source, as_version=4)
     ran = nbformat.read(executed, as_version=4)
-    digests = freshness.cell_digests
-    if digests(source) != digests(executed, injected=False):
+    if freshness.cell_digests(source) != old:
         return ran
     given = [cell for cell in ran.cells if "injected-parameters" in tags_of(cell)]
     waiting = [cell for cell in ran.cells if has_code(cell) and cell not in given]

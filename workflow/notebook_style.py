@@ -25,6 +25,7 @@ from pathlib import Path
 
 import nbformat
 
+from sudlib.book.notebooks import Cell, read_cells
 from sudlib.files import InputError
 
 #: The tag of each kind, for Jupyter Book.
@@ -125,11 +126,23 @@ def fold_all(notebook):
 # -------------------------------------------------------------- what code says and does
 
 
+def check_readable(path):
+    """Raise if a notebook or one of its cells cannot be read, naming it."""
+    for cell in read_cells(path):
+        if cell.kind == "code":
+            cell.python()
+
+
+def parsed(source):
+    """Return the syntax tree of a cell, which may hold lines for IPython alone."""
+    return ast.parse(Cell("a cell", "code", source).python())
+
+
 def calls(source):
     """Return the calls in a source, each as its function's name and its node."""
     return [
         (ast.unparse(node.func), node)
-        for node in ast.walk(ast.parse(source))
+        for node in ast.walk(parsed(source))
         if isinstance(node, ast.Call)
     ]
 
@@ -167,7 +180,7 @@ def computing(source):
     Blank lines, comments and docstrings do not count.  Imports do not compute, nor do
     statements that only show or keep (:data:`SHOWING`).
     """
-    tree, lines = ast.parse(source), source.split("\n")
+    tree, lines = parsed(source), source.split("\n")
     counted = {
         number
         for number, line in enumerate(lines, 1)
@@ -304,9 +317,10 @@ def main(words=None):
     bad = 0
     for path in given.notebooks:
         try:
-            notebook = nbformat.read(path, as_version=4)
-        except (OSError, nbformat.reader.NotJSONError) as error:
-            parser.error(f"{path} is no notebook: {str(error)[:80]}")
+            check_readable(path)
+        except InputError as error:
+            parser.error(f"{path}: {error}")
+        notebook = nbformat.read(path, as_version=4)
         if given.fold:
             nbformat.write(fold_all(notebook), path)
         for problem in problems(notebook):

@@ -81,7 +81,7 @@ def tools(notebook, source):
         (alias.asname or alias.name)
         for cell in notebook.cells
         if cell.cell_type == "code"
-        for node in ast.walk(ast.parse(cell.source))
+        for node in ast.walk(notebook_style.parsed(cell.source))
         if isinstance(node, ast.ImportFrom) and (node.module or "") != "__future__"
         for alias in node.names
     } - {"figures"}
@@ -96,13 +96,13 @@ def made_above(notebook, source):
     for cell in notebook.cells:
         if cell.cell_type != "code" or is_solution(cell):
             continue
-        for node in ast.walk(ast.parse(cell.source)):
+        for node in ast.walk(notebook_style.parsed(cell.source)):
             if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
                 made.add(node.id)
             elif isinstance(node, ast.FunctionDef):
                 made.add(node.name)
     own = set()
-    for node in ast.walk(ast.parse(source)):
+    for node in ast.walk(notebook_style.parsed(source)):
         if isinstance(node, ast.Name):
             (used.append if isinstance(node.ctx, ast.Load) else own.add)(node.id)
     return list(dict.fromkeys(name for name in used if name in made - own))
@@ -129,6 +129,7 @@ def copy_of(path, *, solved):
     solved : bool
         Whether it shows the solution.
     """
+    notebook_style.check_readable(path)
     notebook, stem = nbformat.read(path, as_version=4), path.stem
     test = marking.EXERCISES.get(stem)
     folded = "" if solved else hint(notebook)
@@ -257,7 +258,7 @@ def main(words=None):
     given = parser.parse_args(words)
     try:
         missing = make(given.names, given.executed, given.out)
-    except InputError as error:
+    except (InputError, OSError) as error:
         print(f"\nteach: {error}\n", file=sys.stderr)
         return 2
     print(f"student, solutions and slides are in {given.out}")

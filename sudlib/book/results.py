@@ -136,8 +136,8 @@ def read_result(path: str | os.PathLike[str]) -> dict[str, Any]:
     try:
         result = json.loads(Path(path).read_text(encoding="utf-8"))
         result["stamp"]["fingerprints"], result["claims"], result["values"]
-    except FileNotFoundError:
-        raise InputError(f"there is no result {os.fspath(path)}") from None
+    except OSError:
+        raise InputError(f"there is no result {os.fspath(path)} to read") from None
     except (ValueError, KeyError, TypeError):
         raise InputError(
             f"{os.fspath(path)} is damaged: it is not what a notebook writes at its"

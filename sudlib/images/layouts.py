@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from sudlib.files import InputError, data_file, read_rows, sha256
+from sudlib.files import InputError, data_file, expand_path, read_rows, sha256
 from sudlib.images.codes import VARIABLES
 from sudlib.teds.codebook import MISSING
 from sudlib.validation import check_choice
@@ -230,9 +230,10 @@ def font_file(font: str | os.PathLike[str] = "liberation-sans") -> Path:
         import matplotlib  # here, because nothing else needs it
 
         return Path(matplotlib.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf")
-    if not Path(font).is_file():
+    path = expand_path(font)
+    if not path.is_file():
         raise InputError(
             f"there is no font {str(font)!r}: give {' or '.join(FONTS)}, or the path of"
             " a font file"
         )
-    return Path(font)
+    return path

@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw, ImageFont
 from sudlib.files import InputError
 from sudlib.images.codes import LEVELS
 from sudlib.images.layouts import GRID_CELL, Cell, Layout, font_file, text
-from sudlib.validation import check_whole
+from sudlib.validation import check_bytes, check_whole
 
 #: y, x, height and width of a cell's ink on the canvas, in pixels.
 Box = tuple[int, int, int, int]
@@ -158,10 +158,11 @@ def draw_grid(
     (1, 16, 64)
     """
     given, (high, wide) = np.asarray(codes), GRID_CELL
-    if given.ndim != 2 or given.dtype.kind not in "iu" or not given.size:
+    masked = " with gaps (masked)" if np.ma.is_masked(codes) else ""
+    if given.ndim != 2 or given.dtype.kind not in "iu" or not given.size or masked:
         raise InputError(
             "codes must be a table of whole numbers, records x variables, not"
-            f" {given.dtype} of shape {given.shape}"
+            f" {given.dtype} of shape {given.shape}{masked}"
         )
     if given.min() < 0 or given.max() > 9:
         raise InputError(
@@ -169,12 +170,13 @@ def draw_grid(
             f" {given.max()}"
         )
     columns, ink = check_whole("columns", columns, 1), []
+    lines = -(-given.shape[1] // columns)
+    check_bytes("the pictures", 9 * len(given) * lines * columns * high * wide)
     for sign in "?123456789 ":
         picture = Image.new("L", (wide, high))
         pen = open_font(font_file(font), 10)
         ImageDraw.Draw(picture).text((2, -2), sign, fill=255, font=pen)
         ink.append(np.asarray(picture))
-    lines = -(-given.shape[1] // columns)
     blank = np.full((len(given), lines * columns), 10)  # the last sign, a space
     blank[:, : given.shape[1]] = given
     cells = np.stack(ink)[blank].reshape(len(given), lines, columns, high, wide)

@@ -398,7 +398,7 @@ def meaning(column: str) -> str:
     if name not in codebook.variables(STUDY_YEAR):
         raise InputError(f"the codebook of {STUDY_YEAR} has no variable {name!r}")
     codes = codebook.codes(name, STUDY_YEAR)
-    if not code.isdecimal() or int(code) not in codes:
+    if code not in map(str, codes):
         raise InputError(
             f"{name} has the codes {', '.join(map(str, codes))}, not {code!r}"
         )

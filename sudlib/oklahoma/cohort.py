@@ -296,6 +296,8 @@ def subset(cohort: Cohort, rows: ArrayLike) -> Cohort:
     InputError
         For other rows than there are.
     """
+    if pd.api.types.is_bool_dtype(rows):
+        check_columns(rows=rows, cohort=cohort.y)
     rows = places(rows, len(cohort))
     parts = {name: getattr(cohort, name) for name in ("levels", "y", "groups")}
     kept = {k: part.iloc[rows].reset_index(drop=True) for k, part in parts.items()}
@@ -319,10 +321,10 @@ def relabel(cohort: Cohort, y: ArrayLike) -> Cohort:
     Raises
     ------
     InputError
-        For another number of entries or a class that the target does not have.
+        For another number of entries, another index or a class the target has not.
     """
+    check_columns(y=y, cohort=cohort.y)
     labels = pd.Series(np.asarray(y, object), name=cohort.y.name)
-    check_columns(y=labels, cohort=cohort.y)
     for label in dict.fromkeys(labels):
         check_choice("a class", label, coding.CLASSES[cohort.target])
     return replace(cohort, y=labels)

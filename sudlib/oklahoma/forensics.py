@@ -16,7 +16,7 @@ from sudlib.oklahoma.cohort import Cohort
 from sudlib.origin import label
 from sudlib.smoten import SMOTEN
 from sudlib.teds import codebook
-from sudlib.validation import check_choice, check_seed
+from sudlib.validation import check_choice, check_seed, check_whole
 
 TEST_SETS: dict[str, dict[str | int, int]] = {
     "COMPLETED": {"INCOMPLETE": 446, "COMPLETE": 297},
@@ -89,7 +89,8 @@ def noise_records(
     check_choice("classes", classes, TEST_SETS)
     random = np.random.default_rng(check_seed(seed))
     tested = sum(TEST_SETS[classes].values())
-    rows = int(tested / 0.3) if rows is None else rows
+    rows = check_whole("rows", rows, 1, 10**6, none="as many as the study had")
+    rows = rows or int(tested / 0.3)
     printed = codebook.frequencies(STUDY_YEAR).groupby("variable")
     records = pd.DataFrame(index=range(rows))
     for name in dict.fromkeys((*FEATURES, *VARIABLES, "REASON")):

@@ -288,6 +288,10 @@ def evaluate(
     for name, people in (("average_precision", positives), ("brier", len(score))):
         counted = values[name] * people if values[name] in (0, 1) else np.nan
         exact[name] = _exact(counted, people, tail)
+    if positives and np.ptp(score[completed]) == 0 < np.ptp(score):  # as of one person
+        people = values["average_precision"] * positives
+        least, most = exact_limits(people, positives, tail)
+        exact["average_precision"] = float(least), float(most)
     drawn.attrs = {"seed": seed, "rows": zlib.crc32(completed.tobytes())}
     pointwise = None
     if bands:

@@ -17,6 +17,7 @@ from sudlib.origin import IS_SYNTHETIC, joint_origin, label, origin_of
 from sudlib.teds import codebook, gate
 from sudlib.teds.codebook import MISSING
 from sudlib.teds.writer import whole_file
+from sudlib.validation import check_choice, check_whole, numbers
 
 Codes = int | Sequence[int]
 
@@ -64,7 +65,7 @@ class Archive:
     @property
     def files(self) -> dict[int, Path]:
         """The file of each year that is kept, in the order of the years."""
-        found = self.folder.glob("DISYR=*/records.parquet")
+        found = self.folder.glob("DISYR=20[0-9][0-9]/records.parquet")
         return dict(sorted((int(path.parent.name[6:]), path) for path in found))
 
     @property
@@ -72,7 +73,7 @@ class Archive:
         """Where the records come from: synthetic, mixture or unverified."""
         said = []
         for path in self._needed().values():
-            metadata = parquet.read_schema(path).metadata or {}
+            metadata = _schema(path).metadata or {}
             origin = metadata.get(_ORIGIN, b"").decode()
             said.append(origin if origin in IS_SYNTHETIC else "unverified")
         origin = joint_origin(said)
@@ -89,23 +90,14 @@ class Archive:
         Raises
         ------
         InputError
-            If DISYR is not there, or a year or a column cannot be used.
+            If DISYR is not there, a column is not known, or a cell is no code.
         """
-        if "DISYR" not in records or not len(records):
-            raise InputError(
-                "an archive is sorted by year: the frame needs DISYR and at least one"
-                f" record; it has {len(records)} records and the columns"
-                f" {', '.join(map(str, records.columns[:6]))}"
-            )
+        records = gate.official_codes(records, ["DISYR"], who="an archive")
         self._check_columns(records.columns)
-        others = [str(k) for k, d in records.dtypes.items() if d.kind not in "iu"]
-        if others:
-            raise InputError(
-                "an archive holds integer codes (-9 for missing), as teds.read gives;"
-                f" these columns hold others: {', '.join(others)}"
-            )
+        check_whole("the number of records", len(records), 1)
         origin = origin_of(records).encode()
-        for year, of_year in records.groupby("DISYR", sort=True):
+        kinds = {n: codebook.dtype(n) for n in records}  # one type in all years
+        for year, of_year in records.astype(kinds).groupby("DISYR"):
             folder = self.folder / f"DISYR={codebook.check_year(year)}"
             folder.mkdir(parents=True, exist_ok=True)
             columns = of_year.drop(columns="DISYR")
@@ -164,7 +156,7 @@ class Archive:
             As for :meth:`count`.
         """
         columns = codebook.known_names(columns)
-        years = np.atleast_1d((where or {}).get("DISYR", list(self.files))).tolist()
+        years = map(int, np.ravel((where or {}).get("DISYR", list(self.files))))
         frame = self._table(columns, where).to_pandas()
         name, origin = self.folder.name, self.origin
         frame.attrs = label(name, len(frame), years=sorted(years), origin=origin)
@@ -172,10 +164,11 @@ class Archive:
 
     def _table(self, columns: list[str], where: Mapping[str, Codes] | None) -> pa.Table:
         """Return columns of records that fit; -9 where a year lacks a column."""
-        where = dict(where or {})
-        files = self._needed()
+        where, files = {} if where is None else where, self._needed()
+        if not isinstance(where, Mapping):
+            raise InputError(f"where must map columns to codes, not be {where!r}")
         self._check_columns([*columns, *where])
-        schemas = [parquet.read_schema(path) for path in files.values()]
+        schemas = [_schema(path) for path in files.values()]
         schema = pa.unify_schemas([*schemas, _BY_YEAR.schema]).remove_metadata()
         absent = {*columns, *where} - {*schema.names}
         if absent:
@@ -185,15 +178,18 @@ class Archive:
             )
         wanted = []
         for name, codes in where.items():
-            kind = schema.field(name).type
             try:
-                listed = pa.array(np.atleast_1d(codes).tolist(), kind)
-            except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+                numbers(name, asked := np.ma.ravel(codes))  # or raise: no text, no gap
+                listed = gate.official_codes(pd.DataFrame({name: asked}))[name]
+                for year in listed if name == "DISYR" else ():
+                    check_choice("the year", year, files)
+                codes_of = pa.array(listed, schema.field(name).type)
+            except (InputError, pa.ArrowInvalid) as error:
                 raise InputError(
                     f"{name} is asked for by its codes, such as"
-                    f" {gate.spell(name, list(files))}, not {codes!r}"
+                    f" {gate.spell(name, list(files))}, not {codes!r}: {error}"
                 ) from error
-            wanted.append((name, "in", listed))
+            wanted.append((name, "in", codes_of))
         how = {"schema": schema, "partitioning": _BY_YEAR, "filters": wanted or None}
         table = parquet.read_table([*files.values()], columns=columns, **how)
         filled = [column.fill_null(MISSING) for column in table.columns]
@@ -214,3 +210,13 @@ class Archive:
                 f"{', '.join(unknown)} is no column of the schema; its columns are"
                 f" {', '.join(codebook.COLUMNS)}"
             )
+
+
+def _schema(path: Path) -> pa.Schema:
+    """Return the columns of a year's file, or say that it is damaged."""
+    try:
+        return parquet.read_schema(path)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise InputError(
+            f"{str(path)!r} is not a whole parquet file ({error}): add its year again"
+        ) from error

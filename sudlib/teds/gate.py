@@ -388,6 +388,8 @@ def official_codes(
     """
     columns = check_frame(records).columns
     check_whole("the number of rows of column names", columns.nlevels, 1, 1)
+    for name in columns[columns.duplicated()].intersection(list(codebook.COLUMNS)):
+        raise InputError(f"the records have the column {name} twice")
     absent = [name for name in needed if name not in columns]
     if absent:
         raise InputError(
@@ -401,8 +403,6 @@ def official_codes(
     wrong: list[str] = []
     for name in records.columns.intersection(wanted):
         column = records[name]
-        if isinstance(column, pd.DataFrame):
-            raise InputError(f"the records have the column {name} twice")
         whole = isinstance(column.dtype, np.dtype) and column.dtype.kind in "iu"
         cells = to_codes(name, column.to_numpy() if whole else _arrow(column))
         bad = no_codes(name, cells.codes, ()) & (cells.codes != MISSING)

@@ -7,8 +7,10 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from sudlib.files import InputError
 from sudlib.trials.outcomes import randomised, relapsed, succeeded, weeks
 from sudlib.trials.readers import digest
+from sudlib.validation import check_choice, check_frame, numbers
 
 #: Answers that all three trials asked for.
 NUMBERS = (
@@ -66,7 +68,8 @@ def cohort(trial: str) -> Cohort:
     -------
     Cohort
     """
-    return _cohort(trial, digest("ctn0094"))
+    check_choice("trial", trial, ("0027", "0030", "0051"))
+    return Cohort(*(part.copy() for part in _cohort(trial, digest("ctn0094"))))
 
 
 @lru_cache(maxsize=3)
@@ -102,8 +105,13 @@ def without_gaps(X: pd.DataFrame) -> pd.DataFrame:  # noqa: N803
         Medians where something is missing, and, if that is so for more than 2% of the
         people in a column, a column ``not answered`` that says of whom.
     """
-    gaps = X.isna()
-    filled = X.fillna(X.median()).reset_index(drop=True)
+    gaps = check_frame(X).isna()
+    for name, column in X.items():
+        if column.isna().all():
+            raise InputError(f"{name!r} is missing throughout: leave it out")
+        numbers(str(name), column.dropna())
+    filled = X.astype(float).reset_index(drop=True)
+    filled = filled.fillna(filled.median())
     often = gaps.loc[:, gaps.mean() > 0.02].any(axis=1)
     if often.any():
         filled["not answered"] = often.to_numpy(dtype=float)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import zipfile
+import zlib
 from collections.abc import Callable, Mapping
 from hashlib import file_digest
 from pathlib import Path
@@ -137,8 +138,9 @@ def _wrong(path: Path, entry: Mapping[str, Any], place: str = "") -> str:
                     digest = file_digest(stream, "sha256").hexdigest()  # type: ignore[arg-type]
                 if digest != should:
                     return f"the SHA-256 of its {inside} is {digest}, not {should}"
-    except zipfile.BadZipFile as error:
-        return f"it is no whole zip ({error})"
+    # A cut or damaged zip, one with a password, or packed as Python cannot unpack.
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
+        return f"it is no zip that can be unpacked whole ({error})"
     return ""
 
 

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from sudlib.files import InputError
 from sudlib.trials.readers import load, table
-from sudlib.validation import check_choice, check_whole
+from sudlib.validation import check_choice, check_frame, check_whole
 
 #: What a missing urine sample may be taken for.
 MISSING = ("positive", "negative")
@@ -57,7 +58,8 @@ class Weeks:
         -------
         pandas.DataFrame of bool
         """
-        used = self.positive | (self.reported & reports)
+        counted = bool(check_choice("reports", reports, (True, False)))
+        used = self.positive | (self.reported & counted)
         if check_choice("missing", missing, MISSING) == "positive":
             used = used | ~self.sample
         return used
@@ -106,15 +108,22 @@ def weeks(people: pd.DataFrame, number: int = 24) -> Weeks:
     Parameters
     ----------
     people : pandas.DataFrame
-        From :func:`randomised`.
+        From :func:`randomised`, all or some of them.
     number : int, default=24
-        Weeks.
+        Weeks, at most 104.
 
     Returns
     -------
     Weeks
     """
-    check_whole("number", number, low=1)
+    check_whole("number", number, 1, 104)
+    kept = {"person", "origin"} <= {*check_frame(people)}
+    kept = kept and [*people["person"]] == [*map(str, people.index)]
+    if not (kept and people.index.is_unique):
+        raise InputError(
+            "people must have origin and the index of trials.randomised, each once, by"
+            " which their weeks are found; reset_index and merge lose it"
+        )
     urine, visits = table("uds"), table("visit")
     attended = visits[visits["what"].isin(["visit", "final"])]
     samples = [each[["who", "when"]] for each in (table("uds_temp"), urine, attended)]
@@ -165,7 +174,7 @@ def relapsed(
     in_a_row : int, default=4
         Weeks with use, one after the other, that are a relapse.
     first_week : int, default=3
-        The first week that counts (day 21).
+        The first week that counts (day 21); after it come ``in_a_row`` or more.
     seven_days : bool, default=True
         Whether seven days of reported use in a row, from day 20 on, are a relapse.
 
@@ -174,8 +183,12 @@ def relapsed(
     pandas.Series of bool
         By person.
     """
-    check_whole("in_a_row", in_a_row, low=1)
-    used = weeks.used(missing, reports=reports).loc[:, first_week:]
+    used = weeks.used(missing, reports=reports)
+    number = used.shape[1]
+    check_whole("in_a_row", in_a_row, 1, number)
+    check_whole("first_week", first_week, 1, number + 1 - in_a_row)
+    check_choice("seven_days", seven_days, (True, False))
+    used = used.loc[:, first_week:]
     relapse = _run(used.to_numpy(), in_a_row)
     if seven_days:
         last = 7 * used.columns[-1]
@@ -215,6 +228,8 @@ def succeeded(weeks: Weeks, phase: int = 2, *, missing: str = "positive") -> pd.
     pandas.Series of bool
         By person.
     """
+    check_whole("the number of weeks", weeks.sample.shape[1], 12)
+    check_choice("missing", missing, MISSING)
     if check_choice("phase", phase, (1, 2)) == 2:
         unused = ~weeks.used(missing)
         success = unused[12] & (unused[[9, 10, 11]].sum(axis=1) >= 2)

@@ -63,8 +63,10 @@ def areas(
     """Return several scores' areas, and each one's difference to the first.
 
     The intervals are percentiles of a bootstrap of these people, stratified by
-    outcome; all scores are judged on the same draws.  An area of 0 or 1 has exact
-    (Clopper-Pearson) limits, as a share of the people of the rarer outcome.
+    outcome; all scores are judged on the same draws.  Where no draw can differ (an
+    area of 0 or 1, or one score for everybody with an outcome, as of one person) the
+    interval reaches to exact (Clopper-Pearson) limits, as a share of the people of the
+    rarer outcome, and a gap of two such areas to Newcombe's.
 
     Parameters
     ----------
@@ -80,6 +82,8 @@ def areas(
         ``gap_high``.
     """
     check_whole("n_resamples", n_resamples, low=1)
+    if not isinstance(scores, Mapping | pd.DataFrame):
+        raise InputError(f"scores must be a dict, by name, not {type(scores).__name__}")
     check_columns(outcome=outcome, **{f"score {k}": each for k, each in scores.items()})
     [positive] = code_outcomes(outcome=outcome)
     given = {name: numbers(name, score) for name, score in scores.items()}
@@ -94,13 +98,17 @@ def areas(
     table = pd.DataFrame({"value": value}, index=list(given))
     ends = [0.025, 0.975]
     low, high = np.quantile(drawn, ends, axis=0)
-    # All pairs ranked alike, no draw can differ: then exact limits of the fewer people.
     fewer = min(map(len, groups))
     least, most = exact_limits(value * fewer, fewer)
-    rigid = (value == 0) | (value == 1)
-    table["low"] = np.where(rigid, least, low)
-    table["high"] = np.where(rigid, most, high)
-    table["gap"] = value - value[0]
-    gaps = drawn - drawn[:, :1]
-    table["gap_low"], table["gap_high"] = np.quantile(gaps, ends, axis=0)
+    alike = [min(np.ptp(s[g]) for g in groups) == 0 < np.ptp(s) for s in every]
+    rigid = (value == 0) | (value == 1) | alike
+    low = np.where(rigid, np.fmin(low, least), low)
+    high = np.where(rigid, np.fmax(high, most), high)
+    table["low"], table["high"], table["gap"] = low, high, value - value[0]
+    gap_low, gap_high = np.quantile(drawn - drawn[:, :1], ends, axis=0)
+    rigid &= rigid[0] & [not np.array_equal(s, every[0]) for s in every]
+    below = np.hypot(value - low, high[0] - value[0])
+    above = np.hypot(high - value, value[0] - low[0])
+    table["gap_low"] = np.where(rigid, table["gap"] - below, gap_low)
+    table["gap_high"] = np.where(rigid, table["gap"] + above, gap_high)
     return table

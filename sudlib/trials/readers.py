@@ -16,6 +16,7 @@ from sudlib.teds import codebook
 from sudlib.trials import files_at_hand
 from sudlib.trials.rda import read_rda
 from sudlib.trials.studies import dictionary, study
+from sudlib.validation import check_choice
 
 
 def load(name: str) -> pd.DataFrame:
@@ -88,10 +89,9 @@ def _raw(name: str, paths: tuple[Path, ...]) -> pd.DataFrame:
     space: dict[str, Any] = {"sep": " "} if path.suffix == ".txt" else {}
     if path.suffix == ".zip":
         with zipfile.ZipFile(path) as bundle:
-            inside = next(
-                n for n in bundle.namelist() if n.endswith("diabetic_data.csv")
-            )
-            with bundle.open(inside) as stream:
+            # The one whose hash was checked, whatever else stands beside it.
+            by_name = {Path(each).name: each for each in bundle.namelist()}
+            with bundle.open(by_name["diabetic_data.csv"]) as stream:
                 return pd.read_csv(stream, dtype=str, **gaps)
     return pd.read_csv(path, dtype=str, **gaps, **space)
 
@@ -155,11 +155,7 @@ def table(name: str) -> pd.DataFrame:
     """
     paths = files_at_hand.fetch("ctn0094")
     names = {path.stem: path for path in paths.values()}
-    if name not in names:
-        raise InputError(
-            f"CTN-0094 has the tables {', '.join(names)}, and none called {name!r}"
-        )
-    path = names[name]
+    path = names[check_choice("the table of CTN-0094", name, names)]
     return _table(name, str(path), path.stat().st_mtime_ns).copy()
 
 

@@ -112,6 +112,7 @@ def difference(table: pd.DataFrame, first: str, second: str) -> Estimate:
     """
     for name in (first, second):
         check_choice("the group", name, table.index)
+        check_whole(f"rows of {name!r}", int((table.index == name).sum()), 1, 1)
     a, b = table.loc[first], table.loc[second]
     gap = a["value"] - b["value"]
     down = math.hypot(a["value"] - a["low"], b["high"] - b["value"])

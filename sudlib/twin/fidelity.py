@@ -55,7 +55,7 @@ def year_of(records: pd.DataFrame) -> int:
     if len(years) != 1 or years[0] not in YEARS:
         raise InputError(
             f"records must all be of one year of {YEARS[0]} to {YEARS[-1]}, not"
-            f" {', '.join(map(str, years))}"
+            f" {', '.join(map(str, years)) or 'of none'}"
         )
     return int(years[0])
 

@@ -13,7 +13,8 @@ from sudlib.files import data_file, read_rows
 from sudlib.teds import codebook
 from sudlib.twin.completion import BASE, MECHANISMS, N_SERVICES
 from sudlib.twin.reasons import lean_shape
-from sudlib.twin.specification import STEPS
+from sudlib.twin.specification import STEPS, YEARS
+from sudlib.validation import check_choice
 
 
 @functools.cache
@@ -98,10 +99,13 @@ def margin(year: int, variable: str) -> tuple[NDArray[np.int8], NDArray[np.int64
     of_variable = table[table.variable == variable].sort_values("code")
     if of_variable.empty and variable == "SERVICES":
         return margin(year, "SERVICES_D")
-    return of_variable.code.to_numpy(np.int8), of_variable.frequency.to_numpy(np.int64)
+    codebook.known_name(variable)  # or raise
+    pair = of_variable.code.to_numpy(np.int8), of_variable.frequency.to_numpy(np.int64)
+    for values in pair:  # kept for the next call
+        values.setflags(write=False)
+    return pair
 
 
-@functools.cache
 def read_targets(year: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return how many rows have each REASON, by state and by service.
 
@@ -115,6 +119,7 @@ def read_targets(year: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     tuple of two arrays of float, shapes (52, 7) and (8, 7)
         States in the order of the file.
     """
+    check_choice("year", year, YEARS)
     by_state = pd.read_csv(data_file("twin/reason_by_state.csv"), index_col="state")
     by_service = pd.read_csv(
         data_file("twin/reason_by_service.csv"), index_col="service"

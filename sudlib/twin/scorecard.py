@@ -20,7 +20,7 @@ from sudlib.files import data_file
 from sudlib.teds import codebook
 from sudlib.twin.fidelity import coded, year_of
 from sudlib.twin.parameters import read_states
-from sudlib.validation import check_seed
+from sudlib.validation import check_choice, check_seed, check_whole
 
 NO_EXPANSION = (
     *(1, 12, 13, 16, 20, 23, 28, 29, 31, 37, 40, 45, 46, 47, 48, 49, 51, 55, 56),
@@ -43,7 +43,6 @@ OKLAHOMA = 40
 """The state of study B."""
 
 
-@functools.cache
 def read_real(name: str) -> pd.DataFrame:
     """Return a table that others printed from the real files.
 
@@ -103,6 +102,7 @@ def compare_outpatient(records: pd.DataFrame, least: int = 200) -> pd.DataFrame:
         One row a state: ``rows``, ``people`` (real discharges), ``women`` and
         ``completed`` (shares of the records), ``real_women``, ``real_completed``.
     """
+    check_whole("least", least)
     needed = ["DISYR", "SERVICES_D", "STFIPS", "GENDER", "REASON"]
     records = coded(records, needed)
     year = year_of(records)
@@ -324,6 +324,7 @@ def measure_areas(records: pd.DataFrame, seed: int = 33) -> dict[str, float]:
             if min(done.sum(), (~done).sum()) >= 20:
                 sizes.append(here.sum())
                 areas.append(roc_auc_score(done, chances["boosting"][here]))
+        check_whole("states with 20 who completed and 20 who did not", len(sizes), 1)
         areas_of["within a state"].append(float(np.average(areas, weights=sizes)))
     people = records[
         (records["STFIPS"] == OKLAHOMA)
@@ -414,7 +415,7 @@ def score_card(
         lines.append((f"coefficients of 2017, {name}", "correlation", r, 0.6, False))
     real = read_real("real_figures").query("kind == 'area'").set_index("key")["value"]
     for name, area in areas.items():
-        off = abs(area - real[name])
+        off = abs(area - real[check_choice("an area", name, real.index)])
         lines.append(
             (f"{name}: {area:.3f}, real {real[name]}", "area off", off, 0.03, True)
         )
