@@ -186,7 +186,7 @@ def test_grey_form_computes_the_same(name, preprocessing, grey):
 @pytest.mark.parametrize("name", backbones.BASES)
 def test_two_parts_compute_what_the_whole_does(name, stages, grey, lite, resnet):
     base = {"resnet50": resnet, "efficientnet-lite0": lite}[name]
-    trunk, tail = base.cut(stages)
+    trunk, tail = base.trunk(stages), base.tail(stages)
     whole = numpy(base.model(np.repeat(grey, 3, -1)))
     parts = numpy(tail(trunk(grey)))
     np.testing.assert_allclose(parts, whole, atol=2e-5 * abs(whole).max())
@@ -198,7 +198,7 @@ def test_two_parts_compute_what_the_whole_does(name, stages, grey, lite, resnet)
 
 def test_only_one_or_two_stages_can_be_cut_off(lite):
     with pytest.raises(InputError, match="stages must be one of 1, 2"):
-        lite.cut(3)
+        lite.tail(3)
 
 
 @pytest.mark.slow

@@ -91,7 +91,7 @@ def test_features_before_the_last_stage_lead_to_the_last_map(picture, tmp_path):
         base, picture, some_codes(5), stages=1, **asked
     ).values
     last = feature_cache.compute(base, picture, some_codes(5), **asked).values
-    found = keras.ops.convert_to_numpy(base.cut(1)[1](before))
+    found = keras.ops.convert_to_numpy(base.tail(1)(before))
     np.testing.assert_allclose(found, last, atol=2e-5 * abs(last).max())
 
 

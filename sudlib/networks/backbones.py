@@ -130,21 +130,40 @@ class Base:
         """
         return _BEFORE[self.name][check_choice("stages", stages, (1, 2)) - 1]
 
-    def cut(self, stages: int = 1) -> tuple[keras.Model, keras.Model]:
-        """Return the network in two: what stays frozen, and its last stages.
+    def trunk(self, stages: int = 1) -> keras.Model:
+        """Return the network before its last stages.
 
         Parameters
         ----------
         stages : {1, 2}
-            Stages of the second part.
+            Stages that are left out.
 
         Returns
         -------
-        trunk : keras.Model
+        keras.Model
             Grey pixels, n x height x width x 1, to the map before those stages.
-        tail : keras.Model
-            That map to the last one; a copy with weights of its own, which can be
-            trained.  ``tail(trunk(grey))`` is what ``model`` returns, up to rounding.
+
+        Raises
+        ------
+        InputError
+            If so many stages cannot be cut off.
+        """
+        between = self.model.get_layer(self.before(stages)).output
+        return self._of_grey(keras.Model(self.model.input, between))
+
+    def tail(self, stages: int = 1) -> keras.Model:
+        """Return the last stages of the network, ready to be trained.
+
+        Parameters
+        ----------
+        stages : {1, 2}
+            How many.
+
+        Returns
+        -------
+        keras.Model
+            From the map before them to the last one; a copy with weights of its own.
+            ``tail(trunk(grey))`` is what ``model`` returns, up to rounding.
 
         Raises
         ------
@@ -157,7 +176,7 @@ class Base:
         tail.set_weights(shared.get_weights())
         for layer in tail.layers:
             layer.trainable = True
-        return self._of_grey(keras.Model(self.model.input, between)), tail
+        return tail
 
 
 def base(

@@ -235,7 +235,7 @@ def _network(
     base: Base, picture: images.TextImage, kind: str, stages: int
 ) -> keras.Model:
     codes = codes_input()
-    network = base.cut(stages)[0] if stages else base.grey
+    network = base.trunk(stages) if stages else base.grey
     output = network(DrawRecords(picture, channels=1)(codes))
     if kind == "map":
         return keras.Model(codes, {"map": output})

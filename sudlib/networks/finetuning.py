@@ -149,7 +149,7 @@ def top_of(
     keras.Model
         From the map before these stages to one logit.
     """
-    _, tail = base.cut(protocol.stages)
+    tail = base.tail(protocol.stages)
     for layer in tail.layers:
         if isinstance(layer, layers.BatchNormalization):
             layer.trainable = protocol.norm == "trained"
@@ -204,7 +204,7 @@ def next_maps(
         What ``stages=1`` gives, up to rounding, without going through all of the
         network again.
     """
-    _, tail = base.cut(2)
+    tail = base.tail(2)
     between = tail.get_layer(base.before(1)).output
     return predict(keras.Model(tail.input, between), maps, batch_size)
 
@@ -282,7 +282,7 @@ def whole(
     -------
     keras.Model
     """
-    trunk, _ = base.cut(stages)
+    trunk = base.trunk(stages)
     codes = codes_input()
     drawn = DrawRecords(picture, channels=1)(codes)
     return keras.Model(codes, top(trunk(drawn, training=False)))
