@@ -94,8 +94,8 @@ class World:
         """
         check_whole("number", number, 1)
         if not isinstance(random, np.random.Generator):
-            # Streams of their own: a seed alone, which a zero behind it does not change,
-            # is that of the coefficients, and 2 that of a study.
+            # Streams of their own: a seed alone, which a zero behind it does not
+            # change, is that of the coefficients, and 2 that of a study.
             random = np.random.default_rng([check_seed(random), 1 if new else 3])
         if self.halves is None:
             return random.normal(size=(number, self.covariates))
