@@ -225,6 +225,18 @@ def test_stagewise_learning_takes_any_rule_learner():
     assert seen[3][0] < 600 and seen[3][1] == 0.125**2
 
 
+def test_a_pair_of_rules_is_not_judged_on_the_people_of_a_study_with_the_same_seed():
+    course, asked = policy.DiseaseCourse(), []
+
+    def treat_nobody(start):
+        asked.append(start)
+        return np.full((len(start), 3), -1)
+
+    study = course.draw(200, seed=1)
+    course.value((treat_nobody, lambda state, first: first), people=200, seed=1)
+    assert not np.isin(asked[0], study.start).any()
+
+
 def test_a_disease_course_is_the_same_for_the_same_seed():
     course = policy.DiseaseCourse()
     one, two = course.draw(50, 4), course.draw(50, 4)

@@ -45,6 +45,14 @@ def test_a_world_draws_what_it_says(name):
     assert world.loss(A, X) > 0.6
 
 
+def test_people_of_a_world_share_no_stream_with_its_coefficients_or_its_studies():
+    world = worlds.make_world("linear", 33)
+    kept = [world.people(50, 33, new) for new in (False, True)]
+    kept += [world.draw(50, 33)[0], np.random.default_rng(33).normal(size=(50, 10))]
+    for at, one in enumerate(kept):
+        assert not any(np.isin(one, other).any() for other in kept[:at])
+
+
 @pytest.mark.parametrize("seed", [None, -1, "a", 1.5, True])
 def test_a_world_asks_for_a_seed(seed):
     world = worlds.make_world("linear")

@@ -208,7 +208,9 @@ class BestRule(OutcomeRule):
     usual_weights_ : dict of str to float
         Weight of what it says of the usual outcome; they sum to 1.
     gain_ : sudlib.estimates.Estimate or None
-        Value of the stack's advice less the first rule's, on people not seen.
+        Value of the stack's advice less the first rule's, on people whom the rules
+        have not seen but the weights have: a check before use, and no value to report,
+        which :func:`sudlib.policy.evaluate` gives.
     rules_ : dict of str to estimator
         Those with a weight, fitted to everybody.  A rule that refuses these people, or
         those of a fold, is left out with a warning.

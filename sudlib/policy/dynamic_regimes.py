@@ -5,7 +5,7 @@ Taught in notebook ``c10_outcomes_and_visits``.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -142,14 +142,16 @@ class DiseaseCourse:
         state[:, 0] = 0.8 * start[:, 0] + 0.5 - 0.2 * gain - slowed
         return state
 
-    def draw(self, people: int, seed: int, rules: Regime | None = None) -> Course:
+    def draw(
+        self, people: int, seed: int | Sequence[int], rules: Regime | None = None
+    ) -> Course:
         """Return a course; randomised treatments, or those of a pair of rules.
 
         Parameters
         ----------
         people : int
             Number of people.
-        seed : int
+        seed : int or sequence of int
             Seed of the draw.
         rules : tuple of callables, optional
             ``rules[0](start)`` and ``rules[1](state, first)`` return treatments.
@@ -180,13 +182,14 @@ class DiseaseCourse:
         people : int, default=20000
             People simulated.
         seed : int, default=1
-            Seed of the draw.
+            Seed of the draw.  They are other people than those that :meth:`draw`
+            returns for this seed, from whom the rules may have been learned.
 
         Returns
         -------
         float
         """
-        course = self.draw(people, seed, rules)
+        course = self.draw(people, [seed, 1], rules)
         return float((course.gain + course.later).mean())
 
     def best_rules(self) -> Regime:

@@ -122,6 +122,10 @@ def evaluate(
     for the generalization error, is wider, 2 + 1 / (J - 1): it is for the value of the
     *method* over all training sets of this size.
 
+    One division into folds is one draw.  Another seed learns other rules, and can move
+    the value by as much as its standard error: try several before a rule is called
+    better, and widen the intervals where several rules are tried.
+
     Examples
     --------
     >>> generator = np.random.default_rng(1)

@@ -145,7 +145,8 @@ def draw_truth(
     setting : {"right", "wrong"}
         Section 6.1 (no interactions) or 6.2.
     seed : int or sequence of int
-        Seed of the weights.
+        Seed of the weights; another one than that of any people, who are drawn by the
+        same generator.
     p, nodes, treatments : int
         Numbers of covariates, hidden nodes and treatments.
     covariates : {"normal", "uniform", "unit", "binary"}, default="normal"
@@ -357,7 +358,8 @@ def score_rules(
     rows : int
         People; they are drawn and forgotten ``rows_at_once`` at a time.
     seed : int or sequence of int
-        Seed of the people.
+        Seed of the people: another one than that of those whom the rules have learned
+        from, since :func:`draw` returns the first of these people for the same seed.
     rules : mapping of str to callable
         ``rule(X)`` returns combinations coded -1 and +1.
     best : {"realised", "expected"}, default="realised"

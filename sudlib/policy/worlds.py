@@ -94,8 +94,9 @@ class World:
         """
         check_whole("number", number, 1)
         if not isinstance(random, np.random.Generator):
-            # Another stream than that of a study with this seed.
-            random = np.random.default_rng([check_seed(random), int(new)])
+            # Streams of their own: a seed alone, which a zero behind it does not
+            # change, is that of the coefficients, and 2 that of a study.
+            random = np.random.default_rng([check_seed(random), 1 if new else 3])
         if self.halves is None:
             return random.normal(size=(number, self.covariates))
         half = self.halves[int(new)]
