@@ -86,7 +86,10 @@ def test_the_hint_names_what_the_solution_calls_and_nothing_of_the_page():
     "stem, named",
     [
         ("d03_who_stays", "What you need stands above: `fifths`."),
-        ("c01_the_idea", "What you need stands above: `draw_problem`, `rule_of`"),
+        (
+            "c01_the_idea",
+            "What you need stands above: `draw_problem`, `every`, `rule_of`.",
+        ),
         ("a01_discharge_records", "The solution calls `cohorts.table`."),
     ],
 )
