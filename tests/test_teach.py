@@ -20,7 +20,10 @@ from nbclient import NotebookClient
 from sklearn.tree import DecisionTreeClassifier
 from sphinx.util.nodes import _make_id
 
+from sudlib import fairness, scores
+from sudlib.estimates import mean_over_splits
 from sudlib.files import InputError
+from sudlib.policy import combinations, simulation
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -83,7 +86,10 @@ def test_the_hint_names_what_the_solution_calls_and_nothing_of_the_page():
     "stem, named",
     [
         ("d03_who_stays", "What you need stands above: `fifths`."),
-        ("c01_the_idea", "What you need stands above: `draw_problem`, `rule_of`"),
+        (
+            "c01_the_idea",
+            "What you need stands above: `draw_problem`, `every`, `rule_of`.",
+        ),
         ("a01_discharge_records", "The solution calls `cohorts.table`."),
     ],
 )
@@ -222,10 +228,10 @@ def odds(y, predicted, *, sensitive_features, min_n, **_):
     return {"sex": 0.12345, "race": np.nan}[sensitive_features.iloc[0]]
 
 
-def judged(_):
-    return pd.DataFrame(
-        {"family": ["pairs"], "measure": ["demographic_parity_ratio"], "value": [0.5]}
-    )
+def judged(_, min_n=30):
+    row = ROW if min_n == 0 else ROW | {"value": 0.5, "lowest": "B 1"}
+    named = {"family": "pairs", "measure": "demographic_parity_ratio"}
+    return pd.DataFrame([named | row])
 
 
 def tree(depth=2, rows=3, y=DONE, columns=2):
@@ -238,11 +244,88 @@ def tree(depth=2, rows=3, y=DONE, columns=2):
     return one.fit(X[:rows], y[:rows])
 
 
-ROW = {"value": 0.0, "lowest_n": 2, "highest_n": 400}
+ROW = {"value": 0.0, "lowest": "A 1", "lowest_n": 2, "highest_n": 400}
 GROUPS = pd.DataFrame({"a": ["sex"], "b": ["race"]})
 KEPT = SimpleNamespace(y=0, predicted={"poly": 0}, groups=GROUPS)
 COSTS = pd.DataFrame({"best rules": [2.5, 2.2], "no change": [2.1, 2.1]}, [0.25, 1.0])
 ROUTES = pd.DataFrame({"drunk": [0.99, 0.3], "smoked": [0.01, 0.7]})
+SPARE = SimpleNamespace(
+    spare=np.array([0.1, 0.3, 0.4, 0.6, 0.2]),
+    score=np.array([0.3, 0.5, 0.6, 0.9]),
+    completed=np.array([0, 1, 1, 1]),
+)
+WHO = np.arange(40)
+MANY = np.random.default_rng(0).random(1000)
+DRAWN = np.random.default_rng(1).random(1000) < 0.7 * MANY
+LEARN, REPORT = slice(0, 500), slice(500, 1000)
+
+
+def f05_at(threshold, rows=REPORT):
+    return scores.f_beta(DRAWN[rows], MANY[rows] >= threshold)
+
+
+CUTS = [each / 100 for each in range(100)]
+F05_CHOSEN = f05_at(scores.best_threshold(DRAWN[LEARN], MANY[LEARN]))
+F05_GRID = f05_at(max(CUTS, key=lambda cut: f05_at(cut, LEARN)))
+F05_HALF, F05_BEST = (
+    f05_at(0.05),
+    f05_at(scores.best_threshold(DRAWN[REPORT], MANY[REPORT])),
+)
+EVERY = combinations(3)
+
+
+def rule_of(outcomes):
+    """Return the combination of the treatments that help on average."""
+    return np.where(outcomes @ EVERY > 0, 1, -1)
+
+
+# Alone, each treatment adds 1; beyond a ratio of 2, all three together lose to two.
+MISLED = np.ones(3), np.array([0.0] * 7 + [-1.0])
+
+
+class Unchanged:
+    """An analysis and a machine that give back what they are given."""
+
+    def fit(self, X, y=None):
+        return self
+
+    def transform(self, X):
+        return X
+
+    def predict(self, X):
+        return [X.shape[1] / 3]
+
+
+class Simulated:
+    """A simulation whose rates depend on two settings of a rule."""
+
+    def __init__(self, **settings):
+        self.settings = settings
+
+    def get_params(self):
+        return self.settings
+
+    def recipes(self, people_each):
+        return {"dnn_simple": Simulated(weights="raw", steps=1000)}
+
+    def draw_truth(self, setting, seed):
+        return None
+
+    def draw(self, world, people, seed):
+        return None
+
+    def fit_rules_together(self, trains, validations, rules):
+        return [[rules]]
+
+    def score_rules(self, world, people, seed, rules):
+        other = {
+            n: (r.settings["weights"] == "residual", r.settings["steps"] == 500)
+            for n, r in rules.items()
+        }
+        rate = {(0, 0): 0.27, (1, 0): 0.25, (0, 1): 0.26, (1, 1): 0.25}
+        return {n: {"adjusted_mcr": rate[each]} for n, each in other.items()}
+
+
 MARKED = {
     "a01_discharge_records": (
         {
@@ -250,8 +333,57 @@ MARKED = {
             "cohorts": SimpleNamespace(table=shares),
             "table": shares(LEFT),
         },
-        [[0.5, 1.0], np.array([0.5, 1.0]), pd.Series([0.5, 1.0]), (0.5001, 1)],
-        [[1.0, 0.5], [0.5, 0.5], [50, 100], [0.5], {"a": 0.5, "b": 1.0}],
+        [([0.5, 1.0], "b"), [np.array([0.5, 1.0]), "b"], (pd.Series([0.5, 1]), "b")],
+        [
+            ([1.0, 0.5], "b"),
+            ([0.5, 0.5], "b"),
+            ([50, 100], "b"),
+            ([0.5], "b"),
+            ([0.5, 1.0], "a"),
+            ([0.5, 1.0], "c"),
+            [0.5, 1.0],
+        ],
+    ),
+    "a02_forest_general": (
+        {
+            "arms": {"repaired": SPARE},
+            "completed": pd.Series([0, 1, 1, 1, 0]),
+            "parts": SimpleNamespace(threshold=[0, 1, 2, 3, 4]),
+            "scores": scores,
+        },
+        [(0.3, 0.75), [np.float64(0.22), 0.75], (0.2345, 0.751)],
+        [(0.5, 1.0), (0.3, 1.0), (0.15, 0.6), 0.3, (0.3, 75)],
+    ),
+    "a08_experiment_1_side_by_side": (
+        {
+            "score": {"one": WHO / 8, "two": WHO / 4},
+            "best_picture": "one",
+            "lightgbm": "two",
+            "truth": WHO > 19,
+            "found": {
+                arm: scores.evaluate(
+                    WHO > 19, WHO % shift, n_resamples=50, band=False, seed=0
+                )
+                for arm, shift in (("one", 3), ("two", 4))
+            },
+            "scores": scores,
+            "seed": 0,
+            "n_resamples": 50,
+        },
+        [(WHO * 3 / 16, True), [pd.Series(WHO * 3 / 16).round(3), np.True_]],
+        [(WHO * 3 / 16, False), (WHO / 8, True), (WHO[:3], True), WHO * 3 / 16],
+    ),
+    "a10_heroin_to_other_opioids": (
+        {
+            "draws": [(np.arange(0, 500), np.arange(500, 1000))] * 2,
+            "network_scores": lambda learn, rows: {
+                "network, two parameters": MANY[rows]
+            },
+            "scores": scores,
+            "target": (None, DRAWN),
+        },
+        [[F05_CHOSEN] * 2, [F05_GRID, F05_CHOSEN], np.array([round(F05_GRID, 2)] * 2)],
+        [[F05_HALF] * 2, [F05_CHOSEN], [F05_CHOSEN, F05_HALF], [F05_BEST] * 2],
     ),
     "b01_oklahoma_records": (
         {
@@ -267,29 +399,95 @@ MARKED = {
     ),
     "b04_trees_forests_networks": (
         {"cohorts": {("COMPLETED", "published"): SimpleNamespace(X=PEOPLE, y=DONE)}},
-        [tree()],
-        [tree(depth=1), tree(rows=4), tree(columns=3), tree(y=DONE + "?"), "tree"],
+        [(tree(), 0.5), [tree(), 0.48]],
+        [
+            (tree(depth=1), 0.5),
+            (tree(rows=4), 0.5),
+            (tree(columns=3), 0.5),
+            (tree(y=DONE + "?"), 0.0),
+            (tree(), 0.7),
+            (tree(), 98),
+            tree(),
+        ],
     ),
     "b05_fairness_measures": (
         {
             "made": {"COMPLETED": KEPT},
             "fairness": SimpleNamespace(equalized_odds_difference=odds),
         },
-        [(0.12345, False), [0.12, False], (float("nan"), np.False_)],
-        [(0.12, True), (0.3, False), 0.12, ("undefined", False)],
+        [(["a"], False), [{"a"}, False], ("a", np.False_), (pd.Index(["a"]), 0)],
+        [(["a"], True), ([], False), (["a", "b"], False), (["age"], False), ["a"]],
     ),
     "b06_interactions_reweighing_worst_case": (
         {"judge": judged, "predictions": {"raking": None}},
-        [ROW, pd.Series(ROW), pd.DataFrame([ROW])],
-        [ROW | {"value": 0.6}, ROW | {"lowest_n": 40}, 0.0],
+        [ROW, pd.Series(ROW), pd.DataFrame([ROW]), ROW | {"value": 0.002}],
+        [ROW | {"value": 0.5}, ROW | {"lowest": "B 1"}, 0.0],
+    ),
+    "b02_balancing": (
+        {
+            "cohort": SimpleNamespace(y=["COMPLETE"] * 10 + ["INCOMPLETE"] * 20),
+            "oklahoma": SimpleNamespace(subset=lambda cohort, rows: len(rows)),
+            "score": lambda rows, balance, permuted: {
+                "accuracy": {30: 0.77, 22: 0.95}[rows] if balance == "before" else 0
+            },
+        },
+        [(0.77, 0.95), [0.8, 0.94], np.array([0.75, 0.96])],
+        [(0.95, 0.77), (0.77, 0.92), (0.84, 0.95), (77, 95), 0.95],
+    ),
+    "b03_support_vector_machines": (
+        {
+            "outer_splits": 4,
+            "repaired": {
+                ("COMPLETED", "rbf"): {"test_balanced_accuracy": np.full(4, 0.6)}
+            },
+            "mean_over_splits": mean_over_splits,
+        },
+        [
+            ([0.6, 0.61, 0.59, 0.6], "neither"),
+            (np.array([0.65, 0.66, 0.65, 0.66]), "SMOTEN"),
+        ],
+        [
+            ([0.6, 0.61, 0.59, 0.6], "weights"),
+            ([0.65, 0.66, 0.65, 0.66], "neither"),
+            ([0.9, 0.91, 0.9, 0.9], "SMOTEN"),
+            ([0.6, 0.61], "neither"),
+        ],
     ),
     "b08_beyond": (
         {
             "cohort": SimpleNamespace(X=pd.DataFrame(columns=["A_1", "SEX_1", "B_2"])),
             "coding": SimpleNamespace(VARIABLES=["SEX"]),
+            "correspondence": SimpleNamespace(MCA=lambda numbers: Unchanged()),
+            "multiclass_scores": SimpleNamespace(
+                measures=lambda truth, made: {"balanced_accuracy": made[0]}
+            ),
+            "parts": [SimpleNamespace(X_train=np.eye(3), X_test=np.eye(3), y_train=0)],
+            "truth": None,
+            "SVC": lambda **_: Unchanged(),
         },
-        [[0, 2], np.array([2, 0]), {0, 2}, [True, False, True]],
-        [[0, 1, 2], [1], [False, True, False], ["A_1", "B_2"]],
+        [0.667, np.float64(0.67)],
+        [1.0, 66.7, 0.1, [0, 2]],
+    ),
+    "c01_the_idea": (
+        {"every": EVERY, "rule_of": rule_of},
+        [(*MISLED, 2.02), [*MISLED, 2.0], (*MISLED, np.float64(2.05))],
+        [(*MISLED, 1.2), (*MISLED, 8.0), (*MISLED, 3.0), 2.0],
+    ),
+    "c04_what_the_paper_leaves_open": (
+        {
+            "simulation": Simulated(),
+            "simulation_study": Simulated(),
+            "people_each": 200,
+            "seed": 33,
+        },
+        [(0.27, 0.25, 0.26, 0.25, 0.01), np.array([0.28, 0.25, 0.26, 0.24, 0.01])],
+        [
+            (0.27, 0.25, 0.26, 0.25, -0.03),
+            (0.27, -0.02, -0.01, -0.02, 0.01),
+            (0.5, 0.25, 0.26, 0.25, 0.24),
+            (27, 25, 26, 25, 1),
+            (0.27, 0.25, 0.26, 0.25),
+        ],
     ),
     "c06_losses_and_structure": (
         {"lost_by_order": pd.DataFrame({"order 3": [0.1]})},
@@ -297,9 +495,26 @@ MARKED = {
         [{1: 0.04, 3: 0.005}, {1: 0.005, 3: 0.2}, {1: 0.005}, [0.005, 0.04]],
     ),
     "c07_other_software": (
-        {},
-        [{5000: 0.3, 20_000: 0.25}, pd.Series({"20000": 0.25, "5000": "0.300"})],
-        [{5000: 0.25, 20_000: 0.3}, {5000: 0.3}, [0.3, 0.25]],
+        {
+            "here": pd.DataFrame(
+                {
+                    "method": "additive Q-learning, ridge",
+                    "repeat": [0, 1],
+                    "adjusted_mcr": [0.27, 0.2],
+                }
+            )
+        },
+        [
+            ({5000: 0.3, 20_000: 0.25}, True),
+            (pd.Series({"20000": 0.28, "5000": "0.300"}), np.False_),
+        ],
+        [
+            ({5000: 0.25, 20_000: 0.3}, False),
+            ({5000: 0.3}, False),
+            ({5000: 0.3, 20_000: 0.25}, False),
+            ({5000: 0.3, 20_000: 0.28}, True),
+            {5000: 0.3, 20_000: 0.25},
+        ],
     ),
     "c10_outcomes_and_visits": (
         {},
@@ -310,6 +525,38 @@ MARKED = {
         {},
         [ROUTES, ROUTES.to_numpy(), ROUTES.to_numpy().tolist()],
         [ROUTES.T, 100 * ROUTES, ROUTES[::-1], ROUTES["drunk"]],
+    ),
+    "d02_three_trials": (
+        {
+            "multiverse": pd.DataFrame(
+                {"value": [-1, -2, 3], "missing": list("nnp"), "reports": [0, 1, 0]}
+            ),
+            "CHOICES": {"missing": "pn", "reports": (0, 1)},
+        },
+        [(2, ["missing"]), [np.int64(2), "missing"], (2, {"missing"})],
+        [(3, ["missing"]), (2, []), (2, ["missing", "reports"]), (2, "urine"), 2],
+    ),
+    "d05_which_medication": (
+        {
+            "gains": pd.DataFrame(
+                {"low": [-0.03, -0.03, -0.1], "high": [0.03, 0.05, 0.1]},
+                ["0027", "0027", "0051"],
+            )
+        },
+        [
+            ("0051", {"0027": 3.5, "0051": 10}),
+            ["0051", pd.Series({"0027": 3.53, "0051": 10.0})],
+        ],
+        [
+            ("0027", {"0027": 3.5, "0051": 10}),
+            ("0051", {"0027": 7, "0051": 20}),
+            {"0027": 3.5},
+        ],
+    ),
+    "d08_real_admissions": (
+        {"fairness": fairness},
+        [189, 190, np.int64(188)],
+        [95, 94, 250, 0.19, 47],
     ),
     "d04_is_it_fair": (
         {
@@ -322,6 +569,38 @@ MARKED = {
         [("age", 20, 360), ("work", 20, 160), ("work", 40, 80), ("student", 40, 160)],
     ),
 }
+
+
+@pytest.mark.parametrize("name", ["c02_simulation_right_model"])
+def test_a_gain_is_that_of_two_rules_on_new_people_of_one_world(name):
+    world = simulation.draw_truth("right", 33)
+    given = np.random.default_rng(1)
+
+    def rule(share):
+        """Return a rule that is right in a share of the decisions."""
+        return SimpleNamespace(
+            predict=lambda X: np.where(
+                given.random((len(X), 5)) < share, np.sign(world.effects(X)), 1
+            )
+        )
+
+    few, many, coin = rule(0.7), rule(0.8), rule(0)
+    fresh = simulation.draw(world, 10_000, 5)
+    rates = [
+        simulation.score(each.predict(fresh.X), fresh.best, fresh.outcomes)
+        for each in (few, many)
+    ]
+    gain = rates[0]["adjusted_mcr"] - rates[1]["adjusted_mcr"]
+    variables = {"simulation": simulation}
+    marking.check(name, variables | {"answer": (world, few, many, gain)})
+    for wrong in (
+        (world, few, many, -gain),
+        (world, few, many, 100 * gain),
+        (world, coin, many, gain),
+        (world, many, gain),
+    ):
+        with pytest.raises(AssertionError):
+            marking.check(name, variables | {"answer": wrong})
 
 
 @pytest.mark.parametrize("name", MARKED)
@@ -367,8 +646,8 @@ def test_the_solutions_answer_is_accepted_and_a_wrong_one_refused(
     tmp_path, monkeypatch
 ):
     [path] = [path for path in NOTEBOOKS if path.stem == "c01_the_idea"]
-    said = marked(path, tmp_path, monkeypatch, "base, interactions, 0.05")
-    assert said.startswith("Right.\nat this scale the Hamming rule is still the best")
+    said = marked(path, tmp_path, monkeypatch, "*failed[:2], 0.5")
+    assert said.startswith("Right.\nat this ratio of twice the largest interaction")
 
 
 @pytest.mark.slow
