@@ -919,10 +919,13 @@ def test_a_place_that_cannot_be_written_to_is_named(capsys):
 def test_no_number_is_no_right_answer():
     scores = {"best": np.array([0.2, 0.4]), "lightgbm": np.array([0.4, 0.6])}
     given = {"score": scores, "best_picture": "best", "lightgbm": "lightgbm"}
-    name = "a08_experiment_1_side_by_side"
-    marking.check(name, {"answer": np.array([0.3, 0.5]), **given})
+    given |= {"truth": np.array([0, 1]), "seed": 1, "n_resamples": 1}
+    given |= {"found": {}, "scores": None}
+    mean = np.array([0.3, np.nan])
     with pytest.raises(AssertionError, match="half way"):
-        marking.check(name, {"answer": np.array([0.3, np.nan]), **given})
+        marking.check(
+            "a08_experiment_1_side_by_side", {"answer": (mean, True), **given}
+        )
     costs = [[1.0, 0.5], [np.nan, 0.5], [0.6, 0.5]]
     with pytest.raises(AssertionError, match="never changing"):
         marking.check("c10_outcomes_and_visits", {"answer": costs})
