@@ -138,6 +138,21 @@ def test_figures_are_one_column_wide(drawn):
         assert figure.get_figwidth() == figures.WIDTH
 
 
+def test_a_label_longer_than_its_axis_makes_the_figure_no_wider():
+    rows = pd.DataFrame({"value": [0.2]}, index=["a name that takes half of the width"])
+    long = "a label that is much longer than what is left of it"
+    widths = []
+    for label in ("short", long):
+        page = shown(figures.dots(rows, xlabel=label))["text/html"]
+        widths.append(int(re.search(r"width:(\d+)px", page)[1]))
+    assert widths[0] == pytest.approx(widths[1], abs=6)
+
+
+def test_a_figure_too_wide_for_a_phone_says_so():
+    column, wide = (shown(figures.canvas(width=w)[0])["text/html"] for w in (5.2, 9))
+    assert 'class="wide"' in wide and 'class="wide"' not in column
+
+
 def test_ink_is_the_colour_of_the_page(drawn):
     for figure in drawn.values():
         svg = figures.to_svg(figure, "words")

@@ -643,3 +643,34 @@ def test_what_unfolds_the_contents_has_a_name():
         '<summary aria-label="The pages below">',
         "<summary>",
     ]
+
+
+def rows(*lines):
+    """Return an HTML table of prose, as Sphinx writes one."""
+    head, *body = [line.split(" | ") for line in lines]
+    cells = "".join("".join(f"<td><p>{cell}</p></td>" for cell in row) for row in body)
+    heads = "".join(f'<th class="head"><p>{name}</p></th>' for name in head)
+    return f'<table class="table"><thead>{heads}</thead><tbody>{cells}</tbody></table>'
+
+
+def test_cells_of_a_table_of_sentences_name_their_column():
+    sentence = "The records shown are made up, so this is not the study's own table."
+    made = build_site.mend_page(
+        rows("item | state | where", f"a | <b>b</b> | {sentence}")
+    )
+    assert '<table class="table stacked">' in made
+    assert re.findall(r'<td data-label="(\w+)"', made) == ["item", "state", "where"]
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        rows("item | state | where", "a | b | 0.5"),  # short cells fit
+        rows("item | where", f"a | {'long ' * 20}"),  # two columns fit
+        rows("a | b | c", f"{'long ' * 20} | b | c").replace(
+            "<td>", '<td colspan="1">'
+        ),
+    ],
+)
+def test_other_tables_stay_as_they_are(table):
+    assert build_site.mend_page(table) == table

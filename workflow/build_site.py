@@ -26,6 +26,10 @@ from sudlib.files import InputError
 ROOT = Path(__file__).resolve().parent.parent
 #: What of a page MathJax sets.
 FORMULA = r'class="(?:[^"]* )?(?:math|(?:tex2jax|mathjax)_process|output_area)[" ]'
+#: A table that was written in Markdown.
+TABLE = r'<table class="table[ "].*?</table>'
+#: A cell of so many characters is a sentence.
+LONG = 45
 
 
 def jupyter_book():
@@ -145,10 +149,34 @@ def mend_page(text):
         ),
     ):
         text = re.sub(pattern, better, text)
+    text = re.sub(TABLE, lambda found: label_cells(found[0]), text, flags=re.S)
     if not re.search(FORMULA, text):  # 1.2 MB that the page does not need
         text = re.sub(r"<script>window\.MathJax\b.*?</script>\s*", "", text, flags=re.S)
         text = re.sub(r'<script[^>]*src="[^"]*mathjax[^"]*"></script>\s*', "", text)
     return text
+
+
+def label_cells(table):
+    """Return a table of prose whose cells name their column, or the table as it is.
+
+    The site's style sheet stacks such rows on a phone, where sentences side by side
+    have one word a line.  A table of few or short columns is read as it is, and one of
+    many short ones is scrolled.
+    """
+    heads = [words(cell) for cell in re.findall(r"<th\b[^>]*>(.*?)</th>", table, re.S)]
+    cells = re.findall(r"<td\b[^>]*>(.*?)</td>", table, re.S)
+    longest = max((len(words(cell)) for cell in cells), default=0)
+    uneven = not heads or len(cells) % len(heads) or "span=" in table
+    if uneven or len(heads) < 3 or longest < LONG:
+        return table
+    labels = iter(heads * (len(cells) // len(heads)))
+    table = table.replace('class="table', 'class="table stacked', 1)
+    return re.sub(r"<td\b", lambda _: f'<td data-label="{next(labels)}"', table)
+
+
+def words(cell):
+    """Return the words of a cell of HTML, which may stand in an attribute."""
+    return re.sub(r"<[^>]*>|\s+", " ", cell).strip().replace('"', "&quot;")
 
 
 def replace(new, old):

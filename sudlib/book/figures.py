@@ -138,6 +138,7 @@ def show(figure: Figure, alt: str, caption: str, *, synthetic: bool = False) -> 
     if synthetic:
         _mark_synthetic(figure)
         alt = f"Synthetic data. {alt}"
+    _keep_labels_inside(figure)
     page = (
         f"<style>{_CARD}</style>"
         '<figure class="sudlib" style="margin:1rem 0;text-align:center">'
@@ -146,6 +147,19 @@ def show(figure: Figure, alt: str, caption: str, *, synthetic: bool = False) -> 
     )
     plt.close(figure)
     display({"text/html": page, "text/plain": f"Figure. {caption} {alt}"}, raw=True)
+
+
+def _keep_labels_inside(figure: Figure) -> None:
+    """Let a label that is longer than its horizontal axis reach to the left.
+
+    Centred, it would reach beyond the right edge, and the page would shrink all else.
+    """
+    figure.draw_without_rendering()
+    for axes in figure.axes:
+        label = axes.xaxis.label
+        beyond = label.get_window_extent().x1 > figure.bbox.x1
+        if axes.axison and label.get_text() and beyond:
+            axes.set_xlabel(label.get_text(), loc="right")
 
 
 def _labelled(caption: str, what: str, synthetic: bool) -> str:

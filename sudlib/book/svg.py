@@ -21,6 +21,8 @@ LOOK = mpl.rc_params_from_file(
 )
 #: The colour of text, axes and rules.  In SVG it becomes the page's own text colour.
 INK = LOOK["text.color"]
+#: Points; as wide as one and a half panels.
+WIDE = 1.5 * 72 * LOOK["figure.figsize"][0]
 _TIGHT: dict[str, Any] = {"bbox_inches": "tight", "pad_inches": 0.05}
 
 
@@ -51,7 +53,9 @@ def to_svg(figure: Figure, alt: str) -> str:
     points = re.findall(r' width="([\d.]+)pt"', text)[0]
     text = re.sub(r' (?:width|height)="[\d.]+pt"', "", text, count=2)
     style = f"width:{float(points) * 96 / 72:.0f}px;max-width:100%;height:auto"
-    words = f'<svg role="img" aria-label="{html.escape(alt)}" style="{style}"'
+    # Some figures are too wide to be shrunk to a phone: the style sheet scrolls them.
+    wide = ' class="wide"' if float(points) > WIDE else ""
+    words = f'<svg role="img"{wide} aria-label="{html.escape(alt)}" style="{style}"'
     return text.replace(tag, words, 1).strip()
 
 
