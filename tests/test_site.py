@@ -674,3 +674,8 @@ def test_cells_of_a_table_of_sentences_name_their_column():
 )
 def test_other_tables_stay_as_they_are(table):
     assert build_site.mend_page(table) == table
+
+
+def test_blank_lines_are_left_out_but_those_of_code_stay():
+    code = "<pre>if x:\n\n    y</pre>"
+    assert build_site.mend_page(f"<p>\n\n    a</p>{code}") == f"<p>\na</p>{code}"

@@ -150,6 +150,10 @@ def mend_page(text):
     ):
         text = re.sub(pattern, better, text)
     text = re.sub(TABLE, lambda found: label_cells(found[0]), text, flags=re.S)
+    # The theme's templates leave lines of blanks; those of code stay.
+    parts = re.split(r"(<pre\b.*?</pre>)", text, flags=re.S)
+    parts[::2] = [re.sub(r"\n\s+", "\n", part) for part in parts[::2]]
+    text = "".join(parts)
     if not re.search(FORMULA, text):  # 1.2 MB that the page does not need
         text = re.sub(r"<script>window\.MathJax\b.*?</script>\s*", "", text, flags=re.S)
         text = re.sub(r'<script[^>]*src="[^"]*mathjax[^"]*"></script>\s*', "", text)

@@ -15,3 +15,10 @@ window.addEventListener("load", () => {
     sidebar.scrollTop += inner.top - outer.top - outer.height / 3;
   }
 });
+
+/* The theme lets the keyboard reach code that scrolls; tables that scroll need it, too. */
+window.addEventListener("load", () => {
+  for (const output of document.querySelectorAll(".cell_output .text_html")) {
+    if (output.scrollWidth > output.clientWidth) output.tabIndex = 0;
+  }
+});
