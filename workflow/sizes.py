@@ -128,7 +128,9 @@ def sentences(name):
     source = freshness.source_of(plan.ROOT / plan.source(name))
     for template in notebook_style.templates(source):
         for line in inspect.cleandoc(template).split("\n"):
-            for sentence in re.split(r"(?<=[.:?]) (?=[A-Z{])", line.strip()):
+            # After a colon a lone field is the end of a sentence, and none by itself.
+            ends = r"(?<=[.:?]) (?=[A-Z])|(?<=[.?]) (?=\{)"
+            for sentence in re.split(ends, line.strip()):
                 if re.search(r"(?<!\{)\{[A-Za-z_]", sentence):
                     found.append(sentence.lstrip("* "))
     return list(dict.fromkeys(found))
