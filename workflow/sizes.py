@@ -92,7 +92,7 @@ def block(name, result):
     turned = turns(name, result, full)
     if turned:
         told = "\n".join(f"* {here} At full size: {there}" for here, there in turned)
-        own += f"\n\nThese sentences of the page turn:\n\n{told}"
+        own += f"\n\nThese sentences say something else then:\n\n{told}"
     return f"{own}\n\nAll pages are compared on the page {PAGE}."
 
 
