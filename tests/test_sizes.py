@@ -323,7 +323,10 @@ def test_it_stands_before_the_provenance_and_only_where_there_are_two_sizes(page
 
 
 def test_a_sentence_turns_when_a_word_does_and_not_when_a_number_does(monkeypatch):
-    said = ("It {word} by {gain:.2f}. It is {share:.0%}. {odd.low:.1f} {gone}",)
+    said = (
+        "It {word} by {gain:.2f}. It is {share:.0%}. {odd.low:.1f} {gone}",
+        "What turns: {word}.",
+    )
     monkeypatch.setattr(sizes.notebook_style, "templates", lambda source: said)
     sizes.sentences.cache_clear()
     here = result("quick", word="rises", gain="0.10", share="1%", odd_low="1.0")
@@ -332,14 +335,16 @@ def test_a_sentence_turns_when_a_word_does_and_not_when_a_number_does(monkeypatc
         "It {word} by {gain:.2f}.",
         "It is {share:.0%}.",
         "{odd.low:.1f} {gone}",
+        "What turns: {word}.",  # a field after a colon is no sentence by itself
     ]
     assert sizes.turns(NAME, here, there) == [
-        ("It rises by 0.10.", "It falls by 0.20.")
+        ("It rises by 0.10.", "It falls by 0.20."),
+        ("What turns: rises.", "What turns: falls."),
     ]
     assert sizes.turns(NAME, here, here) == []
     there["values"]["gain"] = here["values"]["gain"]
     del there["values"]["share"]  # a field that the recorded page did not have
-    assert len(sizes.turns(NAME, here, there)) == 1
+    assert len(sizes.turns(NAME, here, there)) == 2
     sizes.sentences.cache_clear()
 
 

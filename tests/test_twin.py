@@ -769,16 +769,19 @@ def test_words_say_which_signs_hold_and_which_change():
         {"one": [1, -2], "other": [3, 4], "holds": [True, False]},
         index=["a ahead of c", "b ahead of c"],
     )
-    kept = "This difference keeps its sign under all 2 mechanisms: a ahead of c."
-    changes = "This one does not: b ahead of c."
+    kept = "Under all 2 mechanisms, a did better than c."
+    changes = "It depends on the mechanism whether b did better than c."
     assert twin.tell_signs(table) == f"{kept} {changes}"
     behind = (-table[["one", "other"]][:1]).assign(holds=True)
-    assert twin.tell_signs(behind) == kept.replace("ahead of", "behind")
+    assert twin.tell_signs(behind) == kept.replace("better", "worse")
     turned = twin.tell_signs(behind.rename({"a ahead of c": "it helps"}))
-    assert turned == kept.replace("a ahead of c", "it helps (the other way round)")
+    assert turned == kept.replace(
+        "a did better than c", "it helps (the other way round)"
+    )
     assert twin.tell_signs(table[:1]) == kept
-    none = "None of these keeps its sign under all 2 mechanisms: b ahead of c."
-    assert twin.tell_signs(table[1:]) == none
+    assert twin.tell_signs(table[1:]) == changes
+    both = pd.concat([table[1:], table[1:].rename({"b ahead of c": "d ahead of e"})])
+    assert twin.tell_signs(both) == changes[:-1] + ", and whether d did better than e."
     assert "one outcome" in twin.tell_signs(table[:0])
 
 

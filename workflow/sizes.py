@@ -92,7 +92,7 @@ def block(name, result):
     turned = turns(name, result, full)
     if turned:
         told = "\n".join(f"* {here} At full size: {there}" for here, there in turned)
-        own += f"\n\nThese sentences of the page turn:\n\n{told}"
+        own += f"\n\nThese sentences say something else then:\n\n{told}"
     return f"{own}\n\nAll pages are compared on the page {PAGE}."
 
 
@@ -128,7 +128,9 @@ def sentences(name):
     source = freshness.source_of(plan.ROOT / plan.source(name))
     for template in notebook_style.templates(source):
         for line in inspect.cleandoc(template).split("\n"):
-            for sentence in re.split(r"(?<=[.:?]) (?=[A-Z{])", line.strip()):
+            # After a colon a lone field is the end of a sentence, and none by itself.
+            ends = r"(?<=[.:?]) (?=[A-Z])|(?<=[.?]) (?=\{)"
+            for sentence in re.split(ends, line.strip()):
                 if re.search(r"(?<!\{)\{[A-Za-z_]", sentence):
                     found.append(sentence.lstrip("* "))
     return list(dict.fromkeys(found))

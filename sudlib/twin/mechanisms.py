@@ -91,26 +91,24 @@ def tell_signs(table: pd.DataFrame) -> str:
     >>> print(tell_signs(pd.DataFrame(
     ...     {"pairs": [1, 2], "trees": [1, -2], "holds": [True, False]},
     ...     index=["boosting ahead of the forest", "words ahead of codes"])))
-    This difference keeps its sign under all 2 mechanisms: boosting ahead of the \
-forest. This one does not: words ahead of codes.
+    Under all 2 mechanisms, boosting did better than the forest. It depends on the \
+mechanism whether words did better than codes.
     """
     if not len(table):
         return "These people have one outcome, so nothing here depends on a mechanism."
     every = f"all {table.shape[1] - 1} mechanisms"
     holds, above = table["holds"].astype(bool), table.iloc[:, 0] > 0
     turned = [
-        name.replace("ahead of", "behind")
-        if "ahead of" in name
+        name.replace(" ahead of ", " did worse than ")
+        if " ahead of " in name
         else f"{name} (the other way round)"
         for name in table.index
     ]
-    names = table.index.where(above | ~holds, turned)
-    if not holds.any():
-        return f"None of these keeps its sign under {every}: {'; '.join(names)}."
-    one, rest = holds.sum() == 1, names[~holds]
-    keep = "This difference keeps its" if one else "These differences keep their"
-    kept = f"{keep} sign under {every}: {'; '.join(names[holds])}."
+    names = table.index.str.replace(" ahead of ", " did better than ")
+    names = names.where(above | ~holds, turned)
+    kept = f"Under {every}, {', and '.join(names[holds])}."
+    turning = ", and whether ".join(names[~holds])
+    rest = f"It depends on the mechanism whether {turning}."
     if holds.all():
         return kept
-    change = "This one does not" if len(rest) == 1 else "These do not"
-    return f"{kept} {change}: {'; '.join(rest)}."
+    return f"{kept} {rest}" if holds.any() else rest
