@@ -471,7 +471,8 @@ def test_a_batch_out_of_memory_is_halved_once_said_and_goes_on(monkeypatch, caps
     assert space["sizes"] == [60, 30] and found.batch_size == 30
     assert "batches of 30" in capsys.readouterr().out
     assert len(found.history) == 3  # the first epoch was kept
-    assert int(model.optimizer.iterations.numpy()) == 3 * 16
+    trained = compiled.twin(model, "training")  # which carries the optimizer
+    assert int(trained.optimizer.iterations.numpy()) == 3 * 16
 
 
 def test_out_of_memory_twice_is_an_error(monkeypatch):
