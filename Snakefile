@@ -44,11 +44,13 @@ rule site:
     params:
         out=OUT,
         site=SITE,
+    threads: workflow.cores
     log:
         OUT + "/logs/site.log",
     shell:
         "python workflow/build_site.py --results {params.out:q}/results"
-        " --notebooks {params.out:q}/executed --out {params.site:q} > {log:q} 2>&1"
+        " --notebooks {params.out:q}/executed --out {params.site:q} --jobs {threads}"
+        " > {log:q} 2>&1"
         # the page and line of each warning, which may stand far above the end
         " || (tail -n 25 {log:q} >&2; grep -aE '(WARNING|ERROR): .*\\[' {log:q} >&2; exit 1)"
 

@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import api_links
 import pytest
@@ -63,3 +64,10 @@ def test_names_are_found_by_whichever_way_they_are_written():
     )
     assert api_links.home("sudlib.policy.outcome_weights.outcome_weights")
     assert api_links.home("sudlib.policy.nothing_there") is None
+
+
+def test_only_the_librarys_own_modules_have_pages_of_source_code():
+    found = dict.fromkeys(["sudlib.scores", "sudlib", "numpy", "collections.abc"])
+    api_links.keep_own_sources(None, SimpleNamespace(_viewcode_modules=found))
+    assert list(found) == ["sudlib.scores", "sudlib"]
+    api_links.keep_own_sources(None, SimpleNamespace())  # where nothing was read again

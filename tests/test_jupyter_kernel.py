@@ -135,8 +135,8 @@ def test_the_backend_is_set_before_keras_is_imported(tmp_path):
 # ---------------------------------------------------------------------------- threads
 
 
-def threads_of_a_kernel(monkeypatch, *, gpu=False, **given):
-    """Return the thread settings with which a kernel would start."""
+def settings_of_a_kernel(monkeypatch, *, gpu=False, **given):
+    """Return the variables with which a kernel would start."""
     from ipykernel.kernelapp import IPKernelApp
 
     monkeypatch.setattr(IPKernelApp, "launch_instance", lambda words: None)
@@ -144,7 +144,20 @@ def threads_of_a_kernel(monkeypatch, *, gpu=False, **given):
     monkeypatch.setattr(jupyter_kernel, "require_backend", lambda backend: None)
     with mock.patch.dict(os.environ, given):
         jupyter_kernel.launch("tensorflow", gpu, [])
-        return {name: os.environ.get(name) for name in jupyter_kernel._THREADS}
+        return dict(os.environ)
+
+
+def threads_of_a_kernel(monkeypatch, **given):
+    """Return the thread settings with which a kernel would start."""
+    settings = settings_of_a_kernel(monkeypatch, **given)
+    return {name: settings.get(name) for name in jupyter_kernel._THREADS}
+
+
+def test_convolutions_are_as_fast_on_processors_without_avx512(monkeypatch):
+    monkeypatch.delenv("TF_ENABLE_ONEDNN_OPTS", raising=False)
+    name = "TF_ENABLE_ONEDNN_OPTS"
+    assert settings_of_a_kernel(monkeypatch)[name] == "1"
+    assert settings_of_a_kernel(monkeypatch, **{name: "0"})[name] == "0"
 
 
 def test_a_kernel_computes_with_one_thread_whatever_the_machine_has_set(monkeypatch):

@@ -8,6 +8,7 @@ import sys
 import tomllib
 from html.parser import HTMLParser
 from pathlib import Path
+from types import SimpleNamespace
 from urllib.parse import unquote, urlsplit
 
 import nbformat
@@ -21,6 +22,7 @@ sys.path.insert(0, str(ROOT / "workflow"))
 import build_site  # noqa: E402
 import notebook_style  # noqa: E402
 import prose_tables  # noqa: E402
+import side_by_side  # noqa: E402
 import stage  # noqa: E402
 import stories  # noqa: E402
 import widgets  # noqa: E402
@@ -679,3 +681,18 @@ def test_other_tables_stay_as_they_are(table):
 def test_blank_lines_are_left_out_but_those_of_code_stay():
     code = "<pre>if x:\n\n    y</pre>"
     assert build_site.mend_page(f"<p>\n\n    a</p>{code}") == f"<p>\na</p>{code}"
+
+
+def test_pages_are_built_on_all_cores_where_extensions_say_that_it_is_safe(monkeypatch):
+    from sphinx.application import Sphinx
+
+    extensions = {
+        name: SimpleNamespace(name=name, parallel_read_safe=None)
+        for name in side_by_side.SILENT
+    }
+    app = SimpleNamespace(extensions=extensions, connect=lambda event, call: None)
+    monkeypatch.setenv(side_by_side.VARIABLE, "3")
+    assert side_by_side.setup(app)["parallel_read_safe"]
+    assert app.parallel == 3
+    side_by_side.declare_safe(app, None, [])
+    assert Sphinx.is_parallel_allowed(app, "read")

@@ -153,10 +153,18 @@ def resolve(app: Any, env: Any, node: Any, contnode: Any) -> Any:
     return contnode
 
 
+def keep_own_sources(app: Any, env: Any) -> None:
+    """Drop Python's and NumPy's modules, of which types come, from the source pages."""
+    sources = getattr(env, "_viewcode_modules", {})
+    for name in [name for name in sources if name.split(".")[0] != "sudlib"]:
+        del sources[name]
+
+
 def setup(app: Any) -> dict[str, bool]:
     """Register the extension; its links come after numpydoc has made its sections."""
     app.connect("autodoc-process-docstring", join_lines, priority=100)
     app.connect("autodoc-process-docstring", add_links, priority=900)
     app.connect("autodoc-skip-member", skip_foreign)
     app.connect("missing-reference", resolve)
+    app.connect("env-check-consistency", keep_own_sources)
     return {"parallel_read_safe": True}

@@ -367,7 +367,7 @@ def finish_without(given, out):
         [
             sys.executable, "workflow/build_site.py", "--allow-missing",
             "--results", out / "results", "--notebooks", out / "executed",
-            "--out", site_folder(out),
+            "--out", site_folder(out), "--jobs", given.jobs,
         ]
     )  # fmt: skip
     return [n for n in lacking if not (folder / "executed" / f"{n}.ipynb").exists()]

@@ -5,7 +5,7 @@ site in the place of the old one only when it is whole.  A page whose stamp does
 match its sources says STALE, and then the build fails.
 
 Usage: python workflow/build_site.py --results _build/quick/results
-       --notebooks _build/quick/executed [--allow-missing] [--out _build]
+       --notebooks _build/quick/executed [--allow-missing] [--out _build] [--jobs 2]
 """
 
 import argparse
@@ -18,6 +18,7 @@ import sys
 from pathlib import Path
 
 import address
+import side_by_side
 import stage
 from execute import end_with_the_build
 
@@ -47,7 +48,7 @@ def jupyter_book():
     return script
 
 
-def call_jupyter_book(source, place):
+def call_jupyter_book(source, place, jobs):
     """Build the staged source below ``place/_build/html``; return that folder."""
     command = [
         jupyter_book(), "build", source.resolve(),
@@ -59,6 +60,7 @@ def call_jupyter_book(source, place):
     # Sphinx finds workflow/api_links.py and the library's docstrings there.
     paths = [str(ROOT), str(ROOT / "workflow"), os.environ.get("PYTHONPATH", "")]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
+    environment[side_by_side.VARIABLE] = str(jobs)
     done = subprocess.run([str(word) for word in command], env=environment)
     made = place / "_build" / "html"
     if done.returncode or not (made / "index.html").exists():
@@ -137,8 +139,6 @@ def mend_page(text):
         # Links from source code back to the API know one name of each module, and
         # miss where a module's objects are documented under two.
         (r'<a class="viewcode-back"[^>]*>[^<]*</a>', ""),
-        # The list of sources names Python's own, of which there is no page.
-        (r'<li><a href="builtins\.html">builtins</a></li>\s*', ""),
         # The empty corner of a pandas table is no heading.
         (r"<th></th>", "<td></td>"),
         (r'<th class="blank( level\d+)?"\s*>(&nbsp;|\s)*</th>', "<td></td>"),
@@ -193,13 +193,13 @@ def replace(new, old):
     shutil.rmtree(aside, ignore_errors=True)
 
 
-def build(results, notebooks, out, *, allow_missing=False):
+def build(results, notebooks, out, *, allow_missing=False, jobs=1):
     """Build the site; return its first page and the stale pages with the reasons."""
     out = Path(out)
     source, place = out / "src", out / "site"
     stale = stage.stage(results, notebooks, source, allow_missing=allow_missing)
     shutil.rmtree(place, ignore_errors=True)
-    made = call_jupyter_book(source, place)
+    made = call_jupyter_book(source, place, jobs)
     mend(made)
     address.add_wheel(made)
     replace(made, out / "html")
@@ -214,6 +214,7 @@ def main(words=None):
     parser.add_argument("--notebooks", type=Path, required=True)
     parser.add_argument("--out", type=Path, default=ROOT / "_build")
     parser.add_argument("--allow-missing", action="store_true")
+    parser.add_argument("--jobs", type=int, default=1, help="CPU cores to use (1)")
     given = parser.parse_args(words)
     end_with_the_build()
     try:
@@ -222,6 +223,7 @@ def main(words=None):
             given.notebooks,
             given.out,
             allow_missing=given.allow_missing,
+            jobs=given.jobs,
         )
     except InputError as error:
         print(f"\nbuild_site: {error}\n", file=sys.stderr)

@@ -21,10 +21,14 @@ from typing import Any
 #: The Keras backends, in the order in which they are asked for a GPU.
 BACKENDS = ("tensorflow", "jax", "torch")
 # Set before a framework is loaded: GPU memory shared, not taken all at once; no logs.
+# And oneDNN's convolutions on every processor: TensorFlow takes them by itself only
+# where there is AVX-512, and elsewhere its own are half as fast
+# (``tests/benchmarks/bench_memory.py``).
 _ENVIRONMENT = {
     "TF_FORCE_GPU_ALLOW_GROWTH": "true",
     "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
     "TF_CPP_MIN_LOG_LEVEL": "2",
+    "TF_ENABLE_ONEDNN_OPTS": "1",
 }
 # Read by the C library (glibc; others pass them over) when the process starts: freed
 # memory up to 1 GiB is kept for what comes next.  By default each large array is

@@ -11,6 +11,8 @@ from typing import Any
 from sudlib.files import PACKAGE, InputError, expand_path
 
 #: The checkout.
+#:
+#: :meta hide-value:
 ROOT = PACKAGE.parent
 
 
