@@ -240,6 +240,37 @@ class TestCells:
             flat = cells_of_one.reshape(len(cells_of_one), -1)
             assert len(np.unique(flat, axis=0)) == len(flat)
 
+    @pytest.mark.parametrize("blocks", ["plain", "atlas"])
+    def test_no_arrangement_of_the_cells_is_better_than_another(self, blocks):
+        """For any weights there are weights that see moved cells as these saw them."""
+        grid = TextImage("grid")
+        moved = grid.with_layout_shuffled(33)
+        first, second = (
+            architectures.cell_network(picture, blocks=blocks)
+            for picture in (grid, moved)
+        )
+        kernel, bias, hidden, *rest = weights(first)
+        first.set_weights([kernel, bias, hidden, *rest])
+        corners = [
+            np.array(
+                [
+                    (picture.layout.cell(v).y, picture.layout.cell(v).x)
+                    for v in VARIABLES
+                ]
+            )
+            for picture in (grid, moved)
+        ]
+        size = np.array(atlas.cell_of(grid))
+        old, new = (((at - at.min(axis=0)) // size) @ [4, 1] for at in corners)
+        assert (old != new).any() and sorted(new) == list(range(28))
+        of_place = hidden.reshape(28, 32, -1)
+        there = np.empty_like(of_place)
+        there[new] = of_place[old]
+        second.set_weights([kernel, bias, there.reshape(hidden.shape), *rest])
+        one, other = (training.logits(model, CODES, 6) for model in (first, second))
+        assert np.ptp(one) > 1e-3
+        assert np.abs(one - other).max() < 1e-5
+
     def test_a_layout_without_equal_cells_is_refused(self):
         with pytest.raises(InputError, match="28 equal cells"):
             architectures.cell_network("general")

@@ -5,8 +5,11 @@ import re
 from pathlib import Path
 
 import nbformat
+import numpy as np
+import pandas as pd
 import pytest
 import yaml
+from scipy import stats
 
 from sudlib import book
 from sudlib.book import freshness
@@ -74,3 +77,24 @@ class TestNotebook:
     def test_keeps_code_cells_short(self, path):
         for cell in code_cells(path):
             assert len(cell.source.splitlines()) <= 30, cell.source[:60]
+
+
+def test_one_more_draw_falls_where_the_page_of_heroin_says_it_does():
+    """In 95 of 100 repeats, for ten draws of a normal law as for the page's own."""
+    page = ROOT / "notebooks" / "a10_heroin_to_other_opioids.ipynb"
+    [cell] = [cell for cell in code_cells(page) if "def claimed(" in cell.source]
+    [function] = [
+        node
+        for node in ast.parse(cell.source).body
+        if isinstance(node, ast.FunctionDef) and node.name == "claimed"
+    ]
+    space = {"stats": stats, "draws": [([], [0] * 1161)]}
+    exec(ast.unparse(function), space)
+    random = np.random.default_rng(4)
+    drawn = random.normal(0.4, 0.03, (2000, 11))
+    held = 0
+    for *ten, one_more in drawn:
+        said = space["claimed"]("arm", pd.DataFrame({"arm": ten}), "")
+        held += said["low"] < one_more < said["high"]
+    assert abs(held / 2000 - 0.95) < 3 * (0.95 * 0.05 / 2000) ** 0.5
+    assert space["claimed"]("arm", pd.DataFrame({"arm": [0.4]}), "")["low"] is None

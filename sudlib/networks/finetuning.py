@@ -35,7 +35,8 @@ NORMS = ("frozen", "trained")
 class Protocol:
     """One reasonable way to fine-tune: choices that a paper rarely prints.
 
-    The defaults are those of Keras's guide to transfer learning.
+    The steps and the learning rate are those of Keras's guide to transfer learning,
+    which leaves open how much of the network is released.
 
     Parameters
     ----------
