@@ -635,6 +635,9 @@ PRODUCTS = (
         )
     ),
     Product("twin/states.csv", "transcribed", "", ("census",), check=_states),
+    Product("twin/parts.csv", "ours"),
+    Product("twin/steps.csv", "ours"),
+    Product("twin/mechanisms.csv", "ours"),
     Product(
         "twin/parameters.npz",
         "fitted",
