@@ -665,6 +665,7 @@ PRODUCTS = (
     Product(
         "results/study_a/devices.csv", "recorded", "tests/benchmarks/bench_devices.py"
     ),
+    Product("study_c/choices.json", "ours"),
     Product("cprd/schema.csv", "ours", check=_schema),
     Product("cprd/coefficients.csv", "ours"),
     Product("cprd/covariates.csv", "ours"),
