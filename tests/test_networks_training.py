@@ -663,9 +663,7 @@ class TestTwins:
         "recipe",
         [{}, {"learning_rate": 0.01}, {"optimizer": "adamw", "schedule": "cosine"}],
     )
-    def test_a_second_network_ends_where_it_would_have_ended_alone(
-        self, recipe, monkeypatch
-    ):
+    def test_a_second_network_ends_where_it_would_have_ended_alone(self, recipe):
         alone = self.weights(**recipe)
         compiled._twins.clear()
         self.weights(seed=2)

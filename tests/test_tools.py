@@ -614,7 +614,7 @@ def test_printed_rows_must_be_numbered_through(tmp_path):
         make_claims_b.read_printed(path)
 
 
-def test_the_log_of_training_is_read_out_of_a_notebook(tmp_path, capsys):
+def test_the_log_of_training_is_read_out_of_a_notebook(tmp_path):
     lines = []
     for epoch, loss in ((1, "0.5924"), (2, "0.5701")):
         lines += [
