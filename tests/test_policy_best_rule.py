@@ -45,6 +45,36 @@ def test_a_world_draws_what_it_says(name):
     assert world.loss(A, X) > 0.6
 
 
+def alone(world, *values):
+    """Return the effect of each treatment beside none, for one person.
+
+    Covariates are 0 but for the given pairs of a number and a value.
+    """
+    x = np.zeros((1, world.covariates))
+    for column, value in values:
+        x[0, column] = value
+    one = combination_number(2 * np.eye(world.treatments, dtype=int) - 1)
+    means = world.means(x)[0]
+    return means[one] - means[0]
+
+
+def test_in_the_smooth_world_two_covariates_bend_each_effect_and_act_together():
+    world = worlds.make_world("smooth")
+    columns = range(world.covariates)
+    np.testing.assert_allclose(alone(world), -0.7)
+    bent = np.array([alone(world, (column, 2.0)) for column in columns])
+    for treatment in range(world.treatments):
+        # One covariate by itself, 0.7 (4 - 1); the other only beside it.
+        [first] = np.flatnonzero(~np.isclose(bent[:, treatment], -0.7))
+        assert bent[first, treatment] == pytest.approx(2.1)
+        beside = [
+            alone(world, (first, 1.0), (column, 1.0))[treatment]
+            for column in columns
+            if column != first
+        ]
+        assert sorted(np.round(beside, 9))[-2:] == [0.0, 0.7]
+
+
 def test_people_of_a_world_share_no_stream_with_its_coefficients_or_its_studies():
     world = worlds.make_world("linear", 33)
     kept = [world.people(50, 33, new) for new in (False, True)]
