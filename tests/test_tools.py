@@ -20,7 +20,7 @@ import pytest
 from sudlib import teds, twin
 from sudlib.files import InputError
 from sudlib.teds import codebook
-from sudlib.twin import sampler
+from sudlib.twin import completion, sampler
 
 ROOT = Path(__file__).resolve().parent.parent
 DATA = ROOT / "data"
@@ -29,6 +29,7 @@ sys.path.insert(0, str(ROOT / "tools"))
 
 import count_code  # noqa: E402
 import count_teds  # noqa: E402
+import fit_outcome  # noqa: E402
 import fit_twin  # noqa: E402
 import make_claims_b  # noqa: E402
 import make_codebook  # noqa: E402
@@ -531,6 +532,16 @@ def test_with_every_year_a_counted_one_is_not_estimated():
     assert np.allclose(first[rows.to_numpy()].astype(float), kept[rows])
     gap = second[rows.to_numpy()].astype(float).to_numpy() - kept[rows].to_numpy()
     assert np.allclose(gap[:, 2:], 1, atol=0.01)
+
+
+def test_the_kept_twin_has_the_settings_that_its_tool_names():
+    with np.load(DATA / "twin/parameters.npz") as kept:
+        for name in twin.MECHANISMS:
+            spread = kept[f"strength/{name}"] / 64
+            wanted = [fit_outcome.SPREAD[each] for each in completion.CLASSES]
+            assert np.abs(spread - wanted).max() <= 1 / 128
+        stay = kept["base/1"] / completion.UNIT
+    assert np.abs(stay - 1.4 * fit_outcome.STAY.ravel()).max() <= 0.5 / completion.UNIT
 
 
 def test_the_twin_can_be_fitted_on_a_small_share(tmp_path, capsys):
