@@ -7,7 +7,6 @@ each function here works out the same of some records and sets both side by side
 from __future__ import annotations
 
 import functools
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -189,12 +188,7 @@ def real_terms() -> pd.DataFrame:
     pandas.DataFrame
         Columns ``model``, ``term``, ``estimate``, ``error``, ``variable`` and ``code``.
     """
-    known = (
-        "ROUTE1 ALCFLG FREQ1 FRSTUSE1 IDU COKEFLG BENZFLG PSYPROB HLTHINS PRIMPAY AGE"
-        " GENDER LIVARAG DIVISION METHUSE NOPRIOR EDUC HERFLG RACE MARSTAT PRIMINC"
-        " ETHNIC ARRESTS_D SUB2 MEDEXP"
-    ).split()
-    pattern = f"^({'|'.join(map(re.escape, known))})(-?[0-9]+)$"
+    pattern = f"^({'|'.join((*codebook.COLUMNS, 'MEDEXP'))})(-?[0-9]+)$"
     terms = read_real("logistic_2017")
     parts = terms["term"].str.extract(pattern)
     terms = terms.assign(variable=parts[0], code=parts[1]).dropna(subset="code")
