@@ -26,7 +26,7 @@ SCORE_PARTS = read_parts("completion")
 BASE = (("substance", "service"), ("stay", "pace"), ("state", "setting"))
 """Tables of effects on completion that are the same in every mechanism."""
 
-MECHANISMS = {
+MECHANISMS: dict[str, tuple[tuple[str, ...], ...]] = {
     mechanism: tuple(tuple(row["parts"].split()) for row in rows if row["parts"])
     for mechanism, rows in itertools.groupby(
         read_rows(data_file("twin/mechanisms.csv")), lambda row: row["mechanism"]
