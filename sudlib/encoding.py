@@ -57,9 +57,7 @@ def derive_flags(
         name: substances.eq(codebook.FLAGS[name]).any(axis=1).astype(np.int8)
         for name in lacking
     }
-    records_with_flags = records.assign(**derived)
-    records_with_flags.attrs = dict(records.attrs)
-    return records_with_flags
+    return records.assign(**derived)
 
 
 def features(

@@ -277,14 +277,10 @@ def _together(frames: list[pd.DataFrame], name: str) -> pd.DataFrame:
 
 def _sample(frame: pd.DataFrame, rows: int | None, seed: int) -> pd.DataFrame:
     """Return so many rows without replacement, in their order; all if None."""
-    attrs = dict(frame.attrs)
     if rows is not None and rows != len(frame):
         if rows > len(frame):
-            raise InputError(
-                f"rows is {rows:,}, but {attrs['data']} has only {len(frame):,}"
-            )
+            name = frame.attrs["data"]
+            raise InputError(f"rows is {rows:,}, but {name} has only {len(frame):,}")
         picked = np.random.default_rng(seed).choice(len(frame), rows, replace=False)
         frame = frame.iloc[np.sort(picked)]
-    frame = frame.reset_index(drop=True)
-    frame.attrs = attrs
-    return frame
+    return frame.reset_index(drop=True)

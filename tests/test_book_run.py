@@ -178,7 +178,7 @@ def test_a_sentence_that_cannot_be_said_says_why(run, template, numbers, message
     assert not run.values
 
 
-def test_a_sentence_can_be_shown_further_up(run, capsys):
+def test_a_sentence_can_be_shown_further_up(run):
     with pytest.raises(InputError, match="places made with .* are none"):
         run.say("{a}", a=1, at="glance")
     run.place("glance")
@@ -224,7 +224,7 @@ def test_a_start_outside_the_book_still_checks_allowed_values():
         book.start("not_in_the_book", size="huge")
 
 
-def test_written_json_is_whole_or_absent(tmp_path, monkeypatch):
+def test_written_json_is_whole_or_absent(tmp_path):
     path = tmp_path / "r.json"
     results.write_json(path, {"a": 1})
     with pytest.raises(TypeError):

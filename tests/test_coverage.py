@@ -7,7 +7,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "workflow"))
 
-import coverage  # noqa: E402
+import coverage
 
 ROWS = coverage.rows()
 

@@ -116,7 +116,7 @@ def test_a_gpu_that_is_not_there_stops_the_kernel():
     assert "a GPU was asked for and tensorflow sees none" in done.stderr
 
 
-def test_the_backend_is_set_before_keras_is_imported(tmp_path):
+def test_the_backend_is_set_before_keras_is_imported():
     # The launcher must not import a framework on its way to the kernel.
     done = subprocess.run(
         [

@@ -95,7 +95,7 @@ def test_resnet50_prepares_pixels_as_keras_does(resnet):
     )
 
 
-def test_resnet50_takes_a_file_of_keras_weights(resnet, tmp_path, monkeypatch):
+def test_resnet50_takes_a_file_of_keras_weights(tmp_path, monkeypatch):
     import hashlib
 
     import h5py

@@ -51,6 +51,23 @@ def test_the_angle_based_rule_avoids_what_people_fared_badly_with():
     assert lost(rule, means, X) < 0.05
 
 
+@pytest.mark.parametrize(
+    "learn",
+    [
+        policy.angle_based_rule,
+        lambda *data, **more: policy.ranking_rule(*data, take=1, **more),
+    ],
+    ids=["angle-based", "ranking"],
+)
+def test_a_penalty_means_the_same_in_any_unit_of_the_outcome(learn):
+    X, A, outcome, _ = draw(one_alone, 400)
+    advice, strong = (learn(X, A, outcome, 1 / 4, alpha=a)(X) for a in (0.001, 0.5))
+    assert (advice != strong).any()
+    for unit in (0.01, 100):
+        rule = learn(X, A, unit * outcome, 1 / 4, alpha=0.5)
+        assert (rule(X) == strong).all(axis=1).mean() > 0.99
+
+
 def test_rare_combinations_count_more_in_the_angle_based_rule():
     random = np.random.default_rng(3)
     X = random.normal(size=(6000, 1))

@@ -45,6 +45,67 @@ def test_a_world_draws_what_it_says(name):
     assert world.loss(A, X) > 0.6
 
 
+def alone(world, *values):
+    """Return the effect of each treatment beside none, for one person.
+
+    Covariates are 0 but for the given pairs of a number and a value.
+    """
+    x = np.zeros((1, world.covariates))
+    for column, value in values:
+        x[0, column] = value
+    one = combination_number(2 * np.eye(world.treatments, dtype=int) - 1)
+    means = world.means(x)[0]
+    return means[one] - means[0]
+
+
+def test_in_the_smooth_world_two_covariates_bend_each_effect_and_act_together():
+    world = worlds.make_world("smooth")
+    columns = range(world.covariates)
+    np.testing.assert_allclose(alone(world), -0.7)
+    bent = np.array([alone(world, (column, 2.0)) for column in columns])
+    for treatment in range(world.treatments):
+        # One covariate by itself, 0.7 (4 - 1); the other only beside it.
+        [first] = np.flatnonzero(~np.isclose(bent[:, treatment], -0.7))
+        assert bent[first, treatment] == pytest.approx(2.1)
+        beside = [
+            alone(world, (first, 1.0), (column, 1.0))[treatment]
+            for column in columns
+            if column != first
+        ]
+        assert sorted(np.round(beside, 9))[-2:] == [0.0, 0.7]
+
+
+def test_few_covariates_matter_in_the_sparse_world_and_as_much_as_many_do():
+    spread = {"sparse": [], "linear": []}
+    for seed in range(40):
+        for name, found in spread.items():
+            world = worlds.make_world(name, seed)
+            columns = range(world.covariates)
+            slopes = [alone(world, (c, 1.0)) - alone(world) for c in columns]
+            found.append((np.array(slopes) ** 2).sum(axis=0))
+            matter = (np.abs(slopes) > 1e-9).sum(axis=0)
+            assert (matter == (3 if name == "sparse" else 30)).all()
+    for found in spread.values():  # of 200 effects, each of variance 1
+        assert np.mean(found) == pytest.approx(1, abs=0.2)
+
+
+def test_a_rule_expects_of_what_was_received_what_its_table_says():
+    X, A, outcome = worlds.make_world("three treatments").draw(400, 5)
+    options = combinations(3)
+    rows = np.arange(400), combination_number(A)
+    for name, rule in best_rule.families(networks=False).items():
+        fitted = clone(rule).fit(X, A, outcome)
+        table = best_rule._table(fitted, X, options)
+        said = best_rule._expected(fitted, X, A)
+        np.testing.assert_allclose(said, table[rows], err_msg=name)
+    # Of a rule that only scores treatments: the sum of its scores, halved and signed.
+    owl = policy.OutcomeWeightedClassifier(steps=50).fit(X, A, outcome)
+    table = best_rule._table(owl, X, options)
+    np.testing.assert_allclose(best_rule._expected(owl, X, A), table[rows], rtol=1e-5)
+    gap = table[:, -1] - table[:, 0]  # all treatments against none
+    np.testing.assert_allclose(gap, owl.decision_function(X).sum(axis=1), rtol=1e-5)
+
+
 def test_people_of_a_world_share_no_stream_with_its_coefficients_or_its_studies():
     world = worlds.make_world("linear", 33)
     kept = [world.people(50, 33, new) for new in (False, True)]

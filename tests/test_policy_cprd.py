@@ -242,6 +242,16 @@ def test_outcomes_scatter_around_the_expected_drops(many, covariates):
     assert (many["hba1c"] + many[cprd.OUTCOME] < 4).mean() < 0.01
 
 
+def test_hba1c_falls_in_proportion_to_its_start_within_bounds(covariates):
+    few = covariates.iloc[:40]
+    single = combination_number(2 * np.eye(4, dtype=int) - 1)
+    for start, room in ((5.5, 0.3), (7, 0.5), (9, 1), (12, 1.75), (13, 2), (18, 2)):
+        begun = few.assign(hba1c=start)
+        drops = cprd.expected_drops(begun)
+        gained = drops[:, single] - drops[:, [0]]
+        np.testing.assert_allclose(gained, room * cprd.effects(begun), atol=1e-12)
+
+
 def test_no_rule_beats_the_best_rule(covariates):
     best = cprd.true_value(cprd.best_rule(covariates), covariates)
     assert best > cprd.true_value(cprd.hamming_rule(covariates), covariates)

@@ -8,6 +8,7 @@ from scipy import stats
 from sudlib import disclosure, policy
 from sudlib.files import InputError
 from sudlib.policy import combination_number, combinations, cprd
+from sudlib.policy.doubly_robust import mean_score
 
 
 @pytest.fixture(scope="module")
@@ -324,6 +325,36 @@ def test_estimated_probabilities_below_the_least_are_raised_and_known_ones_never
     assert (gap[small] != 0).all() and np.allclose(gap[~small], 0)
     others = np.arange(8) != number[:, None]
     np.testing.assert_array_equal(plain[others], raised[others])
+    with pytest.raises(InputError, match="least must be a number from 0 below 1"):
+        policy.augmented_scores(X, A, outcome, least=1)
+
+
+def test_errors_are_those_of_a_mean_and_wider_where_a_rule_is_learned():
+    X, A, outcome, probability, _ = confounded_study(400, 7)
+    scores = policy.augmented_scores(X, A, outcome, propensity=probability)
+    number = combination_number(A)
+    followed = np.asarray(scores)[np.arange(400), number]
+    plain = mean_score(scores, A)
+    assert plain.standard_error == pytest.approx(stats.sem(followed))
+    for n_splits, factor in ((5, 1.5**0.5), (3, 2**0.5)):
+        found = policy.evaluate(
+            policy.AdditiveQLearner(), X, A, outcome, scores=scores, n_splits=n_splits
+        )
+        alone = policy.augmented_value(scores, found.advice)
+        wide = found.value
+        assert wide.standard_error == pytest.approx(factor * alone.standard_error)
+        more = (factor - 1) * alone.standard_error * stats.norm.ppf(0.975)
+        assert (wide.low, wide.high) == pytest.approx(
+            (alone.low - more, alone.high + more)
+        )
+
+
+def test_scores_of_more_combinations_than_memory_holds_are_refused():
+    random = np.random.default_rng(1)
+    A = random.choice([-1, 1], (140_000, 12))
+    X, outcome = random.normal(size=(2, len(A)))
+    with pytest.raises(InputError, match="scores of every combination: 8.5 GiB asked"):
+        policy.augmented_scores(X[:, None], A, outcome)
 
 
 def combinations_taken(count):

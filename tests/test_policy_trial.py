@@ -45,6 +45,13 @@ def test_arms_are_the_combinations_received_with_a_name_each(trial):
     np.testing.assert_allclose(trial.chances.sum(axis=1), 1)
 
 
+@pytest.mark.parametrize("shape", [(900, 2), (900, 4), (900, 3, 1)])
+def test_advice_has_a_column_for_each_code(trial, shape):
+    # Of fewer columns the numbers of combinations would be those of other arms.
+    with pytest.raises(InputError, match="advice must have 3 columns, one a treatment"):
+        trial.place(np.full(shape, -1))
+
+
 def test_levels_keep_the_order_of_their_categories_and_lose_empty_ones():
     dose = pd.Categorical(
         ["low", "high", "low", "high"], categories=["low", "middle", "high"]

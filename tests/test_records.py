@@ -177,7 +177,7 @@ def test_a_frame_of_the_twin_is_still_made_up_when_it_comes_back(tmp_path):
         assert records.load(path).attrs["synthetic"] is True
 
 
-def test_no_real_record_is_read_aloud(tmp_path):
+def test_no_real_record_is_read_aloud():
     frame = records.load("twin", rows=20)
     first = frame.iloc[0]
     assert records.example_aloud(frame) == teds.read_aloud(first)

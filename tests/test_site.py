@@ -101,7 +101,7 @@ def test_a_figure_of_a_prose_page_is_a_cell_of_its_notebook(stem, cell):
     assert "figures.show(" in source
 
 
-def test_bars_say_their_numbers_and_are_as_long(tmp_path):
+def test_bars_say_their_numbers_and_are_as_long():
     text = stories.bars("Wrong", [("<a>", 25, "ours"), ("b", 60, "")], 50, "%")
     assert "&lt;a&gt;" in text and "25%" in text and "60%" in text
     assert re.findall(r"--part:([0-9.]*)", text) == ["0.500", "1.000"]

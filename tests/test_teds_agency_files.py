@@ -304,9 +304,7 @@ def test_left_over_that_is_whole_needs_no_byte_more(offer, tmp_path):
     assert server.asked == [("/0/teds.zip", f"bytes={len(BUNDLE)}-")]
 
 
-def test_offline_says_what_to_download_from_where_and_where_to_put_it(
-    offer, tmp_path, monkeypatch
-):
+def test_offline_says_what_to_download_from_where_and_where_to_put_it(offer, tmp_path):
     server = offer(whole(BUNDLE))
     server.close()
     with pytest.raises(InputError) as caught:

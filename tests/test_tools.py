@@ -20,7 +20,7 @@ import pytest
 from sudlib import teds, twin
 from sudlib.files import InputError
 from sudlib.teds import codebook
-from sudlib.twin import sampler
+from sudlib.twin import completion, sampler
 
 ROOT = Path(__file__).resolve().parent.parent
 DATA = ROOT / "data"
@@ -29,6 +29,7 @@ sys.path.insert(0, str(ROOT / "tools"))
 
 import count_code  # noqa: E402
 import count_teds  # noqa: E402
+import fit_outcome  # noqa: E402
 import fit_twin  # noqa: E402
 import make_claims_b  # noqa: E402
 import make_codebook  # noqa: E402
@@ -533,6 +534,16 @@ def test_with_every_year_a_counted_one_is_not_estimated():
     assert np.allclose(gap[:, 2:], 1, atol=0.01)
 
 
+def test_the_kept_twin_has_the_settings_that_its_tool_names():
+    with np.load(DATA / "twin/parameters.npz") as kept:
+        for name in twin.MECHANISMS:
+            spread = kept[f"strength/{name}"] / 64
+            wanted = [fit_outcome.SPREAD[each] for each in completion.CLASSES]
+            assert np.abs(spread - wanted).max() <= 1 / 128
+        stay = kept["base/1"] / completion.UNIT
+    assert np.abs(stay - 1.4 * fit_outcome.STAY.ravel()).max() <= 0.5 / completion.UNIT
+
+
 def test_the_twin_can_be_fitted_on_a_small_share(tmp_path, capsys):
     words = "--share 0.02 --rows 4000 --rounds 3 --outer 1 --out".split()
     assert fit_twin.main([*words, str(tmp_path)]) == 0
@@ -614,7 +625,7 @@ def test_printed_rows_must_be_numbered_through(tmp_path):
         make_claims_b.read_printed(path)
 
 
-def test_the_log_of_training_is_read_out_of_a_notebook(tmp_path, capsys):
+def test_the_log_of_training_is_read_out_of_a_notebook(tmp_path):
     lines = []
     for epoch, loss in ((1, "0.5924"), (2, "0.5701")):
         lines += [

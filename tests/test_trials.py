@@ -23,7 +23,7 @@ from sudlib.trials import files_at_hand, page, readers
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tools"))
 
-import record_trials  # noqa: E402
+import record_trials
 
 COLON = "id,rx,etype\n1.0,Lev,2.0\n2.0,Obs,2.0\n"
 
@@ -120,7 +120,7 @@ def test_a_table_is_made_from_the_file_that_is_served(served, monkeypatch):
     assert not path.exists()
 
 
-def test_offline_says_soon_what_is_missing_and_how_to_get_it(served, monkeypatch):
+def test_offline_says_soon_what_is_missing_and_how_to_get_it(served):
     served(b"a", urls=["http://127.0.0.1:9/nobody/small.txt"])
     began = time.monotonic()
     with pytest.raises(trials.NotAtHand) as told:

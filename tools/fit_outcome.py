@@ -42,8 +42,7 @@ SHAPE = np.array(
     ]
 )
 # How completion goes with the length of stay, in logits: detoxification, shorter and
-# longer residential treatment, outpatient.  Guessed; only its size is fitted, to what
-# LOS adds to a real forest.
+# longer residential treatment, outpatient.  Guessed; its size is STAY_FACTOR.
 STAY = np.array(
     [
         [
@@ -85,9 +84,17 @@ FOLLOWED = 0.75
 what other variables add, completion would be easier to predict than it is."""
 
 SPREAD = {"general": 0.6, "methadone": 0.95, "rest": 0.2}
-"""Standard deviation of a mechanism's tables, in logits."""
+"""Standard deviation of a mechanism's tables, in logits.  Set by hand, not fitted: with
+these, the areas of the twin's score card come within 0.03 of those of real discharges
+(``data/twin/real_figures.csv``).  A fit takes minutes, so they were tried a few times
+and not searched for."""
 
 PULL = {"general": 1.0, "methadone": 1.0, "rest": 1.0}
+
+STAY_FACTOR = 1.4
+"""What STAY is multiplied by.  Set by hand, like SPREAD: the length of stay is to weigh
+as much in a forest of the twin as in the printed one (its importance in
+``data/twin/real_figures.csv``; notebook d01 shows both)."""
 
 
 def standard(codes, counts):
@@ -266,8 +273,7 @@ class Score:
             for names in model.BASE
         ]
         self.base = [np.zeros(size) for size in sizes]
-        self.base[1] = STAY.copy()
-        self.stay = 1.4
+        self.base[1] = STAY_FACTOR * STAY
         self.wanted = wanted
         self.terms = scorecard.real_terms()
         left = self.terms.query("model == 'opioids left'")["variable"]
@@ -284,7 +290,6 @@ class Score:
 
     def whole(self):
         """Return the whole numbers that are stored."""
-        base = [self.base[0], self.stay * self.base[1], self.base[2]]
 
         def rounded(tables):
             return {
@@ -295,7 +300,10 @@ class Score:
         return {
             "lines": rounded(self.lines),
             "leaving": rounded(self.leaving),
-            "base": [np.rint(model.UNIT * b.ravel()).astype(np.int32) for b in base],
+            "base": [
+                np.rint(model.UNIT * table.ravel()).astype(np.int32)
+                for table in self.base
+            ],
             "bulk": BULK,
         }
 
@@ -420,12 +428,6 @@ class Score:
         return np.abs(gap).mean(), np.abs(gap).max()
 
 
-def strengths(mechanism, spread):
-    """Return the strength of a mechanism's tables by class, in 64ths."""
-    del mechanism
-    return np.array([round(64 * spread[name]) for name in model.CLASSES], np.int16)
-
-
 def fit(arrays, wanted, rows, rounds, share=1.0):
     """Return the arrays with the fitted score for completion.
 
@@ -462,13 +464,13 @@ def fit(arrays, wanted, rows, rounds, share=1.0):
         for name in years[0].columns
     }
     tables = {name: tables_of(name, columns) for name in model.MECHANISMS}
-    strength = {name: strengths(name, SPREAD) for name in model.MECHANISMS}
+    strength = np.array([round(64 * SPREAD[n]) for n in model.CLASSES], np.int16)
     score = Score(wanted)
     for turn in range(rounds):
         whole = score.whole() | {
             "tables": [t.astype(np.int32) for t in tables["pairs"]]
         }
-        whole["strength"] = strength["pairs"].astype(np.int32)
+        whole["strength"] = strength.astype(np.int32)
         for year in years:
             year.expect(of_year(year.year) | whole)
         gain = 0.8 if turn < rounds - 3 else 0.4
@@ -503,7 +505,7 @@ def fit(arrays, wanted, rows, rounds, share=1.0):
     for place, table in enumerate(whole["base"]):
         stored[f"base/{place}"] = table.astype(np.int16)
     for name in model.MECHANISMS:
-        stored[f"strength/{name}"] = strength[name]
+        stored[f"strength/{name}"] = strength
         cells = find_parts(name, columns)
         spreads = [np.var(t[c]) for t, c in zip(tables[name], cells, strict=True)]
         stored[f"signs/{name}"] = balance(spreads)
@@ -515,7 +517,7 @@ def fit(arrays, wanted, rows, rounds, share=1.0):
         for name in model.MECHANISMS:
             parameters = of_year(year, name) | whole
             parameters["tables"] = [t.astype(np.int32) for t in tables[name]]
-            parameters["strength"] = strength[name].astype(np.int32)
+            parameters["strength"] = strength.astype(np.int32)
             drawn.expect(parameters)
             for place in range(3):
                 kept = np.round(drawn.completion[place], 3).astype(np.float32)

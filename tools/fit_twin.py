@@ -10,8 +10,8 @@ completion of study A.  No row of a real file is read.
 
 What is guessed, not fitted, stands in ``twin_guesses.py``, in ``twin_states.py`` (how
 states that no table names borrow from those that are named) and in
-sudlib.twin.completion: which sets of features act together on completion (MECHANISMS),
-with effects drawn from a seed.  Every guess is bent until the published margins hold.
+``data/twin/mechanisms.csv``: which sets of features act together on completion, with
+effects drawn from a seed.  Every guess is bent until the published margins hold.
 
 First the features of every year are fitted, then the outcome (``fit_outcome.py``).
 ``--share`` says to how large a part of the official files.

@@ -635,6 +635,9 @@ PRODUCTS = (
         )
     ),
     Product("twin/states.csv", "transcribed", "", ("census",), check=_states),
+    Product("twin/parts.csv", "ours"),
+    Product("twin/steps.csv", "ours"),
+    Product("twin/mechanisms.csv", "ours"),
     Product(
         "twin/parameters.npz",
         "fitted",
@@ -662,6 +665,7 @@ PRODUCTS = (
     Product(
         "results/study_a/devices.csv", "recorded", "tests/benchmarks/bench_devices.py"
     ),
+    Product("study_c/choices.json", "ours"),
     Product("cprd/schema.csv", "ours", check=_schema),
     Product("cprd/coefficients.csv", "ours"),
     Product("cprd/covariates.csv", "ours"),

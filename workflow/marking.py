@@ -359,7 +359,7 @@ def b07_what_the_printed_numbers_prove(answer):
 @exercise("the balanced accuracy without the nine features", "score")
 def b08_beyond(
     answer, cohort, coding, correspondence, multiclass_scores, parts, truth, SVC
-):  # noqa: N803
+):
     names = [column.rsplit("_", 1)[0] for column in cohort.X.columns]
     keep = [name not in coding.VARIABLES for name in names]
     predicted = []
@@ -507,7 +507,7 @@ def c07_other_software(answer, here):
 
 
 @exercise("the share of the gain that each design loses, by its name,", "wider")
-def c08_sharing_and_scale(answer, lost, DESIGNS):  # noqa: N803
+def c08_sharing_and_scale(answer, lost, DESIGNS):
     wide = [name for name, (nodes, _) in DESIGNS.items() if nodes == 200]
     assert wide and wide[0] in answer, "add a design of 200 nodes to `DESIGNS`"
     for name, before in lost.loc[0].iloc[:2].mean().items():
@@ -557,7 +557,7 @@ def d01_how_real_is_the_twin(answer):
     " share,",
     "(len(fewer), shared)",
 )
-def d02_three_trials(answer, multiverse, CHOICES):  # noqa: N803
+def d02_three_trials(answer, multiverse, CHOICES):
     number, choices = answer
     fewer = multiverse[multiverse["value"] < 0]
     assert number == len(fewer), "count the definitions with a negative difference"

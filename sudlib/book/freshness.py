@@ -89,21 +89,21 @@ class _Source(ast.NodeVisitor):
         self.defines = {each.get_name() for each in defined if not each.is_imported()}
         return self
 
-    def visit_Import(self, node: ast.Import) -> None:  # noqa: N802
+    def visit_Import(self, node: ast.Import) -> None:
         for alias in node.names:
             # "import sudlib.a.b" binds sudlib; its uses say what of it is needed.
             bound = alias.asname or alias.name.partition(".")[0]
             target = alias.name if alias.asname else bound
             self.imports += [(bound, target), ("", alias.name)]
 
-    def visit_ImportFrom(self, node: ast.ImportFrom) -> None:  # noqa: N802
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
         parts = self.package.split(".")[: 1 - node.level or None] if node.level else []
         parts += node.module.split(".") if node.module else []
         for alias in node.names:
             target = f"{'.'.join(parts)}:{alias.name}"
             self.imports.append((alias.asname or alias.name, target))
 
-    def visit_Attribute(self, node: ast.Attribute) -> None:  # noqa: N802
+    def visit_Attribute(self, node: ast.Attribute) -> None:
         chain: list[str] = []
         base: ast.expr = node
         while isinstance(base, ast.Attribute):
@@ -114,11 +114,11 @@ class _Source(ast.NodeVisitor):
         else:
             self.visit(base)
 
-    def visit_Name(self, node: ast.Name) -> None:  # noqa: N802
+    def visit_Name(self, node: ast.Name) -> None:
         if isinstance(node.ctx, ast.Load):
             self.uses[node.id].add(())
 
-    def visit_Call(self, node: ast.Call) -> None:  # noqa: N802
+    def visit_Call(self, node: ast.Call) -> None:
         if node.args and ast.unparse(node.func).endswith("data_file"):
             self.data |= {data_pattern(node.args[0])} - {None}  # type: ignore[arg-type]
         self.generic_visit(node)

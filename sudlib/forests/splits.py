@@ -46,9 +46,7 @@ def take(people: pd.DataFrame, n: int | None, seed: int = 33) -> pd.DataFrame:
     if n is None or len(people) <= n:
         return people
     places = pd.Series(range(len(people))).sample(n, random_state=check_seed(seed))
-    taken = people.iloc[np.sort(places)]
-    taken.attrs = dict(people.attrs)
-    return taken
+    return people.iloc[np.sort(places)]
 
 
 @dataclass(frozen=True)

@@ -9,15 +9,15 @@ import keras
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from sudlib.files import InputError
+from sudlib.classes import code_outcomes
 from sudlib.networks import compiled
 from sudlib.networks.devices import is_out_of_memory, use_xla
-from sudlib.validation import check_columns, check_rows
+from sudlib.validation import check_rows
 
 
 def check_pair(
     inputs: Any, completed: ArrayLike, names: tuple[str, str] = ("inputs", "completed")
-) -> tuple[Any, NDArray[Any]]:
+) -> tuple[Any, NDArray[np.int_]]:
     """Return what a network is given: inputs, and the outcome of each record.
 
     Parameters
@@ -33,7 +33,7 @@ def check_pair(
     -------
     inputs : object
         As they were given.
-    completed : numpy.ndarray
+    completed : numpy.ndarray of int
 
     Raises
     ------
@@ -41,14 +41,7 @@ def check_pair(
         If lengths or indexes differ, there are no rows, or an outcome is not 0 or 1.
     """
     check_rows(**dict(zip(names, (inputs, completed), strict=True)))
-    check_columns(**{names[1]: completed})
-    if np.ma.is_masked(completed):
-        raise InputError(f"{names[1]} must be 0 or 1, and some are masked")
-    outcome = np.asarray(completed)
-    wrong = outcome[~np.isin(outcome, (0, 1))]
-    if len(wrong):
-        raise InputError(f"{names[1]} must be 0 or 1, not {wrong[0]!r}")
-    return inputs, outcome
+    return inputs, code_outcomes(**{names[1]: completed})[0].astype(int)
 
 
 class Batches(keras.utils.PyDataset):

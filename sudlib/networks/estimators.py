@@ -47,7 +47,7 @@ class _CodesClassifier(ClassifierMixin, BaseEstimator):
     ) -> tuple[NDArray[np.uint8], NDArray[np.int_]]:
         """Return codes and outcomes, or say what is wrong with them."""
         codes = images.as_codes(X)
-        return codes, check_pair(X, y, ("X", "y"))[1].astype(int)
+        return codes, check_pair(X, y, ("X", "y"))[1]
 
     def fit(
         self,

@@ -102,7 +102,7 @@ def logistic_head(
     completed: ArrayLike,
     validation_data: tuple[ArrayLike, ArrayLike] | None = None,
     *,
-    Cs: Sequence[float] | None = None,  # noqa: N803
+    Cs: Sequence[float] | None = None,
 ) -> Head:
     """Return a penalised logistic regression on standardised features, converged.
 

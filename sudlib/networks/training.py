@@ -28,7 +28,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from tqdm import TqdmWarning
 
-from sudlib.files import InputError
+from sudlib.files import InputError, read_rows
 from sudlib.networks import compiled, devices
 from sudlib.networks.batches import Batches, check_pair, predict
 from sudlib.validation import check_choice, check_number, check_seed, check_whole
@@ -216,8 +216,10 @@ class _Epochs(keras.callbacks.Callback):
         self.done = int(self.saved.name[6:10]) if self.saved else 0
         self.history: list[dict[str, float]] = []
         if self.done:
-            lines = pd.read_csv(folder / "history.csv", float_precision="round_trip")
-            self.history = lines.iloc[: self.done, 1:].to_dict("records")
+            # The text of a float is the float again, as pandas does not promise.
+            for row in read_rows(folder / "history.csv")[: self.done]:
+                del row["epoch"]
+                self.history.append({name: float(row[name]) for name in row})
 
     def table(self) -> pd.DataFrame:
         """Return the history, epochs counted from 1."""

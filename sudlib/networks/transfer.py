@@ -344,7 +344,7 @@ def platt(
     if recipe is None:
         if validation_data is not None:
             logits = np.concatenate([logits, validation_data[0]])
-            outcome = np.append(outcome, np.asarray(validation_data[1]).astype(int))
+            outcome = np.append(outcome, validation_data[1])
         regression = LogisticRegression(C=np.inf).fit(logits, outcome)
         weights = [regression.coef_, regression.intercept_]
     else:

@@ -12,6 +12,7 @@ multiverse analysis.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -45,63 +46,13 @@ class Choice:
     naive: dict[str, Any] = field(default_factory=dict)
 
 
-def _naive(question: str, answer: str, **changes: Any) -> Choice:
-    return Choice(question, f"naive: {answer}", naive=changes)
-
-
-def _network(question: str, answer: str, **changes: Any) -> Choice:
-    return Choice(question, answer, network=changes)
-
-
-_X, _NEGATIVE = "distribution of X", "negative outcomes"
-_OUTPUT = "output of the network"
-_ROWS, _ONE = "rows in a step", "one of each combination"
-
 #: Every choice, the base first.
 CHOICES = {
-    "base": Choice("our reading", "as in the tables"),
-    "uniform": Choice(_X, "uniform, -1 to 1", {"covariates": "uniform"}),
-    "unit": Choice(_X, "uniform, 0 to 1", {"covariates": "unit"}),
-    "binary": Choice(_X, "fair coins, 0 or 1", {"covariates": "binary"}),
-    "same_world": Choice(
-        "what is redrawn",
-        "people only, one world for all repeats",
-        {"same_world": True},
-    ),
-    "expected": Choice(
-        "the best combination",
-        "by expected outcome, not realised",
-        {"best": "expected"},
-    ),
-    "raw": _network(_NEGATIVE, "kept as they are", weights="raw"),
-    "shifted": _network(_NEGATIVE, "less the smallest", weights="shifted"),
-    "residual": _network(_NEGATIVE, "less a ridge regression on X", weights="residual"),
-    "naive_centred": _naive(_NEGATIVE, "less the mean", weights="centred"),
-    "identity": _network(
-        _OUTPUT,
-        "unbounded (with Adam; SGD diverges)",
-        output="identity",
-        optimiser="adam",
-    ),
-    "naive_tanh": _naive(_OUTPUT, "bounded (tanh)", output="tanh"),
-    "adam": _network("optimiser", "Adam, step size 0.01", optimiser="adam"),
-    "step_large": _network("optimiser", "SGD, step size 0.03", learning_rate=0.03),
-    "steps_fewer": _network("iterations", "500", steps=500),
-    "steps_more": _network("iterations", "6,000", steps=6000),
-    "naive_fewer": _naive("iterations", "100", steps=100),
-    "naive_more": _naive("iterations", "1,000", steps=1000),
-    "known": Choice("propensity", "known, 1 in 32", {"propensity": 1 / 32}),
-    "naive_shifted": _naive(_NEGATIVE, "less the smallest", weights="shifted"),
-    "naive_logistic": _naive("surrogate", "logistic", loss="logistic"),
-    "naive_sgd": _naive("optimiser", "SGD", optimiser="sgd"),
-    "naive_one": _naive(_ROWS, _ONE, batch_size=1),
-    "naive_one_sgd": _naive(_ROWS, f"{_ONE}, SGD", batch_size=1, optimiser="sgd"),
-    "naive_one_large": _naive(
-        _ROWS, f"{_ONE}, step size 0.1", batch_size=1, learning_rate=0.1
-    ),
-    "naive_scores": _naive("votes", "scores added up", votes="scores"),
+    name: Choice(**choice)
+    for name, choice in json.loads(
+        data_file("study_c/choices.json").read_text(encoding="utf-8")
+    ).items()
 }
-
 #: The choices of the naive rule, tried at every size of both settings.
 NAIVE = ("base", *(name for name, choice in CHOICES.items() if choice.naive))
 

@@ -91,7 +91,6 @@ def _pick(records: pd.DataFrame, cohort: str) -> pd.DataFrame:
             )
             picked = picked[~again]
             dropped += int(again.sum())
-    picked.attrs = dict(records.attrs)
     if dropped:
         picked.attrs["dropped"] = dropped
     return picked

@@ -434,9 +434,7 @@ def official_codes(
         )
     if not changed:
         return records
-    read = records.assign(**changed)
-    read.attrs = dict(records.attrs)
-    return read
+    return records.assign(**changed)
 
 
 def code_of(name: str, cell: Any) -> int | None:

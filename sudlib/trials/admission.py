@@ -91,7 +91,7 @@ def _cohort(trial: str, _digest: str) -> Cohort:
     )
 
 
-def without_gaps(X: pd.DataFrame) -> pd.DataFrame:  # noqa: N803
+def without_gaps(X: pd.DataFrame) -> pd.DataFrame:
     """Return covariates for methods that take no missing ones.
 
     Parameters

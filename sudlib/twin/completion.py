@@ -2,110 +2,37 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sudlib.files import data_file, read_rows
 from sudlib.twin.specification import (
-    PARTS,
     SHIFT,
     WIDTH,
     Columns,
-    Part,
     find_cells,
+    read_parts,
 )
 
 Ints = NDArray[np.integer[Any]]
 Floats = NDArray[np.float64]
 
-SCORE_PARTS = {
-    "drug": PARTS["drug"],
-    "age": Part("AGE", ((1, 2, 3), (4, 5), (6, 7), (8, 9, 10, 11, 12))),
-    "referral": Part("PSOURCE", ((-9,), (1,), (2, 3), (4, 5, 6), (7,))),
-    "work": Part("EMPLOY", ((-9,), (1, 2), (3,), (4,))),
-    "school": Part("EDUC", ((-9,), (1, 2), (3,), (4, 5))),
-    "home": Part("LIVARAG", ((-9,), (1,), (2,), (3,))),
-    "use": Part("FREQ1", ((-9,), (1,), (2,), (3,))),
-    "before": Part("NOPRIOR", ((-9,), (0,), (1,))),
-    "woman": Part("GENDER", ((-9, 1), (2,))),
-    "married": Part("MARSTAT", ((-9,), (1,), (2,), (3, 4))),
-    "start": Part("FRSTUSE1", ((-9,), (1, 2), (3,), (4, 5), (6, 7))),
-    "second": Part("SUB2", ((-9, 1), (2,), (4,), (3, *range(5, 20)))),
-    "route": Part("ROUTE1", ((-9, 5), (1,), (2,), (3,), (4,))),
-    "race": Part("RACE", ((-9, 1, 2, 3, 6, 7, 8, 9), (4,), (5,))),
-}
+SCORE_PARTS = read_parts("completion")
 """What the score for completion sees of a record, beside the lines over codes."""
-
-
-SCORE_PARTS |= {
-    "substance": Part(
-        "SUB1",
-        ((-9, 1), (2,), (3,), (4,), (5,), (6, 7), (10, 11, 12))
-        + ((8, 9, *range(13, 20)),),
-    ),
-    "service": Part("SERVICES", tuple((code,) for code in range(1, 9))),
-    "setting": Part("SERVICES", ((1, 2), (3, 4, 5), (6, 7, 8))),
-    "pace": Part("SERVICES", ((1, 2), (3, 4), (5,), (6, 7, 8))),
-    "stay": Part(
-        "LOS",
-        ((1,), (2, 3), tuple(range(4, 8)), tuple(range(8, 15)), tuple(range(15, 22)))
-        + (tuple(range(22, 28)), (28, 29, 30))
-        + tuple((code,) for code in range(31, 38)),
-    ),
-    "state": PARTS["state"],
-}
-
 
 BASE = (("substance", "service"), ("stay", "pace"), ("state", "setting"))
 """Tables of effects on completion that are the same in every mechanism."""
 
-
-_SETS = (
-    ("drug", "referral"),
-    ("age", "drug"),
-    ("work", "home"),
-    ("drug", "use"),
-    ("referral", "before"),
-    ("drug", "second"),
-    ("school", "work"),
-    ("route", "race"),
-    ("drug", "use", "work"),
-    ("age", "woman", "referral"),
-    ("use", "home", "before"),
-    ("referral", "work", "married"),
-    ("drug", "woman", "start"),
-)
-
 MECHANISMS: dict[str, tuple[tuple[str, ...], ...]] = {
-    "additive": (),
-    "pairs": (*_SETS[:8], ("age", "use"), ("before", "work"), ("home", "second")),
-    "smooth": (
-        ("age", "start", "use"),
-        ("age", "school", "work"),
-        ("use", "home", "referral"),
-        ("school", "married", "age"),
-        ("start", "before", "work"),
-        ("home", "use", "second"),
-    ),
-    "trees": (
-        ("referral", "age", "use"),
-        ("drug", "before", "work"),
-        ("age", "home", "woman"),
-        ("second", "route", "start"),
-        ("school", "use", "referral"),
-        ("married", "drug", "age"),
-        ("work", "start", "before"),
-        ("race", "referral", "home"),
-        ("use", "second", "age"),
-        ("route", "before", "woman"),
-        ("referral", "drug", "school"),
-        ("work", "use", "married"),
-    ),
-    "tables": _SETS,
+    mechanism: tuple(tuple(row["parts"].split()) for row in rows if row["parts"])
+    for mechanism, rows in itertools.groupby(
+        read_rows(data_file("twin/mechanisms.csv")), lambda row: row["mechanism"]
+    )
 }
 """For every mechanism, the sets of parts that have a table of effects on completion."""
-
 
 UNIT = 256
 """Scores are whole numbers of 1/256 of a logit: sums are exact on every machine."""

@@ -25,8 +25,7 @@ Taught in ``d01_how_real_is_the_twin``.
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -88,23 +87,19 @@ def add_derived(variable: str, columns: Codes) -> None:
 
 def add_flags(year: int, columns: Codes) -> None:
     """Add the 18 flags, ALCDRUG and IDU: they follow from the substances."""
-    substances = [columns[f"SUB{place}"] for place in (1, 2, 3)]
-    routes = [columns[f"ROUTE{place}"] for place in (1, 2, 3)]
+    substances = np.array([columns[f"SUB{place}"] for place in (1, 2, 3)])
+    routes = np.array([columns[f"ROUTE{place}"] for place in (1, 2, 3)])
     for flag, code in codebook.FLAGS.items():
-        columns[flag] = _any(each == code for each in substances).astype(np.int8)
-    other = _any(each > 2 for each in substances).astype(np.int8)
+        columns[flag] = (substances == code).any(axis=0).astype(np.int8)
+    other = (substances > 2).any(axis=0).astype(np.int8)
     columns["ALCDRUG"] = columns["ALCFLG"] + 2 * other
     if year in (2017, 2018):
         # In these two files IDU is 0 only where all three routes are known.
-        known = ~_any(each <= 0 for each in routes)
+        known = (routes > 0).all(axis=0)
     else:
         known = substances[0] > 1
-    injected = _any(each == 4 for each in routes)
+    injected = (routes == 4).any(axis=0)
     columns["IDU"] = np.where(injected, 1, np.where(known, 0, -9)).astype(np.int8)
-
-
-def _any(masks: Iterable[NDArray[np.bool_]]) -> NDArray[np.bool_]:
-    return functools.reduce(np.logical_or, masks)
 
 
 def draw_features(

@@ -7,7 +7,6 @@ each function here works out the same of some records and sets both side by side
 from __future__ import annotations
 
 import functools
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -189,12 +188,7 @@ def real_terms() -> pd.DataFrame:
     pandas.DataFrame
         Columns ``model``, ``term``, ``estimate``, ``error``, ``variable`` and ``code``.
     """
-    known = (
-        "ROUTE1 ALCFLG FREQ1 FRSTUSE1 IDU COKEFLG BENZFLG PSYPROB HLTHINS PRIMPAY AGE"
-        " GENDER LIVARAG DIVISION METHUSE NOPRIOR EDUC HERFLG RACE MARSTAT PRIMINC"
-        " ETHNIC ARRESTS_D SUB2 MEDEXP"
-    ).split()
-    pattern = f"^({'|'.join(map(re.escape, known))})(-?[0-9]+)$"
+    pattern = f"^({'|'.join((*codebook.COLUMNS, 'MEDEXP'))})(-?[0-9]+)$"
     terms = read_real("logistic_2017")
     parts = terms["term"].str.extract(pattern)
     terms = terms.assign(variable=parts[0], code=parts[1]).dropna(subset="code")
@@ -372,55 +366,43 @@ def score_card(
         return f"{names[int(points.idxmax())]} by {points.max():.1f}"
 
     lines = [
-        (
-            "substances of each state, 2019",
-            "mean total variation",
-            far.mean(),
-            0.10,
-            True,
-        ),
+        ("substances of each state, 2019", "mean total variation", far.mean(), 0.10),
         (
             f"substances of the state furthest off ({names[int(far.idxmax())]})",
             "total variation",
             far.max(),
             0.25,
-            True,
         ),
         (
             f"women in each state (furthest off: {furthest(gap)})",
             "points off, 9 of 10 states",
             gap.quantile(0.9),
             3,
-            True,
         ),
         (
             f"completion in each state (furthest off: {furthest(miss)})",
             "points off, 9 of 10 states",
             miss.quantile(0.9),
             5,
-            True,
         ),
-        ("who left, by answer", "median skill", left.median(), 0.5, False),
+        ("who left, by answer", "median skill", left.median(), 0.5),
         (
             f"who left, by {codebook.label(left.idxmin()).lower()} (furthest off)",
             "skill",
             left.min(),
             0,
-            False,
         ),
     ]
     coefficients = compare_coefficients(first)
     for name, part in coefficients[coefficients["error"] < 1].groupby("model"):
         r = float(np.corrcoef(part["real"], part["ours"])[0, 1])
-        lines.append((f"coefficients of 2017, {name}", "correlation", r, 0.6, False))
+        lines.append((f"coefficients of 2017, {name}", "correlation", r, 0.6))
     real = read_real("real_figures").query("kind == 'area'").set_index("key")["value"]
     for name, area in areas.items():
         off = abs(area - real[check_choice("an area", name, real.index)])
-        lines.append(
-            (f"{name}: {area:.3f}, real {real[name]}", "area off", off, 0.03, True)
-        )
-    card = pd.DataFrame(lines, columns=["what", "measure", "value", "goal", "low"])
-    met = np.where(
-        card["low"], card["value"] <= card["goal"], card["value"] >= card["goal"]
-    )
-    return card.drop(columns="low").assign(met=met)
+        what = f"{name}: {area:.3f}, real {real[name]}"
+        lines.append((what, "area off", off, 0.03))
+    card = pd.DataFrame(lines, columns=["what", "measure", "value", "goal"])
+    ahead = card["value"] - card["goal"]
+    upwards = card["measure"].str.contains("skill|correlation")
+    return card.assign(met=np.where(upwards, ahead >= 0, ahead <= 0))
