@@ -9,10 +9,10 @@ import keras
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from sudlib.files import InputError
+from sudlib.classes import code_outcomes
 from sudlib.networks import compiled
 from sudlib.networks.devices import is_out_of_memory, use_xla
-from sudlib.validation import check_columns, check_rows
+from sudlib.validation import check_rows
 
 
 def check_pair(
@@ -41,14 +41,9 @@ def check_pair(
         If lengths or indexes differ, there are no rows, or an outcome is not 0 or 1.
     """
     check_rows(**dict(zip(names, (inputs, completed), strict=True)))
-    check_columns(**{names[1]: completed})
-    if np.ma.is_masked(completed):
-        raise InputError(f"{names[1]} must be 0 or 1, and some are masked")
+    [coded] = code_outcomes(**{names[1]: completed})
     outcome = np.asarray(completed)
-    wrong = outcome[~np.isin(outcome, (0, 1))]
-    if len(wrong):
-        raise InputError(f"{names[1]} must be 0 or 1, not {wrong[0]!r}")
-    return inputs, outcome
+    return inputs, outcome if outcome.dtype.kind in "biuf" else coded.astype(int)
 
 
 class Batches(keras.utils.PyDataset):
