@@ -113,7 +113,10 @@ def code_column(
             codes, distinct = pd.factorize(given)
         except TypeError as error:
             raise InputError(f"{name} must hold one value a row: {error}") from error
-        occur = distinct.tolist()
+        occur = [
+            each.item() if isinstance(each, np.number | np.bool_ | np.str_) else each
+            for each in distinct.tolist()
+        ]
         known = ordered(occur)
     lost = int((codes < 0).sum())
     if lost and missing == "error":

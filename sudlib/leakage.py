@@ -169,8 +169,8 @@ def audit(
 def _is_late(name: Any) -> bool:
     """Return whether a column, or a level of one (LOS=3, SERVICES_D_2), is late."""
     name = str(name).strip().upper()
-    first = re.split(r"[\W_]", name)[0]
-    return first in LATE or bool(re.search(r"_D($|[\W]|_-?\d+$)", name))
+    by_name = re.split(r"[\W_]", name)[0] in LATE
+    return by_name or bool(re.search(r"_D($|\W|_-?\d+$)", name))
 
 
 def _numbers(rows: Any, classes: Any) -> tuple[NDArray, NDArray]:

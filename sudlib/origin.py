@@ -128,16 +128,12 @@ def origin_of(records: pd.DataFrame) -> str:
     index = records.index
     parts = [(name, records.iloc[:, at]) for at, name in enumerate(records.columns)]
     parts += [(n, index.get_level_values(i)) for i, n in enumerate(index.names)]
-    made_up = np.concatenate(
-        [
-            [],
-            *(
-                made_up_cases(part)
-                for name, part in parts
-                if "CASEID" in str(name).upper() or _like_cases(pd.Series(part))
-            ),
-        ]
-    ).astype(bool)
+    known = [
+        made_up_cases(part)
+        for name, part in parts
+        if "CASEID" in str(name).upper() or _like_cases(pd.Series(part))
+    ]
+    made_up = np.concatenate([np.zeros(0, bool), *known])
     if made_up.any():
         return "synthetic" if made_up.all() else "mixture"
     if origin in ("synthetic", "mixture"):

@@ -310,6 +310,7 @@ def test_numbers_beyond_a_floats_digits_stay_apart_beside_a_gap():
     coded = code_column("hospital", numbers, "omit")
     assert coded.codes.tolist() == [0, 1, -1, 0]
     assert coded.levels == (2**53, 2**53 + 1)
+    assert repr(code_column("g", list(np.array([1, 2]))).levels) == "(1, 2)"
 
 
 @pytest.mark.parametrize("other", ["cafe\u0301", "caf\u00e9 ", "\u00a0caf\u00e9"])
