@@ -12,6 +12,7 @@ from sudlib import fairness, forests, leakage, multiclass_scores, scores, trials
 from sudlib.classes import code_classes, code_column, code_outcomes
 from sudlib.fairness.inputs import code_levels
 from sudlib.files import InputError
+from sudlib.networks.batches import check_pair
 from sudlib.networks.heads import check_both_outcomes
 from sudlib.oklahoma import smoten_audit
 from sudlib.smoten import SMOTEN
@@ -343,3 +344,12 @@ def test_a_positive_class_is_one_class():
         fairness.disparate_impact(
             [1, 0], [1, 0], sensitive_features=list("ab"), pos_label=np.array([1, 0])
         )
+
+
+@pytest.mark.parametrize("kind", [bool, "Int8", "boolean", "category", object, float])
+def test_outcomes_of_a_network_are_numbers_whatever_held_them(kind):
+    outcome = check_pair(np.zeros((3, 2)), pd.Series([0, 1, 1]).astype(kind))[1]
+    assert outcome.dtype.kind in "biuf" and outcome.astype(int).tolist() == [0, 1, 1]
+    for wrong in ([0, None, 1], ["0", "1", "1"], [0, 0.3, 1]):
+        with pytest.raises(InputError, match="completed must be 0 or 1"):
+            check_pair(np.zeros((3, 2)), pd.Series(wrong))

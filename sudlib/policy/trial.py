@@ -47,7 +47,7 @@ def _factor(column: pd.Series) -> pd.Series:
         )
     codes, levels = code_column(f"treatment {column.name!r}", column)
     whole = all(isinstance(each, float) and each % 1 == 0 for each in levels)
-    words = [str(int(each) if whole else each).strip() for each in levels]
+    words = [f"{each:.0f}" if whole else str(each).strip() for each in levels]
     factor = pd.Series(pd.Categorical.from_codes(codes, words), column.index)
     if not isinstance(column.dtype, pd.CategoricalDtype):
         words.sort(key=lambda word: word.lower() not in REFERENCES)
