@@ -6,11 +6,11 @@ is coded otherwise than the truth, is refused with the remedy in the message.
 
 from __future__ import annotations
 
-import unicodedata
 import warnings
 from collections.abc import Hashable, Iterable, Sequence
 from numbers import Number
 from typing import Any, NamedTuple
+from unicodedata import normalize
 
 import numpy as np
 import pandas as pd
@@ -132,17 +132,14 @@ def code_column(
         known = occur if declared else ordered(occur)
     if levels is None:
         levels = list(known)
-        shown = pd.Index([_shown(level) for level in levels])
+        # Accents and blanks have several encodings.
+        plain = (normalize("NFKC", str(level)) for level in levels)
+        shown = pd.Index([" ".join(each.split()) for each in plain])
         if shown.has_duplicates:
             twice = np.flatnonzero(shown.duplicated(keep=False))
             alike = [levels[int(at)] for at in twice]
             raise InputError(f"{name} has levels that look alike: {alike[:4]}")
     return Coded(_among(name, codes, occur, levels), tuple(levels))
-
-
-def _shown(level: Any) -> str:
-    """Return a level as it looks: accents and blanks have several encodings."""
-    return " ".join(unicodedata.normalize("NFKC", str(level)).split())
 
 
 def _among(name: str, codes: Ints, occur: list[Any], levels: Sequence[Any]) -> Ints:

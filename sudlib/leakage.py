@@ -143,13 +143,8 @@ def audit(
 
     shuffled = map(np.random.default_rng(seed).permutation, [y] * shuffles)
     permuted = (_numbers(*prepare(frame, each)) for each in shuffled)
-    ends = [each[-1] if isinstance(each, tuple) else each for each in frame.columns]
-    names = list(map(str, ends))
-    late = [
-        name
-        for name, each in zip(names, frame.columns, strict=True)
-        if any(map(_is_late, each if isinstance(each, tuple) else [each]))
-    ]
+    names = [str(each[-1] if isinstance(each, tuple) else each) for each in frame]
+    late = [n for n, each in zip(names, frame, strict=True) if _is_late(each)]
     signs = {
         "late": (len(late), 0.0, 0.0 if late else 1.0, ", ".join(late)),
         "lone": _lone(said, forest, rows, classes, names, seed),
@@ -168,6 +163,8 @@ def audit(
 
 def _is_late(name: Any) -> bool:
     """Return whether a column, or a level of one (LOS=3, SERVICES_D_2), is late."""
+    if isinstance(name, tuple):
+        return any(map(_is_late, name))
     name = str(name).strip().upper()
     by_name = re.split(r"[\W_]", name)[0] in LATE
     return by_name or bool(re.search(r"_D($|\W|_-?\d+$)", name))
