@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Hashable, Iterable, Sequence
 from numbers import Number
 from typing import Any, NamedTuple
+from unicodedata import normalize
 
 import numpy as np
 import pandas as pd
@@ -98,10 +99,12 @@ def code_column(
         listed = isinstance(given, np.ndarray | pd.api.extensions.ExtensionArray)
         if not listed and hasattr(given, "__array__"):  # of pyarrow, polars, PyTorch
             given, listed = np.asarray(given), True
-        try:
-            given = pd.Series(given if listed else list(given))
+        try:  # of a list with a gap pandas would make floats, which join large numbers
+            given = pd.Series(given) if listed else pd.Series(list(given), dtype=object)
         except (TypeError, ValueError) as error:
             raise InputError(f"{name} must hold one value a row: {error}") from error
+    if getattr(given.dtype, "byteorder", "=") not in "=|":  # of another machine
+        given = given.astype(given.dtype.newbyteorder("="))
     if isinstance(given.dtype, pd.CategoricalDtype):
         codes, occur = given.cat.codes.to_numpy(np.intp), given.cat.categories.tolist()
         known = occur  # in the order in which they are declared
@@ -110,7 +113,10 @@ def code_column(
             codes, distinct = pd.factorize(given)
         except TypeError as error:
             raise InputError(f"{name} must hold one value a row: {error}") from error
-        occur = distinct.tolist()
+        occur = [
+            each.item() if isinstance(each, np.number | np.bool_ | np.str_) else each
+            for each in distinct.tolist()
+        ]
         known = ordered(occur)
     lost = int((codes < 0).sum())
     if lost and missing == "error":
@@ -126,7 +132,9 @@ def code_column(
         known = occur if declared else ordered(occur)
     if levels is None:
         levels = list(known)
-        shown = pd.Index([str(level).strip() for level in levels])
+        # Accents and blanks have several encodings.
+        plain = (normalize("NFKC", str(level)) for level in levels)
+        shown = pd.Index([" ".join(each.split()) for each in plain])
         if shown.has_duplicates:
             twice = np.flatnonzero(shown.duplicated(keep=False))
             alike = [levels[int(at)] for at in twice]
@@ -198,7 +206,7 @@ y_pred holds text ('0', '1'); turn one into the other
     if not isinstance(labels, Iterable | None):
         raise InputError(f"labels must list all classes, not {labels!r}")
     given = None if labels is None else list(labels)
-    declared: set[Any] = set(given or ())
+    declared = set(code_column("labels", given).levels) if given else set()
     if given is not None and len(declared) != len(given):
         raise InputError(f"labels must not repeat, got {given}")
     categories: dict[Any, None] = {}

@@ -19,7 +19,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from sudlib import teds
 from sudlib.files import InputError
 from sudlib.teds import codebook, cohorts
-from sudlib.validation import check_choice, check_frame
+from sudlib.validation import as_frame, check_choice, check_frame
 
 
 def derive_flags(
@@ -156,9 +156,8 @@ class _Encoder(TransformerMixin, BaseEstimator):
         if isinstance(X, np.ma.MaskedArray):
             X = np.ma.filled(X.astype(float), codebook.MISSING)
         if self.variables is not None and np.shape(X)[1:] == (len(self.variables),):
-            return teds.official_codes(
-                pd.DataFrame(np.asarray(X), columns=list(self.variables))
-            ).to_numpy()
+            named = as_frame("X", X).set_axis(list(self.variables), axis=1)
+            return teds.official_codes(named).to_numpy()
         return X
 
     def __sklearn_tags__(self) -> Any:

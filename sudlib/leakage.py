@@ -7,6 +7,7 @@ of *What do the printed numbers prove?*.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -142,9 +143,8 @@ def audit(
 
     shuffled = map(np.random.default_rng(seed).permutation, [y] * shuffles)
     permuted = (_numbers(*prepare(frame, each)) for each in shuffled)
-    ends = [each[-1] if isinstance(each, tuple) else each for each in frame.columns]
-    names = list(map(str, ends))
-    late = [name for name in names if _is_late(name.upper())]
+    names = [str(each[-1] if isinstance(each, tuple) else each) for each in frame]
+    late = [n for n, each in zip(names, frame, strict=True) if _is_late(each)]
     signs = {
         "late": (len(late), 0.0, 0.0 if late else 1.0, ", ".join(late)),
         "lone": _lone(said, forest, rows, classes, names, seed),
@@ -161,8 +161,13 @@ def audit(
     return table
 
 
-def _is_late(name: str) -> bool:
-    return name.endswith("_D") or name.split("_")[0] in LATE
+def _is_late(name: Any) -> bool:
+    """Return whether a column, or a level of one (LOS=3, SERVICES_D_2), is late."""
+    if isinstance(name, tuple):
+        return any(map(_is_late, name))
+    name = str(name).strip().upper()
+    by_name = re.split(r"[\W_]", name)[0] in LATE
+    return by_name or bool(re.search(r"_D($|\W|_-?\d+$)", name))
 
 
 def _numbers(rows: Any, classes: Any) -> tuple[NDArray, NDArray]:
@@ -172,7 +177,7 @@ def _numbers(rows: Any, classes: Any) -> tuple[NDArray, NDArray]:
     for at, kind in enumerate(frame.dtypes):
         column = frame.iloc[:, at]
         if not pd.api.types.is_numeric_dtype(kind):
-            text = column.astype(object).astype(str)
+            text = column.astype(object).map(str)
             column = pd.Series(np.unique(text, return_inverse=True)[1])
         values[:, at] = column.to_numpy(float, na_value=np.nan)
     if np.isinf(values).any():

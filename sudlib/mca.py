@@ -24,7 +24,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sudlib.files import InputError
-from sudlib.validation import check_seed, check_whole
+from sudlib.validation import as_frame, check_rows, check_seed, check_whole
 
 
 class MCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
@@ -178,13 +178,14 @@ def cluster(
     assign : callable
         From other rows of the same columns to their clusters.
     """
+    check_whole("n_clusters", n_clusters, 1, check_rows(X=X))
     means = KMeans(n_clusters, n_init=3, random_state=check_seed(seed))
     model = make_pipeline(MCA(n_components), means).fit(X)
     return means.labels_, model.predict
 
 
 def stability(
-    levels: pd.DataFrame,
+    levels: pd.DataFrame | ArrayLike,
     n_clusters: int,
     *,
     n_resamples: int = 20,
@@ -200,7 +201,7 @@ def stability(
 
     Parameters
     ----------
-    levels : pandas.DataFrame
+    levels : pandas.DataFrame or array-like of shape (n_samples, n_variables)
         Categorical columns.
     n_clusters : int
         How many clusters.
@@ -219,6 +220,7 @@ def stability(
     """
     check_whole("n_resamples", n_resamples, 1)
     random = np.random.default_rng(check_seed(seed))
+    levels = as_frame("levels", levels)
     settings = {"n_components": n_components, "seed": seed}
     permuted = levels.apply(lambda column: random.permutation(column.to_numpy()))
     ranges = []

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from pandas.api.types import is_string_dtype
 
 from sudlib.validation import check_frame
 
@@ -93,6 +94,9 @@ def made_up_cases(cases: Any) -> NDArray[np.bool_]:
 
 def _like_cases(column: pd.Series) -> bool:
     """Return whether the numbers of a column are a year and seven digits each."""
+    if isinstance(column.dtype, pd.CategoricalDtype) or is_string_dtype(column):
+        kinds = pd.Series(column.unique(), dtype=object)
+        column = pd.to_numeric(kinds, errors="coerce")
     kind = column.dtype
     if not pd.api.types.is_numeric_dtype(kind) or getattr(kind, "itemsize", 8) < 8:
         return False
@@ -121,16 +125,15 @@ def origin_of(records: pd.DataFrame) -> str:
     said = check_frame(records).attrs
     origin = said.get("origin") or ("synthetic" if said.get("synthetic") else "")
     # After a merge there may be CASEID_x and CASEID_y, or another name.
-    columns = [
-        "CASEID" in str(name).upper() or _like_cases(records.iloc[:, at])
-        for at, name in enumerate(records.columns)
+    index = records.index
+    parts = [(name, records.iloc[:, at]) for at, name in enumerate(records.columns)]
+    parts += [(n, index.get_level_values(i)) for i, n in enumerate(index.names)]
+    known = [
+        made_up_cases(part)
+        for name, part in parts
+        if "CASEID" in str(name).upper() or _like_cases(pd.Series(part))
     ]
-    cases = records.loc[:, columns].to_numpy().ravel()
-    for name in records.index.names:
-        level = records.index.get_level_values(name) if name else records.index
-        if name == "CASEID" or _like_cases(level.to_series()):
-            cases = level
-    made_up = made_up_cases(cases)
+    made_up = np.concatenate([np.zeros(0, bool), *known])
     if made_up.any():
         return "synthetic" if made_up.all() else "mixture"
     if origin in ("synthetic", "mixture"):

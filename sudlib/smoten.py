@@ -19,6 +19,7 @@ from sklearn.base import clone
 from sklearn.preprocessing import OrdinalEncoder
 from sklearn.utils import check_random_state
 
+from sudlib.classes import code_column
 from sudlib.files import InputError
 from sudlib.validation import as_frame, check_choice, check_rows
 
@@ -139,13 +140,15 @@ class SMOTEN(over_sampling.SMOTEN):
         check_choice("method", self.method, METHODS)
         check_levels(X)
         check_rows(X=X, y=y)
-        if np.ma.is_masked(y):
-            raise InputError("y must have a class for each row, and some are masked")
+        # Rows are taken again as they are, so that levels of any type come back.
+        plain, restore = _plain(X) if self.categorical_encoder is None else (X, None)
+        classes, restore_class = _plain_classes(y)
         given: Any = self.random_state  # type: ignore[has-type]
         try:
             if isinstance(given, np.random.Generator):  # imbalanced-learn knows none
                 self.random_state = np.random.RandomState(given.integers(2**31 - 1))
-            return super().fit_resample(X, y, **params)
+            made, label = super().fit_resample(plain, classes, **params)
+            return restore(made) if restore else made, restore_class(label)
         finally:
             self.random_state = given
 
@@ -196,6 +199,43 @@ class SMOTEN(over_sampling.SMOTEN):
         return int(self.k_neighbors)
 
 
+def _again(column: Any, rows: NDArray) -> Any:
+    """Return rows of a column, of its kind."""
+    if isinstance(column, pd.Series):
+        return column.take(rows).reset_index(drop=True)
+    return column.take(rows) if hasattr(column, "take") else [column[at] for at in rows]
+
+
+def _plain(X: Any) -> tuple[Any, Any]:
+    """Return a frame's levels as whole numbers, in order, and the way back."""
+    if not isinstance(X, pd.DataFrame) or X.empty:
+        return X, None
+    coded = [pd.factorize(np.asarray(X[name]), sort=True)[0] for name in X.columns]
+    first = [np.unique(codes, return_index=True)[1] for codes in coded]
+    plain = pd.DataFrame(np.column_stack(coded), X.index, X.columns)
+
+    def restore(made: pd.DataFrame) -> pd.DataFrame:
+        columns = zip(X.columns, first, made.to_numpy().T, strict=True)
+        found = [_again(X[name], rows[codes]) for name, rows, codes in columns]
+        return pd.concat(found, axis=1).set_axis(X.columns, axis=1)
+
+    return plain, restore
+
+
+def _plain_classes(y: Any) -> tuple[Any, Any]:
+    """Return classes as numbers or text, none missing, and the way back."""
+    if np.ndim(y) != 1:  # a column for each class
+        return y, lambda made: made
+    codes, levels = code_column("y", y)
+    kinds = np.asarray(levels)
+    if kinds.ndim > 1 or kinds.dtype.char not in "?lLqQdU":
+        kinds = np.array([str(level) for level in levels])
+    first = np.zeros(len(kinds), int)
+    first[codes[::-1]] = np.arange(len(codes))[::-1]
+    places = pd.Index(kinds)
+    return kinds[codes], lambda made: _again(y, first[places.get_indexer(made)])
+
+
 def check_levels(X: Any) -> None:
     """Raise unless every column holds levels: text, categories or whole numbers.
 
@@ -230,12 +270,13 @@ def check_levels(X: Any) -> None:
             raise InputError(
                 f"column {name!r} mixes text and numbers: make all its levels text"
             )
-        if pd.api.types.is_float_dtype(column) and (column % 1 != 0).any():
-            raise InputError(
-                f"column {name!r} is continuous (for example"
-                f" {column[column % 1 != 0].iloc[0]}); only levels can be resampled:"
-                " cut it in bands first"
-            )
+        if pd.api.types.is_float_dtype(column):
+            fractions = column[column.to_numpy(float) % 1 != 0]
+            if len(fractions):
+                raise InputError(
+                    f"column {name!r} is continuous (for example {fractions.iloc[0]});"
+                    " only levels can be resampled: cut it in bands first"
+                )
 
 
 def find_neighbours(

@@ -12,6 +12,7 @@ from sudlib import fairness, forests, leakage, multiclass_scores, scores, trials
 from sudlib.classes import code_classes, code_column, code_outcomes
 from sudlib.fairness.inputs import code_levels
 from sudlib.files import InputError
+from sudlib.networks.batches import check_pair
 from sudlib.networks.heads import check_both_outcomes
 from sudlib.oklahoma import smoten_audit
 from sudlib.smoten import SMOTEN
@@ -303,3 +304,52 @@ def test_rows_that_carry_other_indexes_are_not_balanced_together():
 def test_settings_that_mean_nothing_are_refused(call):
     with pytest.raises(InputError):
         call()
+
+
+def test_numbers_beyond_a_floats_digits_stay_apart_beside_a_gap():
+    numbers = [2**53, 2**53 + 1, None, 2**53]  # as pandas' floats the first two are one
+    coded = code_column("hospital", numbers, "omit")
+    assert coded.codes.tolist() == [0, 1, -1, 0]
+    assert coded.levels == (2**53, 2**53 + 1)
+    assert repr(code_column("g", list(np.array([1, 2]))).levels) == "(1, 2)"
+
+
+@pytest.mark.parametrize("other", ["cafe\u0301", "caf\u00e9 ", "\u00a0caf\u00e9"])
+def test_words_in_another_encoding_of_the_same_letters_look_alike(other):
+    with pytest.raises(InputError, match="look alike"):
+        code_column("place", ["caf\u00e9", other, "bar"])
+    assert code_column("gene", ["AA", "Aa", "aa"]).levels == ("AA", "Aa", "aa")
+
+
+def test_arrays_of_a_machine_with_the_other_order_of_bytes_are_read():
+    outcome = np.array([0, 1, 1], np.dtype("int32").newbyteorder(">"))
+    assert [each.tolist() for each in code_outcomes(y=outcome)] == [[False, True, True]]
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        ([0, 1, np.nan], "labels has 1 missing values of 3"),
+        ([[0], [1]], "labels must hold one value a row"),
+        (["0", "0 "], "labels has levels that look alike"),
+    ],
+)
+def test_labels_pass_the_gate_of_classes(labels, message):
+    with pytest.raises(InputError, match=message):
+        code_classes(labels, y_true=[0, 1])
+
+
+def test_a_positive_class_is_one_class():
+    with pytest.raises(InputError, match="pos_label must be one of the classes"):
+        fairness.disparate_impact(
+            [1, 0], [1, 0], sensitive_features=list("ab"), pos_label=np.array([1, 0])
+        )
+
+
+@pytest.mark.parametrize("kind", [bool, "Int8", "boolean", "category", object, float])
+def test_outcomes_of_a_network_are_numbers_whatever_held_them(kind):
+    outcome = check_pair(np.zeros((3, 2)), pd.Series([0, 1, 1]).astype(kind))[1]
+    assert outcome.dtype.kind in "biuf" and outcome.astype(int).tolist() == [0, 1, 1]
+    for wrong in ([0, None, 1], ["0", "1", "1"], [0, 0.3, 1]):
+        with pytest.raises(InputError, match="completed must be 0 or 1"):
+            check_pair(np.zeros((3, 2)), pd.Series(wrong))

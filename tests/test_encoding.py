@@ -3,6 +3,7 @@ import difflib
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import sparse
 from sklearn.base import clone
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.exceptions import NotFittedError
@@ -293,3 +294,9 @@ def test_what_is_masked_in_an_array_is_missing_and_a_list_is_a_table(encoder):
         np.testing.assert_array_equal(
             np.asarray(fitted.transform(given)), np.asarray(missing)
         )
+
+
+def test_a_sparse_array_of_named_variables_is_refused():
+    encoder = encoding.OneHotCodes(variables=["GENDER", "RACE"])
+    with pytest.raises(InputError, match="X must be a dense table"):
+        encoder.fit(sparse.csr_array([[1, 5], [2, 5]]))

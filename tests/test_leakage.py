@@ -226,3 +226,31 @@ def test_gaps_of_every_kind_are_missing(people, gap):
 def test_what_is_no_table_is_refused(wrong):
     with pytest.raises(InputError, match="X must be a dense table, not"):
         audit(wrong, [0, 1, 0, 1])
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "REASON=1",
+        "services_d=2",
+        "SERVICES_D_2",
+        "EMPLOY_D_-9",
+        " LOS ",
+        ("LOS", "days"),
+    ],
+)
+def test_levels_of_late_columns_are_late(people, name):
+    X, y = people
+    X = X.set_axis([name, *X.columns[1:]], axis=1)
+    assert audit(X, y, trees=2, shuffles=1).loc["late", "value"] == 1
+    for early in ("LOST", "D", "VITAMIN_DOSE", "GRADE_DE_2", "REASONABLE"):
+        renamed = X.set_axis([early, *X.columns[1:]], axis=1)
+        assert audit(renamed, y, trees=2, shuffles=1).loc["late", "value"] == 0
+
+
+def test_text_with_gaps_is_audited(people):
+    X, y = people
+    mixed = np.resize(np.array(["a", None, 1], object), len(X))
+    text = pd.Series(np.resize(["a", "b"], len(X))).mask(np.arange(len(X)) < 9)
+    X = X.assign(mixed=mixed, text=text.to_numpy())
+    assert list(audit(X, y, trees=2, shuffles=1).index) == list(ALARMS)

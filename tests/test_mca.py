@@ -143,3 +143,12 @@ def test_other_columns_than_in_fit_are_refused():
     found = MCA(2).fit(columns(levels(7)))
     with pytest.raises(ValueError, match="13 features, but MCA is expecting 14"):
         found.transform(columns(levels(7))[:, 1:])
+
+
+def test_clusters_are_at_most_as_many_as_people_and_arrays_are_tables():
+    table = np.array([["a", "x"], ["b", "y"]] * 20)
+    found = stability(table, 2, n_resamples=2, n_components=1)
+    assert found["value"] == 1
+    X = np.tile(np.eye(2, dtype=int)[[0, 1]], 2)
+    with pytest.raises(InputError, match="n_clusters must be a whole number from 1 to"):
+        cluster(X, 3)

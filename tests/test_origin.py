@@ -205,3 +205,18 @@ def test_made_up_cases_are_known_under_another_name():
     assert origin.origin_of(renamed.astype({"person": float})) == "synthetic"
     other = pd.DataFrame({"income": [20188000001, 3], "AGE": [3, 4]})
     assert origin.origin_of(other) == "unverified"
+
+
+def test_made_up_cases_are_known_as_text_and_in_any_index():
+    frame = pd.DataFrame({"CASEID": [20188000001, 20188000002], "AGE": [3, 4]})
+    person = frame["CASEID"].astype(str).rename("person")
+    for kind in (object, "category", "string"):
+        text = frame[["AGE"]].assign(person=person.astype(kind))
+        assert origin.origin_of(text) == "synthetic"
+        assert origin.origin_of(text.set_index("person")) == "synthetic"
+    bare = frame.set_index(["AGE", "CASEID"]).rename_axis([None, None])
+    assert origin.origin_of(bare.assign(LOS=1)) == "synthetic"
+    real = pd.Index([20181000001, 20181000002], name="CASEID")
+    assert origin.origin_of(frame.set_index(real)) == "mixture"
+    words = frame[["AGE"]].assign(said=["20188000001 people", "x"])
+    assert origin.origin_of(words) == "unverified"

@@ -624,3 +624,13 @@ def test_a_leaf_has_people(wrong):
     tree = policy.PolicyTree(min_samples_leaf=wrong)
     with pytest.raises(InputError, match="min_samples_leaf must be a whole number"):
         tree.fit(np.zeros((10, 2)), np.zeros((10, 4)))
+
+
+@pytest.mark.parametrize("kind", ["Int64", "int8[pyarrow]", "category", object, float])
+def test_combinations_of_any_type_of_number_have_their_number(kind):
+    given = pd.DataFrame({"a": [-1, 1, 1], "b": [1, -1, 1]}).astype(kind)
+    assert policy.combination_number(given).tolist() == [1, 2, 3]
+    assert policy.describe(given, ["a", "b"]) == ["b", "a", "a + b"]
+    words = pd.DataFrame({"a": ["yes", "no"]})
+    with pytest.raises(InputError, match="takes words"):
+        policy.combination_number(words)

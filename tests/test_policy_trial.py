@@ -277,3 +277,20 @@ def test_levels_of_a_treatment_that_look_alike_are_refused(levels):
         policy.Trial(
             {"age": [50.0, 60, 70, 80]}, {"arm": arms}, {"death": [0, 1, 0, 1]}
         )
+
+
+def test_blanks_around_a_level_change_no_reference():
+    X, outcome = np.arange(8.0)[:, None], np.arange(8.0)
+    words = pd.DataFrame({"dose": ["none", "low", "high", "none"] * 2})
+    plain = policy.Trial(X, words, outcome)
+    padded = policy.Trial(
+        X, words.map("{} ".format), outcome, allowed=["none ", "low", "high"]
+    )
+    assert padded.arms == plain.arms == ["dose none", "dose high", "dose low"]
+    assert (padded.codes == plain.codes).all(axis=None)
+    arrow = words.replace({"none": 0, "low": 1, "high": 2}).astype("double[pyarrow]")
+    assert policy.Trial(X, arrow, outcome).arms == [
+        "dose 0",
+        "dose 1",
+        "dose 2",
+    ]

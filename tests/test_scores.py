@@ -516,3 +516,13 @@ def test_one_person_is_no_proof_of_an_average_precision():
     score = np.r_[0.7, np.linspace(0, 1, 50)]
     area = scores.evaluate(completed, score).estimates["average_precision"]
     assert area.low < 0.01 and area.high > 0.9
+
+
+@pytest.mark.parametrize(
+    "judge",
+    [scores.calibration, lambda y, s: scores.net_benefit(y, s, [0.2])],
+)
+@pytest.mark.parametrize("score", [[10.0, 60.0], [-1.2, 0.4]])
+def test_percentages_and_logits_are_no_probabilities(judge, score):
+    with pytest.raises(InputError, match="each score, a probability, must be a number"):
+        judge([0, 1], score)

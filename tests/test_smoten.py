@@ -304,7 +304,7 @@ def test_what_is_masked_is_no_level_and_no_class():
     X, y = np.array([[0, 1], [1, 0]] * 10), np.array([0, 1] * 10)
     with pytest.raises(InputError, match="column 0 has 10 missing values"):
         SMOTEN().fit_resample(np.ma.masked_array(X, X * [1, 0] > 0), y)
-    with pytest.raises(InputError, match="a class for each row"):
+    with pytest.raises(InputError, match="y has 10 missing values"):
         SMOTEN().fit_resample(X, np.ma.masked_equal(y, 1))
 
 
@@ -315,3 +315,53 @@ def test_an_audit_counts_every_row_or_says_why_not():
             audit_rows(X, y, 2)
     with pytest.raises(InputError, match="a name each"):
         audit_rows(pd.concat([X, X], axis=1), [0, 1, 1], 2)
+
+
+KINDS = {
+    "bands": pd.cut(pd.Series(np.arange(60) % 3), 3),
+    "flags": pd.Series(np.arange(60) % 3 > 0).astype("category"),
+    "dates": pd.Series(pd.Timestamp("2019-01-01", tz="UTC"), range(60))
+    + pd.to_timedelta(np.arange(60) % 3, unit="D"),
+    "arrow": pd.Series(np.arange(60) % 3, dtype="double[pyarrow]"),
+    "sparse": pd.Series(pd.arrays.SparseArray(np.arange(60) % 3)),
+    "ordered": pd.Series(
+        pd.Categorical(np.array(["lo", "hi", "mid"])[np.arange(60) % 3])
+    ).cat.set_categories(["lo", "mid", "hi", "never"], ordered=True),
+}
+
+
+@pytest.mark.parametrize("method", ["auto", "fast"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_levels_of_every_type_come_back_as_they_were(kind, method):
+    levels = KINDS[kind]
+    codes = pd.DataFrame({"level": np.arange(60) % 3, "other": np.arange(60) // 7 % 2})
+    codes = codes.clip(upper=1) if kind == "flags" else codes
+    y = np.arange(60) % 4 == 0
+    X = codes.assign(level=levels)
+    made, label = SMOTEN(random_state=0, method=method).fit_resample(X, y)
+    assert made["level"].dtype == levels.dtype
+    assert made["level"].iloc[:60].tolist() == levels.tolist()
+    assert label.sum() == 45 and len(made) == 90
+    if kind != "ordered":  # whose words have another order than the numbers
+        plain = SMOTEN(random_state=0, method=method).fit_resample(codes, y)[0]
+        which = dict(zip(levels, codes["level"], strict=True))
+        assert made["level"].map(which).tolist() == plain["level"].tolist()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_classes_of_every_type_come_back_as_they_were(kind):
+    y = KINDS[kind].iloc[np.r_[0:60, 0:60:3]].reset_index(drop=True)
+    X = pd.DataFrame({"a": np.arange(80) % 2, "b": np.arange(80) // 3 % 2})
+    label = SMOTEN(random_state=0).fit_resample(X, y)[1]
+    assert label.dtype == y.dtype
+    assert label.iloc[:80].tolist() == y.tolist()
+    sizes = label.astype(object).value_counts()
+    assert len(set(sizes)) == 1 and sizes.sum() == len(label)
+
+
+def test_classes_that_mix_numbers_and_text_stay_what_they_are():
+    X, y = pd.DataFrame({"a": [1, 2] * 10}), [1] * 14 + ["one"] * 6
+    label = SMOTEN(random_state=0).fit_resample(X, y)[1]
+    assert label[:20] == y and label.count("one") == 14
+    with pytest.raises(InputError, match="y has 1 missing values of 20"):
+        SMOTEN().fit_resample(X, [None, *y[1:]])

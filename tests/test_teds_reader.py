@@ -734,3 +734,12 @@ def test_what_is_written_has_names_and_loses_no_key(tmp_path):
         teds.write(frame, tmp_path / "folder.csv")
     with pytest.raises(InputError, match="cannot be written"):
         teds.write(frame, "/proc/x.csv")
+
+
+def test_many_columns_of_ones_own_leave_a_file_what_it_is(tmp_path):
+    frame = pd.DataFrame({name: [1] for name in codebook.COLUMNS[:30]})
+    frame["DISYR"], frame["CASEID"] = 2018, 20181000001
+    own = pd.DataFrame({f"mine_{place}": [0] for place in range(60)})
+    path = tmp_path / "more.csv"
+    pd.concat([own, frame], axis=1).to_csv(path, index=False)
+    assert teds.read(path, check=False).shape == (1, 30)

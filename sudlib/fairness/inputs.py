@@ -199,7 +199,7 @@ def judged_classes(labels: tuple[Any, ...], pos_label: Any = None) -> list[int]:
         If ``pos_label`` is no class, or is needed and missing.
     """
     if pos_label is not None:
-        if pos_label not in labels:
+        if np.ndim(pos_label) or pos_label not in labels:
             raise InputError(
                 f"pos_label must be one of the classes {list(labels)}, not"
                 f" {pos_label!r}"

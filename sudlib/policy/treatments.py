@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -56,6 +57,9 @@ def combinations(treatments: int, dtype: DTypeLike = int) -> Array:
 def _codes(A: ArrayLike) -> Array:
     """Return codes as an array; words, other numbers and gaps are no codes."""
     codes = np.asarray(A)
+    if codes.dtype == object and codes.ndim:  # nullable, decimal or of pyarrow
+        with suppress(InputError):
+            codes = numbers("combinations", A, column=False)
     known = codes.dtype.kind in "biuf" and codes.ndim > 0 and not np.ma.is_masked(A)
     # -1, 0 and 1 are the numbers whose squares are their amounts; NaN is none.
     if not known or not (np.isfinite(codes) & (codes * codes == np.abs(codes))).all():

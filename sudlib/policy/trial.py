@@ -45,20 +45,14 @@ def _factor(column: pd.Series) -> pd.Series:
             f"treatment {column.name!r} is missing for {int(column.isna().sum())}"
             " people: leave them out, or make it a level of its own"
         )
+    codes, levels = code_column(f"treatment {column.name!r}", column)
+    whole = all(isinstance(each, float) and each % 1 == 0 for each in levels)
+    words = [f"{each:.0f}" if whole else str(each).strip() for each in levels]
+    factor = pd.Series(pd.Categorical.from_codes(codes, words), column.index)
     if not isinstance(column.dtype, pd.CategoricalDtype):
-        whole = pd.api.types.is_float_dtype(column) and (column % 1 == 0).all()
-        column = (column.astype(int) if whole else column).astype("category")
-        first = [x for x in column.cat.categories if str(x).lower() in REFERENCES]
-        others = [x for x in column.cat.categories if x not in first]
-        column = column.cat.reorder_categories([*first, *others])
-    column = column.cat.remove_unused_categories()
-    shown = pd.Index([str(level).strip() for level in column.cat.categories])
-    if shown.has_duplicates:
-        alike = list(column.cat.categories[shown.duplicated(keep=False)])
-        raise InputError(
-            f"treatment {column.name!r} has levels that look alike: {alike[:4]}"
-        )
-    return column.cat.rename_categories([str(level) for level in column.cat.categories])
+        words.sort(key=lambda word: word.lower() not in REFERENCES)
+        factor = factor.cat.reorder_categories(words)
+    return factor.cat.remove_unused_categories()
 
 
 def _is_yes_no(levels: Sequence[str]) -> bool:
@@ -244,7 +238,7 @@ class Trial:
         """Raise if people received what is not allowed, or nobody what is."""
         columns = self.treatments.columns
         rows = [(each,) if isinstance(each, str) else tuple(each) for each in allowed]
-        wanted = {tuple(str(level) for level in row) for row in rows}
+        wanted = {tuple(str(level).strip() for level in row) for row in rows}
         received = set(self.treatments.astype(str).itertuples(index=False, name=None))
         if any(len(row) != len(columns) for row in wanted):
             raise InputError(

@@ -31,6 +31,14 @@ def _check(
     return (*found, *(numbers("score", each) for each in score))
 
 
+def _check_risks(completed: ArrayLike, score: ArrayLike) -> tuple[NDArray[Any], ...]:
+    """Return truth and probabilities; percentages and logits are none."""
+    completed, score = _check(completed, score)
+    for end in (score.min(), score.max()):
+        check_number("each score, a probability,", float(end), 0, 1)
+    return completed, score
+
+
 def f_beta(completed: ArrayLike, predicted: ArrayLike, beta: float = 0.5) -> float:
     """Return F-beta, or NaN when nobody is positive in truth or prediction.
 
@@ -130,7 +138,7 @@ def calibration(
     >>> calibration([0, 1, 0, 1], [0.2, 0.2, 0.8, 0.8], bins=2)["observed"].tolist()
     [0.5, 0.5]
     """
-    completed, score = _check(completed, score)
+    completed, score = _check_risks(completed, score)
     check_whole("bins", bins, 1)
     check_confidence(confidence_level)
     edges = np.unique(np.quantile(score, np.linspace(0, 1, bins + 1)[1:-1]))
@@ -184,7 +192,7 @@ def net_benefit(
     >>> net_benefit([1, 1, 0, 0], [0.9, 0.4, 0.6, 0.1], [0.5]).round(3).values.tolist()
     [[0.0, 0.0]]
     """
-    outcome, score = _check(outcome, score)
+    outcome, score = _check_risks(outcome, score)
     at = numbers("thresholds", thresholds)
     if not len(at) or at.min() <= 0 or at.max() >= 1:
         raise InputError(

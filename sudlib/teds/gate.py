@@ -35,7 +35,7 @@ DISCHARGE_ONLY = tuple(
 OLDER_CODES = {"NOPRIOR": range(6)}
 """Codes of the files up to 2014, which frames made here may have too."""
 
-BLANKS = {"", ".", "na", "n/a", "nan", "<na>", "null", "nat"}
+BLANKS = {"", ".", "na", "n/a", "#n/a", "nan", "<na>", "null", "#null!", "nat"}
 _WHOLE = re.compile(r"([+-]?\d{1,18})(?:\.0*|,0)?")  # a decimal comma, no thousands
 
 
@@ -297,7 +297,8 @@ def plain(label: str) -> str:
 @functools.cache
 def _labels(name: str) -> dict[str, int]:
     """Return the code of every known wording of a variable, in one spelling."""
-    return {
+    flag = {"false": 0, "true": 1} if _allowed(name) <= {MISSING, 0, 1} else {}
+    return flag | {
         plain(wording): code
         for code, wordings in codebook.wordings(name).items()
         for wording in wordings
