@@ -21,6 +21,7 @@ import executed_copies
 import marking
 import nbformat
 import notebook_style
+import plan
 import questions
 from nbconvert import HTMLExporter
 
@@ -223,11 +224,8 @@ def make(names, executed, out, root=ROOT):
     """
     paths = sorted((root / "notebooks").glob("*.ipynb"))
     known = {path.stem: path for path in paths}
-    if unknown := set(names) - set(known):
-        raise InputError(
-            f"there is no notebook {', '.join(sorted(unknown))}; there are"
-            f" {', '.join(known)}"
-        )
+    for name in names:
+        plan.check_name(name)
     out, missing = Path(out), []
     for folder in ("student", "solutions", "slides"):
         (out / folder).mkdir(parents=True, exist_ok=True)
