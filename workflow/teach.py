@@ -43,7 +43,8 @@ section {{ box-sizing: border-box; min-height: 100vh; padding: 4vh 7vw;
   display: flex; flex-direction: column; justify-content: center;
   scroll-snap-align: start; break-after: page; }}
 h1 {{ font-size: 2em; }}
-figure svg {{ max-width: 100%; max-height: 70vh; }}
+figure {{ margin: 0; }}
+figure svg {{ width: 100% !important; height: auto; max-height: 62vh; }}
 figcaption {{ font-size: 0.8em; }}
 </style>
 <script>
