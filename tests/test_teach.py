@@ -370,7 +370,12 @@ MARKED = {
             "cohorts": SimpleNamespace(table=shares),
             "table": shares(LEFT),
         },
-        [([0.5, 1.0], "b"), [np.array([0.5, 1.0]), "b"], (pd.Series([0.5, 1]), "b")],
+        [
+            ([0.5, 1.0], "b"),
+            [np.array([0.5, 1.0]), "b"],
+            (pd.Series([0.5, 1]), "b"),
+            ({"a": 0.5, "b": 1.0}, "b"),
+        ],
         [
             ([1.0, 0.5], "b"),
             ([0.5, 0.5], "b"),
@@ -822,6 +827,17 @@ def test_slides_are_title_glance_figures_and_take_away(run_page):
     assert page.count("<section ") == 4
     assert "<em>is</em>" in page and "secret" not in page
     assert not re.findall(r'(?:src|href)="https?:', page)  # no network
+
+
+def test_a_summary_without_numbers_is_a_take_away_too(run_page):
+    del run_page.cells[6]
+    for end in ("\n* Next: [more](b.ipynb), or not.", "\n\n## Notes\n\nMore."):
+        run_page.cells[5].source = f"## Summary\n\n* It is so.{end}"
+        assert teach.slide_texts(run_page)[-1] == "## Take-away\n\n* It is so."
+    [path] = [path for path in NOTEBOOKS if path.stem == "claims"]
+    page = nbformat.read(path, as_version=4)
+    [last] = [each for each in teach.slide_texts(page) if "Take-away" in each]
+    assert last.startswith("## Take-away\n\n* Every claim") and "Next" not in last
 
 
 @pytest.mark.skipif(bool(chromium.LACKING), reason=chromium.LACKING)

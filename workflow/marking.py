@@ -88,6 +88,8 @@ def rows_of(table):
 )
 def a01_discharge_records(answer, everybody, cohorts, table):
     shares, most = answer
+    if isinstance(shares, dict):
+        shares = list(shares.values())
     left = everybody[everybody["REASON"].isin([1, 2])]
     right = cohorts.table(left)["share"].set_axis(table.index)
     assert len(shares) == len(table), "one share for each cohort"

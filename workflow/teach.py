@@ -169,6 +169,12 @@ def outputs(cell, kind):
     return ["".join(each) for each in found if each]
 
 
+def take_away(summary):
+    """Return the last slide: a summary without the way to the next page."""
+    words = re.split(r"(?m)^\* Next: |^## |Next: \[", summary)[0]
+    return f"## Take-away\n\n{words.strip()}"
+
+
 def slide_texts(notebook):
     """Return the slides of an executed notebook, each as Markdown with HTML."""
     title, _, rest = notebook.cells[0].source.partition("\n")
@@ -178,12 +184,14 @@ def slide_texts(notebook):
         if cell.cell_type == "markdown":
             found = re.findall(r"(?m)^#{2,3} .*$", cell.source)
             heading = found[-1].lstrip("# ") if found else heading
+            said = cell.source.partition("## Summary\n")[2].strip()
+            slides += [take_away(said)] if said else []
             continue
         for text in outputs(cell, "text/markdown"):
             if text.startswith("**At a glance"):
                 slides.insert(1, text)
             elif heading == "Summary":
-                slides.append(f"## Take-away\n\n{text.split('Next: [')[0].strip()}")
+                slides.append(take_away(text))
         for text in outputs(cell, "text/html"):
             if '<figure class="sudlib"' in text:
                 text = re.sub(r'<img class="untrusted"[^>]*>', "", text)
