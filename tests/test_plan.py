@@ -8,6 +8,8 @@ from types import SimpleNamespace
 import plan
 import pytest
 
+from sudlib.files import InputError
+
 
 @pytest.fixture
 def four(monkeypatch):
@@ -77,6 +79,25 @@ def test_every_notebook_says_how_long_it_takes_at_each_size():
     for name, entry in plan.NOTEBOOKS.items():
         assert set(entry["minutes"]) == set(plan.PROFILES), name
         assert all(value > 0 for value in entry["minutes"].values()), name
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ("shrot", "is it short?"),
+        ("wai", "is it waits?"),
+        ("notebooks/Long.ipynb", "is it long?"),
+        ("xyz", "there are long, short, waits, all"),
+        (".ipynb", "there are long, short, waits, all"),
+    ],
+)
+def test_a_mistyped_notebook_is_told_which_one_may_be_meant(four, typed, said):
+    for name in four:
+        plan.check_name(name)
+    with pytest.raises(InputError) as error:
+        plan.check_name(typed)
+    assert str(error.value).startswith(f"there is no notebook {typed!r}; ")
+    assert str(error.value).endswith(said)
 
 
 def test_what_one_notebook_gathers_is_counted(four, monkeypatch, capsys, tmp_path):

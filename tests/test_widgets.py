@@ -167,7 +167,7 @@ def test_the_sentences_without_a_script_say_the_numbers():
     assert "in 26 of 100" in sentence("touch_noise")
     assert (
         "advises sulfonylurea + metformin + thiazolidinedione. HbA1c is expected to"
-        " fall by 1.7 percentage points; without medicine, by 0.5."
+        " fall by 1.7 percentage points; without medicine, to fall by 0.5."
     ) in sentence("touch_rule")
 
 
@@ -292,7 +292,7 @@ def test_the_record_is_drawn_as_the_library_draws_it(page):
     changed = person().assign(AGE=3, EDUC=2, PREG=1)
     for name, value in changed[["AGE", "EDUC", "PREG"]].iloc[0].items():
         said = move(page, "record", name, value)
-        assert re.search(r"Your last change moved [1-9]\d* of them", said)
+        assert re.search(r"Your last change altered [1-9]\d* pixels", said)
     for name in widgets.LAYOUTS:
         move(page, "record", "layout", name)
         pixels = page.run(
@@ -370,9 +370,15 @@ def test_the_rule_advises_by_the_covariates(page):
     failure = move(page, "rule", "heart_failure", True)
     assert "advises sulfonylurea + metformin." in failure
     # 1 + (0.1 + 0.2 + 0.3 + 0.3): the rule; 1 - (-0.1 + 0.2 + 0.3 - 0.3): no medicine.
-    assert "fall by 1.9 percentage points; without medicine, by 0.9." in failure
+    assert "fall by 1.9 percentage points; without medicine, to fall by 0.9." in failure
     high = move(page, "rule", "hba1c", 10)
-    assert "fall by 3.1 percentage points; without medicine, by 1.7." in high
+    assert "fall by 3.1 percentage points; without medicine, to fall by 1.7." in high
+    # 0 + (0.1 + 0.2 + 0.1 + 0.1): the rule; 0 - (-0.1 + 0.2 + 0.1 + 0.1): no medicine.
+    move(page, "rule", "heart_failure", False)
+    low = move(page, "rule", "hba1c", 6)
+    assert "fall by 0.5 percentage points; without medicine, to rise by 0.3." in low
+    move(page, "rule", "heart_failure", True)
+    move(page, "rule", "hba1c", 10)
     assert "advises metformin." in move(page, "rule", "age", 60)
 
 

@@ -57,10 +57,7 @@ def arguments_of(words=None):
     known = set(names) <= set(plan.NOTEBOOKS)
     given.only = names if known else given.only.replace(",", " ").split()
     for name in given.only:
-        if name not in plan.NOTEBOOKS:
-            raise InputError(
-                f"NOTEBOOK must be of {', '.join(plan.NOTEBOOKS)}, not {name!r}"
-            )
+        plan.check_name(name)
     if given.data:
         from sudlib import records  # pandas and pyarrow: only when needed
 

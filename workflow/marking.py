@@ -62,6 +62,19 @@ def close(one, other):
     return abs(float(one) - float(other)) < 1e-6
 
 
+def said(answer):
+    """Return an answer of True or False; a word such as "no" is true in Python."""
+    assert str(answer) in ("True", "False", "0", "1"), (
+        f"say True or False, not {answer!r}"
+    )
+    return bool(answer)
+
+
+def names_of(answer):
+    """Return a set of names, also where there is one only and no list around it."""
+    return {answer} if isinstance(answer, str) else set(answer)
+
+
 def rows_of(table):
     """Return the rows of a table, an array or a list of lists."""
     rows = table.to_numpy() if hasattr(table, "to_numpy") else table
@@ -75,6 +88,8 @@ def rows_of(table):
 )
 def a01_discharge_records(answer, everybody, cohorts, table):
     shares, most = answer
+    if isinstance(shares, dict):
+        shares = list(shares.values())
     left = everybody[everybody["REASON"].isin([1, 2])]
     right = cohorts.table(left)["share"].set_axis(table.index)
     assert len(shares) == len(table), "one share for each cohort"
@@ -108,8 +123,10 @@ def a02_forest_general(answer, arms, completed, parts, scores):
 
 
 @exercise("the list of the 200 values of F0.5 on the test set", "reached")
-def a03_forest_methadone(answer, arms, scores):
-    arm = arms["repaired"]
+def a03_forest_methadone(answer, arms, scores, validation, seed):
+    from statistics import median
+
+    arm, truth = arms["repaired"], validation.to_numpy()
     best = scores.best_threshold(arm.completed, arm.score)
     highest = scores.f_beta(arm.completed, arm.score >= best)
     assert len(answer) == 200, f"200 draws, not {len(answer)}"
@@ -117,6 +134,16 @@ def a03_forest_methadone(answer, arms, scores):
         f"on the test set no threshold gives an F0.5 above {highest:.3f}"
     )
     assert len({round(each, 6) for each in answer}) > 1, "each draw has its threshold"
+    usual = []
+    for done, not_done in scores.resamples(truth, n_resamples=200, seed=seed):
+        drawn = [*truth.nonzero()[0][done], *(~truth).nonzero()[0][not_done]]
+        cut = scores.best_threshold(truth[drawn], arm.spare[drawn])
+        usual.append(scores.f_beta(arm.completed, arm.score >= cut))
+    assert abs(median(answer) - median(usual)) < 0.0101, (
+        f"their median is about {median(usual):.3f}: draw from the validation set,"
+        " choose the threshold there, and take F0.5 (not the threshold) on all of the"
+        " test set"
+    )
 
 
 @exercise("the variable without which most average precision is lost", "lost.index[0]")
@@ -143,7 +170,7 @@ def a04_records_as_pictures(
     '({"average", "places"}, {"average"})',
 )
 def a05_resnet50_transfer(answer):
-    alike, each = ({part} if isinstance(part, str) else set(part) for part in answer)
+    alike, each = map(names_of, answer)
     assert alike == {"average", "places"}, (
         "shuffled alike, a mark still has one place, only another one"
     )
@@ -188,7 +215,7 @@ def a08_experiment_1_side_by_side(
     gains = [
         scores.difference(together, found[arm], "average_precision") for arm in both
     ]
-    assert bool(beats) == all(gain.low > 0 for gain in gains), (
+    assert said(beats) == all(gain.low > 0 for gain in gains), (
         "better than both where both intervals of the difference lie above 0"
     )
 
@@ -248,9 +275,13 @@ def a11_all_years_at_once(answer, models, oldest, features_last, truth_last):
 def b01_oklahoma_records(answer, dropped, everybody, everyone, seed, coding, oklahoma):
     which = {"everyone": everyone, "seed": seed, "reading": "services-4"}
     now = set(coding.clean(oklahoma.select_people(everybody, **which))[1]["column"])
-    kept, lacking = set(answer) - now, now - set(dropped["column"]) - set(answer)
+    named = names_of(answer)
+    kept, lacking = named - now, now - set(dropped["column"]) - named
     assert not kept, f"{min(kept)} is not removed"
-    assert not lacking, f"{len(lacking)} more are removed that were kept before"
+    assert not lacking, (
+        f"{len(lacking)} columns that are not in `dropped` and are removed now are"
+        " missing from your answer"
+    )
 
 
 @exercise(
@@ -328,13 +359,13 @@ def b05_fairness_measures(answer, made, fairness):
         of = kept.y, kept.predicted["poly"]
         value = float(fairness.equalized_odds_difference(*of, **given))
         right |= {name} if value == value else set()
-    names = {names} if isinstance(names, str) else set(names)
+    names = names_of(names)
     assert names <= set(kept.groups), f"names such as {kept.groups.columns[0]}"
     for name in sorted(names ^ right):
         raise AssertionError(
             f"{name}: are there two groups in which a rate is over 100 people or more?"
         )
-    assert not fairer, "the model predicts the same for everybody as before"
+    assert not said(fairer), "the model predicts the same for everybody as before"
 
 
 @exercise("the row of the demographic parity ratio over pairs", "row")
@@ -457,7 +488,8 @@ def c04_what_the_paper_leaves_open(
         found = simulation.score_rules(world, 10_000, seeds[3], fitted)
         right = [was + found[n]["adjusted_mcr"] / 3 for n, was in enumerate(right)]
     for value, usual in zip(rates, right, strict=True):
-        assert abs(value - usual) < 0.04, f"rates like this are about {usual:.2f}"
+        # From draw to draw such a rate has a standard deviation of 0.02.
+        assert abs(value - usual) < 0.08, f"rates like this are about {usual:.2f}"
     assert abs(beyond - (both - residual - short + as_read)) < 0.002, (
         "what both do against the first rate, less what each does against it"
     )
@@ -501,7 +533,7 @@ def c07_other_software(answer, here):
     )
     ours = here.set_index(["method", "repeat"])["adjusted_mcr"]
     goal = ours["additive Q-learning, ridge", 0]
-    assert bool(reaches) == (rates[20_000] <= goal), (
+    assert said(reaches) == (rates[20_000] <= goal), (
         f"additive Q-learning has {goal:.3f} with 5,000 people"
     )
 
@@ -561,7 +593,7 @@ def d02_three_trials(answer, multiverse, CHOICES):
     number, choices = answer
     fewer = multiverse[multiverse["value"] < 0]
     assert number == len(fewer), "count the definitions with a negative difference"
-    choices = {choices} if isinstance(choices, str) else set(choices)
+    choices = names_of(choices)
     assert choices <= set(CHOICES), f"names out of {', '.join(CHOICES)}"
     for choice in CHOICES:
         same = fewer[choice].nunique() == 1
@@ -612,7 +644,13 @@ def d05_which_medication(answer, gains):
     for trial, rules in gains.groupby(level=0):
         wide = [100 * (row.high - row.low) / 2 for row in rules.itertuples()]
         right[trial] = sum(wide) / len(wide)
-        assert abs(half[trial] - right[trial]) < 0.051, f"trial {trial} differs"
+    if not hasattr(half, "keys"):  # a list, in the order of the trials
+        half = dict(zip(right, half, strict=True))
+    for trial, width in right.items():
+        assert abs(half[trial] - width) < 0.051, (
+            f"{trial}: take half of `high` - `low`, the mean of it over the trial's"
+            " rules, and count people of 100"
+        )
     assert name == max(right, key=right.get), "where are the intervals widest?"
 
 
@@ -635,7 +673,7 @@ def d07_diabetes_observed(answer, trials):
     assert all(found[arm]["value"] >= found[each]["value"] for each in arms), (
         "another arm has a higher mean"
     )
-    assert gains == (found["difference"]["low"] > 0), "look at the interval"
+    assert said(gains) == (found["difference"]["low"] > 0), "look at the interval"
 
 
 @exercise("the number of people", "needed")

@@ -1,6 +1,7 @@
 """What workflow/notebooks.yml says, for Snakemake and for ``make book``."""
 
 import ast
+import difflib
 from pathlib import Path
 
 import yaml
@@ -20,6 +21,29 @@ ENOUGH_MINUTES = 1
 def source(name):
     """Return a notebook's path in the checkout."""
     return f"notebooks/{name}.ipynb"
+
+
+def check_name(name):
+    """Refuse a name that no notebook has, and say which one may be meant.
+
+    Parameters
+    ----------
+    name : str
+        As somebody typed it: perhaps with a slip, its beginning only, or as a path.
+
+    Raises
+    ------
+    sudlib.files.InputError
+    """
+    if name in NOTEBOOKS:
+        return
+    stem = Path(name).name.removesuffix(".ipynb").lower()
+    near = [other for other in NOTEBOOKS if other.startswith(stem)]
+    near += difflib.get_close_matches(stem, NOTEBOOKS, n=3)
+    if stem and near:
+        meant = " or ".join(dict.fromkeys(near[:5]))
+        raise InputError(f"there is no notebook {name!r}; is it {meant}?")
+    raise InputError(f"there is no notebook {name!r}; there are {', '.join(NOTEBOOKS)}")
 
 
 def parameters(name, profile, given):

@@ -21,6 +21,7 @@ import executed_copies
 import marking
 import nbformat
 import notebook_style
+import plan
 import questions
 from nbconvert import HTMLExporter
 
@@ -42,7 +43,8 @@ section {{ box-sizing: border-box; min-height: 100vh; padding: 4vh 7vw;
   display: flex; flex-direction: column; justify-content: center;
   scroll-snap-align: start; break-after: page; }}
 h1 {{ font-size: 2em; }}
-figure svg {{ max-width: 100%; max-height: 70vh; }}
+figure {{ margin: 0; }}
+figure svg {{ width: 100% !important; height: auto; max-height: 62vh; }}
 figcaption {{ font-size: 0.8em; }}
 </style>
 <script>
@@ -167,6 +169,12 @@ def outputs(cell, kind):
     return ["".join(each) for each in found if each]
 
 
+def take_away(summary):
+    """Return the last slide: a summary without the way to the next page."""
+    words = re.split(r"(?m)^\* Next: |^## |Next: \[", summary)[0]
+    return f"## Take-away\n\n{words.strip()}"
+
+
 def slide_texts(notebook):
     """Return the slides of an executed notebook, each as Markdown with HTML."""
     title, _, rest = notebook.cells[0].source.partition("\n")
@@ -176,12 +184,14 @@ def slide_texts(notebook):
         if cell.cell_type == "markdown":
             found = re.findall(r"(?m)^#{2,3} .*$", cell.source)
             heading = found[-1].lstrip("# ") if found else heading
+            said = cell.source.partition("## Summary\n")[2].strip()
+            slides += [take_away(said)] if said else []
             continue
         for text in outputs(cell, "text/markdown"):
             if text.startswith("**At a glance"):
                 slides.insert(1, text)
             elif heading == "Summary":
-                slides.append(f"## Take-away\n\n{text.split('Next: [')[0].strip()}")
+                slides.append(take_away(text))
         for text in outputs(cell, "text/html"):
             if '<figure class="sudlib"' in text:
                 text = re.sub(r'<img class="untrusted"[^>]*>', "", text)
@@ -223,11 +233,8 @@ def make(names, executed, out, root=ROOT):
     """
     paths = sorted((root / "notebooks").glob("*.ipynb"))
     known = {path.stem: path for path in paths}
-    if unknown := set(names) - set(known):
-        raise InputError(
-            f"there is no notebook {', '.join(sorted(unknown))}; there are"
-            f" {', '.join(known)}"
-        )
+    for name in names:
+        plan.check_name(name)
     out, missing = Path(out), []
     for folder in ("student", "solutions", "slides"):
         (out / folder).mkdir(parents=True, exist_ok=True)

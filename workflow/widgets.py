@@ -277,7 +277,7 @@ def _threshold_words(data, first):
         f" {complete + other:,} people are predicted to complete: precision"
         f" {precision}, recall {tp / complete:.2f}, F0.5"
         f" {1.25 * tp / (tp + 0.25 * complete + fp):.2f}. Found, of 100 who complete:"
-        f" {found}. The others are missed."
+        f" {found}. The rest are missed."
     )
 
 
@@ -421,9 +421,15 @@ def _rule_words(data):
     given = [m for m, e in zip(data["medicines"], effects, strict=True) if e > 0]
     return (
         f"{', '.join(said)}: the rule advises {' + '.join(given) or 'no medicine'}."
-        f" HbA1c is expected to fall by {anyway + sum(map(abs, effects)):.1f}"
-        f" percentage points; without medicine, by {anyway - sum(effects):.1f}."
+        f" HbA1c is expected {_course(anyway + sum(map(abs, effects)))}"
+        f" percentage points; without medicine, {_course(anyway - sum(effects))}."
     )
+
+
+def _course(fall):
+    """Return a change of HbA1c in words, as ``touch.js`` says it."""
+    size = f"{abs(fall):.1f}"
+    return f"to {'rise' if fall < 0 and size != '0.0' else 'fall'} by {size}"
 
 
 #: The things to touch, each from the result files, as stories.DRAWN has pictures.

@@ -59,7 +59,7 @@
         const [x, y, wide, high] = cells[place].map((number) => (100 * number) / data.side);
         mark.style.cssText = `left:${x - 1.2}%;top:${y - 1.2}%;width:${wide + 2.4}%;height:${high + 2.4}%`;
       }
-      if (changed) text += ` Your last change moved ${count(moved)} of them.`;
+      if (changed) text += ` Your last change altered ${count(moved)} pixels.`;
       say(text);
     };
     form.addEventListener("input", (event) => draw(event.target.name));
@@ -99,7 +99,7 @@
           ` are predicted to complete: precision ${shown(precision)}, recall` +
           ` ${shown(found / complete)}, F0.5 ${shown(score)}. Found, of 100 who complete: ` +
           `${named.map((g) => `${g.name} ${percent(g.found, g.complete)}`).join(", ")}.` +
-          " The others are missed.",
+          " The rest are missed.",
       );
       picture.innerHTML = named
         .map((g) => {
@@ -248,6 +248,10 @@
 
   /* 5. A linear rule: what each medicine adds for the person of the sliders. */
   function rule(data, form, picture, say) {
+    const course = (number) => {
+      const size = Math.abs(number).toFixed(1);
+      return `to ${number < 0 && size !== "0.0" ? "rise" : "fall"} by ${size}`;
+    };
     const draw = () => {
       const totals = data.base.slice();
       const words = data.covariates.map((covariate) => {
@@ -267,7 +271,7 @@
       const none = anyway - sum(effects);
       say(
         `${words.join(", ")}: the rule advises ${given.join(" + ") || "no medicine"}. HbA1c is` +
-          ` expected to fall by ${best.toFixed(1)} percentage points; without medicine, by ${none.toFixed(1)}.`,
+          ` expected ${course(best)} percentage points; without medicine, ${course(none)}.`,
       );
       const most = data.most;
       picture.innerHTML = data.medicines
