@@ -227,9 +227,10 @@ def over_divisions(estimates: Iterable[Estimate]) -> Estimate:
         return undefined[0]
     values = np.array([each.value for each in every])
     errors = np.array([each.standard_error for each in every])
-    value, error = values.mean(), np.sqrt((errors**2).mean() + values.var())
-    ends = value - NORMAL * error, value + NORMAL * error
-    return Estimate(*map(float, (value, *ends, error)), n=every[0].n)
+    value = float(values.mean())
+    error = float(np.sqrt((errors**2).mean() + values.var()))
+    reach = NORMAL * error
+    return Estimate(value, value - reach, value + reach, error, n=every[0].n)
 
 
 def _widen(estimate: Estimate, factor: float) -> Estimate:

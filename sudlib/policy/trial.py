@@ -381,9 +381,9 @@ class Trial:
         propensity : numpy.ndarray or None
         """
         target = self.target(outcome)
-        marks = isinstance(rows, pd.Series) and pd.api.types.is_bool_dtype(rows)
-        if marks and not rows.index.equals(self._index):
-            check_rows(rows=rows, X=self.X)
+        if isinstance(rows, pd.Series) and pd.api.types.is_bool_dtype(rows):
+            if not rows.index.equals(self._index):
+                check_rows(rows=rows, X=self.X)
         chosen = np.arange(len(self)) if rows is None else places(rows, len(self))
         chosen = chosen[np.isfinite(target[chosen])]
         A = self.codes.iloc[self.arm[chosen]].reset_index(drop=True)
