@@ -184,6 +184,15 @@ def test_clean_drops_identifiers_and_constants(records):
     assert constant["VET"] == "has one value only"
 
 
+def test_identifiers_do_not_stay_because_their_names_are_in_small_letters(records):
+    small = records.rename(columns={"CASEID": "caseid", "STFIPS": "Stfips"})
+    for take in (coding.clean, coding.impute):
+        with pytest.raises(InputError, match="CASEID, not caseid, Stfips: rename"):
+            take(small)
+    own = records.assign(age=1, region="north")  # beside AGE and REGION: a user's own
+    assert {"age", "region"} <= {*coding.impute(own)}
+
+
 def test_dropping_the_first_level_changes_a_kernels_distances():
     levels = pd.DataFrame({"V": pd.Categorical(["a", "b", "c"])})
 

@@ -6,6 +6,7 @@ import pytest
 from scipy import stats
 
 from sudlib import disclosure, policy
+from sudlib.estimates import Estimate
 from sudlib.files import InputError
 from sudlib.policy import combination_number, combinations, cprd
 from sudlib.policy.doubly_robust import mean_score
@@ -467,6 +468,26 @@ class Everything:
 
     def predict(self, X):
         return np.ones((len(X), 4), int)
+
+
+def test_the_spread_of_divisions_widens_their_interval_and_more_do_not_narrow_it():
+    """Equation (3.13) of Chernozhukov and others, a division at a time."""
+    told = [(0.02, 0.010), (-0.01, 0.020), (0.05, 0.015), (0.02, 0.010)]
+    each = [Estimate(v, v - 2 * se, v + 2 * se, se, n=90) for v, se in told]
+    mean = (0.02 - 0.01 + 0.05 + 0.02) / 4
+    variance = sum(se**2 + (v - mean) ** 2 for v, se in told) / 4
+    found = policy.over_divisions(each)
+    assert found.value == pytest.approx(mean) and found.n == 90
+    assert found.standard_error == pytest.approx(variance**0.5)
+    assert found.low == pytest.approx(mean - 1.959964 * variance**0.5)
+    assert found.high == pytest.approx(mean + 1.959964 * variance**0.5)
+    assert policy.over_divisions(each * 9).standard_error == found.standard_error
+    alone = policy.over_divisions(each[:1])
+    assert (alone.value, alone.standard_error) == (0.02, 0.010)
+    nowhere = Estimate(float("nan"), reason="too little support")
+    assert policy.over_divisions([each[0], nowhere]).reason == "too little support"
+    with pytest.raises(InputError, match="number of estimates must be"):
+        policy.over_divisions([])
 
 
 def test_no_cell_under_ten_is_left_and_none_can_be_worked_out():

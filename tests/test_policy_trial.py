@@ -247,6 +247,23 @@ def test_a_trial_refuses_what_does_not_belong_together():
         trial.target("death")
 
 
+def test_a_mask_marks_the_people_of_its_index_or_is_refused():
+    X = pd.DataFrame({"age": [50.0, 60, 70, 80]}, index=list("dbca"))
+    days = pd.Series([1.0, 2, 3, 4], index=X.index)
+    trial = policy.Trial(X, pd.Series(list("xyxy"), index=X.index), {"days": days})
+    old = X["age"] > 60
+    for mask in (old, trial.X["age"] > 60, old.to_numpy(), old.tolist()):
+        assert trial.study(rows=mask)[2].tolist() == [3, 4]
+    for other in (old.sort_index(), old.reset_index(drop=True)[::-1]):
+        with pytest.raises(InputError, match="rows and X have different indexes"):
+            trial.study(rows=other)
+    some = X[old]  # of the trial's table, but not all of it
+    with pytest.raises(InputError, match="rows and X must have the same length"):
+        trial.study(rows=some["age"] > 0)
+    bare = policy.Trial([[1], [2]], ["x", "y"], [1.0, 2])
+    assert bare.study(rows=pd.Series([False, True]))[2].tolist() == [2]
+
+
 def test_columns_of_a_mapping_belong_to_the_same_people():
     X = pd.DataFrame({"age": [50.0, 60, 70, 80]})
     arms, death = pd.Series(["a", "b", "a", "b"]), pd.Series([0, 1, 0, 1])

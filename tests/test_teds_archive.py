@@ -157,3 +157,11 @@ def test_a_year_whose_file_is_cut_off_is_named(archive, years):
     (archive.folder / "DISYR=new" / "records.parquet").write_bytes(b"")
     archive.add(years[2018])
     assert archive.count("DISYR").records.tolist() == [400] * 3
+
+
+@pytest.mark.parametrize("cells", [["one"], [1.0], [[1]]])
+def test_a_file_that_no_archive_wrote_is_named_and_not_its_neighbour(archive, cells):
+    pd.DataFrame({"AGE": cells}).to_parquet(archive.files[2016])
+    for ask in (archive.count, archive.read):
+        with pytest.raises(InputError, match="DISYR=2016.*AGE.*add its year again"):
+            ask(["AGE"], {"DISYR": 2019})

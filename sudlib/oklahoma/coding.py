@@ -115,9 +115,18 @@ def check_records(records: pd.DataFrame, columns: Iterable[str]) -> pd.DataFrame
     Raises
     ------
     InputError
-        Naming the columns that are not there, and cells that are no code.
+        Naming the columns that are not there, or not in capitals, and cells that are
+        no code.
     """
-    return teds.official_codes(records, columns, who="study B")
+    records = teds.official_codes(records, columns, who="study B")
+    known = set(codebook.COLUMNS).difference(records.columns)
+    other = [str(name) for name in records if str(name).upper() in known]
+    if other:  # they would pass unchecked, and identifiers would stay
+        raise InputError(
+            f"the columns of a TEDS file have names in capitals, such as"
+            f" {other[0].upper()}, not {', '.join(other)}: rename them"
+        )
+    return records
 
 
 def impute(records: pd.DataFrame) -> pd.DataFrame:

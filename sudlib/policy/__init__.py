@@ -31,7 +31,7 @@ from sudlib.policy.dynamic_regimes import (
     stagewise_owl,
     two_stage_q_learning,
 )
-from sudlib.policy.evaluation import Evaluation, evaluate
+from sudlib.policy.evaluation import Evaluation, evaluate, over_divisions
 from sudlib.policy.heldout import (
     held_out,
     network_advice,
@@ -101,6 +101,7 @@ __all__ = [
     "network_advice",
     "one_by_one",
     "outcome_weights",
+    "over_divisions",
     "over_splits",
     "ranking_rule",
     "restricted_time",

@@ -1,10 +1,11 @@
 """The one door to the value of a rule: cross-fitted, supported, and against the best.
 
-Taught in notebook ``c09_weights_value_robustness``.
+Taught in notebooks ``c09_weights_value_robustness`` and ``d05_which_medication``.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -28,7 +29,7 @@ from sudlib.policy.policy_tree import PolicyTree
 from sudlib.policy.study import check_study
 from sudlib.policy.treatments import Array
 from sudlib.policy.trial import Trial, place_of
-from sudlib.validation import check_rows
+from sudlib.validation import check_rows, check_whole
 
 
 @dataclass(frozen=True)
@@ -123,8 +124,9 @@ def evaluate(
     *method* over all training sets of this size.
 
     One division into folds is one draw.  Another seed learns other rules, and can move
-    the value by as much as its standard error: try several before a rule is called
-    better, and widen the intervals where several rules are tried.
+    the value by as much as its standard error: take :func:`over_divisions` of several
+    before a rule is called better, and widen the intervals where several rules are
+    tried.
 
     Examples
     --------
@@ -190,6 +192,45 @@ def evaluate(
         advice=names[place],
         recommended=scores.codes[place].astype("int8"),
     )
+
+
+def over_divisions(estimates: Iterable[Estimate]) -> Estimate:
+    """Return the mean of estimates from several divisions of the same people.
+
+    Parameters
+    ----------
+    estimates : iterable of Estimate
+        Such as the ``difference`` of :func:`evaluate` with several seeds.
+
+    Returns
+    -------
+    Estimate
+        Its squared standard error is the mean over divisions of theirs, each plus the
+        squared distance of its value from the mean.  Divisions share their people, so
+        more of them do not narrow it.  Undefined if one of the estimates is.
+
+    References
+    ----------
+    Chernozhukov and others (2018), Double/debiased machine learning for treatment and
+    structural parameters, section 3.4.
+
+    Examples
+    --------
+    >>> ends = ((0.1, -0.1, 0.3, 0.1), (0.3, 0.1, 0.5, 0.1))
+    >>> print(over_divisions(Estimate(*each) for each in ends))
+    0.200 (-0.077 to 0.477)
+    """
+    every = list(estimates)
+    check_whole("the number of estimates", len(every), 1)
+    undefined = [each for each in every if each.reason]
+    if undefined:
+        return undefined[0]
+    values = np.array([each.value for each in every])
+    errors = np.array([each.standard_error for each in every])
+    value = float(values.mean())
+    error = float(np.sqrt((errors**2).mean() + values.var()))
+    reach = NORMAL * error
+    return Estimate(value, value - reach, value + reach, error, n=every[0].n)
 
 
 def _widen(estimate: Estimate, factor: float) -> Estimate:

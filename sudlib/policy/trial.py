@@ -171,6 +171,12 @@ class Trial:
             of_names = table if isinstance(table, Mapping) else {"": table}
             columns |= {f"{what} {name}".strip(): c for name, c in of_names.items()}
         check_rows(**columns)
+        labels = [
+            each.index
+            for each in columns.values()
+            if isinstance(each, pd.DataFrame | pd.Series)
+        ]
+        self._index = labels[0] if labels else self.X.index
         self._set_treatments(treatments, allowed)
         self._set_outcomes(outcomes, lower_is_better)
         self.chances = self._known(propensities)
@@ -358,7 +364,9 @@ class Trial:
         outcome : str or mapping of str to float, optional
             As for :meth:`target`; larger is better in what is returned.
         rows : array-like of int or bool, optional
-            Some people; those whose outcome is missing are left out.
+            Some people, by number from 0 up, or one True or False for each; those whose
+            outcome is missing are left out.  A series of True and False has the index
+            of ``X`` or of the table that the trial was made from, in the same order.
 
         Returns
         -------
@@ -367,6 +375,9 @@ class Trial:
         propensity : numpy.ndarray or None
         """
         target = self.target(outcome)
+        if isinstance(rows, pd.Series) and pd.api.types.is_bool_dtype(rows):
+            if not rows.index.equals(self._index):
+                check_rows(rows=rows, X=self.X)
         chosen = np.arange(len(self)) if rows is None else places(rows, len(self))
         chosen = chosen[np.isfinite(target[chosen])]
         A = self.codes.iloc[self.arm[chosen]].reset_index(drop=True)

@@ -21,6 +21,10 @@ from sudlib.validation import check_choice, check_whole, numbers
 
 Codes = int | Sequence[int]
 
+_OFFICIAL = pa.schema(
+    (name, pa.from_numpy_dtype(np.dtype(codebook.dtype(name))))
+    for name in codebook.COLUMNS
+)
 _BY_YEAR = arrow_dataset.partitioning(pa.schema([("DISYR", pa.int16())]), flavor="hive")
 _ORIGIN = b"sudlib.origin"
 
@@ -213,10 +217,16 @@ class Archive:
 
 
 def _schema(path: Path) -> pa.Schema:
-    """Return the columns of a year's file, or say that it is damaged."""
+    """Return the columns of a year's file, or say that it is damaged or of others."""
     try:
-        return parquet.read_schema(path)
+        schema = parquet.read_schema(path)
+        pa.unify_schemas([_OFFICIAL, schema])  # raises where types differ
     except (pa.ArrowInvalid, OSError) as error:
         raise InputError(
             f"{str(path)!r} is not a whole parquet file ({error}): add its year again"
         ) from error
+    except pa.ArrowTypeError as error:
+        raise InputError(
+            f"{str(path)!r} was not written by an archive ({error}): add its year again"
+        ) from error
+    return schema
