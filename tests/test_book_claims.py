@@ -721,6 +721,16 @@ def test_the_explorer_holds_each_claim_once_with_its_link_and_reason():
     assert len(page.encode()) < 300_000
 
 
+def test_a_fold_counts_in_english_one_claim_differs_and_two_differ():
+    key = "a.methadone.forest."
+    said = [
+        book.explorer(book.compare([result(*map(number, keys))])).data
+        for keys in ([f"{key}recall"], [f"{key}recall", f"{key}precision"])
+    ]
+    assert "1 differs" in said[0] and "1 differ," not in said[0]
+    assert "2 differ" in said[1] and "2 differs" not in said[1]
+
+
 def test_what_a_group_of_claims_shares_stands_once_in_its_title():
     page = book.explorer(book.compare([])).data
     shared = "printed in the other target&#39;s table"

@@ -662,6 +662,8 @@ def test_cells_of_a_table_of_sentences_name_their_column():
     )
     assert '<table class="table stacked">' in made
     assert re.findall(r'<td data-label="(\w+)"', made) == ["item", "state", "where"]
+    made = build_site.mend_page(rows("item | state | where", f"a |  | {sentence}"))
+    assert re.findall(r'<td data-label="(\w+)"', made) == ["item", "where"]
 
 
 @pytest.mark.parametrize(

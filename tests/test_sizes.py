@@ -265,7 +265,7 @@ def pages(monkeypatch):
         ("card", "needs a graphics card, and about 2.5 hours on one."),
         ("waits", "waits for [card](card.ipynb), which needs a graphics card."),
         ("long", "Not run yet: it takes about 30 minutes of one core."),
-        ("whole", "`data/results/study_c/scores.csv.gz`"),
+        ("whole", "`scores.csv.gz` in `data/results/study_c`"),
         ("single", "one size only"),
     ],
 )

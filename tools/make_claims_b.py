@@ -13,6 +13,8 @@ from pathlib import Path
 
 import sources
 
+from sudlib.oklahoma import coding
+
 COLUMNS = [
     *("key", "cohort", "model", "metric", "kind", "value", "decimals"),
     *("standard_error", "exact", "condition", "where", "years", "rows", "same_as"),
@@ -125,12 +127,12 @@ def claims_of(record, number):
         return row | more
 
     variable = record.get("variable", "")
-    small = slug(variable)
+    small, named = slug(variable), coding.WORDS.get(variable, variable)
     balanced = {"model": "labels or predictions", "kind": "share"}
     if table == "T_DI_multi":
         yield claim(
             f"disparate_impact.{small}.{record['class']}",
-            f"disparate impact, {variable}, class {record['class']}",
+            f"disparate impact, {named}, class {record['class']}",
             record["value"],
             **balanced | {"kind": "ratio"},
             condition=f"printed verdict {record['printed_flag']}",
@@ -139,7 +141,7 @@ def claims_of(record, number):
         if "group" not in record:
             yield claim(
                 f"parity_difference.{small}",
-                f"statistical parity difference, {variable}",
+                f"statistical parity difference, {named}",
                 record["value"],
                 **balanced,
             )
@@ -154,7 +156,7 @@ def claims_of(record, number):
         if record["measure"] == "at_least_one_SPD_zero":
             yield claim(
                 f"parity_satisfied.{small}",
-                f"at least one difference is 0, {variable}",
+                f"at least one difference is 0, {named}",
                 record["value"],
                 **balanced | {"kind": "words", "decimals": ""},
             )
@@ -165,7 +167,7 @@ def claims_of(record, number):
             ):
                 yield claim(
                     f"{key}.{small}.{record['class']}",
-                    f"{metric}, {variable}, class {record['class']}",
+                    f"{metric}, {named}, class {record['class']}",
                     record[field],
                     **balanced,
                 )
@@ -195,7 +197,7 @@ def claims_of(record, number):
             swapped = placed and placed != record["dataset"]
             yield claim(
                 f"{short}.{kind}.{small}.{last}",
-                f"{metric}, {variable}",
+                f"{metric}, {named}",
                 record[field],
                 model=model,
                 condition=f"C = {record['C']}; printed verdict"

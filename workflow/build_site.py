@@ -173,9 +173,11 @@ def label_cells(table):
     uneven = not heads or len(cells) % len(heads) or "span=" in table
     if uneven or len(heads) < 3 or longest < LONG:
         return table
-    labels = iter(heads * (len(cells) // len(heads)))
+    labels = zip(heads * (len(cells) // len(heads)), map(words, cells), strict=True)
+    # An empty cell has no label, and no line on a phone.
+    marks = iter(f' data-label="{head}"' if said else "" for head, said in labels)
     table = table.replace('class="table', 'class="table stacked', 1)
-    return re.sub(r"<td\b", lambda _: f'<td data-label="{next(labels)}"', table)
+    return re.sub(r"<td\b", lambda _: f"<td{next(marks)}", table)
 
 
 def words(cell):

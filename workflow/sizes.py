@@ -46,9 +46,10 @@ def why_not(name, link=short):
         return "It computes at one size only, which is the one shown."
     time = recorded.in_words(plan.minutes(name, "paper"))
     if entry.get("recorded"):
+        folder, file = entry["recorded"].split("/")
         return (
             "The page shows the whole study at every size, from a recorded run"
-            f" (`data/results/{entry['recorded']}`); at full size it computes it"
+            f" (`{file}` in `data/results/{folder}`); at full size it computes it"
             f" again, in about {time} of one core."
         )
     if entry.get("card"):

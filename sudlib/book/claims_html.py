@@ -176,7 +176,7 @@ def _section(letter: str, claims: list[dict[str, Any]]) -> dict[str, Any]:
     for where in dict.fromkeys(claim["place"] for claim in claims):
         here = [claim for claim in claims if claim["place"] == where]
         counts = Counter(claim["verdict"] for claim in here)
-        counted = ", ".join(f"{counts[v]:,} {v}" for v in VERDICTS if counts[v])
+        counted = ", ".join(_counted(v, counts[v]) for v in VERDICTS if counts[v])
         groups = [
             _group(title, [each for each in here if each["title"] == title])
             for title in dict.fromkeys(claim["title"] for claim in here)
@@ -184,6 +184,12 @@ def _section(letter: str, claims: list[dict[str, Any]]) -> dict[str, Any]:
         named = f"{where[:1].upper()}{where[1:]}"
         parts.append({"where": named, "counts": counted, "groups": groups})
     return {"letter": letter, "title": STUDIES[letter], "notes": notes, "parts": parts}
+
+
+def _counted(verdict: str, claims: int) -> str:
+    """Return how many claims have a verdict: one differs, and several differ."""
+    word = "differ" if verdict == "differs" and claims > 1 else verdict
+    return f"{claims:,} {word}"
 
 
 def _group(title: str, claims: list[dict[str, Any]]) -> dict[str, Any]:
