@@ -683,6 +683,13 @@ def test_other_tables_stay_as_they_are(table):
 def test_blank_lines_are_left_out_but_those_of_code_stay():
     code = "<pre>if x:\n\n    y</pre>"
     assert build_site.mend_page(f"<p>\n\n    a</p>{code}") == f"<p>\na</p>{code}"
+    # Between blocks none is needed; between words one is their blank.
+    rows = "<tr><td>a</td></tr>"
+    assert build_site.mend_page(f"{rows}\n{rows}") == rows + rows
+    words = "<b>a</b>\n<i>b</i>\n<a href=#c>c</a>"
+    assert build_site.mend_page(words) == words
+    code = "<pre>a\n<div>b</div></pre>"
+    assert build_site.mend_page(code) == code
 
 
 def test_pages_are_built_on_all_cores_where_extensions_say_that_it_is_safe(monkeypatch):

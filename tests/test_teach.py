@@ -459,7 +459,7 @@ MARKED = {
                 read_recorded=lambda name: {"tables": {"actg": ARMS}}
             )
         },
-        [("b", False), ["b", np.False_], ("b", 0)],
+        [("b", False), ["b", np.False_], ("b", 0), ("b", "False")],
         [("a", False), ("b", True), ("b", "no"), ("rule", False), "b"],
     ),
     "a08_experiment_1_side_by_side": (
@@ -482,6 +482,7 @@ MARKED = {
         [
             (WHO * 3 / 16, False),
             (WHO * 3 / 16, "no"),
+            (WHO * 3 / 16, "False"),
             (WHO / 8, True),
             (WHO[:3], True),
             WHO * 3 / 16,

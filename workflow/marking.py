@@ -67,7 +67,7 @@ def said(answer):
     assert str(answer) in ("True", "False", "0", "1"), (
         f"say True or False, not {answer!r}"
     )
-    return bool(answer)
+    return str(answer) in ("True", "1")
 
 
 def names_of(answer):
