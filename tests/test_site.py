@@ -359,6 +359,33 @@ def test_pictures_for_jupyterlab_are_not_on_the_site(small):
     assert page.cells[-1].outputs[0].data["text/html"] == html.format("")
 
 
+def test_folded_code_that_shows_nothing_is_part_of_the_next_fold():
+    def cell(source, *tags, outputs=()):
+        made = nbformat.v4.new_code_cell(source, outputs=list(outputs))
+        made.metadata["tags"] = list(tags)
+        return made
+
+    shown = nbformat.v4.new_output("stream", text="a figure")
+    notebook = nbformat.v4.new_notebook(
+        cells=[
+            cell("size = 'quick'", "injected-parameters", "hide-input"),
+            cell("# @title Imports\nimport re", "hide-input"),
+            cell("draw()", "hide-input", outputs=[shown]),
+            cell("again()", "hide-input", outputs=[shown]),
+            cell("prepare()", "hide-input"),
+            cell("compute()"),
+        ]
+    )
+    cells = stage.for_the_site(notebook).cells
+    assert [each.source for each in cells] == [
+        "size = 'quick'\n\nimport re\n\ndraw()",
+        "again()",
+        "prepare()",
+        "compute()",
+    ]
+    assert [each.outputs for each in cells] == [[shown], [shown], [], []]
+
+
 def test_a_number_nobody_computes_stops_the_staging(small):
     (small.root / "book" / "_toc.yml").write_text(
         "format: jb-book\nroot: book/index\nchapters:\n  - file: notebooks/one\n"
