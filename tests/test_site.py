@@ -707,6 +707,25 @@ def test_other_tables_stay_as_they_are(table):
     assert build_site.mend_page(table) == table
 
 
+def test_a_wide_table_of_numbers_names_each_column_and_a_narrow_one_does_not():
+    wide = pd.DataFrame(
+        [[0.847, float("nan"), "a < b", 31]] * 2,
+        index=["SMOTEN, then split", "split"],
+        columns=["balanced accuracy", "contradictions", "classes", "impossibilities"],
+    )
+    made = build_site.mend_page(wide.to_html(border=0, na_rep="", justify="left"))
+    assert 'class="dataframe stacked"' in made
+    told = re.findall(r'<td data-label="([^"]*)">(.*?)</td>', made)
+    row = ("0.847", "a &lt; b", "31")  # an empty cell has no label
+    assert told == list(zip(wide.columns[[0, 2, 3]], row, strict=True)) * 2
+    assert made.count("<td></td>") == 3 and made.count("</th>") == 6
+    heads = wide.reset_index().to_html(index=False, na_rep="")
+    assert build_site.mend_page(heads).count("data-label") == 8
+    two_heads = pd.concat({"quick": wide, "at full size": wide}, axis="columns")
+    for other in (wide.iloc[:, :2], two_heads):
+        assert "stacked" not in build_site.mend_page(other.to_html())
+
+
 def test_blank_lines_are_left_out_but_those_of_code_stay():
     code = "<pre>if x:\n\n    y</pre>"
     assert build_site.mend_page(f"<p>\n\n    a</p>{code}") == f"<p>\na</p>{code}"
