@@ -290,14 +290,14 @@ def _check_compas(printed: pd.DataFrame) -> Iterator[_Check]:
 
 
 def _check_parameters(printed: pd.DataFrame) -> Iterator[_Check]:
-    """Check study C's count of parameters against the layers that it describes."""
+    """Check study C's count of parameters against its own count of DNN-simple."""
     key = "c.network.dnn_1hdd.parameters"
     if key in printed.index:
-        # Weights and intercepts: 30 covariates to nₕ hidden units to 5 treatments.
-        units, constant = 30 + 1 + 5, 5
+        # 155 = 5 · 30 + 5: each unit has its weights and one intercept, inputs none.
+        units, constant = 30 + 1 + 5, 155 - 5 * 30
         expected = f"{constant} + {units} nₕ"
         said = printed.loc[key, "printed"]
-        check = "weights and intercepts of 30 inputs, nₕ hidden units and 5 outputs"
+        check = "weights and intercepts, counted as in the 155 of DNN-simple"
         yield key, check, said, expected, said == expected
 
 
