@@ -544,7 +544,9 @@ def of_all_classes(true, predicted, groups):
     key, row = "b.x.equalized_odds.sex", {}
     for short, name in (("tpr", "true"), ("fpr", "false")):
         for end in ("max", "min"):
-            row[f"{key}.{end}_{short}"] = round(rates[f"{name}_positive_rate"].agg(end), 2)
+            row[f"{key}.{end}_{short}"] = round(
+                rates[f"{name}_positive_rate"].agg(end), 2
+            )
     odds = fairness.equalized_odds_difference(
         true, predicted, sensitive_features=groups, labels=range(4)
     )
@@ -567,12 +569,15 @@ def test_true_equalized_odds_over_four_classes_never_fails_its_check():
 
 
 def test_one_class_for_everybody_has_equalized_odds_of_zero_and_no_verdict():
-    """As printed for pregnancy in table 6.7: the rates run from 0 to 1, and 0.00 is so."""
+    """As table 6.7 prints pregnancy: rates from 0 to 1, and a difference of 0."""
     row = of_all_classes([0, 1, 2, 3] * 2, [0] * 8, ["one"] * 4 + ["other"] * 4)
     assert row["b.x.equalized_odds.sex.max_fpr"] == 1.0
     assert row["b.x.equalized_odds.sex.difference"] == 0.0
     assert checks_of(row) == {"b.x.equalized_odds.sex.difference": ("1.00", True)}
-    row |= {"b.x.equalized_odds.sex.max_tpr": 0.5, "b.x.equalized_odds.sex.max_fpr": 0.4}
+    row |= {
+        "b.x.equalized_odds.sex.max_tpr": 0.5,
+        "b.x.equalized_odds.sex.max_fpr": 0.4,
+    }
     for said, agrees in ((0.51, True), (0.52, False)):  # and the check can fail
         row["b.x.equalized_odds.sex.difference"] = said
         assert checks_of(row)["b.x.equalized_odds.sex.difference"] == ("0.50", agrees)

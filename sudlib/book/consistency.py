@@ -159,7 +159,9 @@ def _check_odds(printed: pd.DataFrame) -> Iterator[_Check]:
             else:
                 mean, expected = sum(gaps) / 2, max(gaps)
                 if abs(mean - said) <= near < abs(expected - said):
-                    check = "the mean of its two printed differences"  # a name for it, too
+                    check = (
+                        "the mean of its two printed differences"  # a name for it, too
+                    )
                     expected = mean
                 agrees = abs(expected - said) <= near
         elif last == "equalized_odds_ratio":
