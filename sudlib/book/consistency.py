@@ -148,8 +148,8 @@ def _check_odds(printed: pd.DataFrame) -> Iterator[_Check]:
             gaps = [value.get(f"{stem}.{rate}_difference") for rate in rates]
             check = "the larger of its two printed differences"
             if None in gaps:
-                # Over classes, too: two groups differ in one class by no more than this,
-                # and by how much, the printed extremes do not tell.
+                # Over all classes: two groups differ in one class by no more than
+                # this, and by how much, the printed extremes do not tell.
                 ends = [
                     (value[f"{stem}.max_{r}"], value[f"{stem}.min_{r}"]) for r in rates
                 ]
@@ -157,12 +157,10 @@ def _check_odds(printed: pd.DataFrame) -> Iterator[_Check]:
                 check = "at most the larger of its two differences over all classes"
                 agrees = said <= expected + near
             else:
-                mean, expected = sum(gaps) / 2, max(gaps)
+                expected, mean = max(gaps), sum(gaps) / 2
                 if abs(mean - said) <= near < abs(expected - said):
-                    check = (
-                        "the mean of its two printed differences"  # a name for it, too
-                    )
-                    expected = mean
+                    # The mean is called equalized odds, too.
+                    check, expected = "the mean of its two printed differences", mean
                 agrees = abs(expected - said) <= near
         elif last == "equalized_odds_ratio":
             expected = value.get(f"{stem}.equal_opportunity_ratio")
