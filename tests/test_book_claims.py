@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from sklearn import metrics
 from sklearn.model_selection import train_test_split
 
-from sudlib import book
+from sudlib import book, fairness
 from sudlib.files import InputError, data_file
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -421,7 +421,7 @@ def test_exactly_these_printed_numbers_contradict_others():
     of_c = failed[failed.index.str.startswith("c.")]
     assert of_c["c.network.dnn_1hdd.parameters"] == "5 + 36 nₕ"
     assert of_c["c.extensions.order.factor"].startswith("binom(K, τ): 10")
-    assert len(of_c) == 2 and len(checks) > 600
+    assert len(of_c) == 2 and len(checks) > 500
 
 
 @pytest.mark.parametrize(
@@ -463,11 +463,10 @@ def test_the_contradictions_of_study_b_are_counted_by_kind():
     away = both.sub(rows["eqodds_diff"], axis=0).abs().min(axis=1)
     in_66 = int((away > 0.0101).sum())
     odds = failed[kinds == "equalized_odds"]
-    assert odds.str.startswith("completed").sum() == in_66
+    assert odds.str.startswith("completed").all() and in_66 > 20
     assert kinds.value_counts().to_dict() == {
-        "equalized_odds": 60,
+        "equalized_odds": in_66,  # of 6.7, the numbers may be right
         "parity_satisfied": 5,
-        "columns": 5,
         "equal_opportunity": 3,
         "equalized_odds_ratio": 2,
         "compas": 1,
@@ -479,10 +478,10 @@ def test_a_contradicted_number_has_its_verdict_without_any_run():
     row = table.loc["b.completed.svm_poly.equalized_odds.gender.difference"]
     assert row["verdict"] == "inconsistent" and row["consistent"] == "disagrees"
     assert row["reason"] == "The larger of its two printed differences: 0.14."
-    four = table.loc["b.noprior.svm_rbf.equalized_odds.gender.difference", "reason"]
-    assert four.startswith("It is the distance of two") and four.endswith("is: 1.00.")
+    four = table.loc["b.noprior.svm_rbf.equalized_odds.gender.difference"]
+    assert four["consistent"] == "agrees" and four["verdict"] != "inconsistent"
     assert table.loc["b.completed.tree.accuracy", "verdict"] == "not in this copy"
-    assert (table["verdict"] == "inconsistent").sum() == 83
+    assert (table["verdict"] == "inconsistent").sum() == 42
 
 
 def test_an_accuracy_is_held_against_its_own_test_set_only():
@@ -531,15 +530,57 @@ def checks_of(rows):
     ("said", "agrees"), [(0.3, False), (0.39, True), (0.41, True), (0.415, False)]
 )
 def test_equalized_odds_are_the_larger_gap_of_two_rates(said, agrees):
-    stem = "b.x.equalized_odds.sex"
-    ends = {"max_tpr": 0.9, "min_tpr": 0.6, "max_fpr": 0.5, "min_fpr": 0.1}
-    rows = {f"{stem}.{name}": value for name, value in ends.items()}
-    found = checks_of({**rows, f"{stem}.difference": said})
-    assert found == {f"{stem}.difference": ("0.40", agrees)}
-    # Where the differences are printed themselves, they count.
-    rows |= {f"{stem}.tpr_difference": 0.2, f"{stem}.fpr_difference": said}
-    found = checks_of({**rows, f"{stem}.difference": said})
-    assert found == {f"{stem}.difference": (f"{said:.2f}", True)}
+    key = "b.x.equalized_odds.sex"
+    rows = {f"{key}.tpr_difference": 0.4, f"{key}.fpr_difference": 0.05}
+    found = checks_of({**rows, f"{key}.difference": said})
+    assert found == {f"{key}.difference": ("0.40", agrees)}
+
+
+def of_all_classes(true, predicted, groups):
+    """Return a row as table 6.7 prints it, and what equalized odds really is."""
+    rates = fairness.group_rates(
+        true, predicted, sensitive_features=groups, labels=range(4), family="each"
+    )
+    key, row = "b.x.equalized_odds.sex", {}
+    for short, name in (("tpr", "true"), ("fpr", "false")):
+        for end in ("max", "min"):
+            row[f"{key}.{end}_{short}"] = round(
+                rates[f"{name}_positive_rate"].agg(end), 2
+            )
+    odds = fairness.equalized_odds_difference(
+        true, predicted, sensitive_features=groups, labels=range(4)
+    )
+    return {**row, f"{key}.difference": round(float(odds), 2)}
+
+
+def test_true_equalized_odds_over_four_classes_never_fails_its_check():
+    random = np.random.default_rng(5)
+    low = 1.0
+    for _ in range(40):
+        true = np.tile([0, 1, 2, 3], 60)
+        groups = random.choice(["one", "other"], 240, p=[0.3, 0.7])
+        wrong = random.random(240) < random.uniform(0, 1)
+        predicted = np.where(wrong, random.integers(0, 4, 240), true)
+        row = of_all_classes(true, predicted, groups)
+        [(expected, agrees)] = checks_of(row).values()
+        assert agrees
+        low = min(low, row["b.x.equalized_odds.sex.difference"] / float(expected))
+    assert low < 0.6  # so the bound is no stand-in for the number
+
+
+def test_one_class_for_everybody_has_equalized_odds_of_zero_and_no_verdict():
+    """As table 6.7 prints pregnancy: rates from 0 to 1, and a difference of 0."""
+    row = of_all_classes([0, 1, 2, 3] * 2, [0] * 8, ["one"] * 4 + ["other"] * 4)
+    assert row["b.x.equalized_odds.sex.max_fpr"] == 1.0
+    assert row["b.x.equalized_odds.sex.difference"] == 0.0
+    assert checks_of(row) == {"b.x.equalized_odds.sex.difference": ("1.00", True)}
+    row |= {
+        "b.x.equalized_odds.sex.max_tpr": 0.5,
+        "b.x.equalized_odds.sex.max_fpr": 0.4,
+    }
+    for said, agrees in ((0.51, True), (0.52, False)):  # and the check can fail
+        row["b.x.equalized_odds.sex.difference"] = said
+        assert checks_of(row)["b.x.equalized_odds.sex.difference"] == ("0.50", agrees)
 
 
 @pytest.mark.parametrize(
@@ -735,7 +776,8 @@ def test_what_a_group_of_claims_shares_stands_once_in_its_title():
     page = book.explorer(book.compare([])).data
     shared = "printed in the other target&#39;s table"
     assert shared in page and page.count(shared) < 20  # of 216 claims
-    # Where no claim of a group can be reproduced, each of them has an empty verdict.
+    # A group says why most of its claims cannot be reproduced; those say nothing, and
+    # a claim with another verdict says it.
     groups = re.split("<tr class=group>", page)[1:]
     told = [
         g for g in groups if "cannot be reproduced<sup>" in g.partition("<tr id")[0]
@@ -743,7 +785,14 @@ def test_what_a_group_of_claims_shares_stands_once_in_its_title():
     assert len(told) >= 8
     for group in told:
         rows = group.partition("</table>")[0].split("<tr id=")[1:]
-        assert len(rows) > 1 and all(row.rstrip().endswith("<td>") for row in rows)
+        empty = [row.rstrip().endswith("<td>") for row in rows]
+        others = [
+            row for row, is_empty in zip(rows, empty, strict=True) if not is_empty
+        ]
+        assert len(rows) > 1 and 2 * sum(empty) > len(rows)
+        assert ("unless a row says otherwise" in group) == bool(others)
+        assert all(" class=c>" not in row for row in others)
+        assert all(" class=c>" in row for row in rows if row not in others)
 
 
 def test_numbers_at_the_studys_size_are_marked_and_share_their_own_words():

@@ -91,5 +91,5 @@ def test_what_is_saved_holds_the_verdict_that_stands_in_the_groups_head(page):
     head, line = page.run("window.saved").split("\r\n")
     assert head.startswith('"id","study","printed in","about","claim"')
     assert line.startswith(f'"{LOST}","b"')
-    assert line.endswith(',"cannot be reproduced"')
+    assert ',"cannot be reproduced","The discharge file of 2019 says only' in line
     assert "our page" not in line and "reproduced1" not in line

@@ -125,6 +125,33 @@ def test_the_time_is_said_before_anything_runs(monkeypatch, capsys, tmp_path, pr
     assert ("a07_network_from_scratch" in said) is (profile == "paper")
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("cut.zip", b"PK\x03\x04 and no end", "cut.zip"),
+        ("cut.parquet", b"PAR1 and no end", "cut.parquet"),
+        ("mine.csv", b"", "mine.csv is empty"),
+        ("page.csv", b"<!doctype html><p>Sign in", "page.csv is a web page or XML"),
+        ("mine.csv.gz", b"\x1f\x8b\x08", "mine.csv.gz is a gzip archive"),
+        ("teds-a.csv", b"ADMYR,CASEID,SERVICES\n2018,1,7\n", "admissions"),
+        ("cprd.csv", b"age,sex\n50,1\n", None),
+    ],
+)
+def test_a_file_that_cannot_be_read_stops_the_build_first(
+    monkeypatch, tmp_path, name, content, said
+):
+    import book as build
+
+    (tmp_path / name).write_bytes(content)
+    words = ["--data", str(tmp_path / name), "--kernel", "python3"]
+    monkeypatch.setattr(plan, "check", lambda *given: None)
+    if said is None:  # a table of another kind is for the page that takes it
+        assert build.arguments_of(words).data == str(tmp_path / name)
+        return
+    with pytest.raises(InputError, match=said):
+        build.arguments_of(words)
+
+
 def test_it_is_said_after_each_notebook_how_many_are_done(four, tmp_path, monkeypatch):
     import book as build
 

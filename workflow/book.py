@@ -59,9 +59,11 @@ def arguments_of(words=None):
     for name in given.only:
         plan.check_name(name)
     if given.data:
-        from sudlib import records  # pandas and pyarrow: only when needed
+        from sudlib import records, teds  # pandas and pyarrow: only when needed
 
         kind, place = records.door(given.data)
+        if kind == "file":
+            teds.is_discharges(place)  # raises, before anything starts, for no table
         if kind in ("file", "folder"):
             # Links stay: one that points at another file is still the same source.
             given.data = os.path.abspath(place)

@@ -218,7 +218,7 @@ def over_divisions(estimates: Iterable[Estimate]) -> Estimate:
     --------
     >>> ends = ((0.1, -0.1, 0.3, 0.1), (0.3, 0.1, 0.5, 0.1))
     >>> print(over_divisions(Estimate(*each) for each in ends))
-    0.200 (-0.077 to 0.477)
+    0.200 (−0.077 to 0.477)
     """
     every = list(estimates)
     check_whole("the number of estimates", len(every), 1)
