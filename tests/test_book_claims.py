@@ -728,7 +728,7 @@ def test_the_verdict_says_how_far_off_and_what_is_allowed():
         return Rows(html(table)).rows[key]
 
     assert "gap +0.004, tolerance 0.005" in cell(F05, 0.674)
-    assert "gap -1, tolerance 0" in cell("a.general.train.rows", 435_973)
+    assert "gap −1, tolerance 0" in cell("a.general.train.rows", 435_973)
     matrix = cell(MATRIX, [[5000, 1690], [877, 799]], n=8_366)
     # Printed FP 1,400 of 8,366, ours 1,690: 16.7% against 20.2%.
     assert "gap +3.5 points, tolerance 1.5, in the cell furthest out" in matrix

@@ -34,9 +34,12 @@
     return why?.textContent ?? "";
   };
   const where = (row) => row.closest("details").querySelector("summary b").textContent;
+  // As it is typed, and as other programs read it.
+  const plain = (text) => text.replaceAll("−", "-");
   const texts = new Map(rows.map((row) => [
     row,
-    [row.id, row.textContent, verdict(row), reason(row), about(row), where(row)].join(" ").toLowerCase(),
+    plain([row.id, row.textContent, verdict(row), reason(row), about(row), where(row)]
+      .join(" ").toLowerCase()),
   ]));
   const study = (row) => row.closest("section").dataset.study;
   const wanted = (row, words) =>
@@ -46,7 +49,7 @@
     && words.every((word) => texts.get(row).includes(word));
 
   function show() {
-    const words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
+    const words = plain(search.value.toLowerCase()).split(/\s+/).filter(Boolean);
     const asked = words.length > 0 || Object.values(picks).some((pick) => pick.value);
     let count = 0;
     for (const row of rows) {
@@ -76,7 +79,7 @@
   }
 
   function csv() {
-    const quote = (text) => `"${text.trim().replace(/\s+/g, " ").replaceAll('"', '""')}"`;
+    const quote = (text) => `"${plain(text).trim().replace(/\s+/g, " ").replaceAll('"', '""')}"`;
     const lines = [["id", "study", "printed in", "about", "claim", "printed", "ours", "verdict", "reason"]];
     for (const row of rows.filter((each) => !each.hidden)) {
       const cells = [...row.cells].slice(0, 3).map((cell) => cell.textContent.replace("¶", ""));
@@ -98,7 +101,7 @@
     for (const other of cell.parentElement.cells) other.removeAttribute("aria-sort");
     cell.setAttribute("aria-sort", down ? "descending" : "ascending");
     const key = (row) => {
-      const text = row.cells[place].textContent.trim();
+      const text = plain(row.cells[place].textContent).trim();
       const number = Number.parseFloat(text.replaceAll(",", ""));
       return Number.isNaN(number) ? text : number;
     };

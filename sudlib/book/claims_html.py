@@ -13,6 +13,7 @@ from sudlib.book.claims_text import AT_FULL_SIZE, our_text, own_verdict, paper_t
 from sudlib.book.printed import STUDIES, published
 from sudlib.book.prose import folded
 from sudlib.book.verdicts import PUBLISHED_ARM, VERDICTS
+from sudlib.estimates import with_minus
 from sudlib.files import InputError, data_file
 
 if TYPE_CHECKING:
@@ -250,16 +251,18 @@ def _row(key: Any, row: pd.Series) -> dict[str, Any]:
         behind = []
     behind += [f"{row['n']:,} people" if row["n"] else "", row["note"]]
     own, condition = own_verdict(row)
+    # A setting stands as code has it.
+    told = str if row["kind"] in ("words", "input") else with_minus
     return {
         **row,
         "key": key,
         "title": title[0].upper() + title[1:],
         "condition": condition,
         # The study's own word on a number stands beside it.
-        "paper": f"{paper_text(row)} {own}".strip(),
-        "number": our_text(row),
+        "paper": f"{told(paper_text(row))} {own}".strip(),
+        "number": told(our_text(row)),
         "behind": behind,
-        "distance": _distance(row),
+        "distance": told(_distance(row)),
     }
 
 

@@ -381,8 +381,11 @@ class Trial:
         propensity : numpy.ndarray or None
         """
         target = self.target(outcome)
-        marks = isinstance(rows, pd.Series) and pd.api.types.is_bool_dtype(rows)
-        if marks and not rows.index.equals(self._index):
+        if (
+            isinstance(rows, pd.Series)
+            and pd.api.types.is_bool_dtype(rows)
+            and not rows.index.equals(self._index)
+        ):
             check_rows(rows=rows, X=self.X)
         chosen = np.arange(len(self)) if rows is None else places(rows, len(self))
         chosen = chosen[np.isfinite(target[chosen])]
