@@ -30,6 +30,7 @@ from sudlib.validation import (
     check_choice,
     check_columns,
     check_rows,
+    named_table,
     numbers,
     places,
 )
@@ -160,6 +161,7 @@ class Trial:
         allowed: Iterable[Any] | None = None,
         lower_is_better: Collection[str] | bool = (),
     ) -> None:
+        X, treatments, outcomes = map(named_table, (X, treatments, outcomes))
         frame = pd.DataFrame(X) if isinstance(X, Mapping) else as_frame("X", X)
         frame = with_names(frame, "X")
         numbered = all(isinstance(name, int) for name in getattr(X, "columns", [0]))
@@ -457,6 +459,7 @@ def place_of(
     sudlib.files.InputError
         If something is advised that is no arm.
     """
+    advice = named_table(advice)
     if isinstance(advice, pd.DataFrame):
         names = treatments if column_names(advice) else None
         advice = check_treatments(advice, names=names)

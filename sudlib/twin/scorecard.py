@@ -302,6 +302,8 @@ def measure_areas(records: pd.DataFrame, seed: int = 33) -> dict[str, float]:
             (records["SUB1"] == substance) & records["REASON"].isin([1, 2])
         ]
         X, y = people[list(ADMISSION)].to_numpy(), people["REASON"].to_numpy() == 1
+        fewer = int(min(y.sum(), (~y).sum()))
+        check_whole("people of a substance who completed, or who left,", fewer, 20)
         order = rng.permutation(len(y))
         fit, test = np.split(order, [2 * len(order) // 3])
         boosting = HistGradientBoostingClassifier(max_iter=120, random_state=0)
