@@ -129,8 +129,10 @@ def join_small_rows(
     0.0  11
     0.2  15
     """
-    _people(counts, minimum)
-    counts = pd.DataFrame(counts)
+    people = _people(counts, minimum)
+    frame = pd.DataFrame(counts)
+    wide = people.reshape(frame.shape)  # sums of small integer types overflow
+    counts = pd.DataFrame(wide, frame.index, frame.columns)
     joined: list[pd.Series] = []
     names: list[object] = []
     waiting = False

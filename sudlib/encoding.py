@@ -19,7 +19,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from sudlib import teds
 from sudlib.files import InputError
 from sudlib.teds import codebook, cohorts
-from sudlib.validation import as_frame, check_choice, check_frame
+from sudlib.validation import as_frame, check_choice, check_frame, named_table
 
 
 def derive_flags(
@@ -151,6 +151,7 @@ class _Encoder(TransformerMixin, BaseEstimator):
 
     def _official(self, X: ArrayLike | pd.DataFrame) -> ArrayLike | pd.DataFrame:
         """Return a frame's codes, or those of an array whose variables are named."""
+        X = named_table(X)
         if isinstance(X, pd.DataFrame):
             return teds.official_codes(X)
         if isinstance(X, np.ma.MaskedArray):

@@ -19,7 +19,7 @@ NORMAL = float(stats.norm.ppf(0.975))
 
 
 def formatted(value: Any, specification: str = "") -> str:
-    """Return a value's text, without a sign where a number rounds to zero.
+    """Return a value's text for a reader: a minus sign, and none before a zero.
 
     Parameters
     ----------
@@ -35,10 +35,30 @@ def formatted(value: Any, specification: str = "") -> str:
     Examples
     --------
     >>> formatted(-0.0004, "+.3f"), formatted(-0.0006, "+.3f"), formatted(0.0, "+.0%")
-    ('0.000', '-0.001', '0%')
+    ('0.000', '−0.001', '0%')
     """
     text = format(value, specification)
-    return text[1:] if re.fullmatch(r"[-+]0(\.0+)?%?", text) else text
+    return text[1:] if re.fullmatch(r"[-+]0(\.0+)?%?", text) else with_minus(text)
+
+
+def with_minus(text: str) -> str:
+    """Return a text whose negative numbers have a minus sign in place of a hyphen.
+
+    Parameters
+    ----------
+    text : str
+        Sentences; code and formulas that begin with the number stay as they are.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> with_minus("-0.02 (-0.05 to +0.01) in 2017-2019, code `-9`, $-1$")
+    '−0.02 (−0.05 to +0.01) in 2017-2019, code `-9`, $-1$'
+    """
+    return re.sub(r"(?<![\w`$-])-(?=\.?\d)", "\N{MINUS SIGN}", text)
 
 
 @dataclass(frozen=True)
@@ -65,7 +85,7 @@ class Estimate:
     >>> f"{Estimate(2.5104, 2.444, 2.581):.2f}"
     '2.51 (2.44 to 2.58)'
     >>> print(Estimate(-0.0001, -0.004, 0.003))
-    0.000 (-0.004 to 0.003)
+    0.000 (−0.004 to 0.003)
     >>> print(Estimate(float("nan"), reason="nobody was predicted to complete"))
     undefined (nobody was predicted to complete)
     """

@@ -180,7 +180,7 @@ def _numbers(rows: Any, classes: Any) -> tuple[NDArray, NDArray]:
             text = column.astype(object).map(str)
             column = pd.Series(np.unique(text, return_inverse=True)[1])
         values[:, at] = column.to_numpy(float, na_value=np.nan)
-    if np.isinf(values).any():
+    if (np.abs(values) > np.finfo("float32").max).any():  # as trees have numbers
         raise InputError("X must be finite; columns with infinite values are refused")
     return values, np.asarray(classes)
 

@@ -180,7 +180,11 @@ def cluster(
     """
     check_whole("n_clusters", n_clusters, 1, check_rows(X=X))
     means = KMeans(n_clusters, n_init=3, random_state=check_seed(seed))
-    model = make_pipeline(MCA(n_components), means).fit(X)
+    model = make_pipeline(MCA(n_components), means)
+    coordinates = model[0].fit_transform(X)
+    if not coordinates.shape[1]:
+        raise InputError("all rows of X are alike: there is nothing to cluster")
+    means.fit(coordinates)
     return means.labels_, model.predict
 
 
@@ -221,6 +225,8 @@ def stability(
     check_whole("n_resamples", n_resamples, 1)
     random = np.random.default_rng(check_seed(seed))
     levels = as_frame("levels", levels)
+    gaps = int(levels.isna().to_numpy().sum())
+    check_whole("the number of missing values in levels", gaps, 0, 0)
     settings = {"n_components": n_components, "seed": seed}
     permuted = levels.apply(lambda column: random.permutation(column.to_numpy()))
     ranges = []

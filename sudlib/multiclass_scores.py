@@ -49,7 +49,7 @@ def report(
     InputError
         As :func:`measures`, and for classes of another kind than those of the columns.
     """
-    wanted = list(classes)
+    classes = wanted = list(classes)
     if len(set(wanted)) < len(wanted):
         raise InputError(f"classes must name each class once, not {wanted}")
     occur, _ = code_classes(y_true=y_true, y_pred=y_pred)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from sudlib.files import InputError
-from sudlib.validation import numbers
+from sudlib.validation import check_whole, numbers
 
 
 def rake(
@@ -83,7 +83,7 @@ def rake(
             f" {' and '.join(f'{each:g}' for each in sums)}: no table has them all"
         )
     whole = max([1.0, *sums])
-    for _ in range(max_iter):
+    for _ in range(check_whole("max_iter", max_iter, 1)):
         before = fitted.copy()
         for away, total in wanted:
             have = fitted.sum(axis=away, keepdims=True)
@@ -134,7 +134,7 @@ def rake_cells(
     if not margins:
         return fitted, gap
     whole = max(float(totals.sum()) for _, totals in margins)
-    for _ in range(max_iter):
+    for _ in range(check_whole("max_iter", max_iter, 1)):
         for index, totals in margins:
             have = np.bincount(index, fitted, len(totals))
             scale = np.divide(totals, have, out=np.zeros(len(have)), where=have > 0)

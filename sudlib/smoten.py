@@ -7,7 +7,7 @@ Taught in the notebook *What does balancing do?*.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,7 @@ from sklearn.utils import check_random_state
 
 from sudlib.classes import code_column
 from sudlib.files import InputError
-from sudlib.validation import as_frame, check_choice, check_rows
+from sudlib.validation import as_frame, check_choice, check_rows, named_table
 
 METHODS = ("auto", "imbalanced-learn", "fast")
 
@@ -138,6 +138,7 @@ class SMOTEN(over_sampling.SMOTEN):
         X, y : of the kind that came in
         """
         check_choice("method", self.method, METHODS)
+        X = named_table(X)
         check_levels(X)
         check_rows(X=X, y=y)
         # Rows are taken again as they are, so that levels of any type come back.
@@ -253,6 +254,8 @@ def check_levels(X: Any) -> None:
         and numbers, or a name that occurs twice.
     """
     frame = as_frame("X", X)
+    if np.ndim(X) != 2 or not len(frame.columns):
+        raise InputError(f"X must be a table of columns, not of shape {np.shape(X)}")
     twice = frame.columns[frame.columns.duplicated()]
     if len(twice):
         raise InputError(f"columns must have a name each; {twice[0]!r} occurs twice")
@@ -266,6 +269,8 @@ def check_levels(X: Any) -> None:
         kinds = (
             {isinstance(each, str) for each in column} if column.dtype == "O" else ()
         )
+        if column.dtype == "O" and not all(isinstance(v, Hashable) for v in column):
+            raise InputError(f"column {name!r} must hold one level a row")
         if len(kinds) > 1:
             raise InputError(
                 f"column {name!r} mixes text and numbers: make all its levels text"

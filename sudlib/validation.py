@@ -452,6 +452,29 @@ def check_frame(records: Any) -> pd.DataFrame:
     return records
 
 
+def named_table(table: Any) -> Any:
+    """Return a table of pyarrow or polars as a frame of pandas; others as they are.
+
+    As arrays they would lose the names of their columns.
+
+    Parameters
+    ----------
+    table : object
+        Anything.
+
+    Returns
+    -------
+    object
+
+    Examples
+    --------
+    >>> named_table([[1, 2]])
+    [[1, 2]]
+    """
+    tabular = hasattr(table, "to_pandas") and hasattr(table, "columns")
+    return table.to_pandas() if tabular else table
+
+
 def as_frame(name: str, table: Any) -> pd.DataFrame:
     """Return a dense table as a frame; what is masked is missing.
 
@@ -476,6 +499,7 @@ def as_frame(name: str, table: Any) -> pd.DataFrame:
     >>> as_frame("X", [[1, 2], [3, 4]]).shape
     (2, 2)
     """
+    table = named_table(table)
     shape = _shape(name, table)
     if isinstance(table, pd.DataFrame):
         return table

@@ -11,6 +11,7 @@ from matplotlib.text import Text
 
 from sudlib import scores
 from sudlib.book import figures
+from sudlib.estimates import Estimate
 from sudlib.files import InputError
 
 LIGHT, DARK = "#ffffff", "#121212"  # pages of the book's theme
@@ -267,6 +268,19 @@ def test_tables_carry_a_caption_and_say_synthetic():
     ET.fromstring(page)
     with pytest.raises(InputError, match="a table needs caption text"):
         figures.table(frame, "")
+
+
+def test_negative_numbers_have_a_minus_sign_in_captions_and_tables():
+    caption = f"Lower by {Estimate(-0.2, -0.3, 0.1):.1f}, on 2026-12-01"
+    frame = pd.DataFrame({"gap": ["-.5 (-1 to 2)", "b-1"]}, index=["-9", "r"])
+    page = figures.table(frame, caption).data
+    assert "Lower by −0.2 (−0.3 to 0.1), on 2026-12-01</caption>" in page
+    assert "<td>−.5 (−1 to 2)</td>" in page and "<td>b-1</td>" in page
+    assert "<th>−9</th>" in page
+    assert (
+        "<figcaption>A gap of −1</figcaption>"
+        in shown(figures.canvas()[0], caption="A gap of -1")["text/html"]
+    )
 
 
 def test_a_folded_table_shows_its_caption_and_opens_by_a_click():

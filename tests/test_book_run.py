@@ -139,11 +139,14 @@ def test_a_sentence_is_shown_and_its_numbers_have_names(run):
         ("+.2f", 0.001, "0.00"),
         ("+.1%", -0.0001, "0.0%"),
         (".0f", -0.2, "0"),
-        ("+.3f", -0.0006, "-0.001"),
-        ("+.0f", -10, "-10"),
+        ("+.3f", -0.0006, "−0.001"),
+        ("+.0f", -10, "−10"),
+        ("", Estimate(0.5, -17, 37), "0.500 (−17.000 to 37.000)"),
+        (".0f", Estimate(-20, -37, -2), "−20 (−37 to −2)"),
+        ("", "from -3 to `-9`, 2017-2019", "from −3 to `-9`, 2017-2019"),
     ],
 )
-def test_what_rounds_to_zero_has_no_sign(run, form, number, said):
+def test_zero_has_no_sign_and_what_is_negative_a_minus(run, form, number, said):
     assert run.say(f"{{gain:{form}}}.", gain=number).data == f"{said}."
 
 

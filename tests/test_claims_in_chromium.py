@@ -64,6 +64,11 @@ def test_a_printed_number_finds_its_claim(page):
     printed = book.published().loc[F05, "printed"]
     assert F05 in ask(page, search=printed, study="a")
     assert ask(page, search="no such words") == []
+    # Its minus sign is typed as a hyphen, or copied from the page.
+    for typed in ("-1.5171", "−1.5171"):
+        assert ask(page, search=typed, study="c") == ["c.right.n200.naive.ab"]
+    cell = "document.getElementById('c.right.n200.naive.ab').cells[1]"
+    assert page.run(f"{cell}.textContent").startswith("−1.5171 (")
 
 
 def test_what_a_group_says_for_all_its_claims_finds_them_too(page):
@@ -91,5 +96,5 @@ def test_what_is_saved_holds_the_verdict_that_stands_in_the_groups_head(page):
     head, line = page.run("window.saved").split("\r\n")
     assert head.startswith('"id","study","printed in","about","claim"')
     assert line.startswith(f'"{LOST}","b"')
-    assert line.endswith(',"cannot be reproduced"')
+    assert ',"cannot be reproduced","The discharge file of 2019 says only' in line
     assert "our page" not in line and "reproduced1" not in line

@@ -105,6 +105,26 @@ def test_product_term_equals_a_logistic_regressions_likelihood_ratio():
     assert found.loc[[("v2", "v3")], "p"].item() > 0.01
 
 
+@pytest.mark.parametrize("test", ["cell", "association", "product"])
+def test_levels_that_nobody_has_change_no_test(test):
+    random = np.random.default_rng(4)
+    plain = {"sex": random.choice(["f", "m"], 300), "age": random.integers(1, 4, 300)}
+    y = random.integers(0, 3, 300)
+    declared = {
+        "sex": pd.Categorical(plain["sex"], ["x", "m", "f"]),
+        "age": pd.Categorical(plain["age"], range(6)),
+    }
+    one, other = (
+        interactions(columns, target, sizes=[2], test=test, n_resamples=0)
+        for columns, target in (
+            (plain, y),
+            (declared, pd.Categorical(y, [5, 0, 1, 2])),
+        )
+    )
+    pd.testing.assert_frame_equal(one, other)
+    assert one["dof"].item() == {"cell": 10, "association": 2, "product": 4}[test]
+
+
 def test_cell_tests_flag_pairs_without_interaction_and_product_tests_do_not():
     """Only v0 matters: every pair with v0 is significant, no product term is."""
     people, _ = make_people(columns=5)

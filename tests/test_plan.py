@@ -57,16 +57,21 @@ def test_what_is_done_tells_how_long_the_rest_takes_on_this_machine(four, tmp_pa
         result = {"stamp": stamp, "claims": [], "values": {}}
         (tmp_path / f"{name}.json").write_text(json.dumps(result))
 
-    assert plan.left(four, "quick", 2, tmp_path) is None
+    def left():
+        done = plan.finished(four, tmp_path, 0)
+        return plan.left(four, done, "quick", 2, tmp_path)
+
+    assert left() is None
     planned = plan.minutes("long", "quick")
     finish("long", 3 * planned)
     rest = [name for name in four if name != "long"]
     alone = plan.duration(rest, "quick", 2)
     assert alone > 0
-    assert plan.left(four, "quick", 2, tmp_path) == pytest.approx(3 * alone)
+    assert left() == pytest.approx(3 * alone)
     for name in rest:
         finish(name, 1)
-    assert plan.left(four, "quick", 2, tmp_path) == 0
+    assert left() == 0
+    assert plan.finished(four, tmp_path, time.time() + 9) == [], "of an earlier build"
 
 
 def test_one_that_gathers_needs_none_in_earnest(four):
@@ -105,8 +110,31 @@ def test_what_one_notebook_gathers_is_counted(four, monkeypatch, capsys, tmp_pat
 
     monkeypatch.setattr(build, "ROOT", tmp_path)
     given = SimpleNamespace(profile="quick", jobs="2", threads="1", only=["all"])
+    given.parameters = {}
     assert set(build.announce(given, Path("nothing"))) == set(four)
     assert "4 of 4 notebooks to run" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("stale", "told"),
+    [
+        ([], None),
+        (["waits"], "2 of 4 notebooks to run at quick size, 2 at a time: about 5 min"),
+        (["short"], "3 of 4 notebooks to run at quick size, 2 at a time: about 7 min"),
+    ],
+)
+def test_what_changed_since_it_ran_and_what_reads_it_is_counted(
+    four, monkeypatch, capsys, tmp_path, stale, told
+):
+    import book as build
+
+    monkeypatch.setattr(build, "ROOT", tmp_path)
+    monkeypatch.setattr(plan, "is_fresh", lambda name, *given: name not in stale)
+    given = SimpleNamespace(profile="quick", jobs="2", threads="1", only=[])
+    given.parameters = {}
+    waiting = build.announce(given, Path("nothing"))
+    said = capsys.readouterr().out
+    assert said == "" and waiting == [] if told is None else told in said
 
 
 @pytest.mark.parametrize("profile", ["quick", "paper"])
@@ -123,6 +151,33 @@ def test_the_time_is_said_before_anything_runs(monkeypatch, capsys, tmp_path, pr
     assert "2 at a time: about" in said
     assert ("hours" in said) is (profile == "paper")
     assert ("a07_network_from_scratch" in said) is (profile == "paper")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("cut.zip", b"PK\x03\x04 and no end", "cut.zip"),
+        ("cut.parquet", b"PAR1 and no end", "cut.parquet"),
+        ("mine.csv", b"", "mine.csv is empty"),
+        ("page.csv", b"<!doctype html><p>Sign in", "page.csv is a web page or XML"),
+        ("mine.csv.gz", b"\x1f\x8b\x08", "mine.csv.gz is a gzip archive"),
+        ("teds-a.csv", b"ADMYR,CASEID,SERVICES\n2018,1,7\n", "admissions"),
+        ("cprd.csv", b"age,sex\n50,1\n", None),
+    ],
+)
+def test_a_file_that_cannot_be_read_stops_the_build_first(
+    monkeypatch, tmp_path, name, content, said
+):
+    import book as build
+
+    (tmp_path / name).write_bytes(content)
+    words = ["--data", str(tmp_path / name), "--kernel", "python3"]
+    monkeypatch.setattr(plan, "check", lambda *given: None)
+    if said is None:  # a table of another kind is for the page that takes it
+        assert build.arguments_of(words).data == str(tmp_path / name)
+        return
+    with pytest.raises(InputError, match=said):
+        build.arguments_of(words)
 
 
 def test_it_is_said_after_each_notebook_how_many_are_done(four, tmp_path, monkeypatch):
@@ -145,4 +200,6 @@ def test_it_is_said_after_each_notebook_how_many_are_done(four, tmp_path, monkey
     # 5 minutes were planned and 10 taken; the others need 7, one after the other.
     (line,) = said
     assert line == "make book: 1 of 4 notebooks are done; the rest takes about 14 min"
-    assert build.progress(4, four, given, results).endswith("4 of 4 notebooks are done")
+    assert build.progress(four, four, given, results).endswith(
+        "4 of 4 notebooks are done"
+    )

@@ -296,6 +296,23 @@ def test_levels_of_a_treatment_that_look_alike_are_refused(levels):
         )
 
 
+@pytest.mark.parametrize("levels", [(0, 1), ("0", "1"), (0.0, 1.0), (" 0", 1)])
+@pytest.mark.parametrize("name", ["a", None])
+def test_of_one_treatment_its_levels_are_allowed_bare_or_as_tuples(levels, name):
+    X, given = np.arange(4.0)[:, None], pd.Series([0, 1, 0, 1], name=name)
+    for allowed in (levels, [(level,) for level in levels]):
+        trial = policy.Trial(X, given, [1.0, 2, 3, 4], allowed=allowed)
+        assert trial.arms == (["no a", "a"] if name else ["no treatment", "treatment"])
+        for wrong, said in (
+            (trial.arms, "somebody received what is not allowed: 0; 1"),
+            (levels[:1], "somebody received what is not allowed: 1"),
+            ([*allowed, 2], "nobody received what is allowed: it cannot be learned: 2"),
+            ([(0, 1)], "must have a level of each of"),
+        ):
+            with pytest.raises(InputError, match=said):
+                policy.Trial(X, given, [1.0, 2, 3, 4], allowed=wrong)
+
+
 def test_blanks_around_a_level_change_no_reference():
     X, outcome = np.arange(8.0)[:, None], np.arange(8.0)
     words = pd.DataFrame({"dose": ["none", "low", "high", "none"] * 2})

@@ -413,6 +413,24 @@ def test_two_people_found_of_two_are_no_proof_of_a_recall_of_one():
     assert apart.high == pytest.approx(-1 + np.hypot(of_two, 1 - exact.low))
 
 
+def test_to_flag_everybody_or_nobody_settles_no_measure():
+    # Three of three and two of two: the limits of Clopper and Pearson by hand.
+    least, most = 0.025 ** (1 / 3), 1 - 0.025 ** (1 / 2)
+    everybody = scores.evaluate_matrix([[0, 2], [0, 3]], n_resamples=200)
+    precision, accuracy = everybody["precision"], everybody["accuracy"]
+    ends = precision.low, precision.high, accuracy.low, accuracy.high
+    found = 3 * least / (3 * least + 2), 3 / (3 + 2 * (1 - most))
+    assert ends == pytest.approx((*found, 3 * least / 5, (3 + 2 * most) / 5))
+    flat = scores.evaluate([0, 0, 1, 1, 1], [0.7] * 5, n_resamples=200).estimates
+    found = flat["average_precision"]
+    assert (found.low, found.high) == (precision.low, precision.high)
+    # Nobody is positive: the share of those flagged may be as large as its limit.
+    nobody = scores.evaluate_matrix([[5, 2], [0, 0]], n_resamples=200)
+    assert nobody["f1"].value == nobody["f1"].low == 0
+    assert nobody["f1"].high == pytest.approx(2 * most / (1 + most))
+    assert nobody["precision"].high == pytest.approx(most)
+
+
 def test_an_interval_that_can_vary_is_the_bootstraps_and_holds_its_value():
     random = np.random.default_rng(3)
     for _ in range(20):

@@ -359,6 +359,33 @@ def test_pictures_for_jupyterlab_are_not_on_the_site(small):
     assert page.cells[-1].outputs[0].data["text/html"] == html.format("")
 
 
+def test_folded_code_that_shows_nothing_is_part_of_the_next_fold():
+    def cell(source, *tags, outputs=()):
+        made = nbformat.v4.new_code_cell(source, outputs=list(outputs))
+        made.metadata["tags"] = list(tags)
+        return made
+
+    shown = nbformat.v4.new_output("stream", text="a figure")
+    notebook = nbformat.v4.new_notebook(
+        cells=[
+            cell("size = 'quick'", "injected-parameters", "hide-input"),
+            cell("# @title Imports\nimport re", "hide-input"),
+            cell("draw()", "hide-input", outputs=[shown]),
+            cell("again()", "hide-input", outputs=[shown]),
+            cell("prepare()", "hide-input"),
+            cell("compute()"),
+        ]
+    )
+    cells = stage.for_the_site(notebook).cells
+    assert [each.source for each in cells] == [
+        "size = 'quick'\n\nimport re\n\ndraw()",
+        "again()",
+        "prepare()",
+        "compute()",
+    ]
+    assert [each.outputs for each in cells] == [[shown], [shown], [], []]
+
+
 def test_a_number_nobody_computes_stops_the_staging(small):
     (small.root / "book" / "_toc.yml").write_text(
         "format: jb-book\nroot: book/index\nchapters:\n  - file: notebooks/one\n"
@@ -678,6 +705,25 @@ def test_cells_of_a_table_of_sentences_name_their_column():
 )
 def test_other_tables_stay_as_they_are(table):
     assert build_site.mend_page(table) == table
+
+
+def test_a_wide_table_of_numbers_names_each_column_and_a_narrow_one_does_not():
+    wide = pd.DataFrame(
+        [[0.847, float("nan"), "a < b", 31]] * 2,
+        index=["SMOTEN, then split", "split"],
+        columns=["balanced accuracy", "contradictions", "classes", "impossibilities"],
+    )
+    made = build_site.mend_page(wide.to_html(border=0, na_rep="", justify="left"))
+    assert 'class="dataframe stacked"' in made
+    told = re.findall(r'<td data-label="([^"]*)">(.*?)</td>', made)
+    row = ("0.847", "a &lt; b", "31")  # an empty cell has no label
+    assert told == list(zip(wide.columns[[0, 2, 3]], row, strict=True)) * 2
+    assert made.count("<td></td>") == 3 and made.count("</th>") == 6
+    heads = wide.reset_index().to_html(index=False, na_rep="")
+    assert build_site.mend_page(heads).count("data-label") == 8
+    two_heads = pd.concat({"quick": wide, "at full size": wide}, axis="columns")
+    for other in (wide.iloc[:, :2], two_heads):
+        assert "stacked" not in build_site.mend_page(other.to_html())
 
 
 def test_blank_lines_are_left_out_but_those_of_code_stay():

@@ -830,6 +830,12 @@ def test_slides_are_title_glance_figures_and_take_away(run_page):
     assert not re.findall(r'(?:src|href)="https?:', page)  # no network
 
 
+def test_slides_under_one_heading_say_which_of_them_they_are(run_page):
+    run_page.cells.insert(4, run_page.cells[3])
+    heads = [text.partition("\n")[0] for text in teach.slide_texts(run_page)]
+    assert heads[2:] == ["## Result (1 of 2)", "## Result (2 of 2)", "## Take-away"]
+
+
 def test_a_summary_without_numbers_is_a_take_away_too(run_page):
     del run_page.cells[6]
     for end in ("\n* Next: [more](b.ipynb), or not.", "\n\n## Notes\n\nMore."):

@@ -896,7 +896,11 @@ def test_the_score_card_says_what_is_met():
     assert of.met["boosting: 0.800, real 0.785"]
     assert not of.met["within a state: 0.860, real 0.719"]
     assert of.value["within a state: 0.860, real 0.719"] == pytest.approx(0.141)
-    assert list(card.columns) == ["what", "measure", "value", "goal", "met"]
+    for row in card.itertuples():  # an error is to be small, a likeness large
+        is_error = row.measure.endswith(("off", "variation", "states"))
+        assert row.better == ("lower" if is_error else "higher"), row.what
+        assert row.met == (row.value <= row.goal if is_error else row.value >= row.goal)
+    assert set(card["better"]) == {"lower", "higher"}
     beside = pd.concat([twin.compare_outpatient(each) for each in (first, last)])
     gap = 100 * (beside["women"] - beside["real_women"]).abs()
     women = next(what for what in of.index if what.startswith("women in each state"))

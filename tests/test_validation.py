@@ -20,6 +20,7 @@ from sudlib import (
     raking,
     records,
     scores,
+    smoten,
     teds,
     twin,
     validation,
@@ -61,6 +62,32 @@ def test_columns_of_other_libraries_hold_the_same_classes():
         )
     found = scores.evaluate(pa.array(TRUTH), pa.array(SCORE), n_resamples=5)
     assert found.n == 60
+
+
+def test_tables_of_other_libraries_keep_the_names_of_their_columns():
+    random = np.random.default_rng(1)
+    X = pd.DataFrame({"age": random.normal(size=60), "bmi": random.normal(size=60)})
+    A = pd.DataFrame({"met": np.sign(SCORE - 0.5), "ins": random.choice([-1, 1], 60)})
+    rule = policy.AdditiveQLearner().fit(X, A, X["age"] * A["met"] + A["ins"])
+    other = pa.Table.from_pandas(A[["ins", "met"]])
+    judged = X, A, X["age"], 0.25
+    assert rule.value(X, other, X["age"], 0.25) == rule.value(*judged)
+    assert rule.value(*judged) != rule.value(X, A.to_numpy()[:, ::-1], *judged[2:])
+    assert policy.Trial(pa.Table.from_pandas(X), other, X["age"]).arms[1:] == [
+        "met",
+        "ins",
+        "ins + met",
+    ]
+    assert fairness.tabulate(TRUTH, TRUTH, other).columns == ("ins", "met")
+    late = leakage.audit(
+        other.append_column("LOS", [TRUTH]), TRUTH, trees=1, shuffles=1
+    )
+    assert late.loc["late", "detail"] == "LOS"
+    made, _ = smoten.SMOTEN(random_state=0).fit_resample(other, TRUTH + (SCORE > 0.5))
+    assert list(made) == ["ins", "met"]
+    encoder = encoding.IntegerCodes().fit(pa.table({"AGE": [3, None]}))
+    with pytest.raises(InputError, match="AGE is 99 in row 1"):
+        encoder.transform(pa.table({"AGE": [99]}))
 
 
 def test_a_column_of_records_and_labels_that_are_none_are_refused():
@@ -239,6 +266,54 @@ def test_rows_are_named_from_0_up_or_by_true_and_false(rows, said):
     for mask in ([True, False, True], pd.Series([1, 0, 1]).astype("boolean")):
         assert validation.places(mask, 3).tolist() == [0, 2]
     assert validation.places([2, 0, 2], 3).tolist() == [2, 0, 2]
+
+
+def test_small_integer_types_do_not_overflow():
+    counts = pd.DataFrame({"a": [4, 5, 120, 100, 3]}, dtype="int8")
+    assert disclosure.join_small_rows(counts)["a"].to_dict() == {0: 129, 3: 103}
+
+
+DESIGN = np.random.default_rng(2).normal(size=(60, 2))
+GIVEN = np.random.default_rng(3).choice([-1, 1], (60, 2))
+COURSE = policy.DiseaseCourse()
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (lambda: policy.value_search(DESIGN, np.ones((60, 4)), alpha=-1), "alpha"),
+        (lambda: policy.angle_based_rule(DESIGN, GIVEN, SCORE, 0.25, np.nan), "alpha"),
+        (lambda: policy.boltzmann_start(DESIGN, True, 2), "each of nodes"),
+        (lambda: policy.boltzmann_start(DESIGN, 3, 2, batch_size=0), "batch_size"),
+        (lambda: policy.DiseaseCourse(noise=np.nan), "noise"),
+        (lambda: COURSE.draw(5.0, 1), "people"),
+        (lambda: COURSE.draw(5, [1, -2]), "seed"),
+        (lambda: policy.combination_number(np.ones((1, 70))), "number of treatments"),
+        (lambda: policy.agreement(GIVEN[:, :0], GIVEN[:, :0]), "number of treatments"),
+        (lambda: policy.restricted_time([1, 2, 3], [1, 1, 0], 5), "horizon"),
+        (lambda: policy.matched_average(SCORE * 1e200, GIVEN, GIVEN, 0.25), "largest"),
+        (lambda: policy.matched_average(SCORE, GIVEN, GIVEN, 1e-320), "propensity"),
+        (lambda: policy.over_divisions([0.5]), "estimates"),
+        (lambda: fairness.Reweighing(sets="each", shrinkage=-1), "shrinkage"),
+        (lambda: fairness.Reweighing(sets="each", max_iter=0), "max_iter"),
+        (lambda: fairness.Reweighing(sets="each", min_n=2.5), "min_n"),
+        (lambda: fairness.detectable_difference(10, rate=0), "rate"),
+        (lambda: fairness.detectable_difference(10, critical=-1), "critical"),
+        (lambda: raking.rake([[1]], [((0,), [1])], max_iter=0), "max_iter"),
+        (lambda: mca.stability(pd.DataFrame([["x", None]] * 9), 2), "missing values"),
+        (lambda: mca.stability(pd.DataFrame([["x", "y"]] * 9), 2), "all rows .* alike"),
+        (lambda: scores.f_beta(TRUTH, TRUTH, 1e200), "beta"),
+        (lambda: scores.evaluate_matrix([[10**19, 1], [1, 1]]), "matrix"),
+        (lambda: scores.side_by_side([TRUTH]), "evaluations"),
+        (lambda: scores.values({"a": 0.5}, "recall"), "evaluations"),
+        (lambda: smoten.check_levels(pd.DataFrame({"a": [[1]]})), "one level a row"),
+        (lambda: smoten.check_levels(pd.Series(["a"])), "table of columns"),
+    ],
+)
+def test_a_setting_out_of_range_is_refused_by_name(call, said):
+    with pytest.raises(InputError, match=said):
+        made = call()
+        made.fit(pd.DataFrame(GROUPS), TRUTH)
 
 
 def test_true_is_no_number_among_choices():

@@ -59,9 +59,11 @@ def arguments_of(words=None):
     for name in given.only:
         plan.check_name(name)
     if given.data:
-        from sudlib import records  # pandas and pyarrow: only when needed
+        from sudlib import records, teds  # pandas and pyarrow: only when needed
 
         kind, place = records.door(given.data)
+        if kind == "file":
+            teds.is_discharges(place)  # raises, before anything starts, for no table
         if kind in ("file", "folder"):
             # Links stay: one that points at another file is still the same source.
             given.data = os.path.abspath(place)
@@ -256,16 +258,11 @@ def announce(given, out):
     names = given.only or list(plan.NOTEBOOKS)
     wanted = {*names}.union(*(plan.waits_for(name, True) for name in names))
 
-    def is_done(name):
-        if not (results / f"{name}.json").exists():
-            return False
-        # Looked at closely where hours depend on it; Snakemake does it for all.
-        close = given.profile == "paper"
-        return not close or plan.is_fresh(
-            name, given.profile, given.parameters, results
-        )
-
-    waiting = [n for n in plan.NOTEBOOKS if n in wanted and not is_done(n)]
+    asked = given.profile, given.parameters, results
+    stale = {name for name in wanted if not plan.is_fresh(name, *asked)}
+    # What reads the results of one of these runs again, too.
+    waits = {name: {name, *plan.waits_for(name, True)} for name in wanted}
+    waiting = [n for n in plan.NOTEBOOKS if n in wanted and stale & waits[n]]
     if not waiting:
         return []
     jobs = side_by_side(given)
@@ -276,8 +273,6 @@ def announce(given, out):
         " three times as long on a slow one.\nWhat is finished is kept: Ctrl-C stops,"
         " and the same command goes on."
     )
-    if given.profile != "paper" and len(waiting) < len(wanted):
-        print("Pages whose code has changed since they ran come on top of that.")
     cards = [name for name in waiting if plan.NOTEBOOKS[name].get("card")]
     if given.profile == "paper" and cards:
         print(
@@ -297,17 +292,15 @@ def side_by_side(given):
 def followed(waiting, given, out):
     """Say after each notebook how many are done, and about how long the rest takes."""
     results, ended = ROOT / out / "results", threading.Event()
-
-    def is_done(name):
-        return (results / f"{name}.json").exists()
+    began = time.time() - 1  # a disk's clock may be coarse
 
     def watch():
         said = 0
         while not ended.wait(1):
-            done = sum(map(is_done, waiting))
-            if done > said:
+            done = plan.finished(waiting, results, began)
+            if len(done) > said:
                 print(progress(done, waiting, given, results), file=sys.stderr)
-            said = done
+            said = len(done)
 
     threading.Thread(target=watch, daemon=True).start()
     try:
@@ -317,11 +310,11 @@ def followed(waiting, given, out):
 
 
 def progress(done, waiting, given, results):
-    """Return what to say when so many of the waiting notebooks are done."""
-    text = f"make book: {done} of {len(waiting)} notebooks are done"
-    if done == len(waiting):
+    """Return what to say when some of the waiting notebooks are done."""
+    text = f"make book: {len(done)} of {len(waiting)} notebooks are done"
+    if len(done) == len(waiting):
         return text
-    minutes = plan.left(waiting, given.profile, side_by_side(given), results)
+    minutes = plan.left(waiting, done, given.profile, side_by_side(given), results)
     return text if minutes is None else f"{text}; the rest takes {in_words(minutes)}"
 
 

@@ -29,10 +29,14 @@ ROOT = Path(__file__).resolve().parent.parent
 FORMULA = r'class="(?:[^"]* )?(?:math|(?:tex2jax|mathjax)_process|output_area)[" ]'
 #: A table that was written in Markdown.
 TABLE = r'<table class="table[ "].*?</table>'
+#: A table of pandas.
+FRAME = r'<table[^>]* class="dataframe".*?</table>'
 #: A new line before a block.
 BLOCK = r"\n(?=</?(?:div|li|ul|table|tbody|tr|td|th|section|nav|script|link|meta)\b)"
 #: A cell of so many characters is a sentence.
 LONG = 45
+#: How many characters a phone shows side by side, and the room beside each column.
+PHONE, GAP = 46, 1.6
 
 
 def jupyter_book():
@@ -152,6 +156,7 @@ def mend_page(text):
     ):
         text = re.sub(pattern, better, text)
     text = re.sub(TABLE, lambda found: label_cells(found[0]), text, flags=re.S)
+    text = re.sub(FRAME, lambda found: stack_frame(found[0]), text, flags=re.S)
     # The theme's templates leave lines of blanks; those of code stay.
     parts = re.split(r"(<pre\b.*?</pre>)", text, flags=re.S)
     parts[::2] = [re.sub(r"\n\s+", "\n", part) for part in parts[::2]]
@@ -182,6 +187,36 @@ def label_cells(table):
     marks = iter(f' data-label="{head}"' if said else "" for head, said in labels)
     table = table.replace('class="table', 'class="table stacked', 1)
     return re.sub(r"<td\b", lambda _: f"<td{next(marks)}", table)
+
+
+def stack_frame(table):
+    """Return a table of pandas whose cells name their column if a phone is too narrow.
+
+    That is where even the longest word of each column has no room beside the others.
+    """
+    rows = [
+        re.findall(r"<t[hd]\b[^>]*>(.*?)</t[hd]>", row, re.S)
+        for row in re.findall(r"<tr\b.*?</tr>", table, re.S)
+    ]
+    if "span=" in table or len({len(row) for row in rows}) != 1:
+        return table
+    heads, *_ = rows = [[words(cell) for cell in row] for row in rows]
+    columns = [" ".join(column).split(" ") for column in zip(*rows, strict=True)]
+    longest = [max(map(len, column)) for column in columns]
+    if sum(longest) + GAP * len(longest) <= PHONE:
+        return table
+
+    def label(row):
+        cells = re.split(r"(?=<t[hd]\b)", row[0])
+        for place, head in enumerate(heads, 1):
+            if words(cells[place]):
+                named = f'<td data-label="{head}"'
+                cells[place] = cells[place].replace("<td", named, 1)
+        return "".join(cells)
+
+    head, body, rest = table.partition("<tbody>")
+    rest = re.sub(r"<tr\b.*?</tr>", label, rest, flags=re.S)
+    return head.replace('"dataframe"', '"dataframe stacked"', 1) + body + rest
 
 
 def words(cell):

@@ -127,7 +127,13 @@ def duration(names, profile, jobs, results=None):
     return now
 
 
-def left(names, profile, jobs, results):
+def finished(names, results, since):
+    """Return those of some notebooks whose results were written since then."""
+    paths = {name: Path(results) / f"{name}.json" for name in names}
+    return [n for n, p in paths.items() if p.exists() and p.stat().st_mtime >= since]
+
+
+def left(names, done, profile, jobs, results):
     """Return about how long the unfinished ones of some notebooks take, in minutes.
 
     Machines differ by a factor of three: what is done tells how fast this one is.
@@ -136,17 +142,18 @@ def left(names, profile, jobs, results):
     ----------
     names : sequence of str
         Those that were to run.
+    done : sequence of str
+        Those of them that have.
     profile : str
     jobs : int
     results : path-like
-        A folder in which their results appear.
+        The folder with the results of those.
 
     Returns
     -------
     float or None
-        As if none had begun; None before enough is done to tell.
+        As if no other had begun; None before enough is done to tell.
     """
-    done = [name for name in names if (Path(results) / f"{name}.json").exists()]
     planned = sum(minutes(name, profile) for name in done)
     if planned < ENOUGH_MINUTES:
         return None

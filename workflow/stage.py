@@ -280,7 +280,28 @@ def for_the_site(notebook):
                 text = "".join(output["data"]["text/html"])
                 text = re.sub(r'<img class="untrusted"[^>]*>', "", text)
                 output["data"]["text/html"] = text
+    notebook.cells = folds_joined(notebook.cells)
     return change_prose(notebook, notebook_style.with_citations)
+
+
+def folds_joined(cells):
+    """Return cells in which folded code that shows nothing is part of the next fold.
+
+    A page would have one *Show code* above the other: the parameters it was given, then
+    its imports.
+    """
+    joined = []
+    for cell in cells:
+        above = joined[-1] if joined else {}
+        if is_folded(above) and is_folded(cell) and not above.outputs:
+            cell.source = f"{joined.pop().source}\n\n{cell.source}"
+        joined.append(cell)
+    return joined
+
+
+def is_folded(cell):
+    """Return whether a reader sees of a cell's code that it is there."""
+    return "hide-input" in cell.get("metadata", {}).get("tags", [])
 
 
 def stage_notebook(

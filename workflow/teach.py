@@ -15,6 +15,7 @@ import html
 import re
 import shutil
 import sys
+from collections import Counter
 from pathlib import Path
 
 import executed_copies
@@ -196,9 +197,21 @@ def slide_texts(notebook):
             if '<figure class="sudlib"' in text:
                 text = re.sub(r'<img class="untrusted"[^>]*>', "", text)
                 slides.append(f"## {heading}\n\n{text}")
+    slides = numbered(slides)
     # Other pages do not travel with the slides.
     local = re.compile(r"\[(\[?[^\[\]]+\]?)\]\((?!https?:)[^)]*\)")
     return [local.sub(r"\1", text) for text in slides]
+
+
+def numbered(slides):
+    """Return slides of which those with one heading say which of them each is."""
+    parts = [text.partition("\n") for text in slides]
+    total, seen = Counter(head for head, _, _ in parts), Counter()
+    for place, (head, gap, rest) in enumerate(parts):
+        seen[head] += 1
+        if total[head] > 1:
+            parts[place] = f"{head} ({seen[head]} of {total[head]})", gap, rest
+    return ["".join(part) for part in parts]
 
 
 def slides_of(notebook):

@@ -22,12 +22,24 @@
   }
   // Its title, without the link and the sign of a reason behind it.
   const about = (row) => groups.get(row).cells[0].firstChild.textContent.replace(/;\s*$/, "");
-  const verdict = (row) => row.cells[3].textContent.trim()
-    || picks.verdict.querySelector(`option[value=${row.className}]`).textContent;
+  const verdict = (row) =>
+    picks.verdict.querySelector(`option[value=${row.className}]`).textContent;
+  // A reason that several claims share stands above them, under a number.
+  const reason = (row) => {
+    const cell = row.cells[3];
+    const place = (cell.textContent.trim() ? cell : groups.get(row)).querySelector("sup");
+    const why = place
+      ? row.closest("section").querySelectorAll(".why li")[place.textContent - 1]
+      : cell.querySelector("small");
+    return why?.textContent ?? "";
+  };
   const where = (row) => row.closest("details").querySelector("summary b").textContent;
+  // As it is typed, and as other programs read it.
+  const plain = (text) => text.replaceAll("−", "-");
   const texts = new Map(rows.map((row) => [
     row,
-    [row.id, row.textContent, verdict(row), about(row), where(row)].join(" ").toLowerCase(),
+    plain([row.id, row.textContent, verdict(row), reason(row), about(row), where(row)]
+      .join(" ").toLowerCase()),
   ]));
   const study = (row) => row.closest("section").dataset.study;
   const wanted = (row, words) =>
@@ -37,7 +49,7 @@
     && words.every((word) => texts.get(row).includes(word));
 
   function show() {
-    const words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
+    const words = plain(search.value.toLowerCase()).split(/\s+/).filter(Boolean);
     const asked = words.length > 0 || Object.values(picks).some((pick) => pick.value);
     let count = 0;
     for (const row of rows) {
@@ -67,11 +79,11 @@
   }
 
   function csv() {
-    const quote = (text) => `"${text.trim().replace(/\s+/g, " ").replaceAll('"', '""')}"`;
-    const lines = [["id", "study", "printed in", "about", "claim", "printed", "ours", "verdict"]];
+    const quote = (text) => `"${plain(text).trim().replace(/\s+/g, " ").replaceAll('"', '""')}"`;
+    const lines = [["id", "study", "printed in", "about", "claim", "printed", "ours", "verdict", "reason"]];
     for (const row of rows.filter((each) => !each.hidden)) {
       const cells = [...row.cells].slice(0, 3).map((cell) => cell.textContent.replace("¶", ""));
-      lines.push([row.id, study(row), where(row), about(row), ...cells, verdict(row)]);
+      lines.push([row.id, study(row), where(row), about(row), ...cells, verdict(row), reason(row)]);
     }
     const text = lines.map((line) => line.map(quote).join(",")).join("\r\n");
     const link = document.createElement("a");
@@ -89,7 +101,7 @@
     for (const other of cell.parentElement.cells) other.removeAttribute("aria-sort");
     cell.setAttribute("aria-sort", down ? "descending" : "ascending");
     const key = (row) => {
-      const text = row.cells[place].textContent.trim();
+      const text = plain(row.cells[place].textContent).trim();
       const number = Number.parseFloat(text.replaceAll(",", ""));
       return Number.isNaN(number) ? text : number;
     };

@@ -13,6 +13,7 @@ from sudlib.book.claims_text import AT_FULL_SIZE, our_text, own_verdict, paper_t
 from sudlib.book.printed import STUDIES, published
 from sudlib.book.prose import folded
 from sudlib.book.verdicts import PUBLISHED_ARM, VERDICTS
+from sudlib.estimates import with_minus
 from sudlib.files import InputError, data_file
 
 if TYPE_CHECKING:
@@ -165,8 +166,7 @@ def _claim(key: Any, rows: list[tuple[Any, pd.Series]]) -> dict[str, Any]:
 
 def _section(letter: str, claims: list[dict[str, Any]]) -> dict[str, Any]:
     """Return one study's claims, folded by place; a reason that repeats stands once."""
-    lost = [claim for claim in claims if claim["verdict"] == "cannot be reproduced"]
-    reasons = Counter(claim["reason"] for claim in lost)
+    reasons = Counter(claim["reason"] for claim in claims if claim["reason"])
     notes = [(reason, n) for reason, n in reasons.most_common() if n > 2]
     numbers = {reason: place for place, (reason, _) in enumerate(notes, 1)}
     for claim in claims:
@@ -195,13 +195,13 @@ def _counted(verdict: str, claims: int) -> str:
 def _group(title: str, claims: list[dict[str, Any]]) -> dict[str, Any]:
     """Return a group: its title, with what all its claims share, and the claims.
 
-    Where all our numbers come from one page, or no claim can be reproduced for one
-    reason, the group says so and its claims do not.  A number at full size does not
-    repeat what is said of the number above it.
+    Where all our numbers come from one page, or most claims have one verdict for one
+    numbered reason, the group says so and those claims do not.  A number at full size
+    does not repeat what is said of the number above it.
     """
     ours = [number for claim in claims for number in claim["ours"]]
     pages = {number["page"] for number in ours}
-    words = {(claim["word"], claim["note"], claim["reason"]) for claim in claims}
+    words = Counter((claim["word"], claim["note"]) for claim in claims)
     group = {"claims": claims, "page": "", "word": "", "note": ""}
     if len(claims) > 1:
         title = "; ".join([title, *_take_shared(claims, "condition")])
@@ -211,8 +211,13 @@ def _group(title: str, claims: list[dict[str, Any]]) -> dict[str, Any]:
                 title += f"; {name}: {', '.join(behind)}"
         if len(pages) == 1:
             group["page"] = pages.pop()
-        if len(words) == 1 and claims[0]["note"]:
-            group |= {name: claims[0][name] for name in ("word", "note")}
+        (word, note), often = words.most_common(1)[0]
+        if note and 2 * often > len(claims):
+            rest = "" if often == len(claims) else " unless a row says otherwise"
+            group |= {"word": word, "note": note, "rest": rest}
+            for claim in claims:
+                if (claim["word"], claim["note"]) == (word, note):
+                    claim["word"], claim["note"] = "", ""
     for claim in claims:
         for ours, full in pairwise(claim["ours"]):
             if "†" in full["number"] and full["behind"] == ours["behind"]:
@@ -246,16 +251,18 @@ def _row(key: Any, row: pd.Series) -> dict[str, Any]:
         behind = []
     behind += [f"{row['n']:,} people" if row["n"] else "", row["note"]]
     own, condition = own_verdict(row)
+    # A setting stands as code has it.
+    told = str if row["kind"] in ("words", "input") else with_minus
     return {
         **row,
         "key": key,
         "title": title[0].upper() + title[1:],
         "condition": condition,
         # The study's own word on a number stands beside it.
-        "paper": f"{paper_text(row)} {own}".strip(),
-        "number": our_text(row),
+        "paper": f"{told(paper_text(row))} {own}".strip(),
+        "number": told(our_text(row)),
         "behind": behind,
-        "distance": _distance(row),
+        "distance": told(_distance(row)),
     }
 
 

@@ -14,6 +14,7 @@ style sheet hides.
 from __future__ import annotations
 
 import html
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,7 @@ from numpy.typing import ArrayLike
 
 from sudlib.book import prose
 from sudlib.book.svg import INK, LOOK, to_png, to_svg
+from sudlib.estimates import with_minus
 from sudlib.files import InputError
 
 if TYPE_CHECKING:
@@ -166,6 +168,7 @@ def _labelled(caption: str, what: str, synthetic: bool) -> str:
     """Return a caption, which says whether the data are made up, or refuse none."""
     if not str(caption).strip():
         raise InputError(f"{what} needs caption text: the finding, got {caption!r}")
+    caption = with_minus(caption)
     return f"Synthetic data. {caption}" if synthetic else caption
 
 
@@ -202,6 +205,7 @@ def table(
     caption = _labelled(caption, "a table", synthetic)
     frame = frame.rename_axis(index=None, columns=None)
     page = frame.to_html(index=index, border=0, na_rep="", justify="left")
+    page = re.sub(r">[^<]+", lambda cell: with_minus(cell[0]), page)
     if folded is True:
         return HTML(prose.folded(caption, page))
     style = "caption-side:top;text-align:left;color:inherit"

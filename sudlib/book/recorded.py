@@ -18,6 +18,7 @@ from sudlib.book.printed import published
 from sudlib.book.prose import folded
 from sudlib.book.results import read_result
 from sudlib.book.verdicts import PUBLISHED_ARM
+from sudlib.estimates import with_minus
 from sudlib.files import InputError, data_file
 
 
@@ -264,4 +265,4 @@ def at_full_size(result: Mapping[str, Any], full: Mapping[str, Any]) -> str:
             f"Of the recorded run {len(full['claims'])} numbers of claims are kept;"
             f" {full['claims_left_out']} more can be had by running it."
         )
-    return "\n\n".join(parts)
+    return with_minus("\n\n".join(parts))

@@ -177,7 +177,7 @@ def interactions(
     rows = []
     for size in listed:
         for names in itertools.combinations(groups, size):
-            counts = crosstab(groups, names, target)
+            counts = _that_occur(crosstab(groups, names, target))
             if test == "product":
                 result = _test_product(counts)
             elif test == "association":
@@ -190,6 +190,14 @@ def interactions(
     table.insert(6, "significant", table["p"] < alpha)
     table.insert(7, "significant_holm", table["p_holm"] < alpha)
     return table
+
+
+def _that_occur(counts: NDArray[Any]) -> NDArray[Any]:
+    """Return counts without the levels, of columns or target, that nobody has."""
+    for axis in range(counts.ndim):
+        others = tuple(each for each in range(counts.ndim) if each != axis)
+        counts = np.compress(counts.sum(others) > 0, counts, axis)
+    return counts
 
 
 class _Result(NamedTuple):

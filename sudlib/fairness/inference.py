@@ -386,14 +386,17 @@ def detectable_difference(
     Raises
     ------
     InputError
-        For a rate outside 0 to 1, or a number of people below 0.
+        For a rate that is not between 0 and 1 (at 0 or 1 it has no sampling
+        variability), and a number of people or standard errors below 0.
 
     Examples
     --------
     >>> detectable_difference([10, 100, 1000], rate=0.4).round(2).tolist()
     [0.43, 0.14, 0.04]
     """
-    check_number("rate", rate, 0, 1)
+    check_number("rate", rate, 0, 1, open_low=True, open_high=True)
+    if not np.isnan(critical):  # where there are no draws it is not known
+        check_number("critical", critical, 0)
     sizes = [numbers("n", n, 0, column=False)]
     if others is not None:
         sizes.append(numbers("others", others, 0, column=False))

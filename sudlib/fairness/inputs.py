@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from sudlib.classes import Coded, code_column, is_fraction
 from sudlib.files import InputError
-from sudlib.validation import check_choice, check_columns, numbers
+from sudlib.validation import check_choice, check_columns, named_table, numbers
 
 MISSING = ("error", "level", "omit")
 
@@ -43,7 +43,7 @@ def group_columns(sensitive_features: Columns) -> dict[str, Any]:
         For an array of more than two dimensions, without a column, or two columns of
         one name (1 and "1" are one name).
     """
-    given: Any = sensitive_features
+    given: Any = named_table(sensitive_features)
     if isinstance(given, pd.Series):
         named = [("group" if given.name is None else given.name, given)]
     elif isinstance(given, pd.DataFrame):

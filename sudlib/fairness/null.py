@@ -12,6 +12,7 @@ from scipy.stats import random_table
 
 from sudlib.fairness import comparison, inference, tables
 from sudlib.fairness.inputs import Columns, Floats
+from sudlib.fairness.published import warn_about_paper
 from sudlib.validation import check_choice, check_seed, check_whole
 
 
@@ -79,6 +80,8 @@ def fair_null(
     (0.0, True)
     """
     check_choice("measure", measure, comparison.MEASURES)
+    if agg == "paper":
+        warn_about_paper(measure)
     check_whole("n_resamples", n_resamples, 1)
     strata = tables.tabulate_levels(
         condition, y_true, y_pred, sensitive_features, None, labels, missing

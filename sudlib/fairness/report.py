@@ -157,7 +157,8 @@ def assess(
     >>> report.worst.set_index("measure")["verdict"]["demographic_parity_difference"]
     'passes'
     """
-    measures = [measures] if isinstance(measures, str) else list(measures)
+    one = isinstance(measures, str) or not isinstance(measures, Iterable)
+    measures = [measures] if one else list(measures)
     if not measures:
         raise InputError("measures must name at least one measure, got none")
     for measure in measures:

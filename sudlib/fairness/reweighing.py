@@ -24,7 +24,13 @@ from sudlib.fairness.inputs import Columns, Floats
 from sudlib.fairness.rates import divide
 from sudlib.fairness.tables import named_sets
 from sudlib.raking import rake_cells
-from sudlib.validation import check_choice, draw_seed
+from sudlib.validation import (
+    check_choice,
+    check_number,
+    check_whole,
+    draw_seed,
+    named_table,
+)
 
 VARIANTS = ("kamiran_calders", "raking", "published")
 
@@ -183,6 +189,10 @@ class Reweighing(BaseEstimator):
             For unknown parameters, missing values and columns of different lengths.
         """
         check_choice("variant", self.variant, VARIANTS)
+        check_whole("min_n", self.min_n)
+        check_whole("max_iter", self.max_iter, 1)
+        check_number("shrinkage", self.shrinkage, 0)
+        check_number("tol", self.tol, 0)
         groups, target = self._coded(X, y, fitted=False)
         self.columns_ = tuple(groups)
         self.levels_ = {name: column.levels for name, column in groups.items()}
@@ -229,10 +239,13 @@ class Reweighing(BaseEstimator):
         self, X: Any, y: ArrayLike, fitted: bool
     ) -> tuple[dict[str, Coded], Coded]:
         """Return group columns and target as codes; keep or check feature names."""
+        X = named_table(X)
         frame = isinstance(X, pd.DataFrame | pd.Series | Mapping) and not issparse(X)
         if frame:  # with missing values, which our message counts by column
             X = pd.DataFrame(inputs.group_columns(X))
         X = validate_data(self, X, reset=not fitted, skip_check_array=frame, dtype=None)
+        if fitted and not frame:  # an array, by position
+            X = pd.DataFrame(X, columns=list(self.columns_))
         levels, classes = (self.levels_, self.classes_) if fitted else (None, None)
         groups = inputs.code_groups(X, levels=levels, y=y)
         return groups, inputs.code_levels("y", y, levels=classes)

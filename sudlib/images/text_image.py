@@ -21,7 +21,7 @@ import hashlib
 import itertools
 import os
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -194,11 +194,13 @@ class TextImage:
         shape = len(codes), *self.shape
         if out is None:
             out = np.zeros(shape, np.uint8)
-        elif out.dtype != np.uint8 or out[: len(codes)].shape != shape:
+        given = np.asarray(out)
+        fits = given.dtype == np.uint8 and given[: len(codes)].shape == shape
+        if not isinstance(out, np.ndarray) or not fits or not out.flags.writeable:
             raise InputError(
-                f"out must have room for {len(codes)} uint8 pictures of"
-                f" {self.shape[0]} x {self.shape[1]} pixels, not {out.dtype} of shape"
-                f" {out.shape}"
+                f"out must be a writeable array with room for {len(codes)} uint8"
+                f" pictures of {self.shape[0]} x {self.shape[1]} pixels, not"
+                f" {type(out).__name__} of {given.dtype}, shape {given.shape}"
             )
         out = out[: len(codes)]
         if clear:
@@ -361,7 +363,8 @@ class TextImage:
         InputError
             If a variable is unknown, or the layout has no such cells.
         """
-        names = [which] if isinstance(which, str) else list(which)
+        one = isinstance(which, str) or not isinstance(which, Iterable)
+        names = [which] if one else list(which)
         if which in ("words", "codes"):
             drawn = which.removesuffix("s") if which == "codes" else which
             names = [cell.variable for cell in self.layout.cells if cell.drawn == drawn]

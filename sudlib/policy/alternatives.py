@@ -19,7 +19,7 @@ from sudlib.policy.outcome_weights import outcome_weights
 from sudlib.policy.q_learning import with_intercept
 from sudlib.policy.study import check_covariates, check_study
 from sudlib.policy.treatments import Array, combination_number, combinations
-from sudlib.validation import check_rows, check_whole, numbers
+from sudlib.validation import check_number, check_rows, check_whole, numbers
 
 Rule = Callable[[ArrayLike], Array]
 
@@ -34,6 +34,7 @@ def _linear_scores(
 
     ``loss`` returns its value and its slope by the scores.
     """
+    check_number("alpha", alpha, 0)
     learned = BaseEstimator()  # keeps the names of covariates
     scaler = StandardScaler().fit(check_covariates(X, estimator=learned, reset=True))
 

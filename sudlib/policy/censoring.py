@@ -40,7 +40,8 @@ def restricted_time(
     ------
     sudlib.files.InputError
         For rows that do not match, times that are no numbers from 0 up, events other
-        than 0 and 1, and people without a group.
+        than 0 and 1, people without a group, and a horizon up to which nobody of a
+        group is observed.
 
     Notes
     -----
@@ -61,6 +62,10 @@ def restricted_time(
     values = np.empty(len(time))
     for group in np.unique(part):
         here = np.flatnonzero(part == group)
+        last = float(time[here].max())
+        if not event[here][time[here] == last].all():  # somebody lives on, unseen
+            what = "horizon (people of a group are observed no longer)"
+            check_number(what, horizon, 0, last)
         values[here] = _pseudo(time[here], event[here], horizon)
     return values
 

@@ -5,7 +5,7 @@ Taught in notebook ``c10_outcomes_and_visits``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,7 @@ import numpy as np
 
 from sudlib.policy.q_learning import AdditiveQLearner
 from sudlib.policy.treatments import Array, combination_number, combinations
-from sudlib.validation import check_whole
+from sudlib.validation import check_number, check_seed, check_whole
 
 #: The rules of both visits: ``first(start)`` and ``second(state, first)``.
 Regime = tuple[Callable[..., Array], Callable[..., Array]]
@@ -61,7 +61,7 @@ class DiseaseCourse:
     Raises
     ------
     sudlib.files.InputError
-        For fewer than 4 covariates.
+        For fewer than 4 covariates, and other settings that are out of range.
     """
 
     treatments = 3
@@ -69,9 +69,9 @@ class DiseaseCourse:
     def __init__(
         self, switching: float = 0.25, covariates: int = 6, noise: float = 1.0
     ) -> None:
-        self.switching = switching
+        self.switching = check_number("switching", switching, 0)
         self.covariates = check_whole("covariates", covariates, 4)
-        self.noise = noise
+        self.noise = check_number("noise", noise, 0)
 
     def effects(self, x: Array) -> Array:
         """Return the effect of giving each treatment, by person.
@@ -160,6 +160,9 @@ class DiseaseCourse:
         -------
         Course
         """
+        check_whole("people", people, 1)
+        for each in seed if isinstance(seed, Iterable) else [seed]:
+            check_seed(each)
         random = np.random.default_rng(seed)
         start = random.standard_normal((people, self.covariates))
         noise = self.noise * random.standard_normal((2, people))

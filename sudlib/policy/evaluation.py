@@ -163,7 +163,7 @@ def evaluate(
     if not fixed and not callable(rule) and not hasattr(rule, "fit"):
         raise InputError(
             "rule must be an estimator with fit and predict, a callable that returns"
-            f" one, or the name of a combination, not {rule!r}"
+            f" one, or the name of a combination, not {type(rule).__name__}"
         )
     received = np.unique(scores.received)
     for train, rest in folds(len(trial), n_splits, seed, trial.clusters):
@@ -218,10 +218,13 @@ def over_divisions(estimates: Iterable[Estimate]) -> Estimate:
     --------
     >>> ends = ((0.1, -0.1, 0.3, 0.1), (0.3, 0.1, 0.5, 0.1))
     >>> print(over_divisions(Estimate(*each) for each in ends))
-    0.200 (-0.077 to 0.477)
+    0.200 (−0.077 to 0.477)
     """
     every = list(estimates)
     check_whole("the number of estimates", len(every), 1)
+    for each in every:
+        if not isinstance(each, Estimate):
+            raise InputError(f"estimates must be Estimates, not {type(each).__name__}")
     undefined = [each for each in every if each.reason]
     if undefined:
         return undefined[0]

@@ -109,6 +109,7 @@ def matched_average(
     counts = np.ones(len(agree))
     if sample_weight is not None:
         counts = numbers("sample_weight", sample_weight, 0)
+        counts = counts / (counts.max() or 1)  # so that no sum is too large
     weights = agree * counts / check_propensity(propensity, len(agree))
     if not weights.any():
         return float("nan"), 0

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import expit
 from sklearn.preprocessing import StandardScaler
 
-from sudlib.files import InputError
 from sudlib.policy.study import check_covariates
 from sudlib.policy.treatments import Array
-from sudlib.validation import check_seed
+from sudlib.validation import check_number, check_seed, check_whole
 
 
 def boltzmann_start(
@@ -59,15 +58,20 @@ def boltzmann_start(
     Raises
     ------
     sudlib.files.InputError
-        For a layer without nodes.
+        For a layer without nodes, and settings that are out of range.
 
     References
     ----------
     Hinton, Osindero and Teh (2006), A fast learning algorithm for deep belief nets.
     """
-    widths = (nodes,) if isinstance(nodes, int | np.integer) else tuple(nodes)
-    if not widths or min(widths) < 1:
-        raise InputError(f"nodes must be 1 or more in every layer, not {nodes!r}")
+    widths = tuple(nodes) if isinstance(nodes, Iterable) else (nodes,)
+    check_whole("the number of layers in nodes", len(widths), 1)
+    for width in widths:
+        check_whole("each of nodes", width, 1)
+    check_whole("treatments", treatments, 1)
+    check_whole("passes", passes)
+    check_whole("batch_size", batch_size, 1)
+    check_number("learning_rate", learning_rate, 0, open_low=True)
     seen = StandardScaler().fit_transform(check_covariates(X).astype(float))
     generator = np.random.default_rng(check_seed(seed))
     pieces = []

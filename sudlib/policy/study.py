@@ -18,7 +18,13 @@ from sklearn.utils.validation import validate_data
 
 from sudlib.files import InputError
 from sudlib.policy.treatments import Array
-from sudlib.validation import check_rows, numbers
+from sudlib.validation import (
+    check_number,
+    check_rows,
+    check_whole,
+    named_table,
+    numbers,
+)
 
 #: Words that say that a treatment was given, and that it was not.
 GIVEN = ("yes", "given", "true", "1", "1.0", "+1", "treated")
@@ -91,6 +97,7 @@ def with_names(table: Any, what: str) -> Any:
     """
     if isinstance(table, np.ma.MaskedArray):  # what is masked is missing
         return np.ma.filled(table.astype(float), np.nan)
+    table = named_table(table)
     if not isinstance(table, pd.DataFrame):
         return table
     names = pd.Index([str(name) for name in table.columns])
@@ -114,6 +121,7 @@ def column_names(table: Any) -> list[str] | None:
     -------
     list of str or None
     """
+    table = named_table(table)
     numbered = isinstance(getattr(table, "columns", None), pd.RangeIndex)
     if not isinstance(table, pd.DataFrame) or numbered:
         return None
@@ -193,6 +201,7 @@ def check_treatments(
     if isinstance(table, pd.DataFrame):
         columns = [_decode(table.iloc[:, place]) for place in range(table.shape[1])]
         table = np.column_stack(columns) if columns else np.empty((len(table), 0))
+    check_whole("the number of treatments", table.shape[1], 1)
     codes = set(np.unique(table).tolist())
     if codes <= {-1, 1}:
         return table.astype("int8")
@@ -234,6 +243,14 @@ def check_covariates(
     """
     wanted = {"dtype": np.float64, "ensure_all_finite": False}
     X = with_names(X, "covariates")
+    shape = np.shape(X)
+    if len(shape) == 1:  # scikit-learn's message would show people's numbers
+        raise InputError(
+            f"covariates must be a table of numbers, not of shape {shape}. Reshape your"
+            " data: one row a person, one column a covariate"
+        )
+    if shape[1:] == (0,):
+        X = np.empty(shape)
     names = list(getattr(X, "columns", ()))
     try:
         if estimator is None:
@@ -279,7 +296,9 @@ def check_outcome(outcome: ArrayLike, rows: int) -> Array:
             f"outcome must be one number a person ({rows}), not shape"
             f" {np.shape(outcome)}"
         )
-    return numbers("outcome", outcome)
+    values = numbers("outcome", outcome)
+    check_number("the largest outcome", float(np.abs(values).max()), 0, LARGEST)
+    return values
 
 
 def check_propensity(propensity: ArrayLike, rows: int) -> Array:
@@ -311,7 +330,7 @@ def check_propensity(propensity: ArrayLike, rows: int) -> Array:
     if given.dtype.kind == "b":
         raise InputError("propensity must hold probabilities, not True and False")
     values = np.broadcast_to(numbers("propensity", given), (rows,))
-    bad = ~((values > 0) & (values <= 1))
+    bad = ~((values > 1 / LARGEST) & (values <= 1))
     if bad.any():
         row = int(np.flatnonzero(bad)[0])
         raise InputError(
@@ -381,7 +400,7 @@ def check_study(
             else "a study has an outcome and treatments: give (X, A, outcome), or"
             " (X, outcome, treatment=A) where scikit-learn passes y by position"
         )
-    received: Any = y if treatment is None else treatment
+    received: Any = named_table(y if treatment is None else treatment)
     result: Any = outcome if treatment is None else y
     check_rows(X=X, A=received, outcome=result, propensity=propensity)
     X = check_covariates(X, estimator=estimator, reset=reset)

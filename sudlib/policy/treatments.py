@@ -88,6 +88,7 @@ def combination_number(A: ArrayLike) -> Array:
     [2, 3]
     """
     given = _codes(A) > 0
+    check_whole("the number of treatments", given.shape[-1], 1, 62)
     return given @ (2 ** np.arange(given.shape[-1])[::-1])
 
 

@@ -30,6 +30,7 @@ from sudlib.validation import (
     check_choice,
     check_columns,
     check_rows,
+    named_table,
     numbers,
     places,
 )
@@ -46,13 +47,18 @@ def _factor(column: pd.Series) -> pd.Series:
             " people: leave them out, or make it a level of its own"
         )
     codes, levels = code_column(f"treatment {column.name!r}", column)
-    whole = all(isinstance(each, float) and each % 1 == 0 for each in levels)
-    words = [f"{each:.0f}" if whole else str(each).strip() for each in levels]
+    words = [_word(level) for level in levels]
     factor = pd.Series(pd.Categorical.from_codes(codes, words), column.index)
     if not isinstance(column.dtype, pd.CategoricalDtype):
         words.sort(key=lambda word: word.lower() not in REFERENCES)
         factor = factor.cat.reorder_categories(words)
     return factor.cat.remove_unused_categories()
+
+
+def _word(level: Any) -> str:
+    """Return a level in words: 1 and 1.0 are the same."""
+    whole = isinstance(level, float) and level % 1 == 0
+    return f"{level:.0f}" if whole else str(level).strip()
 
 
 def _is_yes_no(levels: Sequence[str]) -> bool:
@@ -98,9 +104,10 @@ class Trial:
         "Randomised" takes the observed shares of the arms.  None: to be estimated.
     clusters : array-like of shape (n,), optional
         Such as hospitals or persons: folds keep them whole and intervals count them.
-    allowed : iterable of tuple or str, optional
-        Levels of each treatment (or names of arms) that may go together; by default the
-        combinations that somebody received.
+    allowed : iterable of tuple, optional
+        The combinations that may be given, each with a level of every treatment, in the
+        order of the columns and as they stand there; for a single treatment the levels
+        themselves will do.  By default what somebody received.
     lower_is_better : collection of str or bool, default=()
         Names of the outcomes of which less is better; True for all.
 
@@ -154,6 +161,7 @@ class Trial:
         allowed: Iterable[Any] | None = None,
         lower_is_better: Collection[str] | bool = (),
     ) -> None:
+        X, treatments, outcomes = map(named_table, (X, treatments, outcomes))
         frame = pd.DataFrame(X) if isinstance(X, Mapping) else as_frame("X", X)
         frame = with_names(frame, "X")
         numbered = all(isinstance(name, int) for name in getattr(X, "columns", [0]))
@@ -243,8 +251,8 @@ class Trial:
     def _check_allowed(self, allowed: list[Any]) -> None:
         """Raise if people received what is not allowed, or nobody what is."""
         columns = self.treatments.columns
-        rows = [(each,) if isinstance(each, str) else tuple(each) for each in allowed]
-        wanted = {tuple(str(level).strip() for level in row) for row in rows}
+        rows = [each if np.ndim(each) else (each,) for each in allowed]
+        wanted = {tuple(_word(level) for level in row) for row in rows}
         received = set(self.treatments.astype(str).itertuples(index=False, name=None))
         if any(len(row) != len(columns) for row in wanted):
             raise InputError(
@@ -375,9 +383,12 @@ class Trial:
         propensity : numpy.ndarray or None
         """
         target = self.target(outcome)
-        if isinstance(rows, pd.Series) and pd.api.types.is_bool_dtype(rows):
-            if not rows.index.equals(self._index):
-                check_rows(rows=rows, X=self.X)
+        if (
+            isinstance(rows, pd.Series)
+            and pd.api.types.is_bool_dtype(rows)
+            and not rows.index.equals(self._index)
+        ):
+            check_rows(rows=rows, X=self.X)
         chosen = np.arange(len(self)) if rows is None else places(rows, len(self))
         chosen = chosen[np.isfinite(target[chosen])]
         A = self.codes.iloc[self.arm[chosen]].reset_index(drop=True)
@@ -448,6 +459,7 @@ def place_of(
     sudlib.files.InputError
         If something is advised that is no arm.
     """
+    advice = named_table(advice)
     if isinstance(advice, pd.DataFrame):
         names = treatments if column_names(advice) else None
         advice = check_treatments(advice, names=names)

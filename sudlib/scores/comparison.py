@@ -69,6 +69,17 @@ def difference(
     )
 
 
+def _check(evaluations: Any) -> None:
+    """Raise unless evaluations are given by name."""
+    by_name = isinstance(evaluations, Mapping)
+    for each in evaluations.values() if by_name else [evaluations]:
+        if not by_name or not isinstance(each, Evaluation | Mapping):
+            raise InputError(
+                "evaluations must be a dict of what evaluate returned, by name, not"
+                f" {type(each).__name__}"
+            )
+
+
 def side_by_side(
     evaluations: Mapping[str, Evaluation | Mapping[str, Estimate]],
     measures: Iterable[str] = ("f05", "precision", "recall", "average_precision"),
@@ -88,6 +99,7 @@ def side_by_side(
     pandas.DataFrame
     """
     rows = {}
+    _check(evaluations)
     measures = [measures] if isinstance(measures, str) else list(measures)
     for measure in measures:
         check_choice("measures", measure, MEASURES)
@@ -113,5 +125,6 @@ def values(evaluations: Mapping[Any, Evaluation], measure: str) -> pd.DataFrame:
         One row each: ``value``, ``low``, ``high``.
     """
     check_choice("measure", measure, MEASURES)
+    _check(evaluations)
     rows = [each.estimates[measure].as_dict() for each in evaluations.values()]
     return pd.DataFrame(rows, list(evaluations), ["value", "low", "high"])

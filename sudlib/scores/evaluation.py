@@ -162,19 +162,21 @@ def _exact_ends(matrix: NDArray[Any], tail: float) -> dict[str, tuple[float, flo
     """Return limits of measures where the draws of a count cannot vary.
 
     If all or none of a class are flagged, every draw has the same; two people found of
-    two are no proof of a recall of 1.  Shares have exact limits then; the other
-    measures are taken at the exact limits of the count that does not vary.
+    two are no proof of a recall of 1.  Shares of which all or none are counted have
+    exact limits then; the other measures are taken at the exact limits of the count
+    that does not vary.  If nobody is positive, that is the share of those flagged.
     """
     (tn, fp), (fn, tp) = matrix
     positives, negatives = tp + fn, tn + fp
-    corners = [(tp, fp)]
-    for of_class, counted in ((positives, tp), (negatives, fp)):
-        for end in _exact(counted, of_class, tail):
-            if np.isfinite(end):
-                moved = end * of_class
-                corners.append((moved, fp) if of_class is positives else (tp, moved))
-    hits, flagged = np.array(corners, float).T
-    tried = _measures(hits, flagged, positives - hits, negatives - flagged)
+    corners = [(tp, fp, fn, tn)]
+    for end in _exact(tp, positives, tail):
+        corners.append((end * positives, fp, (1 - end) * positives, tn))
+    for end in _exact(fp, negatives, tail):
+        corners.append((tp, end * negatives, fn, (1 - end) * negatives))
+    if not positives:
+        right = _exact(0, fp, tail)[1]
+        corners.append((right * fp, (1 - right) * fp, 0, tn))
+    tried = _measures(*np.array(corners, float).T)
     ends = {
         name: (float(np.fmin.reduce(each)), float(np.fmax.reduce(each)))
         for name, each in tried.items()
@@ -184,7 +186,10 @@ def _exact_ends(matrix: NDArray[Any], tail: float) -> dict[str, tuple[float, flo
         "precision": (tp, tp + fp),
         "accuracy": (tp + tn, positives + negatives),
     }
-    return ends | {name: _exact(*pair, tail) for name, pair in shares.items()}
+    for name, (counted, people) in shares.items():
+        if people and counted in (0, people):
+            ends[name] = _exact(counted, people, tail)
+    return ends
 
 
 def evaluate(
@@ -292,6 +297,9 @@ def evaluate(
         people = values["average_precision"] * positives
         least, most = exact_limits(people, positives, tail)
         exact["average_precision"] = float(least), float(most)
+    if np.ptp(score) == 0:  # everybody is flagged, or nobody
+        everybody = np.array([[0, negatives], [0, positives]])
+        exact["average_precision"] = _exact_ends(everybody, tail)["precision"]
     drawn.attrs = {"seed": seed, "rows": zlib.crc32(completed.tobytes())}
     pointwise = None
     if bands:
@@ -358,7 +366,7 @@ def evaluate_matrix(
     0.381 (0.365 to 0.398)
     """
     counts = numbers("matrix", matrix, 0, column=False)
-    if counts.shape != (2, 2) or (counts % 1 != 0).any():
+    if counts.shape != (2, 2) or (counts % 1 != 0).any() or counts.max() > 2**53:
         raise InputError(f"matrix must be 2 x 2 counts, not {counts.tolist()}")
     (tn, fp), (fn, tp) = matrix = counts.astype(np.int64)
     check_whole("n_resamples", n_resamples)

@@ -20,6 +20,9 @@ from sudlib.validation import (
     numbers,
 )
 
+#: Squares of larger numbers are too close to what a float can hold.
+_LARGEST_BETA = 1e100
+
 
 def _check(
     completed: ArrayLike, *score: ArrayLike, **more: ArrayLike
@@ -61,7 +64,7 @@ def f_beta(completed: ArrayLike, predicted: ArrayLike, beta: float = 0.5) -> flo
     >>> f_beta([0, 1, 1], [1, 1, 0])
     0.5
     """
-    check_number("beta", beta, 0)
+    check_number("beta", beta, 0, _LARGEST_BETA)
     completed, predicted = _check(completed, predicted=predicted)
     score = metrics.fbeta_score(completed, predicted, beta=beta, zero_division=np.nan)
     return float(score)
@@ -96,7 +99,7 @@ def best_threshold(completed: ArrayLike, score: ArrayLike, beta: float = 0.5) ->
     0.5
     """
     completed, score = _check(completed, score)
-    check_number("beta", beta, 0)
+    check_number("beta", beta, 0, _LARGEST_BETA)
     if not completed.any():
         raise InputError(
             "a threshold cannot be chosen: none of the"

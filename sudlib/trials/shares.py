@@ -108,7 +108,7 @@ def difference(table: pd.DataFrame, first: str, second: str) -> Estimate:
     ...     index=["a", "b"],
     ... )
     >>> print(difference(two, "a", "b"))
-    0.100 (-0.062 to 0.251)
+    0.100 (−0.062 to 0.251)
     """
     for name in (first, second):
         check_choice("the group", name, table.index)
