@@ -750,10 +750,10 @@ def test_the_explorer_holds_each_claim_once_with_its_link_and_reason():
     assert sorted(ids) == sorted(book.published().index)
     row = page[page.index(f"<tr id={F05} ") :][:600]
     assert "<a href=a02_forest_general.html>0.671</a>" in row
-    # One reason, that of 495 claims, stands once, with their number.
+    # One reason, that of 531 claims, stands once, with their number.
     reason = "only whether a person was treated before"
     # A headline says its reason, too.
-    assert page.count(reason) == 2 and "(495 claims)" in page
+    assert page.count(reason) == 2 and "(531 claims)" in page
     assert page.count('class="claims headlines"') == 1
     assert "<summary><b>Section 6.7</b> · 64" not in page  # counted by verdict
     assert "<summary><b>Section 6.7</b> · " in page
