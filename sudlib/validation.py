@@ -164,7 +164,8 @@ def check_number(
     if low > -math.inf:
         parts.append(f"{'above' if open_low else 'from'} {low:g}")
     if high < math.inf:
-        parts.append(f"{'below' if open_high else 'to'} {high:g}")
+        between = "and " if open_high and parts else ""
+        parts.append(f"{between}{'below' if open_high else 'to'} {high:g}")
     span = f" {' '.join(parts)}" if parts else ""
     raise InputError(f"{name} must be a number{span}, not {given!r}")
 
@@ -190,7 +191,7 @@ def check_confidence(confidence_level: Any) -> float:
     --------
     >>> check_confidence(95)
     Traceback (most recent call last):
-    sudlib.files.InputError: confidence_level must be a number above 0 below 1, not 95
+    sudlib.files.InputError: confidence_level must be a number above 0 and below 1, not 95
     """
     bounds: Any = {"open_low": True, "open_high": True}
     return check_number("confidence_level", confidence_level, 0, 1, **bounds)

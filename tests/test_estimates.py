@@ -50,7 +50,9 @@ def test_draws_without_a_value_are_counted():
 
 @pytest.mark.parametrize("share", [0, 1, 30, "0.3"])
 def test_the_share_of_the_test_set_lies_between_0_and_1(share):
-    with pytest.raises(InputError, match="test_size must be a number above 0 below 1"):
+    with pytest.raises(
+        InputError, match="test_size must be a number above 0 and below 1"
+    ):
         estimates.mean_over_splits([0.5, 0.6], test_size=share)
 
 

@@ -1365,6 +1365,7 @@ def test_thresholds_of_the_study_are_the_largest_that_fail():
         (1.0, 0.96),
         (0.11 - 4e-10, 0.06),
         (0.11 - 1e-12, 0.11),  # printed differences carry rounding errors
+        (np.float32(0.11), 0.11),
     ):
         assert fairness.max_threshold(difference) == expected
 

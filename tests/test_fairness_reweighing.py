@@ -591,7 +591,7 @@ def test_the_sets_are_those_that_the_tests_find():
         ({"variant": "best"}, "variant must be one of"),
         ({"sets": "quads"}, "sets must be one of"),
         ({"sets": [("v9",)]}, "a set of columns must be made of"),
-        ({"alpha": 2.0}, "alpha must be a number above 0 below 1"),
+        ({"alpha": 2.0}, "alpha must be a number above 0 and below 1"),
     ],
 )
 def test_bad_parameters_are_named(change, words):

@@ -113,7 +113,8 @@ def max_threshold(difference: float) -> float:
     """
     check_number("difference", difference, 0, 1)
     tried = np.round(np.arange(0.01, 1.0, 0.05), 2)
-    failed = tried[tried <= round(float(difference), 7)]  # as a float32 is
+    written = float(str(np.asarray(difference)[()]))  # of a float32: 0.11, not 0.10999
+    failed = tried[tried <= round(written, 10)]
     return float(failed[-1]) if len(failed) else 0.0
 
 

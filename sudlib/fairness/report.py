@@ -157,8 +157,9 @@ def assess(
     >>> report.worst.set_index("measure")["verdict"]["demographic_parity_difference"]
     'passes'
     """
-    one = isinstance(measures, str) or not isinstance(measures, Iterable)
-    measures = [measures] if one else list(measures)
+    if isinstance(measures, str) or not isinstance(measures, Iterable):
+        measures = [measures]
+    measures = list(measures)
     if not measures:
         raise InputError("measures must name at least one measure, got none")
     for measure in measures:
