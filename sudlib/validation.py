@@ -189,9 +189,8 @@ def check_confidence(confidence_level: Any) -> float:
 
     Examples
     --------
-    >>> check_confidence(95)
-    Traceback (most recent call last):
-    sudlib.files.InputError: confidence_level must be a number above 0 and below 1, not 95
+    >>> check_confidence(0.9)
+    0.9
     """
     bounds: Any = {"open_low": True, "open_high": True}
     return check_number("confidence_level", confidence_level, 0, 1, **bounds)
