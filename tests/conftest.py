@@ -44,7 +44,8 @@ def tiny_project(tmp_path):
         shutil.copytree(
             ROOT / name, project / name, ignore=shutil.ignore_patterns("__pycache__")
         )
-    for name in ("Snakefile", "requirements.lock", "pyproject.toml"):
+    more = ("Snakefile", "requirements.lock", "pyproject.toml", "data/registry.csv")
+    for name in more:
         shutil.copy(ROOT / name, project / name)
     for path, text in {
         "_config.yml": "title: tiny\n",
