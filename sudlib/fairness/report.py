@@ -157,8 +157,10 @@ def assess(
     >>> report.worst.set_index("measure")["verdict"]["demographic_parity_difference"]
     'passes'
     """
-    one = isinstance(measures, str) or not isinstance(measures, Iterable)
-    measures = [measures] if one else list(measures)
+    listed: Any = measures
+    if isinstance(measures, str) or not isinstance(measures, Iterable):
+        listed = [measures]
+    measures = list(listed)
     if not measures:
         raise InputError("measures must name at least one measure, got none")
     for measure in measures:
