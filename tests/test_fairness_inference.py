@@ -331,7 +331,7 @@ def test_a_detectable_difference_is_that_of_a_power_calculation():
     assert sizes[0] == 1 and sizes[1] < 1 and sizes[1] > sizes[2]
     stricter = fairness.detectable_difference(30, rate=0.5, critical=3)
     assert stricter / sizes[2] == pytest.approx((3 + 0.8416) / (1.96 + 0.8416), 1e-3)
-    with pytest.raises(InputError, match="rate must be a number from 0 to 1"):
+    with pytest.raises(InputError, match="rate must be a number above 0 below 1"):
         fairness.detectable_difference(10, rate=1.2)
     for wrong in (-1, np.nan):
         with pytest.raises(InputError, match="n must be (at least 0|finite)"):
