@@ -201,7 +201,7 @@ def value_search(X: ArrayLike, scores: ArrayLike, alpha: float = 0.0001) -> Rule
     check_rows(X=X, scores=scores)
     robust = numbers("scores", scores, column=False)
     taken = combinations(robust.shape[1].bit_length() - 1) > 0
-    robust = (robust - robust.mean()) / robust.std()
+    robust = (robust - robust.mean()) / (robust.std() or 1)
 
     def loss(linear: Array) -> tuple[float, Array]:
         given = expit(linear)[:, None]
