@@ -164,7 +164,7 @@ def check_number(
     if low > -math.inf:
         parts.append(f"{'above' if open_low else 'from'} {low:g}")
     if high < math.inf:
-        between = "and " if open_high and parts else ""
+        between = ("and " if open_low else "to ") if open_high and parts else ""
         parts.append(f"{between}{'below' if open_high else 'to'} {high:g}")
     span = f" {' '.join(parts)}" if parts else ""
     raise InputError(f"{name} must be a number{span}, not {given!r}")

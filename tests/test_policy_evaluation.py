@@ -326,7 +326,7 @@ def test_estimated_probabilities_below_the_least_are_raised_and_known_ones_never
     assert (gap[small] != 0).all() and np.allclose(gap[~small], 0)
     others = np.arange(8) != number[:, None]
     np.testing.assert_array_equal(plain[others], raised[others])
-    with pytest.raises(InputError, match="least must be a number from 0 below 1"):
+    with pytest.raises(InputError, match="least must be a number from 0 to below 1"):
         policy.augmented_scores(X, A, outcome, least=1)
 
 
