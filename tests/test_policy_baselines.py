@@ -179,7 +179,9 @@ def test_stacked_machines_start_a_network_of_several_layers():
     )
     # far above chance; a net this deep needs no such start here and does without better
     assert rate(rule.fit(X, A, outcome).predict(X), best) > 0.75
-    with pytest.raises(InputError, match="each of nodes must be a whole number from 1 up, not 0"):
+    with pytest.raises(
+        InputError, match="each of nodes must be a whole number from 1 up, not 0"
+    ):
         policy.boltzmann_start(X, (8, 0), 3)
 
 
