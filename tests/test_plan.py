@@ -162,6 +162,8 @@ def test_the_time_is_said_before_anything_runs(monkeypatch, capsys, tmp_path, pr
         ("page.csv", b"<!doctype html><p>Sign in", "page.csv is a web page or XML"),
         ("mine.csv.gz", b"\x1f\x8b\x08", "mine.csv.gz is a gzip archive"),
         ("teds-a.csv", b"ADMYR,CASEID,SERVICES\n2018,1,7\n", "admissions"),
+        ("words.csv", b"hello\n", r"no file that a page can take: its columns \(hello"),
+        ("mine.csv", b"a;b\n1;2\n", "neither those of TEDS-D"),
         ("cprd.csv", b"age,sex\n50,1\n", None),
     ],
 )

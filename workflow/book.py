@@ -62,8 +62,9 @@ def arguments_of(words=None):
         from sudlib import records, teds  # pandas and pyarrow: only when needed
 
         kind, place = records.door(given.data)
-        if kind == "file":
-            teds.is_discharges(place)  # raises, before anything starts, for no table
+        # Before anything starts: no table raises, and one that no page takes, too.
+        if kind == "file" and not teds.is_discharges(place):
+            check_extract(place)
         if kind in ("file", "folder"):
             # Links stay: one that points at another file is still the same source.
             given.data = os.path.abspath(place)
@@ -74,6 +75,24 @@ def arguments_of(words=None):
         with parallel.use(given.scheduler):  # here, before hours are spent
             os.environ[parallel.VARIABLE] = given.scheduler
     return given
+
+
+def check_extract(place):
+    """Raise if a table that is not of TEDS-D has no column of a diabetes extract."""
+    import pandas as pd
+
+    from sudlib.policy import cprd
+    from sudlib.teds import codebook
+
+    header = pd.read_csv(place, nrows=0, index_col=False, encoding_errors="replace")
+    if header.columns.str.strip().isin(cprd.schema().index).any():
+        return  # what else is wrong with it, its page says
+    raise InputError(
+        f"{place.name} is no file that a page can take: its columns"
+        f" ({', '.join(header.columns[:6])[:200]}) are neither those of TEDS-D"
+        f" ({', '.join(codebook.COLUMNS[:3])} …) nor those of a diabetes extract"
+        f" ({', '.join(cprd.schema().index[:3])} …)"
+    )
 
 
 def cores():
