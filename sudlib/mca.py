@@ -225,8 +225,8 @@ def stability(
     check_whole("n_resamples", n_resamples, 1)
     random = np.random.default_rng(check_seed(seed))
     levels = as_frame("levels", levels)
-    gaps = int(levels.isna().to_numpy().sum())
-    check_whole("the number of missing values in levels", gaps, 0, 0)
+    if gaps := int(levels.isna().to_numpy().sum()):
+        raise InputError(f"levels has {gaps} missing values: code them first")
     settings = {"n_components": n_components, "seed": seed}
     permuted = levels.apply(lambda column: random.permutation(column.to_numpy()))
     ranges = []

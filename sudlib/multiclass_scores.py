@@ -49,17 +49,17 @@ def report(
     InputError
         As :func:`measures`, and for classes of another kind than those of the columns.
     """
-    classes = wanted = list(classes)
+    wanted = list(classes)
     if len(set(wanted)) < len(wanted):
         raise InputError(f"classes must name each class once, not {wanted}")
     occur, _ = code_classes(y_true=y_true, y_pred=y_pred)
     every = list(dict.fromkeys([*wanted, *occur]))
     _, (truth, predicted) = code_classes(every, y_true=y_true, y_pred=y_pred)
     columns = precision_recall_fscore_support(
-        truth, predicted, labels=range(len(classes)), zero_division=np.nan
+        truth, predicted, labels=range(len(wanted)), zero_division=np.nan
     )
     names = ["precision", "recall", "f1", "support"]
-    index = pd.Index(classes, name="class")
+    index = pd.Index(wanted, name="class")
     return pd.DataFrame(dict(zip(names, columns, strict=True)), index)
 
 

@@ -196,13 +196,14 @@ def test_a_changed_file_of_ones_own_runs_its_pages_again(
         [result] = tiny_project.glob("_build/*/results/second.json")
         return json.loads(result.read_text())["values"]["rows"]
 
-    (home / "old.csv").write_text("a\n1\n2\n")
-    (home / "new.csv").write_text("b\n1\n")
+    head = "DISYR,CASEID\n"
+    (home / "old.csv").write_text(f"{head}2018,1\n2018,2\n")
+    (home / "new.csv").write_text(f"{head}2018,1\n")
     for target, said in (("old", "3"), ("new", "2")):
         (home / "peo{p}le (1).csv").unlink(missing_ok=True)
         (home / "peo{p}le (1).csv").symlink_to(home / f"{target}.csv")
         assert rows() == said
-    (home / "new.csv").write_text("a\n")
+    (home / "new.csv").write_text(head)
     assert rows() == "1"
 
 
@@ -328,7 +329,7 @@ def test_a_page_that_stops_keeps_none_of_the_others_from_the_site(
             cells[1],
         )
     file = tmp_path / "mine (1).csv"
-    file.write_text("a\n")
+    file.write_text("DISYR,CASEID\n")
     status, said = book(tiny_project, "--kernel", "python3", "--data", str(file))
     assert status == 1, "the exit status says that something is missing"
     assert "The book is built without first, after" in said, said
